@@ -1,0 +1,215 @@
+//! Lines added up: by task, process, group or name.
+
+use super::{Audit, Entry, Limit, Line, Waiting};
+use crate::identity::TaskId;
+use crate::ledger::Account;
+use crate::policy::Policy;
+use crate::snapshot::Group;
+use crate::tickets::Nice;
+use crate::usage::Usage;
+use crate::window::TaskWindow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum By {
+    /// Each task (thread).
+    #[default]
+    Task,
+    /// Each process (thread group).
+    Process,
+    /// Each scheduling group, without its subgroups: rows add up.
+    Group,
+    /// All tasks of one name.
+    Comm,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Task => "task",
+            Self::Process => "process",
+            Self::Group => "group",
+            Self::Comm => "comm",
+        })
+    }
+}
+
+/// A word that names no way to add up.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there are no rows by '{0}'; use 'task', 'process', 'group' or 'comm'")]
+pub struct UnknownBy(String);
+
+impl FromStr for By {
+    type Err = UnknownBy;
+
+    fn from_str(word: &str) -> Result<Self, UnknownBy> {
+        match word {
+            "task" => Ok(Self::Task),
+            "process" => Ok(Self::Process),
+            "group" => Ok(Self::Group),
+            "comm" => Ok(Self::Comm),
+            _ => Err(UnknownBy(word.to_owned())),
+        }
+    }
+}
+
+/// Whom a row is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// A task.
+    Task(TaskId),
+    /// A process, by its id.
+    Process(u32),
+    /// A scheduling group.
+    Group(Group),
+    /// A name: raw bytes.
+    Comm(Vec<u8>),
+}
+
+impl Who {
+    /// The row that a task belongs to.
+    pub fn of(by: By, task: &TaskWindow) -> Self {
+        match by {
+            By::Task => Self::Task(task.totals.id),
+            By::Process => Self::Process(task.totals.tgid),
+            By::Group => Self::Group(task.totals.group),
+            By::Comm => Self::Comm(task.totals.comm.clone()),
+        }
+    }
+}
+
+/// One or more lines of the ledger, added up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Whom it is about.
+    pub who: Who,
+    /// Tasks in it.
+    pub tasks: usize,
+    /// Process, where all tasks are of one.
+    pub tgid: Option<u32>,
+    /// Name: of a process that of its leader, or else of the task that ran most; raw bytes.
+    pub comm: Vec<u8>,
+    /// Group, where all tasks are in one.
+    pub group: Option<Group>,
+    /// Nice value, where all tasks have the same.
+    pub nice: Option<Nice>,
+    /// Policy, where all tasks have the same.
+    pub policy: Option<Policy>,
+    /// The weight it competes with: of a group its own, else the sum of the tasks'. `None` where there is none.
+    pub weight: Option<u64>,
+    /// What it got.
+    pub usage: Usage,
+    /// Entitled and received; `None` where no task takes part in the division.
+    pub account: Option<Account>,
+    /// Received, as a part of the capacity.
+    pub got_share: f64,
+    /// Entitled, as a part of the capacity.
+    pub fair_share: f64,
+    /// What its waits were made of.
+    pub waiting: Waiting,
+    /// Why it is not entitled to more, where that is the same for all tasks.
+    pub limit: Option<Limit>,
+}
+
+impl Row {
+    /// Entitled − received; 0 for a row without a part in the division.
+    pub fn lag_ns(&self) -> i64 {
+        self.account.map_or(0, |account| account.lag_ns())
+    }
+
+    fn start(who: Who, line: &Line) -> Self {
+        let totals = &line.task.totals;
+        let entry = line.entry.as_ref();
+        Self {
+            who,
+            tasks: 1,
+            tgid: Some(totals.tgid),
+            comm: totals.comm.clone(),
+            group: Some(totals.group),
+            nice: Some(totals.nice),
+            policy: Some(totals.policy),
+            weight: entry.map(|entry| entry.weight),
+            usage: line.task.delta,
+            account: entry.map(|entry| entry.account),
+            got_share: entry.map_or(0.0, |entry| entry.got_share),
+            fair_share: entry.map_or(0.0, |entry| entry.fair_share),
+            waiting: line.waiting,
+            limit: entry.map(|entry| entry.limit.clone()),
+        }
+    }
+
+    fn add(&mut self, line: &Line) {
+        let totals = &line.task.totals;
+        self.tasks += 1;
+        self.tgid = self.tgid.filter(|tgid| *tgid == totals.tgid);
+        self.group = self.group.filter(|group| *group == totals.group);
+        self.nice = self.nice.filter(|nice| *nice == totals.nice);
+        self.policy = self.policy.filter(|policy| *policy == totals.policy);
+        self.usage.merge(&line.task.delta);
+        self.waiting.merge(&line.waiting);
+        let Some(Entry { weight, account, got_share, fair_share, limit }) = &line.entry else { return };
+        self.limit = match self.account {
+            None => Some(limit.clone()),
+            Some(_) => self.limit.take().filter(|mine| mine == limit),
+        };
+        let before = self.account.unwrap_or_default();
+        self.account = Some(Account {
+            entitled_ns: before.entitled_ns.saturating_add(account.entitled_ns),
+            received_ns: before.received_ns.saturating_add(account.received_ns),
+        });
+        self.weight = Some(self.weight.unwrap_or(0).saturating_add(*weight));
+        self.got_share += got_share;
+        self.fair_share += fair_share;
+    }
+}
+
+/// Rows by who they are about, of those that `keep` holds for in one line.
+pub(super) fn rows(audit: &Audit, by: By, keep: impl Fn(&Line) -> bool) -> Vec<Row> {
+    struct Sum<'a> {
+        row: Row,
+        kept: bool,
+        /// Whose name the row has.
+        named_by: &'a Line,
+    }
+    let mut sums: BTreeMap<Who, Sum<'_>> = BTreeMap::new();
+    for line in &audit.lines {
+        let kept = keep(line);
+        let who = Who::of(by, &line.task);
+        match sums.get_mut(&who) {
+            None => {
+                let row = Row::start(who.clone(), line);
+                sums.insert(who, Sum { row, kept, named_by: line });
+            }
+            Some(sum) => {
+                sum.row.add(line);
+                sum.kept |= kept;
+                if name_rank(by, line) > name_rank(by, sum.named_by) {
+                    sum.named_by = line;
+                }
+            }
+        }
+    }
+    let mut rows: Vec<Row> = Vec::with_capacity(sums.len());
+    for sum in sums.into_values().filter(|sum| sum.kept) {
+        let mut row = sum.row;
+        row.comm.clone_from(&sum.named_by.task.totals.comm);
+        if let Who::Group(group) = &row.who
+            && let Ok(at) = audit.groups.binary_search_by_key(group, |g| g.totals.id)
+        {
+            row.weight = Some(audit.groups[at].totals.weight);
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// A process is called by its leader's name; else who ran most comes first, then the lower identity.
+fn name_rank(by: By, line: &Line) -> (bool, u64, Reverse<TaskId>) {
+    let totals = &line.task.totals;
+    (by == By::Process && totals.id.pid == totals.tgid, line.task.delta.runtime_ns, Reverse(totals.id))
+}

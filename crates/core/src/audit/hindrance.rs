@@ -1,0 +1,52 @@
+//! Who stood in the way of those that waited most.
+
+use super::{Audit, Line};
+use crate::identity::TaskId;
+use crate::interference::Standing;
+use crate::snapshot::Group;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// What a task waited behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hindrance {
+    /// Who waited.
+    pub victim: TaskId,
+    /// How long.
+    pub wait_ns: u64,
+    /// Who held the CPU meanwhile or preempted it, the longest first.
+    pub tasks: Vec<(TaskId, Standing)>,
+    /// The same by the culprits' groups, the longest first; ended tasks that have no line are in none.
+    pub groups: Vec<(Group, Standing)>,
+}
+
+impl Audit {
+    /// The `most` tasks that waited longest of those for which `keep` holds, with who stood in their way; nobody where the
+    /// source did not look.
+    pub fn hindered(&self, most: usize, keep: impl Fn(&Line) -> bool) -> Vec<Hindrance> {
+        let Some(interference) = &self.interference else { return Vec::new() };
+        let mut waiters: Vec<&Line> =
+            self.lines.iter().filter(|line| line.task.delta.wait_ns > 0 && keep(line)).collect();
+        waiters.sort_by_key(|line| Reverse(line.task.delta.wait_ns)); // stable: identity decides among equals
+        let hindrance = |line: &&Line| {
+            let victim = line.task.totals.id;
+            let tasks = interference.culprits_of(victim);
+            Hindrance { victim, wait_ns: line.task.delta.wait_ns, groups: self.by_group(&tasks), tasks }
+        };
+        waiters.iter().take(most).map(hindrance).filter(|hindrance| !hindrance.tasks.is_empty()).collect()
+    }
+
+    fn by_group(&self, tasks: &[(TaskId, Standing)]) -> Vec<(Group, Standing)> {
+        let mut groups: BTreeMap<Group, Standing> = BTreeMap::new();
+        for (id, standing) in tasks {
+            if let Ok(at) = self.lines.binary_search_by_key(id, |line| line.task.totals.id) {
+                let sum = groups.entry(self.lines[at].task.totals.group).or_default();
+                sum.held_ns += standing.held_ns;
+                sum.preemptions += standing.preemptions;
+            }
+        }
+        let mut groups: Vec<(Group, Standing)> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, standing)| (Reverse(standing.held_ns), Reverse(standing.preemptions)));
+        groups
+    }
+}

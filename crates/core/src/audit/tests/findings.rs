@@ -1,0 +1,135 @@
+//! What the audit says about weights that do nothing.
+
+use super::*;
+
+/// The abouts of an audit, in order.
+fn abouts(case: &Case) -> Vec<About> {
+    case.audit().findings.into_iter().map(|f| f.about).collect()
+}
+
+#[test]
+fn three_sessions_make_three_nice_values_equal() {
+    let mut case = Case::cpus(1);
+    for (group, weight) in [(2, 1024), (3, 526), (4, 335)] {
+        case.group(group, Some(1), 1024);
+        case.burner(Group::Cgroup(group), weight, SECOND / 3);
+    }
+    let audit = case.gives(&[1.0 / 3.0; 3]);
+    let said: Vec<(Nice, Vec<u32>)> = audit
+        .findings
+        .iter()
+        .filter_map(|f| match f.about {
+            About::NiceActsOnNobody { nice, .. } => Some((nice, f.tasks.iter().map(|t| t.pid).collect())),
+            _ => None,
+        })
+        .collect();
+    let nice = |n| Nice::new(n).unwrap();
+    assert_eq!(said, [(nice(5), vec![102]), (nice(3), vec![101])], "the larger effect first");
+    let About::NiceActsOnNobody { entitled_ns, by_nice_ns, group_weight, .. } = audit.findings[1].about
+    else {
+        panic!("{:?}", audit.findings[1])
+    };
+    // By nice alone 335/1885 of the second.
+    assert_eq!((entitled_ns, by_nice_ns, group_weight), (333_333_333, 177_718_833, 1024));
+    // The session of nice 0 gets a third where its nice value would give 54 %: that is the groups' doing.
+    assert!(matches!(audit.findings[0].about, About::GroupWeight { group: Group::Cgroup(2), .. }));
+}
+
+#[test]
+fn nice_that_acts_is_not_mentioned() {
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    for weight in [1024, 526, 335] {
+        case.burner(Group::Cgroup(2), weight, SECOND / 3);
+    }
+    assert_eq!(abouts(&case), []);
+    // It also acts on a subgroup beside the task.
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    case.group(3, Some(2), 1024);
+    case.burner(Group::Cgroup(2), 335, SECOND / 4);
+    case.burner(Group::Cgroup(3), 1024, SECOND * 3 / 4);
+    assert_eq!(abouts(&case), []);
+    // Nor is one that nobody disputes the CPU.
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    case.burner(Group::Cgroup(2), 335, SECOND);
+    assert_eq!(abouts(&case), []);
+}
+
+#[test]
+fn a_crowded_group_is_held_down_by_its_weight() {
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    case.group(3, Some(1), 1024);
+    for _ in 0..9 {
+        case.burner(Group::Cgroup(2), 1024, SECOND / 18);
+    }
+    case.burner(Group::Cgroup(3), 1024, SECOND / 2);
+    let expected = |group, weights, by_nice| About::GroupWeight {
+        group: Group::Cgroup(group),
+        group_weight: 1024,
+        task_weights: weights,
+        entitled_ns: SECOND / 2,
+        by_nice_ns: by_nice,
+    };
+    assert_eq!(abouts(&case), [expected(2, 9216, 900_000_000), expected(3, 1024, 100_000_000)]);
+}
+
+#[test]
+fn a_quota_that_binds_is_named_with_its_numbers() {
+    let mut case = Case::cpus(1);
+    let group = case.group(2, Some(1), 1024);
+    group.totals.quota = Some(Quota { quota_ns: 20_000_000, period_ns: 100_000_000 });
+    (group.throttled_ns, group.throttles) = (800_000_000, 10);
+    case.group(3, Some(2), 1024);
+    case.burner(Group::Cgroup(3), 1024, 200_000_000);
+    let quota = About::Quota {
+        group: Group::Cgroup(2),
+        quota_ns: 200_000_000,
+        asked_ns: SECOND,
+        throttles: 10,
+        throttled_ns: 800_000_000,
+    };
+    assert_eq!(abouts(&case), [quota]);
+}
+
+#[test]
+fn affinity_that_keeps_tasks_from_an_idle_cpu() {
+    let mut case = Case::cpus(2);
+    (case.0.cpus[1].busy_ns, case.0.cpus[1].idle_ns) = (0, SECOND);
+    let cpus = CpuSet::from_iter([0]);
+    for run_ns in [600_000_000, 400_000_000] {
+        case.burner(ROOT, 1024, run_ns).totals.affinity = Some(cpus.clone());
+    }
+    let audit = case.audit();
+    assert_eq!(audit.findings.len(), 1);
+    assert_eq!(audit.findings[0].about, About::Affinity { cpus, wait_ns: SECOND, idle_ns: SECOND });
+    assert_eq!(audit.findings[0].foremost.pid, 101, "who waited most");
+    case.0.cpus[1].idle_ns = 0;
+    assert_eq!(abouts(&case), []);
+}
+
+#[test]
+fn real_time_and_other_schedulers_are_named() {
+    let mut case = Case::cpus(1);
+    case.0.cpus[0].unfair_ns = 300_000_000;
+    case.burner(ROOT, 1024, 100_000_000).totals.policy = Policy::Fifo;
+    case.burner(ROOT, 1024, 200_000_000).totals.policy = Policy::RoundRobin;
+    case.burner(ROOT, 1024, 700_000_000).totals.policy = Policy::Ext;
+    let audit = case.audit();
+    let said: Vec<(&About, u32)> = audit.findings.iter().map(|f| (&f.about, f.foremost.pid)).collect();
+    let real_time = About::RealTime { cpu: 0, unfair_ns: 300_000_000, wall_ns: SECOND };
+    assert_eq!(said, [(&About::NotFair { runtime_ns: 700_000_000 }, 102), (&real_time, 101)]);
+}
+
+#[test]
+fn findings_are_bounded() {
+    let mut case = Case::cpus(1);
+    for group in 2..152 {
+        case.group(group, Some(1), 1024);
+        case.burner(Group::Cgroup(group), 335, SECOND / 150);
+    }
+    let audit = case.audit();
+    assert_eq!((audit.findings.len(), audit.findings_left_out), (Finding::MOST, 50));
+}

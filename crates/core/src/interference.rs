@@ -1,0 +1,98 @@
+//! Who stood in whose way.
+
+use crate::identity::TaskId;
+use std::collections::BTreeMap;
+
+/// Two tasks, one of which kept the other waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair {
+    /// Who waited.
+    pub victim: TaskId,
+    /// Who had the CPU.
+    pub culprit: TaskId,
+}
+
+/// What one task did to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Times the culprit got the CPU when the victim lost it and was still runnable.
+    pub preemptions: u64,
+    /// Time the culprit ran on the CPU in whose queue the victim waited.
+    pub held_ns: u64,
+}
+
+/// All pairs since the source began to look.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Interference {
+    /// The pairs.
+    pub pairs: BTreeMap<Pair, Standing>,
+    /// Waits that are in no pair because they reached back further than the source remembers.
+    pub unseen_ns: u64,
+    /// Bookings that found no room.
+    pub refused: u64,
+}
+
+impl Interference {
+    /// What was added since `earlier`; pairs to which nothing was added are left out.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let grown = |(pair, now): (&Pair, &Standing)| {
+            let then = earlier.pairs.get(pair).copied().unwrap_or_default();
+            let delta = Standing {
+                preemptions: now.preemptions.saturating_sub(then.preemptions),
+                held_ns: now.held_ns.saturating_sub(then.held_ns),
+            };
+            (delta != Standing::default()).then_some((*pair, delta))
+        };
+        Self {
+            pairs: self.pairs.iter().filter_map(grown).collect(),
+            unseen_ns: self.unseen_ns.saturating_sub(earlier.unseen_ns),
+            refused: self.refused.saturating_sub(earlier.refused),
+        }
+    }
+
+    /// Who stood in the way of `victim`, who held the CPU longest first; among equals who preempted more often, then the
+    /// lower identity.
+    pub fn culprits_of(&self, victim: TaskId) -> Vec<(TaskId, Standing)> {
+        let lowest = TaskId { pid: 0, start_ns: 0 };
+        let mut found: Vec<(TaskId, Standing)> = self
+            .pairs
+            .range(Pair { victim, culprit: lowest }..)
+            .take_while(|(pair, _)| pair.victim == victim)
+            .map(|(pair, standing)| (pair.culprit, *standing))
+            .collect();
+        found.sort_by(|(_, a), (_, b)| b.held_ns.cmp(&a.held_ns).then(b.preemptions.cmp(&a.preemptions)));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(pid: u32) -> TaskId {
+        TaskId { pid, start_ns: 7 }
+    }
+
+    fn of(pairs: &[(u32, u32, u64, u64)]) -> Interference {
+        let pair = |&(victim, culprit, preemptions, held_ns): &(u32, u32, u64, u64)| {
+            (Pair { victim: task(victim), culprit: task(culprit) }, Standing { preemptions, held_ns })
+        };
+        Interference { pairs: pairs.iter().map(pair).collect(), ..Interference::default() }
+    }
+
+    #[test]
+    fn culprits_are_those_of_the_victim_alone_the_longest_first() {
+        let all = of(&[(1, 2, 0, 5), (1, 3, 9, 50), (1, 4, 1, 5), (2, 1, 99, 999)]);
+        let pids: Vec<u32> = all.culprits_of(task(1)).iter().map(|(id, _)| id.pid).collect();
+        assert_eq!(pids, [3, 4, 2]);
+        assert!(all.culprits_of(task(9)).is_empty());
+    }
+
+    #[test]
+    fn an_interval_holds_what_was_added_in_it() {
+        let (before, after) =
+            (of(&[(1, 2, 3, 30), (1, 3, 1, 10)]), of(&[(1, 2, 4, 70), (1, 3, 1, 10), (4, 1, 0, 1)]));
+        assert_eq!(after.since(&before), of(&[(1, 2, 1, 40), (4, 1, 0, 1)]));
+    }
+}

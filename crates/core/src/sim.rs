@@ -1,0 +1,30 @@
+//! The lab: a deterministic discrete-event simulator of CPU schedulers.
+//!
+//! ```text
+//! Scenario (TOML, rt-app) ─► Simulation (engine + policy) ─► results, timeline, Snapshot
+//! ```
+//!
+//! A [`scenario::Scenario`] says what tasks want and on what machine; a [`policy::Policy`] decides who runs; the
+//! [`engine::Simulation`] moves time. Everything is integer nanoseconds, and chance comes from seeded streams: the same
+//! scenario, policy, seed and run number give the same schedule on every machine.
+
+pub mod compare;
+pub mod engine;
+pub mod expectation;
+pub mod heap;
+pub mod lag;
+pub mod library;
+pub mod machine;
+pub mod measure;
+pub mod outcome;
+pub mod policy;
+pub mod predict;
+pub mod realtime;
+pub mod scenario;
+pub mod snapshots;
+pub mod span;
+pub mod timeline;
+pub mod ziggurat;
+
+#[cfg(test)]
+mod laws;

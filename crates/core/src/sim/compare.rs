@@ -1,0 +1,295 @@
+//! Policies side by side: many runs of one scenario, on several threads, with the same result for any number of them.
+
+use super::engine::SimError;
+use super::expectation::Verdict;
+use super::outcome::{Observe, Outcome, TaskOutcome, run};
+use super::policy::PolicyKind;
+use super::predict::lottery_shares;
+use super::scenario::Scenario;
+use super::scenario::expect::{Metric, Subject};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// The policies, in the order in which they are shown.
+    pub policies: Vec<PolicyKind>,
+    /// Runs of each policy, at least 1. Where neither policy nor demand is random, one is enough and one is made.
+    pub runs: u32,
+    /// Seed of all runs.
+    pub seed: u64,
+    /// Threads, at least 1.
+    pub jobs: usize,
+    /// Whether to work out entitlement and lag.
+    pub observe: Observe,
+}
+
+/// How far the work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Runs done.
+    pub done: usize,
+    /// Runs planned.
+    pub planned: usize,
+}
+
+/// A mean over runs.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Half the width of its 95 % confidence interval (Student's t); `None` for a single run.
+    pub half_width: Option<f64>,
+}
+
+impl Estimate {
+    /// Of one value for each run.
+    pub fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        if values.is_empty() {
+            return Self::default();
+        }
+        let mean = values.iter().sum::<f64>() / n;
+        let half_width = (values.len() > 1).then(|| {
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            let t = StudentsT::new(0.0, 1.0, n - 1.0).map_or(f64::NAN, |t| t.inverse_cdf(0.975));
+            t * (variance / n).sqrt()
+        });
+        Self { mean, half_width }
+    }
+}
+
+/// All policies of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The seed, so that it can be run again.
+    pub seed: u64,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// One result for each policy of the plan; the error where it could not be run.
+    pub policies: Vec<(PolicyKind, Result<PolicyResult, SimError>)>,
+    /// Whether everything planned was done; `false` after a cancellation.
+    pub complete: bool,
+}
+
+/// One policy over all its runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyResult {
+    /// Runs it is made of; 0 when the work was cancelled before.
+    pub runs: u32,
+    /// How long each run simulated: less than the scenario's duration only for a run that was cancelled.
+    pub duration_ns: u64,
+    /// Part of the machine that ran tasks.
+    pub busy: Estimate,
+    /// Each entry of the scenario.
+    pub tasks: Vec<TaskResult>,
+    /// The verdict on each expectation that applies to the policy.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// One entry of the scenario, over all runs. Times in ns; see [`TaskOutcome`] for what each is.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields are those of TaskOutcome
+pub struct TaskResult {
+    pub name: String,
+    pub count: u32,
+    pub share: Estimate,
+    pub entitled_share: Option<Estimate>,
+    /// What the policy itself should give by its formula, where there is one: a part of the machine.
+    pub predicted_share: Option<f64>,
+    pub lag_max_ns: Option<Estimate>,
+    pub lag_rms_ns: Option<Estimate>,
+    pub wait_mean_ns: Estimate,
+    pub wait_p50_ns: Estimate,
+    pub wait_p90_ns: Estimate,
+    pub wait_p99_ns: Estimate,
+    /// The longest of any run.
+    pub wait_max_ns: u64,
+    pub response_mean_ns: Estimate,
+    pub response_p99_ns: Estimate,
+    /// The longest of any run.
+    pub response_max_ns: u64,
+    /// The largest of any run.
+    pub response_jitter_ns: u64,
+    pub switches: Estimate,
+    pub preemptions: Estimate,
+    pub migrations: Estimate,
+    pub completed: Estimate,
+    pub throughput: Estimate,
+    pub misses: Estimate,
+    /// The longest of any run.
+    pub tardiness_max_ns: u64,
+}
+
+/// Carries a plan out. `progress` is called after every run, from any thread; when `cancel` becomes true, runs under
+/// way end where they are, and what was complete by then is the result (for a policy without a complete run, the part
+/// of its first that was done).
+pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &AtomicBool) -> Comparison {
+    let random_demand = plan.scenario.is_random();
+    let runs = |policy: PolicyKind| {
+        if random_demand || policy.traits().random { plan.runs.max(1) } else { 1 }
+    };
+    let units: Vec<(usize, u32)> = plan
+        .policies
+        .iter()
+        .enumerate()
+        .flat_map(|(index, policy)| (0..runs(*policy)).map(move |run| (index, run)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<Result<Outcome, SimError>>>> =
+        units.iter().map(|_| Mutex::new(None)).collect();
+    let work = || {
+        while !cancel.load(Ordering::Relaxed) {
+            let unit = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&(policy, number)) = units.get(unit) else { return };
+            let go_on = || !cancel.load(Ordering::Relaxed);
+            let policy = plan.policies[policy];
+            let outcome = run(plan.scenario, policy, plan.seed, number, plan.observe, None, &go_on);
+            if let Ok(mut slot) = slots[unit].lock() {
+                *slot = Some(outcome);
+            }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            progress(Progress { done, planned: units.len() });
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..plan.jobs.clamp(1, units.len().max(1)) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut outcomes: Vec<Vec<Result<Outcome, SimError>>> = vec![Vec::new(); plan.policies.len()];
+    for ((policy, _), slot) in units.iter().zip(slots) {
+        if let Ok(Some(outcome)) = slot.into_inner() {
+            outcomes[*policy].push(outcome);
+        }
+    }
+    let mut complete = true;
+    let policies = plan
+        .policies
+        .iter()
+        .zip(outcomes)
+        .map(|(policy, outcomes)| {
+            let outcomes: Result<Vec<Outcome>, SimError> = outcomes.into_iter().collect();
+            let result = outcomes.map(|mut outcomes| {
+                let whole = |o: &Outcome| o.duration_ns == plan.scenario.duration_ns;
+                if outcomes.iter().any(whole) {
+                    outcomes.retain(whole);
+                } else {
+                    outcomes.truncate(1);
+                }
+                complete &= outcomes.iter().filter(|o| whole(o)).count() == runs(*policy) as usize;
+                PolicyResult::of(plan.scenario, *policy, &outcomes)
+            });
+            (*policy, result)
+        })
+        .collect();
+    Comparison {
+        scenario: plan.scenario.name.clone(),
+        seed: plan.seed,
+        cpus: plan.scenario.cpus,
+        policies,
+        complete,
+    }
+}
+
+impl PolicyResult {
+    fn of(scenario: &Scenario, policy: PolicyKind, outcomes: &[Outcome]) -> Self {
+        let cpus = scenario.cpus as usize;
+        let predicted = lottery_shares(scenario, policy);
+        let tasks = (0..scenario.tasks.len()).map(|entry| {
+            let predicted = predicted.as_ref().map(|shares| shares[entry]);
+            TaskResult::of(scenario, entry, outcomes, predicted)
+        });
+        let busy: Vec<f64> = outcomes
+            .iter()
+            .map(|o| {
+                let busy: u64 = o.cpus.iter().map(|c| c.busy_ns).sum();
+                let whole = o.duration_ns as f64 * cpus as f64;
+                if whole > 0.0 { busy as f64 / whole } else { 0.0 }
+            })
+            .collect();
+        let value = |subject: &Subject| {
+            let each = |of: &dyn Fn(&Outcome) -> Option<f64>| -> Option<Estimate> {
+                let values: Option<Vec<f64>> = outcomes.iter().map(of).collect();
+                values.filter(|v| !v.is_empty()).map(|v| Estimate::of(&v))
+            };
+            match subject {
+                // The longest of all runs, not the mean of the longest.
+                Subject::One(metric @ (Metric::ResponseMax | Metric::WaitMax), task) => {
+                    let values = outcomes.iter().filter_map(|o| o.tasks[*task].metric(*metric, cpus));
+                    values.reduce(f64::max).map(|mean| Estimate { mean, half_width: None })
+                }
+                Subject::One(metric, task) => each(&|o| o.tasks[*task].metric(*metric, cpus)),
+                Subject::Ratio(over, under) => each(&|o| {
+                    let under = o.tasks[*under].runtime_ns;
+                    (under > 0).then(|| o.tasks[*over].runtime_ns as f64 / under as f64)
+                }),
+                Subject::Sequence(_) => None,
+            }
+        };
+        let ran = outcomes.first().map_or(&[][..], |o| &o.sequence);
+        Self {
+            runs: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
+            duration_ns: outcomes.iter().map(|o| o.duration_ns).min().unwrap_or(0),
+            busy: Estimate::of(&busy),
+            tasks: tasks.collect(),
+            verdicts: scenario
+                .expect
+                .under(policy.name())
+                .map(|check| Verdict::of(check, value, ran))
+                .collect(),
+        }
+    }
+}
+
+impl TaskResult {
+    fn of(scenario: &Scenario, entry: usize, outcomes: &[Outcome], predicted_share: Option<f64>) -> Self {
+        let each = |of: &dyn Fn(&TaskOutcome) -> f64| {
+            let values: Vec<f64> = outcomes.iter().map(|o| of(&o.tasks[entry])).collect();
+            Estimate::of(&values)
+        };
+        let some = |of: &dyn Fn(&TaskOutcome) -> Option<f64>| {
+            let values: Option<Vec<f64>> = outcomes.iter().map(|o| of(&o.tasks[entry])).collect();
+            values.filter(|v| !v.is_empty()).map(|v| Estimate::of(&v))
+        };
+        let most = |of: &dyn Fn(&TaskOutcome) -> u64| {
+            outcomes.iter().map(|o| of(&o.tasks[entry])).max().unwrap_or(0)
+        };
+        Self {
+            name: scenario.tasks[entry].name.clone(),
+            count: scenario.tasks[entry].count,
+            share: each(&|t| t.share),
+            entitled_share: some(&|t| t.entitled_share),
+            predicted_share,
+            lag_max_ns: some(&|t| t.lag_max_ns),
+            lag_rms_ns: some(&|t| t.lag_rms_ns),
+            wait_mean_ns: each(&|t| t.wait.mean_ns),
+            wait_p50_ns: each(&|t| t.wait.p50_ns as f64),
+            wait_p90_ns: each(&|t| t.wait.p90_ns as f64),
+            wait_p99_ns: each(&|t| t.wait.p99_ns as f64),
+            wait_max_ns: most(&|t| t.wait.max_ns),
+            response_mean_ns: each(&|t| t.response.mean_ns),
+            response_p99_ns: each(&|t| t.response.p99_ns as f64),
+            response_max_ns: most(&|t| t.response.max_ns),
+            response_jitter_ns: most(&|t| t.response.jitter_ns()),
+            switches: each(&|t| t.switches as f64),
+            preemptions: each(&|t| t.preemptions as f64),
+            migrations: each(&|t| t.migrations as f64),
+            completed: each(&|t| t.completed as f64),
+            throughput: each(&|t| t.throughput),
+            misses: each(&|t| t.misses as f64),
+            tardiness_max_ns: most(&|t| t.tardiness_max_ns),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,641 @@
+//! The discrete-event engine: time, CPUs, phases, locks, slices.
+//!
+//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), group (refill) and
+//! policy timer, ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
+//! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
+//! before one whose slice ends, and arrivals at one instant come in order of declaration.
+
+mod bandwidth;
+mod fluid;
+mod program;
+
+use super::heap::IndexedHeap;
+use super::lag::LagBook;
+use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
+use super::measure::Meter;
+use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
+use super::scenario::{Scenario, Step, Task};
+use bandwidth::Bandwidth;
+use fluid::Fluid;
+use program::{Body, Lock, Outcome};
+use std::collections::VecDeque;
+use thiserror::Error;
+
+/// A simulation that cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SimError {
+    /// Nothing can happen any more, and tasks are still blocked.
+    #[error("deadlock at {at_ns} ns: {}", blocked.join("; "))]
+    Deadlock {
+        /// When the last thing happened.
+        at_ns: u64,
+        /// Who waits for what (the first few).
+        blocked: Vec<String>,
+    },
+    /// Tasks go on without time passing.
+    #[error("no time passes any more at {at_ns} ns: task '{task}' goes round without running or sleeping")]
+    NoProgress {
+        /// The instant.
+        at_ns: u64,
+        /// The task that took the last step.
+        task: String,
+    },
+}
+
+/// One stretch of a task on a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// When it began.
+    pub from_ns: u64,
+    /// On which CPU.
+    pub cpu: CpuIx,
+    /// Who ran.
+    pub task: TaskIx,
+    /// For how long.
+    pub ran_ns: u64,
+    /// Why it ended.
+    pub why: Departure,
+}
+
+/// Receives each slice when it ends.
+pub type Observer<'a> = Box<dyn FnMut(&Slice) + Send + 'a>;
+
+/// A simulation under way.
+pub struct Simulation<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) machine: Machine,
+    policy: Box<dyn Policy>,
+    bodies: Vec<Body>,
+    locks: Vec<Lock>,
+    /// Tokens of each event with a receiver, by instance of the receiver.
+    tokens: Vec<Vec<u64>>,
+    /// Tasks waiting for each event without a receiver.
+    waiters: Vec<VecDeque<TaskIx>>,
+    /// First instance of each entry.
+    first: Vec<TaskIx>,
+    events: IndexedHeap<(u64, u64)>,
+    sequence: u64,
+    lanes: Vec<Lane>,
+    groups: Vec<Bandwidth>,
+    /// CPUs that must choose, ascending.
+    due: Vec<CpuIx>,
+    idle_cpus: usize,
+    /// Somebody was enqueued since idle CPUs last looked.
+    arrived: bool,
+    /// Steps taken at the present instant.
+    steps_now: u64,
+    living: usize,
+    pub(super) meter: Meter,
+    pub(super) lag: Option<LagBook>,
+    /// Present when everybody runs at once.
+    fluid: Option<Fluid>,
+    observer: Option<Observer<'a>>,
+    error: Option<SimError>,
+    /// Instants after which a CPU idled although a task waited that may run there.
+    #[cfg(test)]
+    pub(super) idled: u64,
+}
+
+/// What the engine knows of a CPU beyond what policies see.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lane {
+    /// Who ran here last, to know whether a switch is one.
+    last: Option<TaskIx>,
+    /// Charged part of the present slice.
+    charged_ns: u64,
+    /// Charged, and not yet taken out of the bandwidth of groups.
+    unspent_ns: u64,
+    due: bool,
+}
+
+impl<'a> Simulation<'a> {
+    /// A simulation at time 0. Run `run` of a seed is always the same; demand does not depend on the policy.
+    pub fn new(scenario: &'a Scenario, policy: PolicyKind, seed: u64, run: u32) -> Self {
+        let machine = Machine::new(scenario, seed, run);
+        let is_fluid = policy == PolicyKind::Fluid;
+        let policy = policy.build(&machine, scenario);
+        let mut simulation = Self::with_policy(scenario, policy, machine, seed, run);
+        if is_fluid {
+            simulation.fluid = Some(Fluid::new(simulation.bodies.len()));
+            simulation.track_entitlement();
+        }
+        simulation
+    }
+
+    /// The same with a policy of the caller's own, made from the machine it will serve.
+    pub fn custom(
+        scenario: &'a Scenario,
+        seed: u64,
+        run: u32,
+        build: impl FnOnce(&Machine) -> Box<dyn Policy>,
+    ) -> Self {
+        let machine = Machine::new(scenario, seed, run);
+        let policy = build(&machine);
+        Self::with_policy(scenario, policy, machine, seed, run)
+    }
+
+    fn with_policy(
+        scenario: &'a Scenario,
+        policy: Box<dyn Policy>,
+        machine: Machine,
+        seed: u64,
+        run: u32,
+    ) -> Self {
+        let (n, m) = (machine.tasks.len(), machine.cpus.len());
+        let mut first = Vec::with_capacity(scenario.tasks.len());
+        let mut bodies = Vec::with_capacity(n);
+        for task in &scenario.tasks {
+            first.push(bodies.len());
+            let random = task.steps.iter().any(Step::is_random);
+            for _ in 0..task.count {
+                let number = u32::try_from(bodies.len() + 1).unwrap_or(u32::MAX);
+                bodies.push(Body::new(task, random.then(|| Box::new(stream(seed, run, number)))));
+            }
+        }
+        let mut simulation = Self {
+            scenario,
+            machine,
+            policy,
+            bodies,
+            locks: vec![Lock::default(); scenario.locks.len()],
+            tokens: scenario
+                .events
+                .iter()
+                .map(|e| vec![0; e.receiver.map_or(0, |task| scenario.tasks[task].count as usize)])
+                .collect(),
+            waiters: vec![VecDeque::new(); scenario.events.len()],
+            first,
+            events: IndexedHeap::new(m + 2 * n + scenario.groups.len()),
+            sequence: 0,
+            lanes: vec![Lane::default(); m],
+            groups: vec![Bandwidth::default(); scenario.groups.len()],
+            due: Vec::with_capacity(m),
+            idle_cpus: m,
+            arrived: false,
+            steps_now: 0,
+            living: n,
+            meter: Meter::new(scenario),
+            lag: None,
+            fluid: None,
+            observer: None,
+            error: None,
+            #[cfg(test)]
+            idled: 0,
+        };
+        for task in 0..n {
+            let at = scenario.tasks[simulation.machine.tasks[task].entry].arrive_ns;
+            simulation.schedule(m + task, at);
+        }
+        for (index, group) in scenario.groups.iter().enumerate() {
+            if let Some(quota) = group.quota {
+                simulation.groups[index].left_ns = i64::try_from(quota.quota_ns).unwrap_or(i64::MAX);
+                simulation.schedule(m + n + index, quota.period_ns);
+            }
+        }
+        simulation
+    }
+
+    /// Tells every slice to `observer` when it ends.
+    pub fn observe(&mut self, observer: Observer<'a>) {
+        self.observer = Some(observer);
+    }
+
+    /// Also works out what every task is entitled to, and its lag. Costs a division among all runnable tasks whenever
+    /// their set is one that has not been seen lately.
+    ///
+    /// To be called before time moves.
+    pub fn track_entitlement(&mut self) {
+        if self.lag.is_some() {
+            return;
+        }
+        self.lag = Some(LagBook::new(self.scenario, &self.machine));
+    }
+
+    /// The present, nanoseconds since the simulation began.
+    pub fn now_ns(&self) -> u64 {
+        self.machine.now_ns
+    }
+
+    /// Runs until `until_ns`, events at that instant included. Slices under way are charged up to it and go on.
+    ///
+    /// # Errors
+    /// [`SimError`]; the simulation stays where it failed, and says so again when asked again.
+    pub fn run_until(&mut self, until_ns: u64) -> Result<(), SimError> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let outcome = self.advance_to(until_ns);
+        if let Err(error) = &outcome {
+            self.error = Some(error.clone());
+        }
+        outcome
+    }
+
+    fn advance_to(&mut self, until_ns: u64) -> Result<(), SimError> {
+        while let Some(((at, _), slot)) = self.events.peek() {
+            if at > until_ns {
+                break;
+            }
+            self.events.pop();
+            if at > self.machine.now_ns {
+                if let Some(lag) = &mut self.lag {
+                    lag.renew(&self.machine);
+                }
+                if self.fluid.is_some() {
+                    self.flow(at);
+                }
+                self.machine.now_ns = at;
+                self.steps_now = 0;
+            }
+            self.happen(slot)?;
+            // Everything of this instant first, then the choices it calls for.
+            if self.events.peek().is_none_or(|((next, _), _)| next > at) {
+                self.choose()?;
+            }
+        }
+        self.check_deadlock()?;
+        if let Some(lag) = &mut self.lag {
+            lag.renew(&self.machine);
+        }
+        if self.fluid.is_some() {
+            self.flow(until_ns.max(self.machine.now_ns));
+        }
+        self.machine.now_ns = self.machine.now_ns.max(until_ns);
+        self.settle();
+        Ok(())
+    }
+
+    /// Books everything up to now.
+    fn settle(&mut self) {
+        for cpu in 0..self.lanes.len() {
+            self.book(cpu);
+        }
+        if let Some(lag) = &mut self.lag {
+            lag.settle(self.machine.now_ns, &self.meter.tallies);
+        }
+    }
+
+    fn set_runnable(&mut self, task: TaskIx, runnable: bool) {
+        if self.lag.is_some() {
+            self.settle();
+            if let Some(lag) = &mut self.lag {
+                lag.set_runnable(task, runnable, self.machine.now_ns);
+            }
+        }
+    }
+
+    fn schedule(&mut self, slot: usize, at_ns: u64) {
+        self.sequence += 1;
+        self.events.set(slot, (at_ns, self.sequence));
+    }
+
+    fn happen(&mut self, slot: usize) -> Result<(), SimError> {
+        let (m, n, g) = (self.lanes.len(), self.bodies.len(), self.groups.len());
+        if slot < m {
+            self.cpu_timer(slot)?;
+        } else if slot < m + n {
+            let task = slot - m;
+            if self.fluid.is_some() && self.machine.tasks[task].place == TaskPlace::Queued {
+                return self.fluid_timer(task);
+            }
+            let arrival = if self.bodies[task].born { Arrival::Woken } else { Arrival::New };
+            self.wake(task, arrival);
+        } else if slot < m + n + g {
+            self.refill(slot - m - n);
+        } else {
+            let task = slot - m - n - g;
+            self.policy.timer(&mut self.machine, task);
+            self.arrived = true;
+            self.take_timers();
+        }
+        Ok(())
+    }
+
+    /// A phase or a slice ends on a CPU.
+    fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
+        self.charge(cpu);
+        let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
+        let now = self.machine.now_ns;
+        if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
+            match self.finish_run(task)? {
+                Outcome::Runs => {}
+                Outcome::Blocked => return self.vacate(cpu, Departure::Blocked),
+                Outcome::Ended => return self.vacate(cpu, Departure::Ended),
+            }
+        }
+        if now >= self.machine.cpus[cpu].slice_end_ns || self.is_throttled(task) {
+            self.mark_due(cpu);
+        } else {
+            self.arm(cpu, task);
+        }
+        Ok(())
+    }
+
+    fn mark_due(&mut self, cpu: CpuIx) {
+        if !self.lanes[cpu].due {
+            self.lanes[cpu].due = true;
+            // Almost always there is but one.
+            let at = if self.due.is_empty() { 0 } else { self.due.partition_point(|c| *c < cpu) };
+            self.due.insert(at, cpu);
+        }
+    }
+
+    /// Books what a CPU's task ran since it was last charged, and takes it out of the bandwidth of its groups.
+    fn charge(&mut self, cpu: CpuIx) {
+        self.book(cpu);
+        let unspent = std::mem::take(&mut self.lanes[cpu].unspent_ns);
+        if let (Some(task), true) = (self.machine.cpus[cpu].task, unspent > 0) {
+            self.spend(task, unspent);
+        }
+    }
+
+    /// Books what a CPU's task ran since it was last charged. Looking at a simulation changes nothing: bandwidth is
+    /// spent, and groups are throttled, only at the events that would see it anyway.
+    fn book(&mut self, cpu: CpuIx) {
+        let view = &mut self.machine.cpus[cpu];
+        let Some(task) = view.task else { return };
+        let now = self.machine.now_ns;
+        let lane = &mut self.lanes[cpu];
+        let ran = now - view.since_ns - lane.charged_ns;
+        if ran == 0 {
+            return;
+        }
+        lane.charged_ns += ran;
+        let work = now.saturating_sub(view.work_ns);
+        view.work_ns = view.work_ns.max(now);
+        let left = &mut self.machine.tasks[task].left_ns;
+        if *left != u64::MAX {
+            *left -= work.min(*left);
+        }
+        let total = &mut self.bodies[task].total_left_ns;
+        if *total != u64::MAX {
+            *total -= work.min(*total);
+        }
+        self.meter.ran(task, cpu, ran, ran - work.min(ran));
+        lane.unspent_ns += ran;
+    }
+
+    fn enqueue(&mut self, task: TaskIx, why: Arrival) {
+        self.machine.tasks[task].place = TaskPlace::Queued;
+        if let Some(fluid) = &mut self.fluid {
+            fluid.arrive(task);
+            return;
+        }
+        self.policy.enqueue(&mut self.machine, task, why);
+        self.take_timers();
+        // On a single CPU the end of a slice brings nobody whom the choice that follows does not see.
+        self.arrived |= why != Arrival::Expired || self.lanes.len() > 1;
+    }
+
+    fn take_timers(&mut self) {
+        while let Some((task, at)) = self.machine.timers.pop() {
+            let slot = self.lanes.len() + self.bodies.len() + self.groups.len() + task;
+            self.schedule(slot, at);
+        }
+    }
+
+    /// A task stops being on its CPU.
+    fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
+        self.charge(cpu);
+        let view = &mut self.machine.cpus[cpu];
+        let task = view.task.take()?;
+        let slice = Slice { from_ns: view.since_ns, cpu, task, ran_ns: self.lanes[cpu].charged_ns, why };
+        self.idle_cpus += 1;
+        self.events.remove(cpu);
+        if let Some(lag) = &mut self.lag {
+            lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
+        }
+        if let Some(observer) = &mut self.observer
+            && slice.ran_ns > 0
+        {
+            observer(&slice);
+        }
+        self.machine.tasks[task].place = TaskPlace::Away;
+        self.policy.stopped(&mut self.machine, cpu, task, slice.ran_ns, why);
+        Some(task)
+    }
+
+    /// The task of a CPU no longer wants it.
+    fn vacate(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
+        self.abandon(cpu, why)?;
+        self.mark_due(cpu);
+        Ok(())
+    }
+
+    /// All choices that the present instant calls for.
+    fn choose(&mut self) -> Result<(), SimError> {
+        if self.fluid.is_some() {
+            return self.fluid_choose();
+        }
+        loop {
+            while !self.due.is_empty() {
+                let cpu = self.due.remove(0);
+                self.lanes[cpu].due = false;
+                self.rechoose(cpu, Departure::Expired, Arrival::Expired)?;
+            }
+            if self.arrived {
+                self.arrived = false;
+                if self.idle_cpus > 0 {
+                    self.fill_idle()?;
+                }
+                if let Some(cpu) = self.policy.preempt(&mut self.machine) {
+                    self.rechoose(cpu, Departure::Preempted, Arrival::Preempted)?;
+                    self.arrived = true;
+                }
+                self.take_timers();
+            } else if self.due.is_empty() {
+                #[cfg(test)]
+                self.note_idle();
+                return Ok(());
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn note_idle(&mut self) {
+        let idle = |cpu: CpuIx| self.machine.cpus[cpu].task.is_none();
+        let queued = |task: TaskIx| self.machine.tasks[task].place == TaskPlace::Queued;
+        let (m, n) = (self.lanes.len(), self.bodies.len());
+        let wasted = (0..m).any(|c| idle(c) && (0..n).any(|t| queued(t) && self.machine.allows(t, c)));
+        self.idled += u64::from(wasted);
+    }
+
+    /// Idle CPUs look for work: first those that queued tasks used last, then the others in order.
+    fn fill_idle(&mut self) -> Result<(), SimError> {
+        for cpu in 0..self.lanes.len() {
+            if self.machine.cpus[cpu].task.is_none() && !self.lanes[cpu].due {
+                self.fill(cpu, None)?;
+                if self.idle_cpus == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A CPU puts its task, if it has one, back into the queue and chooses again.
+    fn rechoose(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), SimError> {
+        let task = self.machine.cpus[cpu].task;
+        if let Some(task) = task {
+            self.stop(cpu, why);
+            self.enqueue(task, back);
+        }
+        self.fill(cpu, task)
+    }
+
+    /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
+    fn fill(&mut self, cpu: CpuIx, before: Option<TaskIx>) -> Result<(), SimError> {
+        let mut before = before;
+        loop {
+            let pick = self.policy.pick(&mut self.machine, cpu);
+            if let Some(pick) = pick
+                && self.is_throttled(pick.task)
+            {
+                self.park(cpu, pick.task);
+                continue;
+            }
+            if let Some(was) = before.take_if(|was| pick.is_none_or(|p| p.task != *was)) {
+                self.meter.left(was, true);
+                self.meter.waits_from(was, self.machine.now_ns);
+            }
+            let Some(pick) = pick else { return Ok(()) };
+            let continues = before.take() == Some(pick.task);
+            match self.start(cpu, pick, continues)? {
+                Outcome::Runs => return Ok(()),
+                Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
+                Outcome::Ended => self.abandon(cpu, Departure::Ended)?,
+            }
+        }
+    }
+
+    /// A task gives its CPU up.
+    fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
+        if let Some(task) = self.stop(cpu, why) {
+            self.set_runnable(task, false);
+            self.meter.left(task, false);
+            self.after_block(task)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, SimError> {
+        let now = self.machine.now_ns;
+        let Pick { task, slice_ns } = pick;
+        debug_assert!(self.machine.allows(task, cpu), "a policy put a task on a CPU it may not use");
+        let is_switch = self.lanes[cpu].last != Some(task);
+        let cost = if is_switch { self.scenario.switch_cost_ns } else { 0 };
+        let moved = self.machine.tasks[task].last_cpu.is_some_and(|last| last != cpu);
+        if !continues {
+            self.meter.starts(task, now, moved);
+            if let Some(lag) = &mut self.lag {
+                lag.bend(task, now, self.meter.tallies[task].runtime_ns);
+            }
+        }
+        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, unspent_ns: 0, due: self.lanes[cpu].due };
+        let view = &mut self.machine.cpus[cpu];
+        view.task = Some(task);
+        view.since_ns = now;
+        view.work_ns = now + cost;
+        view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
+        let body = &mut self.machine.tasks[task];
+        body.last_cpu = Some(cpu);
+        body.place = TaskPlace::On(cpu);
+        self.idle_cpus -= 1;
+        self.count_step(task)?;
+        let outcome = if self.bodies[task].at_run { Outcome::Runs } else { self.step(task)? };
+        if outcome == Outcome::Runs {
+            self.arm(cpu, task);
+        }
+        Ok(outcome)
+    }
+
+    /// Sets the timer of a CPU to the next thing that happens to its task by itself.
+    fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
+        let view = self.machine.cpus[cpu];
+        let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
+        let mut at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
+        if !self.groups.is_empty() {
+            let mut group = self.machine.tasks[task].group;
+            while let Some(index) = group {
+                let g = self.machine.groups[index];
+                if g.quota.is_some() {
+                    let left = u64::try_from(self.groups[index].left_ns).unwrap_or(0);
+                    at = at.min(self.machine.now_ns.saturating_add(left));
+                }
+                group = g.parent;
+            }
+        }
+        if at == u64::MAX {
+            self.events.remove(cpu);
+        } else {
+            self.schedule(cpu, at);
+        }
+    }
+
+    fn count_step(&mut self, task: TaskIx) -> Result<(), SimError> {
+        self.steps_now += 1;
+        if self.steps_now > 1_000_000 + 64 * self.bodies.len() as u64 {
+            return Err(SimError::NoProgress { at_ns: self.machine.now_ns, task: self.name(task) });
+        }
+        Ok(())
+    }
+
+    /// Nothing to come, nobody running, somebody blocked: it will stay so.
+    fn check_deadlock(&self) -> Result<(), SimError> {
+        let (m, n, g) = (self.lanes.len(), self.bodies.len(), self.groups.len());
+        if self.living == 0 || self.idle_cpus < m {
+            return Ok(());
+        }
+        let is_refill = |slot: usize| (m + n..m + n + g).contains(&slot);
+        if self.events.iter().any(|(_, slot)| !is_refill(slot))
+            || self.groups.iter().any(|g| !g.parked.is_empty())
+        {
+            return Ok(());
+        }
+        let blocked: Vec<String> = (0..n).filter_map(|task| self.blocked_on(task)).take(8).collect();
+        if blocked.is_empty() {
+            return Ok(());
+        }
+        Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked })
+    }
+
+    /// The entry of the scenario a task is an instance of.
+    fn entry(&self, task: TaskIx) -> &'a Task {
+        &self.scenario.tasks[self.machine.tasks[task].entry]
+    }
+
+    /// Name of a task instance.
+    pub fn name(&self, task: TaskIx) -> String {
+        let entry = self.machine.tasks[task].entry;
+        let instance = u32::try_from(task - self.first[entry]).unwrap_or(0);
+        self.scenario.tasks[entry].instance_name(instance)
+    }
+
+    /// Whether a task has come, and perhaps gone.
+    pub(super) fn has_come(&self, task: TaskIx) -> bool {
+        self.bodies[task].born
+    }
+
+    /// Ends the simulation: slices under way end here for the observer.
+    pub fn finish(&mut self) {
+        self.settle();
+        for cpu in 0..self.lanes.len() {
+            let view = self.machine.cpus[cpu];
+            if let (Some(task), Some(observer)) = (view.task, &mut self.observer) {
+                let ran_ns = self.lanes[cpu].charged_ns;
+                if ran_ns > 0 {
+                    observer(&Slice { from_ns: view.since_ns, cpu, task, ran_ns, why: Departure::Horizon });
+                }
+            }
+        }
+    }
+}
+
+/// When a slice that begins to work at `from_ns` is seen to be over.
+fn slice_end(from_ns: u64, slice_ns: u64, tick_ns: u64) -> u64 {
+    let end = from_ns.saturating_add(slice_ns);
+    if tick_ns == 0 || end == u64::MAX { end } else { end.div_ceil(tick_ns).saturating_mul(tick_ns) }
+}
+
+#[cfg(test)]
+mod tests;

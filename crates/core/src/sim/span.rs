@@ -1,0 +1,229 @@
+//! Lengths of time in a scenario: written with a unit, fixed or drawn from a distribution.
+
+use super::ziggurat::exponential;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::fmt;
+use thiserror::Error;
+
+/// Longest time a scenario may name: 100 years.
+pub const MAX_NS: u64 = 100 * 366 * 86_400 * 1_000_000_000;
+
+/// A text that is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpanError {
+    /// No number, or no unit.
+    #[error("'{0}' is no time; write a number and a unit, like \"3ms\" (ns, us, ms, s, m, h)")]
+    Syntax(String),
+    /// Longer than the simulator counts.
+    #[error("'{0}' is longer than 100 years")]
+    TooLong(String),
+    /// Finer than a nanosecond.
+    #[error("'{0}' is finer than a nanosecond")]
+    TooFine(String),
+    /// A distribution that is not known or has the wrong arguments.
+    #[error("'{0}' is no distribution; use a time, exp(MEAN) or uniform(LOW,HIGH)")]
+    Distribution(String),
+    /// uniform(high, low).
+    #[error("'{0}' begins above its end")]
+    Backwards(String),
+}
+
+/// Reads a length of time like `3ms`, `1.5s` or `250us` to integer nanoseconds, exactly.
+///
+/// # Errors
+/// [`SpanError`] when it has no number or unit, is finer than 1 ns or longer than 100 years.
+pub fn duration(text: &str) -> Result<u64, SpanError> {
+    let syntax = || SpanError::Syntax(text.to_owned());
+    let trimmed = text.trim();
+    let unit_at = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(syntax)?;
+    let (number, unit) = trimmed.split_at(unit_at);
+    let scale: u128 = match unit.trim_start() {
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" | "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return Err(syntax()),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| -> Result<u128, SpanError> {
+        if part.is_empty() || part.contains('.') {
+            return Err(syntax());
+        }
+        if part.len() > 30 {
+            Err(SpanError::TooLong(text.to_owned()))
+        } else {
+            part.parse().map_err(|_| syntax())
+        }
+    };
+    let fraction = fraction.trim_end_matches('0');
+    let mut ns = digits(whole)?.checked_mul(scale).ok_or_else(|| SpanError::TooLong(text.to_owned()))?;
+    if !fraction.is_empty() {
+        if fraction.len() > 18 {
+            return Err(SpanError::TooFine(text.to_owned()));
+        }
+        let parts = digits(fraction)? * scale;
+        let ten = 10u128.pow(u32::try_from(fraction.len()).unwrap_or(18));
+        if !parts.is_multiple_of(ten) {
+            return Err(SpanError::TooFine(text.to_owned()));
+        }
+        ns += parts / ten;
+    }
+    match u64::try_from(ns) {
+        Ok(ns) if ns <= MAX_NS => Ok(ns),
+        _ => Err(SpanError::TooLong(text.to_owned())),
+    }
+}
+
+/// How long a phase takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Always the same.
+    Fixed(u64),
+    /// Exponential with this mean in nanoseconds.
+    Exponential(u64),
+    /// Any of the nanoseconds from the first to the second, both included, equally likely.
+    Uniform(u64, u64),
+}
+
+impl Span {
+    /// Reads `3ms`, `exp(3ms)` or `uniform(1ms,5ms)`.
+    ///
+    /// # Errors
+    /// [`SpanError`].
+    pub fn parse(text: &str) -> Result<Self, SpanError> {
+        let Some((name, rest)) = text.trim().split_once('(') else {
+            return duration(text).map(Self::Fixed);
+        };
+        let unknown = || SpanError::Distribution(text.to_owned());
+        let arguments: Vec<&str> = rest.strip_suffix(')').ok_or_else(unknown)?.split(',').collect();
+        match (name.trim(), arguments.as_slice()) {
+            ("exp", [mean]) => duration(mean).map(Self::Exponential),
+            ("uniform", [low, high]) => match (duration(low)?, duration(high)?) {
+                (low, high) if low <= high => Ok(Self::Uniform(low, high)),
+                _ => Err(SpanError::Backwards(text.to_owned())),
+            },
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Its mean in nanoseconds.
+    pub fn mean_ns(self) -> u64 {
+        match self {
+            Self::Fixed(ns) | Self::Exponential(ns) => ns,
+            Self::Uniform(low, high) => low + (high - low) / 2,
+        }
+    }
+
+    /// Whether it differs from draw to draw.
+    pub fn is_random(self) -> bool {
+        !matches!(self, Self::Fixed(_))
+    }
+
+    /// Draws one length, in nanoseconds, at most [`MAX_NS`].
+    pub fn sample(self, rng: &mut ChaCha8Rng) -> u64 {
+        match self {
+            Self::Fixed(ns) => ns,
+            Self::Exponential(mean) => {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                // E ≤ 45 and the mean is bounded
+                let ns = (exponential(rng) * mean as f64) as u64;
+                ns.min(MAX_NS)
+            }
+            Self::Uniform(low, high) => low + below(rng, high - low + 1),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(ns) => write!(f, "{ns}ns"),
+            Self::Exponential(mean) => write!(f, "exp({mean}ns)"),
+            Self::Uniform(low, high) => write!(f, "uniform({low}ns,{high}ns)"),
+        }
+    }
+}
+
+/// A uniform number in (0, 1]: 53 random bits, never 0, so that its logarithm is finite.
+pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    ((rng.next_u64() >> 11) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// A uniform integer in 0…n−1, without bias (Lemire 2019, "Fast random integer generation in an interval").
+///
+/// # Panics
+/// With n = 0.
+pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
+    assert!(n > 0, "no number is below zero");
+    let mut wide = u128::from(rng.next_u64()) * u128::from(n);
+    #[allow(clippy::cast_possible_truncation)] // the low half decides whether a draw is kept
+    if (wide as u64) < n {
+        let refused = n.wrapping_neg() % n;
+        while (wide as u64) < refused {
+            wide = u128::from(rng.next_u64()) * u128::from(n);
+        }
+    }
+    u64::try_from(wide >> 64).expect("the high half of 128 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn times_are_read_exactly() {
+        for (text, ns) in [
+            ("3ms", 3_000_000),
+            ("0us", 0),
+            ("1.5s", 1_500_000_000),
+            (" 0.25 us ", 250),
+            ("2h", 7_200_000_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(ns), "{text}");
+        }
+        assert!(matches!(duration("3"), Err(SpanError::Syntax(_))));
+        assert!(matches!(duration("ms"), Err(SpanError::Syntax(_))));
+        assert!(matches!(duration("-3ms"), Err(SpanError::Syntax(_))));
+        assert!(matches!(duration("1.2.3ms"), Err(SpanError::Syntax(_))));
+        assert!(matches!(duration("0.5ns"), Err(SpanError::TooFine(_))));
+        assert!(matches!(duration("9999999999999999h"), Err(SpanError::TooLong(_))));
+        assert!(matches!(duration(&format!("{}s", "9".repeat(60))), Err(SpanError::TooLong(_))));
+    }
+
+    #[test]
+    fn distributions_are_read() {
+        assert_eq!(Span::parse("exp(3ms)"), Ok(Span::Exponential(3_000_000)));
+        assert_eq!(Span::parse("uniform(1ms, 5ms)"), Ok(Span::Uniform(1_000_000, 5_000_000)));
+        assert!(matches!(Span::parse("uniform(5ms,1ms)"), Err(SpanError::Backwards(_))));
+        assert!(matches!(Span::parse("gauss(1ms)"), Err(SpanError::Distribution(_))));
+        assert!(matches!(Span::parse("exp(3ms"), Err(SpanError::Distribution(_))));
+    }
+
+    #[test]
+    fn draws_have_the_mean_they_are_named_after() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for span in [Span::Exponential(1_000_000), Span::Uniform(500_000, 1_500_000)] {
+            let n = 100_000;
+            let mean = (0..n).map(|_| span.sample(&mut rng) as f64).sum::<f64>() / f64::from(n);
+            // Standard error 1e6/√1e5 ≈ 3,200 at most; five of them.
+            assert!((mean - 1_000_000.0).abs() < 16_000.0, "{span}: {mean}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            let _ = Span::parse(&text);
+        }
+
+        #[test]
+        fn bounded_draws_stay_below(n in 1u64.., seed in any::<u64>()) {
+            prop_assert!(below(&mut ChaCha8Rng::seed_from_u64(seed), n) < n);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Everything a source knows about the machine at one instant.
+
+use crate::cpu_set::CpuSet;
+use crate::identity::TaskId;
+use crate::interference::Interference;
+use crate::policy::Policy;
+use crate::tickets::Nice;
+use crate::usage::Usage;
+
+/// The machine at one instant: totals since the source began to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices included.
+    pub taken_ns: u64,
+    /// The same instant on the wall clock, microseconds since the Unix epoch.
+    pub unix_us: u64,
+    /// When the source began to measure, on the clock of `taken_ns`.
+    pub begin_ns: u64,
+    /// Books of each CPU that exists, by number.
+    pub cpus: Vec<CpuBooks>,
+    /// Living tasks, ordered by identity, no identity twice.
+    pub tasks: Vec<TaskTotals>,
+    /// Tasks whose end is remembered, ordered by identity, no identity twice. The source's memory is bounded: old ends are forgotten here,
+    /// and remain in `exits`.
+    pub exited: Vec<ExitedTask>,
+    /// All tasks that ended since `begin_ns`, remembered or not.
+    pub exits: ExitTotals,
+    /// Groups that tasks are or were in, and their ancestors, ordered by id, no id twice.
+    pub groups: Vec<GroupTotals>,
+    /// Who stood in whose way; `None` where the source does not look.
+    pub interference: Option<Interference>,
+    /// What could not be measured.
+    pub loss: Loss,
+}
+
+/// What a CPU did since the source began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CpuBooks {
+    /// The kernel's number of this CPU.
+    pub cpu: u32,
+    /// Whether it was online when the snapshot was taken.
+    pub online: bool,
+    /// Time it ran tasks, the open slice included.
+    pub busy_ns: u64,
+    /// Those parts of `busy_ns` that went to tasks without tickets: real time, deadline, stop.
+    pub unfair_ns: u64,
+    /// Time it ran the idle task, the open slice included.
+    pub idle_ns: u64,
+    /// Time that interrupts and the hypervisor took, where the kernel accounts for it; it is a part of the slices it fell
+    /// into. Counts from some instant of its own: only differences mean something.
+    pub taken_ns: u64,
+    /// What it runs now.
+    pub running: Option<Running>,
+}
+
+/// The task that has a CPU at the instant of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Who.
+    pub id: TaskId,
+    /// Since when, on the clock of the snapshot.
+    pub since_ns: u64,
+}
+
+/// What one task got since the source began, or since it was born.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskTotals {
+    /// Who.
+    pub id: TaskId,
+    /// Process (thread group) the task belongs to.
+    pub tgid: u32,
+    /// Name as the kernel keeps it: up to 15 bytes, chosen by the task, any bytes but NUL.
+    pub comm: Vec<u8>,
+    /// Nice value (kept by the kernel also under policies that ignore it).
+    pub nice: Nice,
+    /// Scheduling policy.
+    pub policy: Policy,
+    /// Weight in the fair class, 1024 for nice 0.
+    pub weight: u32,
+    /// The group whose weight the scheduler uses for the task.
+    pub group: Group,
+    /// CPUs its affinity allows; `None` where the source does not know.
+    pub affinity: Option<CpuSet>,
+    /// CPU of its latest slice.
+    pub cpu: u32,
+    /// What it is doing.
+    pub state: TaskState,
+    /// What it got.
+    pub usage: Usage,
+}
+
+/// The scheduling group a task is in: the innermost one that competes as a whole with its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Group {
+    /// Not known, or the kernel has no group scheduling.
+    #[default]
+    Unknown,
+    /// A cgroup, by its id (inode number) in the hierarchy that the cpu controller is on.
+    Cgroup(u64),
+    /// A session's autogroup, by the N of `/autogroup-N` in `/proc/PID/autogroup`.
+    Autogroup(u64),
+}
+
+/// A scheduling group, as the scheduler sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupTotals {
+    /// Which.
+    pub id: Group,
+    /// The group it competes in; `None` for the root.
+    pub parent: Option<Group>,
+    /// Weight among its siblings, groups and tasks: 1024 is `cpu.weight` 100, and a task of nice 0.
+    pub weight: u64,
+    /// Limit of its CPU time.
+    pub quota: Option<Quota>,
+    /// Time its run queues stood throttled, over all CPUs, since it exists.
+    pub throttled_ns: u64,
+    /// How often they were throttled since it exists.
+    pub throttles: u64,
+}
+
+/// A limit of CPU time: `cpu.max` of cgroup v2, `cpu.cfs_quota_us` and `cpu.cfs_period_us` of v1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// CPU time in each period.
+    pub quota_ns: u64,
+    /// Length of a period.
+    pub period_ns: u64,
+}
+
+/// What a task is doing at the instant of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TaskState {
+    /// On a CPU.
+    Running,
+    /// Runnable, without a CPU.
+    Waiting,
+    /// Not runnable when it last left a CPU. (A task that was woken since, and has not run yet, still counts here.)
+    #[default]
+    Sleeping,
+}
+
+/// A task that ended, with its final totals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExitedTask {
+    /// When its last slice ended.
+    pub ended_ns: u64,
+    /// Its final totals.
+    pub totals: TaskTotals,
+}
+
+/// Sums over all tasks that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ExitTotals {
+    /// How many.
+    pub count: u64,
+    /// Their run time.
+    pub runtime_ns: u64,
+}
+
+/// What a source could not measure: zero everywhere means the books are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Loss {
+    /// CPU time of slices whose task found no room in the task map. It is in the CPU's busy time, in no task's.
+    pub untracked_ns: u64,
+    /// Such slices that found the task map full.
+    pub map_full: u64,
+    /// Such slices that found it busy (`EBUSY`).
+    pub map_busy: u64,
+    /// Such slices that were refused for any other reason.
+    pub map_other: u64,
+    /// Time stamps that ran backwards, clamped to a length of zero.
+    pub clock_backwards: u64,
+    /// Records found under a reused PID whose end had not been seen.
+    pub stale_records: u64,
+    /// Times a group found no room in the map of groups: its tasks count as members of the root.
+    pub groups_full: u64,
+}
+
+impl Loss {
+    /// Whether nothing was lost.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Slices whose task found no room in the task map.
+    pub fn untracked_slices(&self) -> u64 {
+        self.map_full + self.map_busy + self.map_other
+    }
+
+    /// What was lost since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let d = u64::saturating_sub;
+        Self {
+            untracked_ns: d(self.untracked_ns, earlier.untracked_ns),
+            map_full: d(self.map_full, earlier.map_full),
+            map_busy: d(self.map_busy, earlier.map_busy),
+            map_other: d(self.map_other, earlier.map_other),
+            clock_backwards: d(self.clock_backwards, earlier.clock_backwards),
+            stale_records: d(self.stale_records, earlier.stale_records),
+            groups_full: d(self.groups_full, earlier.groups_full),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The empty snapshot at the moment the source began: what a first window is measured against.
+    #[must_use]
+    pub fn origin(&self) -> Self {
+        Self {
+            taken_ns: self.begin_ns,
+            unix_us: self.unix_us.saturating_sub((self.taken_ns - self.begin_ns) / 1000),
+            begin_ns: self.begin_ns,
+            cpus: self
+                .cpus
+                .iter()
+                .map(|c| CpuBooks { busy_ns: 0, unfair_ns: 0, idle_ns: 0, running: None, ..*c })
+                .collect(),
+            tasks: Vec::new(),
+            exited: Vec::new(),
+            exits: ExitTotals::default(),
+            groups: Vec::new(),
+            interference: self.interference.as_ref().map(|_| Interference::default()),
+            loss: Loss::default(),
+        }
+    }
+}

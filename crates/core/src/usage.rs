@@ -1,0 +1,65 @@
+//! What a task got: the counters that grow.
+
+use crate::histogram::Histogram;
+
+/// Growing counters of one task: over its life, or over a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Time on a CPU, the open slice included.
+    pub runtime_ns: u64,
+    /// Time runnable but not running (run-queue wait), the open wait included where it is known.
+    pub wait_ns: u64,
+    /// Longest single wait. Over a window it is exact when it is also the longest of the task's life, and otherwise
+    /// the upper edge of the longest wait's bucket.
+    pub wait_max_ns: u64,
+    /// Ended waits by length.
+    pub waits: Histogram,
+    /// Times the task left a CPU.
+    pub switches: u64,
+    /// Those of them in which it was still runnable: preempted, or it yielded.
+    pub involuntary: u64,
+    /// Times it came from sleep to a CPU.
+    pub wakeups: u64,
+    /// Slices that began on another CPU than the one before.
+    pub migrations: u64,
+}
+
+impl Usage {
+    /// Times the task left a CPU because it had to wait for something.
+    pub fn voluntary(&self) -> u64 {
+        self.switches.saturating_sub(self.involuntary)
+    }
+
+    /// What was added since `earlier`; a counter that went backwards counts as unchanged.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let waits = self.waits.since(&earlier.waits);
+        let wait_max_ns = if self.wait_max_ns > earlier.wait_max_ns {
+            self.wait_max_ns
+        } else {
+            waits.quantile_ns(1.0, self.wait_max_ns).unwrap_or(0)
+        };
+        Self {
+            runtime_ns: self.runtime_ns.saturating_sub(earlier.runtime_ns),
+            wait_ns: self.wait_ns.saturating_sub(earlier.wait_ns),
+            wait_max_ns,
+            waits,
+            switches: self.switches.saturating_sub(earlier.switches),
+            involuntary: self.involuntary.saturating_sub(earlier.involuntary),
+            wakeups: self.wakeups.saturating_sub(earlier.wakeups),
+            migrations: self.migrations.saturating_sub(earlier.migrations),
+        }
+    }
+
+    /// Adds what the same task got at another time.
+    pub fn merge(&mut self, other: &Self) {
+        self.runtime_ns += other.runtime_ns;
+        self.wait_ns += other.wait_ns;
+        self.wait_max_ns = self.wait_max_ns.max(other.wait_max_ns);
+        self.waits.merge(&other.waits);
+        self.switches += other.switches;
+        self.involuntary += other.involuntary;
+        self.wakeups += other.wakeups;
+        self.migrations += other.migrations;
+    }
+}
