@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between kernels, 5.10 to 7.x. Each is probed, by the presence of a field in the running kernel's BTF
+ * (here) or of an argument (by the loader, which picks one of two programs): version numbers lie, distributions backport.
+ */
+#ifndef TOMBOLA_COMPAT_BPF_H
+#define TOMBOLA_COMPAT_BPF_H
+
+/*
+ * Ends a load. Without it the compiler may merge loads through different types of kernel pointers into one instruction,
+ * which the verifier refuses ("same insn cannot be used with different pointers").
+ */
+#define KEEP_APART(value) barrier_var(value)
+
+#define TASK_DEAD 0x80 /* include/linux/sched.h, unchanged since 4.14 */
+
+/* task_struct::state became __state in 5.14 (2f064a59a11f "sched: Change task_struct::state"). */
+struct task_struct___before_5_14 {
+	volatile long state;
+} __attribute__((preserve_access_index));
+
+static __always_inline unsigned int task_state(struct task_struct *p)
+{
+	if (bpf_core_field_exists(p->__state))
+		return p->__state;
+	return ((struct task_struct___before_5_14 *)p)->state;
+}
+
+/*
+ * The kernel's run-queue wait of a task. The field exists with CONFIG_SCHED_INFO (selected by SCHEDSTATS and by
+ * TASK_DELAY_ACCT); from 5.14 (c5895d3f06cb "sched: Simplify sched_info_on()") that is enough, before it is kept
+ * with SCHEDSTATS, or with TASK_DELAY_ACCT and the boot parameter delayacct.
+ */
+static __always_inline __u64 task_run_delay(struct task_struct *p)
+{
+	__u64 delay = 0;
+
+	if (bpf_core_field_exists(p->sched_info.run_delay)) {
+		delay = p->sched_info.run_delay;
+		KEEP_APART(delay);
+	}
+	return delay;
+}
+
+/*
+ * The clock of the run queue that p is on: read by the scheduler at the begin of __schedule(), so a few hundred
+ * nanoseconds old in sched_switch, and the clock on which the kernel keeps run_delay. A task's road to its run queue
+ * exists with CONFIG_FAIR_GROUP_SCHED. Elsewhere the monotonic clock does, at the price of reading it.
+ *
+ * clock_task is the same clock less what interrupts and the hypervisor took, where the kernel accounts for them.
+ */
+static __always_inline __u64 queue_clock(struct task_struct *p, __u64 *taken_ns)
+{
+	struct rq *rq;
+	__u64 clock;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq) || !bpf_core_field_exists(((struct cfs_rq *)0)->rq))
+		return bpf_ktime_get_ns();
+	rq = p->se.cfs_rq->rq;
+	clock = rq->clock;
+	KEEP_APART(clock);
+	*taken_ns = clock - rq->clock_task;
+	return clock;
+}
+
+/* Group scheduling is a configuration option (CONFIG_CGROUP_SCHED, and SCHED_AUTOGROUP on top of it). */
+static __always_inline void identify_group(struct task_group *group, struct group_key *key)
+{
+	__u64 value = 0;
+
+	key->kind = GROUP_UNKNOWN;
+	if (group->css.cgroup) {
+		value = group->css.cgroup->kn->id;
+		KEEP_APART(value);
+		key->kind = GROUP_CGROUP;
+	} else if (bpf_core_field_exists(group->autogroup) && group->autogroup) {
+		value = group->autogroup->id;
+		KEEP_APART(value);
+		key->kind = GROUP_AUTOGROUP;
+	}
+	key->id = value;
+	key->pad = 0;
+}
+
+/* Quotas are a configuration option (CONFIG_CFS_BANDWIDTH). */
+static __always_inline void read_quota(struct task_group *group, struct group_record *rec)
+{
+	__u64 quota;
+
+	if (!bpf_core_field_exists(group->cfs_bandwidth))
+		return;
+	quota = group->cfs_bandwidth.quota;
+	rec->quota_ns = quota == ~0ULL /* RUNTIME_INF */ ? 0 : quota;
+	rec->period_ns = group->cfs_bandwidth.period;
+	rec->throttled_ns = group->cfs_bandwidth.throttled_time;
+	rec->throttles = group->cfs_bandwidth.nr_throttled;
+}
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who stood in the way: for pairs of tasks, how often one preempted the other, and how long one held the CPU in whose
+ * queue the other was waiting. Loaded for the time of an audit only, beside the monitor: it costs a map update for each
+ * slice that somebody waited through.
+ *
+ * Each CPU remembers its last slices. When a task gets the CPU, the kernel knows since when it was in this CPU's queue
+ * (sched_info.last_queued, on the queue's clock); whatever ran here since then stood in its way, and is booked by overlap.
+ * A wait that began before the remembered slices is booked in part: the rest is counted as unseen. A task that was moved
+ * from another queue begins to wait here anew.
+ *
+ * Bounds: RING slices a CPU, the pairs that interference_map has room for; what finds no room is counted.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "wire.h"
+#include "compat.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct pair_key);
+	__type(value, struct pair_record);
+} pair_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set by the loader: possible CPUs */
+	__type(key, __u32);
+	__type(value, struct slice_ring);
+} ring_map SEC(".maps");
+
+char LICENSE[] SEC("license") = "GPL";
+
+static const struct pair_record empty_pair;
+
+/* The record of a pair, or nothing where there is no room. */
+static __noinline struct pair_record *pair_of(const struct pair_key *key, struct slice_ring *ring)
+{
+	struct pair_record *rec;
+
+	if (!key || !ring)
+		return 0;
+	rec = bpf_map_lookup_elem(&pair_map, key);
+	if (!rec) {
+		bpf_map_update_elem(&pair_map, key, &empty_pair, BPF_NOEXIST);
+		rec = bpf_map_lookup_elem(&pair_map, key);
+	}
+	if (!rec)
+		ring->pairs_full++;
+	return rec;
+}
+
+static __always_inline int interfered(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct slice_ring *ring = bpf_map_lookup_elem(&ring_map, &cpu);
+	struct pair_key key = {};
+	struct pair_record *rec;
+	struct past_slice *slice;
+	__u64 now, taken, queued, seen = 0;
+	int back;
+
+	if (!ring)
+		return 0;
+	now = queue_clock(prev, &taken);
+	slice = &ring->slices[ring->count++ & (SLICE_RING - 1)];
+	slice->begin_ns = ring->since_ns ? ring->since_ns : now;
+	slice->end_ns = now;
+	slice->start_ns = prev->start_boottime;
+	slice->pid = prev->pid;
+	ring->since_ns = now;
+	if (!next->pid)
+		return 0;
+
+	key.victim_start_ns = next->start_boottime;
+	key.victim = next->pid;
+	queued = next->sched_info.last_queued;
+	if (queued && queued < now) {
+		for (back = 1; back <= SLICE_RING; back++) {
+			__u64 from, held;
+
+			slice = &ring->slices[(ring->count - back) & (SLICE_RING - 1)];
+			if (slice->end_ns <= queued)
+				break;
+			from = slice->begin_ns > queued ? slice->begin_ns : queued;
+			held = slice->end_ns - from;
+			seen += held;
+			if (!slice->pid || !held)
+				continue;
+			key.culprit = slice->pid;
+			key.culprit_start_ns = slice->start_ns;
+			rec = pair_of(&key, ring);
+			if (rec)
+				__sync_fetch_and_add(&rec->held_ns, held);
+		}
+		if (now - queued > seen)
+			ring->unseen_ns += now - queued - seen;
+	}
+	if (prev->pid && (preempt || !prev_state)) {
+		key.culprit_start_ns = key.victim_start_ns;
+		key.culprit = key.victim;
+		key.victim_start_ns = prev->start_boottime;
+		key.victim = prev->pid;
+		rec = pair_of(&key, ring);
+		if (rec)
+			__sync_fetch_and_add(&rec->preemptions, 1);
+	}
+	return 0;
+}
+
+/* Two shapes of one program: see monitor.bpf.c. */
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(interference, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	return interfered(preempt, prev, next, prev_state);
+}
+
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(interference_3, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return interfered(preempt, prev, next, task_state(prev));
+}

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The monitor: exact books of every task and every CPU, kept at each context switch.
+ *
+ * One program does the work. A CPU's time is cut at its switches; the slot of the CPU holds the begin of the open slice,
+ * and the slice is booked to the task that leaves, in one map lookup. So each nanosecond of each CPU belongs to one task
+ * or to idle, and the sum over tasks plus idle is wall time: whatever could not be booked to a task is counted as such.
+ *
+ * Run-queue wait costs no wakeup program and no second clock: the kernel keeps sched_info.run_delay for every task, on
+ * the run queue's clock, through wakeups, preemptions and migrations between queues, and adds a slice's wait when the
+ * slice begins. What it grew by since the task's previous slice ended is the wait of this slice. A wakeup that led to
+ * a slice shows in the same place: the slice before it ended in sleep.
+ *
+ * A task dies in a switch, with TASK_DEAD in its state, after sched_process_exit: there its record moves from task_map to
+ * a ring of the CPU, where a reader finds its final totals. The ring forgets; the sums in the slot do not.
+ *
+ * Guarantees: no clock read (the run queue's clock serves) and at most one hash lookup a switch; no allocation (task_map is
+ * preallocated: under the run-queue lock an allocating map can deadlock before the BPF allocator of 6.1); no probe read, so
+ * it also runs under lockdown; nothing is dropped without a counter.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "wire.h"
+#include "compat.bpf.h"
+
+#define SCHED_FIFO 1
+#define SCHED_RR 2
+#define SCHED_DEADLINE 6
+#define DEFAULT_PRIO 120   /* static_prio of nice 0 */
+#define LOAD_SHIFT 10	   /* SCHED_FIXEDPOINT_SHIFT: load weights are scaled up on 64-bit kernels */
+#define REFRESH_SHIFT 30   /* slow attributes are read again when a task's time crosses a multiple of 2^30 ns */
+#define GROUP_DEPTH 16	   /* levels of the group tree that are followed up from a task */
+#define EBUSY 16
+#define E2BIG 7
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536); /* set by the loader */
+	__type(key, __u32);
+	__type(value, struct task_record);
+} task_map SEC(".maps");
+
+/* An array indexed by CPU, not a per-CPU array: its lookup is inlined on every kernel. Mappable, so that slots start on cache lines. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set by the loader: possible CPUs */
+	__type(key, __u32);
+	__type(value, struct cpu_slot);
+} cpu_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set by the loader: possible CPUs << ring_bits */
+	__type(key, __u32);
+	__type(value, struct exited_record);
+} exited_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct group_key);
+	__type(value, struct group_record);
+} group_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct schema);
+} schema_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control_map SEC(".maps");
+
+char LICENSE[] SEC("license") = "GPL";
+
+static const struct task_record empty_record;
+static const struct group_record empty_group;
+
+/* A slice as it is closed. */
+struct slice {
+	__u64 start_ns;
+	__u64 end_ns;
+	__u64 ran_ns;
+	__u32 cpu;
+	bool seen_from_start; /* false: it was open when measuring began */
+	bool runnable;	      /* its task is still runnable */
+	bool dead;	      /* its task will never run again */
+};
+
+static __always_inline __u32 wait_bucket(__u64 ns)
+{
+	__u32 us, bucket = 0;
+
+	if (ns >> 32)
+		return WAIT_BUCKETS - 1; /* 2^32 ns is more than 2^22 us */
+	us = (ns * 274877907) >> 38;	 /* ns / 1000, exact below 2^32 */
+	if (us >> 16) { us >>= 16; bucket = 16; }
+	if (us >> 8) { us >>= 8; bucket += 8; }
+	if (us >> 4) { us >>= 4; bucket += 4; }
+	if (us >> 2) { us >>= 2; bucket += 2; }
+	if (us >> 1) { us >>= 1; bucket += 1; }
+	bucket += us;
+	return bucket < WAIT_BUCKETS ? bucket : WAIT_BUCKETS - 1;
+}
+
+static __always_inline bool is_fair(__u32 policy)
+{
+	return policy != SCHED_FIFO && policy != SCHED_RR && policy != SCHED_DEADLINE;
+}
+
+static __always_inline void refresh_comm(struct task_record *rec, struct task_struct *p)
+{
+	((__u64 *)rec->comm)[0] = ((__u64 *)p->comm)[0];
+	((__u64 *)rec->comm)[1] = ((__u64 *)p->comm)[1];
+}
+
+/* Renews what is known of the task's group and those above it. A group that is gone stays with its last values. */
+static __noinline int refresh_groups(struct task_struct *p, struct cpu_slot *slot)
+{
+	struct task_group *group;
+	struct group_record *rec;
+	struct group_key key;
+	int depth;
+
+	if (!bpf_core_field_exists(p->sched_task_group) || !slot)
+		return 0;
+	group = p->sched_task_group;
+	for (depth = 0; depth < GROUP_DEPTH && group; depth++) {
+		identify_group(group, &key);
+		rec = bpf_map_lookup_elem(&group_map, &key);
+		if (!rec) {
+			bpf_map_update_elem(&group_map, &key, &empty_group, BPF_ANY);
+			rec = bpf_map_lookup_elem(&group_map, &key);
+		}
+		if (!rec) {
+			slot->groups_full++;
+			return 0;
+		}
+		rec->key = key;
+		rec->weight = group->shares >> LOAD_SHIFT;
+		read_quota(group, rec);
+		group = group->parent;
+		if (group)
+			identify_group(group, &rec->parent);
+	}
+	return 0;
+}
+
+/* Attributes that change rarely and cost a few cache lines. */
+static __always_inline void refresh(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot)
+{
+	struct group_key group = {};
+
+	rec->tgid = p->tgid;
+	rec->cpus_allowed = p->nr_cpus_allowed;
+	rec->cpus_low = p->cpus_mask.bits[0];
+	refresh_comm(rec, p);
+	if (bpf_core_field_exists(p->sched_task_group) && p->sched_task_group)
+		identify_group(p->sched_task_group, &group);
+	rec->group_kind = group.kind;
+	rec->group_id = group.id;
+	refresh_groups(p, slot);
+}
+
+/* Makes `rec`, all zero, the record of p, whose first slice is being closed. */
+static __always_inline void begin_record(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
+					 const struct control *control, const struct slice *slice)
+{
+	rec->pid = p->pid;
+	rec->start_ns = p->start_boottime;
+	rec->cpu = slice->cpu;
+	if (rec->start_ns >= control->begin_boot_ns)
+		rec->state = TASK_SLEEPING; /* its birth is its first wakeup */
+	else {
+		/* Older than the monitor: nobody saw how it came to wait, or whether it was asleep. */
+		rec->state = TASK_WAITING;
+		rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
+	}
+	refresh(rec, p, slot);
+}
+
+static __always_inline void settle(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
+				   const struct slice *slice)
+{
+	__u64 delay = task_run_delay(p);
+	__u32 weight = p->se.load.weight >> LOAD_SHIFT;
+	__u32 policy = p->policy;
+
+	if (slice->seen_from_start) {
+		__u64 wait = delay - rec->run_delay_ns, away = slice->start_ns - rec->slice_end_ns;
+		__u32 bucket;
+
+		/*
+		 * A task cannot have waited longer than it was away. It looks so when a thread takes over its leader's identity
+		 * in execve. (Clocks of two CPUs may differ a little: what looks negative says nothing.)
+		 */
+		if ((__s64)away >= 0 && wait > away)
+			wait = away;
+		rec->wait_ns += wait;
+		if (wait > rec->wait_max_ns)
+			rec->wait_max_ns = wait;
+		bucket = wait_bucket(wait);
+		if (bucket < WAIT_BUCKETS)
+			rec->wait_hist[bucket]++;
+		if (rec->state == TASK_SLEEPING)
+			rec->wakeups++;
+		if (rec->cpu != slice->cpu)
+			rec->migrations++;
+	}
+	rec->run_delay_ns = delay;
+	rec->runtime_ns += slice->ran_ns;
+	rec->switches++;
+	rec->cpu = slice->cpu;
+	rec->involuntary += slice->runnable;
+	rec->state = slice->runnable ? TASK_WAITING : TASK_SLEEPING;
+	/* A dying task has left its autogroup: what is known of it stays. */
+	if ((rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead)
+		refresh(rec, p, slot);
+	rec->slice_start_ns = slice->start_ns;
+	rec->slice_end_ns = slice->end_ns;
+	rec->nice = p->static_prio - DEFAULT_PRIO;
+	rec->policy = policy;
+	rec->weight = weight;
+	rec->tickets = is_fair(policy) ? weight : 0;
+}
+
+/* The next place in this CPU's ring, numbered and counted. */
+static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, const struct control *control,
+						       const struct slice *slice)
+{
+	__u32 bits = control->ring_bits & 31;
+	__u32 index = (slice->cpu << bits) + (slot->exits & ((1U << bits) - 1));
+	struct exited_record *end = bpf_map_lookup_elem(&exited_map, &index);
+
+	slot->exits++;
+	if (!end)
+		return 0;
+	end->number = slot->exits;
+	end->ended_ns = slice->end_ns;
+	return end;
+}
+
+/* A new record for p in task_map, or nothing where there is no room. */
+static __noinline struct task_record *insert(__u32 pid, struct cpu_slot *slot)
+{
+	long err = bpf_map_update_elem(&task_map, &pid, &empty_record, BPF_ANY);
+	struct task_record *rec = err ? 0 : bpf_map_lookup_elem(&task_map, &pid);
+
+	if (rec || !slot)
+		return rec;
+	if (err == -E2BIG)
+		slot->map_full++;
+	else if (err == -EBUSY)
+		slot->map_busy++;
+	else
+		slot->map_other++;
+	return 0;
+}
+
+/* Final totals of p: what task_map holds of it, or, if its whole life was this slice, this slice. */
+static __always_inline void book_exit(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
+				      const struct control *control, const struct slice *slice)
+{
+	struct exited_record *end = next_exit(slot, control, slice);
+	__u32 pid = p->pid;
+
+	if (!end)
+		return;
+	if (rec) {
+		end->task = *rec;
+		bpf_map_delete_elem(&task_map, &pid);
+	} else {
+		end->task = empty_record;
+		begin_record(&end->task, p, slot, control, slice);
+		/* A leader whose identity a thread has taken over in execve may end after that: its last slice belongs to its old pid. */
+		if (p->pid != p->tgid && p->start_boottime == p->group_leader->start_boottime)
+			end->task.pid = p->tgid;
+	}
+	settle(&end->task, p, slot, slice);
+	refresh_comm(&end->task, p);
+	slot->exits_runtime_ns += end->task.runtime_ns;
+}
+
+/*
+ * The record under p's pid is another task's: pids are reused, and a pid is free to be so as soon as its task is reaped,
+ * which can be before its final switch. Returns the record, emptied for p, if the other one is dead; nothing if p is
+ * the dead one.
+ */
+static __always_inline struct task_record *replace(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
+						   const struct control *control, const struct slice *slice)
+{
+	struct exited_record *end;
+
+	if (rec->start_ns > p->start_boottime)
+		return 0;
+	slot->stale_records++;
+	end = next_exit(slot, control, slice);
+	if (end) {
+		end->ended_ns = rec->slice_end_ns;
+		end->task = *rec;
+	}
+	slot->exits_runtime_ns += rec->runtime_ns;
+	*rec = empty_record;
+	return rec;
+}
+
+static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *slot, const struct control *control,
+				       struct slice *slice)
+{
+	__u32 pid = p->pid;
+	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid);
+	bool fresh = !rec;
+
+	if (rec && rec->start_ns != p->start_boottime) {
+		rec = replace(rec, p, slot, control, slice);
+		fresh = true;
+		if (!rec)
+			slice->dead = true;
+	}
+	if (slice->dead) {
+		book_exit(fresh ? 0 : rec, p, slot, control, slice);
+		return;
+	}
+	if (!rec)
+		rec = insert(pid, slot);
+	if (!rec) {
+		slot->untracked_ns += slice->ran_ns;
+		return;
+	}
+	if (fresh)
+		begin_record(rec, p, slot, control, slice);
+	settle(rec, p, slot, slice);
+}
+
+static __always_inline int switched(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
+	struct control *control = bpf_map_lookup_elem(&control_map, &zero);
+	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu);
+	struct slice slice;
+
+	if (!control || !slot || !control->begin_ns)
+		return 0;
+	slice.end_ns = queue_clock(prev, &slot->taken_ns);
+	slice.seen_from_start = slot->since_ns != 0;
+	slice.start_ns = slot->since_ns;
+	if (!slice.seen_from_start || (slice.end_ns ^ slice.start_ns) >> REFRESH_SHIFT) {
+		slot->ref_mono_ns = bpf_ktime_get_ns();
+		slot->ref_clock_ns = slice.end_ns;
+		if (!slice.seen_from_start)
+			slice.start_ns = slice.end_ns - (slot->ref_mono_ns - control->begin_ns);
+	}
+	slice.cpu = cpu;
+	slice.ran_ns = slice.end_ns - slice.start_ns;
+	if ((__s64)slice.ran_ns < 0) {
+		slice.ran_ns = 0;
+		slot->clock_backwards++;
+	}
+	if (prev->pid) {
+		/* A task preempted after it has set its state to sleep is still runnable. */
+		slice.runnable = preempt || !prev_state;
+		slot->busy_ns += slice.ran_ns;
+		if (!is_fair(prev->policy))
+			slot->unfair_ns += slice.ran_ns;
+		slice.dead = !preempt && prev_state & TASK_DEAD;
+		book_slice(prev, slot, control, &slice);
+	} else {
+		slot->idle_ns += slice.ran_ns;
+	}
+	slot->since_ns = slice.end_ns;
+	slot->pid = next->pid;
+	if (next->pid) {
+		slot->tgid = next->tgid;
+		slot->start_ns = next->start_boottime;
+		slot->delay_ns = task_run_delay(next);
+	}
+	return 0;
+}
+
+/* prev_state is an argument since 5.18 (fa2c3254d7cf "sched/tracing: Don't re-read p->state when emitting sched_switch event"). */
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(sched_lottery, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	return switched(preempt, prev, next, prev_state);
+}
+
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(sched_lottery_3, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(preempt, prev, next, task_state(prev));
+}
+
+/*
+ * execve by a thread that is not the leader gives it pid and start time of its leader (de_thread()). The thread's record
+ * moves to the new pid; a record that is there already holds slices since, or the leader's.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
+{
+	__u32 pid = p->pid, old = old_pid;
+	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid), *thread;
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu);
+	int i;
+
+	if (pid != old) {
+		thread = bpf_map_lookup_elem(&task_map, &old);
+		if (thread && !rec && !bpf_map_update_elem(&task_map, &pid, thread, BPF_NOEXIST))
+			rec = bpf_map_lookup_elem(&task_map, &pid);
+		else if (thread && rec) {
+			rec->runtime_ns += thread->runtime_ns;
+			rec->wait_ns += thread->wait_ns;
+			if (rec->wait_max_ns < thread->wait_max_ns)
+				rec->wait_max_ns = thread->wait_max_ns;
+			rec->switches += thread->switches;
+			rec->involuntary += thread->involuntary;
+			rec->wakeups += thread->wakeups;
+			rec->migrations += thread->migrations;
+			for (i = 0; i < WAIT_BUCKETS; i++)
+				rec->wait_hist[i] += thread->wait_hist[i];
+		}
+		if (thread && rec) {
+			bpf_map_delete_elem(&task_map, &old);
+			rec->pid = pid;
+			rec->start_ns = p->start_boottime;
+		}
+	}
+	if (rec && slot)
+		refresh(rec, p, slot);
+	return 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel types that the programs touch, and of those only the fields they touch. Offsets are relocated at load time
+ * (CO-RE), so only names and types matter here, not order or size: one header serves every kernel and architecture.
+ * scripts/vmlinux.sh checks it against a kernel's BTF.
+ */
+#ifndef TOMBOLA_VMLINUX_H
+#define TOMBOLA_VMLINUX_H
+
+typedef unsigned char __u8;
+typedef signed char __s8;
+typedef unsigned short __u16;
+typedef short __s16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u64 __be64;
+typedef __u32 __wsum;
+typedef _Bool bool;
+enum { false = 0, true = 1 };
+typedef int pid_t;
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+};
+
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_F_MMAPABLE = 1024 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct autogroup {
+	unsigned long id;
+};
+
+typedef __s64 ktime_t;
+
+struct cfs_bandwidth {
+	ktime_t period;
+	__u64 quota;
+	int nr_throttled;
+	__u64 throttled_time;
+};
+
+struct task_group {
+	struct cgroup_subsys_state css;
+	unsigned long shares;
+	struct task_group *parent;
+	struct autogroup *autogroup;
+	struct cfs_bandwidth cfs_bandwidth;
+};
+
+struct load_weight {
+	unsigned long weight;
+};
+
+struct rq {
+	__u64 clock;
+	__u64 clock_task;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct load_weight load;
+	struct cfs_rq *cfs_rq;
+};
+
+struct sched_info {
+	unsigned long long run_delay;
+	unsigned long long last_queued;
+};
+
+struct cpumask {
+	unsigned long bits[1];
+};
+
+struct task_struct {
+	int static_prio;
+	unsigned int policy;
+	int nr_cpus_allowed;
+	struct cpumask cpus_mask;
+	unsigned int __state;
+	pid_t pid;
+	pid_t tgid;
+	__u64 start_boottime;
+	char comm[16];
+	struct task_struct *group_leader;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	struct task_group *sched_task_group;
+};
+
+struct linux_binprm;
+
+#pragma clang attribute pop
+
+#endif

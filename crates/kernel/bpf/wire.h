@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What kernel and user space agree on. This file is the only truth for it: the Rust side uses types generated from it,
+ * and a fingerprint of these structs travels with the pins (see struct schema), so that a reader built from another
+ * layout recognises it.
+ *
+ * Rules: fixed-width fields, explicit padding, no bitfields; new enumerators at the end, with explicit numbers.
+ * Durations and instants are nanoseconds. Instants are CLOCK_MONOTONIC unless a comment says otherwise.
+ */
+#ifndef TOMBOLA_WIRE_H
+#define TOMBOLA_WIRE_H
+
+#define COMM_LEN 16
+
+/* Bucket 0: below 1 us; bucket k: [2^(k-1), 2^k) us; the last one: 4.2 s and more. */
+#define WAIT_BUCKETS 24
+
+enum task_state_kind {
+	TASK_SLEEPING = 0, /* was not runnable when it left its CPU */
+	TASK_WAITING = 1,  /* was runnable when it left its CPU */
+};
+
+enum group_kind {
+	GROUP_UNKNOWN = 0,
+	GROUP_CGROUP = 1,    /* group_id is the kernfs id (inode number) of a cgroup */
+	GROUP_AUTOGROUP = 2, /* group_id is N of /autogroup-N in /proc/PID/autogroup */
+};
+
+/* One task, while it lives: the value of task_map, whose key is its pid. Written only by the CPU the task ran on. */
+struct task_record {
+	__u64 runtime_ns;     /* closed slices; the open one is in the CPU's slot */
+	__u64 wait_ns;	      /* run-queue wait of all closed slices */
+	__u64 wait_max_ns;    /* longest single wait */
+	__u64 switches;	      /* times it left a CPU */
+	__u64 involuntary;    /* those of them in which it was still runnable */
+	__u64 wakeups;	      /* slices that began after a sleep, or after birth */
+	__u64 migrations;     /* slices on another CPU than the slice before */
+	__u64 slice_start_ns; /* the latest closed slice, on the clock of its CPU (see struct cpu_slot) */
+	__u64 slice_end_ns;
+	__u64 run_delay_ns;   /* the kernel's sched_info.run_delay when the latest slice was closed */
+	__u64 start_ns;	      /* start of the task, CLOCK_BOOTTIME: with pid, its identity */
+	__u64 group_id;	      /* the group whose weight the scheduler uses, see group_kind */
+	__u32 pid;
+	__u32 tgid;
+	__s32 nice;	   /* -20..19 */
+	__u32 policy;	   /* SCHED_* */
+	__u32 weight;	   /* load weight in the fair class, 1024 at nice 0 */
+	__u32 tickets;	   /* the weight, or 0 under policies that have none */
+	__u32 cpu;	   /* of the latest closed slice */
+	__u32 state;	   /* enum task_state_kind, since slice_end_ns */
+	__u32 group_kind;  /* enum group_kind */
+	__u32 cpus_allowed; /* how many CPUs its affinity mask holds */
+	__u64 cpus_low;	   /* the mask's first 64 CPUs */
+	char comm[COMM_LEN];
+	__u64 wait_hist[WAIT_BUCKETS]; /* waits of closed slices */
+};
+
+/*
+ * One CPU: its books, its open slice, and its share of the loss counters. Written only by that CPU.
+ *
+ * "Clock" is the CPU's run-queue clock, which the scheduler has just read and we get for nothing; it runs at the rate of
+ * CLOCK_MONOTONIC but from another origin. ref_clock_ns and ref_mono_ns are one instant on both, taken about once a second.
+ */
+struct cpu_slot {
+	__u64 since_ns; /* begin of the open slice, clock; 0: no switch yet, so since control.begin_ns */
+	__u64 start_ns; /* identity of the task that runs: start_boottime */
+	__u64 delay_ns; /* its sched_info.run_delay before this slice's wait was booked */
+	__u32 pid;	/* 0: the idle task */
+	__u32 tgid;
+	__u64 busy_ns; /* closed slices of tasks */
+	__u64 unfair_ns; /* those of them whose task holds no tickets: FIFO, RR, DEADLINE, stop */
+	__u64 idle_ns; /* closed slices of the idle task */
+	__u64 ref_clock_ns;
+	__u64 ref_mono_ns;
+	__u64 exits; /* tasks whose final slice was closed here: also the next index into this CPU's part of exited_map */
+	__u64 exits_runtime_ns;
+	/* Loss, each counted where it happens. */
+	__u64 untracked_ns;    /* slices of tasks that found no room in task_map */
+	__u64 map_full;	       /* such slices, by what the insert said: E2BIG */
+	__u64 map_busy;	       /* EBUSY */
+	__u64 map_other;       /* anything else */
+	__u64 clock_backwards; /* slices that ended before they began: booked as empty */
+	__u64 stale_records;   /* records found under a reused pid whose end was not seen */
+	__u64 groups_full;     /* groups that found no room in group_map */
+	__u64 taken_ns;	       /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
+	__u64 pad[5];	       /* a whole number of cache lines */
+};
+
+/*
+ * A task group: a cgroup of the cpu controller, or an autogroup. Kept for every group that a tracked task is in, and for its
+ * ancestors; renewed with the slow attributes of its tasks. The value of group_map.
+ */
+struct group_key {
+	__u64 id;
+	__u32 kind; /* enum group_kind */
+	__u32 pad;
+};
+
+struct group_record {
+	struct group_key key;
+	struct group_key parent; /* kind GROUP_UNKNOWN: none, this is the root */
+	__u64 weight;		 /* among its siblings; 1024 is cpu.weight 100 and a task of nice 0 */
+	__u64 quota_ns;		 /* CPU time per period; 0: no limit */
+	__u64 period_ns;
+	__u64 throttled_ns; /* time its run queues stood throttled, over all CPUs, since it exists */
+	__u64 throttles;    /* how often */
+};
+
+/* A task that ended. Each CPU has a ring of these in exited_map: CPU c owns indices [c << ring_bits, (c + 1) << ring_bits). */
+struct exited_record {
+	__u64 number;	/* 1 + the value of cpu_slot.exits when it was written; 0: never written */
+	__u64 ended_ns; /* end of the final slice, on the clock of its CPU */
+	struct task_record task;
+};
+
+/* --- interference.bpf.c -------------------------------------------------------------------------------------------- */
+
+struct pair_key {
+	__u64 victim_start_ns; /* with the pid, the identity of each */
+	__u64 culprit_start_ns;
+	__u32 victim;
+	__u32 culprit;
+};
+
+struct pair_record {
+	__u64 preemptions; /* times the culprit got the CPU when the victim lost it and was still runnable */
+	__u64 held_ns;	   /* time the culprit ran on the CPU in whose queue the victim waited */
+};
+
+struct past_slice {
+	__u64 begin_ns; /* on the CPU's clock */
+	__u64 end_ns;
+	__u64 start_ns;
+	__u32 pid; /* 0: idle */
+	__u32 pad;
+};
+
+#define SLICE_RING 16
+
+/* One CPU's latest slices. */
+struct slice_ring {
+	__u64 since_ns; /* begin of the open slice; 0: no switch seen yet */
+	__u64 count;	/* slices written; the next one goes to count % SLICE_RING */
+	__u64 unseen_ns;  /* waits that reached back before the remembered slices */
+	__u64 pairs_full; /* bookings that found no room in pair_map */
+	struct past_slice slices[SLICE_RING];
+};
+
+/* --- loading ------------------------------------------------------------------------------------------------------- */
+
+/* Written by the loader, read by the programs. */
+struct control {
+	__u64 begin_ns;	     /* measuring begins here; 0: not yet. Written last, when everything is attached and pinned. */
+	__u64 begin_boot_ns; /* the same instant on CLOCK_BOOTTIME */
+	__u32 ring_bits;     /* log2 of the length of one CPU's ring in exited_map */
+	__u32 pad;
+};
+
+#define SCHEMA_MAGIC 0x616c6f626d6f74ULL /* "tombola" */
+#define SCHEMA_PATH_LEN 256
+
+/* Says what is pinned, for readers and for the next loader. Written once, before measuring begins. */
+struct schema {
+	__u64 magic;
+	__u64 layout;	     /* fingerprint of the structs in this file */
+	__u64 begin_ns;	     /* as in struct control */
+	__u64 begin_boot_ns;
+	__u64 begin_unix_ns; /* the same instant on the wall clock */
+	__u32 ring_bits;
+	__u32 max_tasks;
+	char version[32];    /* of the loader, NUL-terminated */
+	char prog_pin[SCHEMA_PATH_LEN];
+	char link_pin[SCHEMA_PATH_LEN];
+};
+
+#endif

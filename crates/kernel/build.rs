@@ -1,0 +1,21 @@
+//! Compiles the BPF programs and generates Rust types for what they share with user space.
+
+use libbpf_cargo::SkeletonBuilder;
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for name in ["monitor", "interference"] {
+        let source = format!("bpf/{name}.bpf.c");
+        let mut builder = SkeletonBuilder::new();
+        builder
+            .source(&source)
+            .obj(out.join(format!("{name}.bpf.o")))
+            .clang_args(["-mcpu=v3", "-Wall", "-Werror"]);
+        builder.build().unwrap_or_else(|e| panic!("compiling {source} (is clang installed?): {e:#}"));
+        let types = out.join(format!("{name}.skel.rs"));
+        builder.generate(types).unwrap_or_else(|e| panic!("generating types from {source}: {e:#}"));
+    }
+    println!("cargo:rerun-if-changed=bpf");
+}

@@ -1,0 +1,37 @@
+//! The kernel side of tombola: the eBPF monitor, its loading and pinning, and reading it into snapshots.
+//!
+//! ```text
+//! object (open, fit to this kernel, load) ─► monitor (attach, begin) ─► pins (what outlives us)
+//! maps (of a monitor, or of its pins) ─► reader ─► tombola_core::snapshot::Snapshot
+//! ```
+//!
+//! This is the only crate with `unsafe`, and no type of the C side leaves it.
+
+mod batch;
+mod btf_file;
+mod clock;
+pub mod error;
+mod group_name;
+mod interference;
+mod layout;
+mod libbpf_log;
+mod monitor;
+mod monitor_object;
+mod object;
+mod ownership;
+mod pins;
+pub mod probe;
+mod reader;
+mod running;
+mod settings;
+mod status;
+mod wire;
+
+pub use error::{Error, Result};
+pub use group_name::GroupNames;
+pub use interference::InterferenceMonitor;
+pub use monitor::{Loaded, PinnedMonitor, PrivateMonitor};
+pub use pins::Pins;
+pub use reader::Reader;
+pub use settings::{MaxTasks, Settings};
+pub use status::{Cost, PinFile, Status, status};

@@ -1,0 +1,364 @@
+//! A running monitor: pinned, to outlive this process, or private to it.
+
+use crate::clock;
+use crate::error::{Error, Result, os_error};
+use crate::monitor_object::{EXEC, MonitorObject, built_in_layout};
+use crate::object::LoadedObject;
+use crate::pins::{Pins, companion, is_elsewhere};
+use crate::reader::Reader;
+use crate::settings::Settings;
+use crate::wire::{Wire, c_bytes, c_field, control, schema};
+use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// "tombola" in the bytes of a u64 (`SCHEMA_MAGIC` in `bpf/wire.h`).
+pub(crate) const SCHEMA_MAGIC: u64 = 0x0061_6c6f_626d_6f74;
+
+/// How long a load waits for its visit of all CPUs.
+const VISIT: Duration = Duration::from_secs(3);
+
+/// What a load came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// A monitor measures since now.
+    Now(PinnedMonitor),
+    /// One of this layout was there already.
+    Already(PinnedMonitor),
+}
+
+/// A monitor that is pinned, as its schema map describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedMonitor {
+    /// Where.
+    pub pins: Pins,
+    /// Version of tombola that loaded it.
+    pub version: String,
+    /// When it began to measure, microseconds since the Unix epoch, on the wall clock of that moment.
+    pub begin_unix_us: u64,
+    /// The same on the monotonic clock, nanoseconds.
+    pub begin_ns: u64,
+    /// Room in its task map.
+    pub max_tasks: u32,
+}
+
+/// A monitor that ends with this value.
+pub struct PrivateMonitor {
+    reader: Reader,
+    _links: Vec<Link>,
+}
+
+impl PrivateMonitor {
+    /// Loads and attaches a monitor without pins.
+    ///
+    /// # Errors
+    /// Whatever keeps this kernel or this user from it.
+    pub fn start(settings: &Settings) -> Result<Self> {
+        let monitor = MonitorObject::load(settings)?;
+        let links = attach(&monitor.loaded)?;
+        let schema = describe(&monitor, settings, Instants::now());
+        begin(&monitor.loaded, &schema)?;
+        Ok(Self { reader: Reader::of_object(&monitor.loaded, &schema)?, _links: links })
+    }
+
+    /// Reads it.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl PinnedMonitor {
+    /// Loads a monitor and pins it, or finds one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process does the same; [`Error::OtherLayout`] and [`Error::Incomplete`] for pins that
+    /// only `force` replaces; whatever keeps this kernel or this user from loading. After an error nothing of the attempt
+    /// is left.
+    pub fn load(settings: &Settings) -> Result<Loaded> {
+        let pins = &settings.pins;
+        pins.check()?;
+        let _lock = pins.lock()?;
+        if settings.force {
+            pins.remove()?;
+        } else {
+            match Self::find(pins) {
+                Ok(found) => return Ok(Loaded::Already(found)),
+                Err(Error::NotLoaded { .. }) => {}
+                Err(Error::Shape { path, why }) => {
+                    return Err(Error::Shape {
+                        path,
+                        why: format!("{why}; 'tombola load --force' replaces it"),
+                    });
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        pins.check_free()?;
+        let monitor = MonitorObject::load(settings)?;
+        let mut links = attach(&monitor.loaded)?;
+        let schema = describe(&monitor, settings, Instants::now());
+        let pinned =
+            pin_all(&monitor.loaded, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
+        if let Err(error) = pinned {
+            let _ = pins.remove(); // the first error is the one to tell
+            return Err(error);
+        }
+        Self::find(pins).map(Loaded::Now)
+    }
+
+    /// The monitor pinned at these paths.
+    ///
+    /// # Errors
+    /// [`Error::NotLoaded`] if nothing is there, [`Error::Incomplete`] or [`Error::OtherLayout`] if it cannot be used.
+    pub fn find(pins: &Pins) -> Result<Self> {
+        if !pins.has_maps() {
+            return Err(match fs::symlink_metadata(&pins.map) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open_pin_error(&pins.map, e),
+                _ => Error::NotLoaded { map: pins.map.clone() },
+            });
+        }
+        let schema = read_schema(pins)?;
+        let version = String::from_utf8_lossy(&c_bytes(&schema.version)).into_owned();
+        if schema.layout != built_in_layout()? {
+            return Err(Error::OtherLayout { map: pins.map.clone(), version });
+        }
+        let pins = Pins {
+            map: pins.map.clone(),
+            prog: OsStr::from_bytes(&c_bytes(&schema.prog_pin)).into(),
+            link: OsStr::from_bytes(&c_bytes(&schema.link_pin)).into(),
+        };
+        let missing: Vec<String> = pins
+            .all()
+            .iter()
+            .filter(|p| p.symlink_metadata().is_err())
+            .map(|p| p.display().to_string())
+            .collect();
+        if !missing.is_empty() || schema.begin_ns == 0 {
+            let what = if missing.is_empty() {
+                "measuring never began".into()
+            } else {
+                format!("missing: {}", missing.join(", "))
+            };
+            return Err(Error::Incomplete { map: pins.map, what });
+        }
+        Ok(Self {
+            version,
+            begin_unix_us: schema.begin_unix_ns / 1000,
+            begin_ns: schema.begin_ns,
+            max_tasks: schema.max_tasks,
+            pins,
+        })
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::OpenPin`] where the pins may not be read, [`Error::Shape`] or [`Error::NotAMap`] if they are not what they should be.
+    pub fn reader(&self) -> Result<Reader> {
+        Reader::of_pins(&self.pins, &read_schema(&self.pins)?)
+    }
+
+    /// Removes a monitor, whole or not, and says which pins were there. Pins of other monitors stay.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while somebody loads; [`Error::Pin`] where a pin may not be removed.
+    pub fn unload(pins: &Pins) -> Result<Vec<PathBuf>> {
+        pins.check()?;
+        let _lock = pins.lock()?;
+        // What was loaded knows best where it is pinned.
+        let pins = match Self::find(pins) {
+            Ok(found) => found.pins,
+            Err(_) => pins.clone(),
+        };
+        pins.remove()
+    }
+}
+
+fn read_schema(pins: &Pins) -> Result<schema> {
+    let map = match open_pin(&pins.map) {
+        Err(Error::OpenPin { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+            let what = format!("{} is missing", pins.map.display());
+            return Err(Error::Incomplete { map: pins.map.clone(), what });
+        }
+        other => other?,
+    };
+    let path = pins.companion(companion::SCHEMA_MAP);
+    if path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+        if map.name() != "task_map" {
+            let why = format!("it is the map '{}', not a monitor's task_map", map.name().to_string_lossy());
+            return Err(Error::Shape { path: pins.map.clone(), why });
+        }
+        let what = format!("no schema in {}", pins.companions().display());
+        return Err(Error::Incomplete { map: pins.map.clone(), what });
+    }
+    let value = open_pin(&path)?
+        .lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
+        .map_err(|e| Error::ReadMap { map: companion::SCHEMA_MAP.into(), reason: os_error(&e) })?;
+    match value.as_deref().and_then(schema::read) {
+        Some(schema) if schema.magic == SCHEMA_MAGIC => Ok(schema),
+        Some(_) => {
+            Err(Error::Incomplete { map: pins.map.clone(), what: "the schema was never written".into() })
+        }
+        None => Err(Error::OtherLayout { map: pins.map.clone(), version: "unknown".into() }),
+    }
+}
+
+/// Opens a pinned map for reading. A pin of mode 0644 refuses a reader that does not say that it only reads.
+pub(crate) fn open_pin(path: &Path) -> Result<MapHandle> {
+    let not_a_map =
+        |why: &str| Error::NotAMap { path: path.to_owned(), reason: io::Error::other(why.to_owned()) };
+    if is_elsewhere(path) {
+        return Err(not_a_map("it is not on a BPF file system"));
+    }
+    let map = MapHandle::from_pinned_path_with_file_flags(path, libbpf_rs::libbpf_sys::BPF_F_RDONLY)
+        .map_err(|e| {
+            let reason = os_error(&e);
+            match reason.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => open_pin_error(path, reason),
+                _ => Error::NotAMap { path: path.to_owned(), reason },
+            }
+        })?;
+    // Programs and links open in the same way, and the kernel fills in what it takes for a map's description.
+    let kind = fs::read_link(format!("/proc/self/fd/{}", map.as_fd().as_raw_fd())).unwrap_or_default();
+    if kind.to_string_lossy().contains("bpf-map") {
+        Ok(map)
+    } else {
+        Err(not_a_map("it is a program or a link"))
+    }
+}
+
+fn open_pin_error(path: &Path, reason: io::Error) -> Error {
+    let remedy = match reason.kind() {
+        io::ErrorKind::NotFound => "start a monitor with 'tombola load'".into(),
+        _ => crate::pins::access_remedy(path),
+    };
+    Error::OpenPin { path: path.to_owned(), reason, remedy }
+}
+
+fn attach(loaded: &LoadedObject) -> Result<Vec<Link>> {
+    Ok(vec![loaded.attach(loaded.switch)?, loaded.attach(EXEC)?])
+}
+
+fn pin_all(loaded: &LoadedObject, links: &mut [Link], pins: &Pins) -> Result<()> {
+    let dir = pins.companions();
+    let failed = |path: &Path, reason: io::Error| Error::Pin { action: "pin", path: path.to_owned(), reason };
+    let _ = fs::remove_dir(&dir); // empty, as a load leaves it that was killed right after the next line
+    fs::create_dir(&dir).map_err(|e| failed(&dir, e))?;
+    chmod(&dir, 0o755)?;
+    // Maps first: by them a program and a link are known as this monitor's, should the pinning end half-way.
+    for (name, path) in [
+        ("task_map", pins.map.clone()),
+        ("cpu_map", pins.companion(companion::CPU_MAP)),
+        ("exited_map", pins.companion(companion::EXITED_MAP)),
+        ("group_map", pins.companion(companion::GROUP_MAP)),
+        ("control_map", pins.companion(companion::CONTROL_MAP)),
+        ("schema_map", pins.companion(companion::SCHEMA_MAP)),
+    ] {
+        loaded.map(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
+        chmod(&path, 0o644)?;
+    }
+    for (program_name, path) in
+        [(loaded.switch, pins.prog.clone()), (EXEC, pins.companion(companion::EXEC_PROG))]
+    {
+        loaded.program(program_name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
+    }
+    let link_pins = [pins.link.clone(), pins.companion(companion::EXEC_LINK)];
+    for (link, path) in links.iter_mut().zip(link_pins) {
+        link.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
+    }
+    Ok(())
+}
+
+/// Readers need no root; only the owner writes.
+fn chmod(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|reason| Error::Pin {
+        action: "set the mode of",
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// One instant on three clocks, nanoseconds.
+#[derive(Clone, Copy)]
+struct Instants {
+    monotonic: u64,
+    boot: u64,
+    unix: u64,
+}
+
+impl Instants {
+    fn now() -> Self {
+        Self { monotonic: clock::monotonic_ns(), boot: clock::boot_ns(), unix: clock::unix_ns() }
+    }
+}
+
+fn describe(monitor: &MonitorObject, settings: &Settings, now: Instants) -> schema {
+    schema {
+        magic: SCHEMA_MAGIC,
+        layout: monitor.layout,
+        begin_ns: now.monotonic,
+        begin_boot_ns: now.boot,
+        begin_unix_ns: now.unix,
+        ring_bits: monitor.ring_bits,
+        max_tasks: monitor.max_tasks,
+        version: c_field(env!("CARGO_PKG_VERSION").as_bytes()),
+        prog_pin: c_field(settings.pins.prog.as_os_str().as_bytes()),
+        link_pin: c_field(settings.pins.link.as_os_str().as_bytes()),
+    }
+}
+
+/// Lets the programs count, everything else being in place, and shows them every CPU.
+fn begin(loaded: &LoadedObject, schema: &schema) -> Result<()> {
+    let write = |name: &str, value: &[u8]| {
+        loaded
+            .map(name)?
+            .update(&0u32.to_ne_bytes(), value, MapFlags::ANY)
+            .map_err(|e| Error::ReadMap { map: name.into(), reason: os_error(&e) })
+    };
+    write("schema_map", schema.bytes())?;
+    let control = control {
+        begin_ns: schema.begin_ns,
+        begin_boot_ns: schema.begin_boot_ns,
+        ring_bits: schema.ring_bits,
+        pad: 0,
+    };
+    write("control_map", control.bytes())?;
+    visit_every_cpu();
+    Ok(())
+}
+
+/// Makes every CPU that this process may use switch once, so that its slot says what it runs: a CPU that a lone task never
+/// leaves would otherwise stay unknown. CPUs out of reach are booked as idle until their first switch; so is one that a
+/// real-time task does not give away within [`VISIT`], which the visitor is left to wait for.
+fn visit_every_cpu() {
+    let (done, all_done) = mpsc::channel();
+    let visitor = thread::Builder::new().name("tombola-visit".into()).spawn(move || {
+        visit();
+        let _ = done.send(()); // nobody waits any more
+    });
+    if visitor.is_ok() {
+        let _ = all_done.recv_timeout(VISIT);
+    }
+}
+
+/// Moves this thread to each of its CPUs in turn.
+fn visit() {
+    let me = Pid::from_raw(0);
+    let Ok(allowed) = sched_getaffinity(me) else { return };
+    for cpu in (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)) {
+        let mut only = CpuSet::new();
+        if only.set(cpu).is_ok() {
+            let _ = sched_setaffinity(me, &only); // a CPU that went offline meanwhile needs no visit
+        }
+    }
+}

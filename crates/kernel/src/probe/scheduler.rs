@@ -1,0 +1,80 @@
+//! What the scheduler of this kernel offers to a monitor.
+
+use super::{Finding, Verdict, kernel_file};
+use crate::btf_file::{has_member, tracepoint_arguments};
+use libbpf_rs::btf::{Btf, types};
+use std::path::Path;
+
+pub(super) fn probe(btf: &Path) -> Vec<Finding> {
+    let btf = Btf::from_path(btf).ok();
+    let mut findings: Vec<Finding> = btf.iter().flat_map(|btf| [sched_switch(btf), run_delay(btf)]).collect();
+    findings.push(sched_ext(btf.as_ref()));
+    findings.extend(autogroup());
+    findings
+}
+
+fn sched_switch(btf: &Btf<'_>) -> Finding {
+    let name = "sched_switch";
+    match tracepoint_arguments(btf, "sched_switch") {
+        Some(4) => Finding::new(name, Verdict::Ok, "4 arguments: preempt, prev, next, prev_state"),
+        Some(3) => {
+            Finding::new(name, Verdict::Ok, "3 arguments (before 5.18): the state is read from the task")
+        }
+        Some(count) => {
+            Finding::new(name, Verdict::Fail, format!("{count} arguments: a kernel newer than this tombola"))
+                .remedy("look for a newer tombola")
+        }
+        None => Finding::new(name, Verdict::Fail, "the BTF describes no such tracepoint")
+            .remedy("use a kernel with CONFIG_DEBUG_INFO_BTF=y and CONFIG_TRACEPOINTS=y"),
+    }
+}
+
+fn run_delay(btf: &Btf<'_>) -> Finding {
+    let name = "run delay";
+    if has_member(btf, "sched_info", "run_delay") {
+        Finding::new(
+            name,
+            Verdict::Ok,
+            "the kernel keeps its own (sched_info.run_delay, /proc/PID/schedstat)",
+        )
+    } else {
+        Finding::new(
+            name,
+            Verdict::Info,
+            "the kernel keeps none (no CONFIG_SCHED_INFO): waits are shown as 0",
+        )
+    }
+}
+
+fn sched_ext(btf: Option<&Btf<'_>>) -> Finding {
+    let state = kernel_file("/sys/kernel/sched_ext/state");
+    let detail = match (state.as_deref(), kernel_file("/sys/kernel/sched_ext/root/ops")) {
+        (Some("enabled"), Some(ops)) => format!("on: scheduler {ops} is running"),
+        (Some(state), _) => format!("there, {state}"),
+        (None, _) => {
+            let built =
+                btf.is_some_and(|btf| btf.type_by_name::<types::Struct<'_>>("sched_ext_ops").is_some());
+            if built {
+                "there, its state is not shown in /sys"
+            } else {
+                "not in this kernel (CONFIG_SCHED_CLASS_EXT, 6.12)"
+            }
+            .to_owned()
+        }
+    };
+    Finding::new("sched_ext", Verdict::Info, detail)
+}
+
+fn autogroup() -> Option<Finding> {
+    let state = kernel_file("/proc/sys/kernel/sched_autogroup_enabled")?;
+    Some(if state == "0" {
+        Finding::new("autogroup", Verdict::Ok, "off: nice values act between sessions too")
+    } else {
+        Finding::new(
+            "autogroup",
+            Verdict::Info,
+            "on: a nice value acts only among the tasks of its own session",
+        )
+        .remedy("to compare across sessions: sudo sysctl kernel.sched_autogroup_enabled=0")
+    })
+}

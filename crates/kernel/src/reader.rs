@@ -1,0 +1,419 @@
+//! From the maps of a monitor to a snapshot of one instant.
+//!
+//! Maps cannot be read at one instant, so the reader makes one: it reads the slots of all CPUs until each has been seen
+//! twice the same, takes the time `t`, then reads the tasks, and moves what it finds to `t`. A slice that was open at `t` is
+//! added up to `t`; of a slice that ended after `t`, its end is taken off again. A task that ran several slices between
+//! `t` and the reading of its record keeps all but the last of them: an error of at most the time a read takes.
+//!
+//! Slices are kept on the run-queue clocks of their CPUs; every instant is moved to the monotonic clock first, by the pair of
+//! readings that each CPU renews about once a second. Between two renewals the clocks part by the rate at which NTP steers
+//! the monotonic one: microseconds in a second.
+
+use crate::batch::each_value;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::monitor::open_pin;
+use crate::object::LoadedObject;
+use crate::pins::{Pins, companion};
+use crate::running;
+use crate::wire::{Wire, c_bytes, cpu_slot, exited_record, group_record, schema, task_record};
+use libbpf_rs::{MapCore as _, MapHandle, MapType};
+use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use tombola_core::cpu_set::CpuSet;
+use tombola_core::histogram::Histogram;
+use tombola_core::identity::TaskId;
+use tombola_core::policy::Policy;
+use tombola_core::snapshot::{
+    CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Quota, Running, Snapshot, TaskState,
+    TaskTotals,
+};
+use tombola_core::tickets::Nice;
+use tombola_core::usage::Usage;
+
+/// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices so short
+/// that mixing two of them does not matter.
+const SLOT_READINGS: usize = 8;
+
+/// Reads one monitor.
+pub struct Reader {
+    task_map: MapHandle,
+    cpu_map: MapHandle,
+    exited_map: MapHandle,
+    group_map: MapHandle,
+    begin_ns: u64,
+    begin_boot_ns: u64,
+    ring_bits: u32,
+}
+
+impl Reader {
+    pub(crate) fn of_object(loaded: &LoadedObject, schema: &schema) -> Result<Self> {
+        Ok(Self {
+            task_map: loaded.map("task_map")?,
+            cpu_map: loaded.map("cpu_map")?,
+            exited_map: loaded.map("exited_map")?,
+            group_map: loaded.map("group_map")?,
+            begin_ns: schema.begin_ns,
+            begin_boot_ns: schema.begin_boot_ns,
+            ring_bits: schema.ring_bits,
+        })
+    }
+
+    pub(crate) fn of_pins(pins: &Pins, schema: &schema) -> Result<Self> {
+        Ok(Self {
+            task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
+            cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
+            exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
+            group_map: open::<[u64; 2], group_record>(&pins.companion(companion::GROUP_MAP), MapType::Hash)?,
+            begin_ns: schema.begin_ns,
+            begin_boot_ns: schema.begin_boot_ns,
+            ring_bits: schema.ring_bits,
+        })
+    }
+
+    /// Tasks that the task map has room for.
+    pub fn max_tasks(&self) -> u32 {
+        self.task_map.max_entries()
+    }
+
+    /// The machine now.
+    ///
+    /// # Errors
+    /// [`Error::ReadMap`] if the kernel refuses to read a map.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let slots = self.stable_slots()?;
+        let taken_ns = clock::monotonic_ns();
+        let unix_us = clock::unix_ns() / 1000;
+        let moment =
+            Moment { taken_ns, begin_ns: self.begin_ns, slots: &slots, online: online_cpus(slots.len()) };
+
+        let mut living = BTreeMap::new();
+        each_value::<task_record>(&self.task_map, |record| {
+            // A record is all zero between its insertion and its first slice's end.
+            if record.pid != 0 {
+                living.insert(identity(&record), record);
+            }
+        })?;
+        let (exited, exits) = self.exited(&moment)?;
+        for task in &exited {
+            // Read alive, ended before its end was read. (A life that goes on after a part of it has ended is younger than that end.)
+            if living
+                .get(&task.totals.id)
+                .is_some_and(|record| moment.latest_slice(record).1 <= task.ended_ns)
+            {
+                living.remove(&task.totals.id);
+            }
+        }
+        let mut tasks: Vec<TaskTotals> = living.values().map(|record| moment.living(record)).collect();
+        let mut loss = slots.iter().fold(Loss::default(), add_loss);
+        let is_full = living.len() >= self.max_tasks() as usize;
+        for (cpu, slot) in (0..).zip(&slots).filter(|(_, slot)| slot.pid != 0) {
+            let id = TaskId { pid: slot.pid, start_ns: slot.start_ns };
+            if living.contains_key(&id) || exited.iter().any(|e| e.totals.id == id) {
+                continue;
+            }
+            if is_full {
+                // Its slice will find no room when it is closed: open or closed, it is in the same account.
+                loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
+            } else {
+                tasks.push(self.first_slice(id, cpu, slot, taken_ns));
+            }
+        }
+        tasks.sort_unstable_by_key(|task| task.id);
+        Ok(Snapshot {
+            taken_ns,
+            unix_us,
+            begin_ns: self.begin_ns,
+            cpus: (0..).zip(&slots).map(|(cpu, slot)| moment.cpu(cpu, slot)).collect(),
+            tasks,
+            exited,
+            exits,
+            groups: self.groups()?,
+            interference: None,
+            loss,
+        })
+    }
+
+    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read takes.
+    fn stable_slots(&self) -> Result<Vec<cpu_slot>> {
+        let mut last = self.slots()?;
+        for _ in 1..SLOT_READINGS {
+            let now = self.slots()?;
+            let same = last.iter().zip(&now).all(|(a, b)| a.bytes() == b.bytes());
+            last = now;
+            if same {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn slots(&self) -> Result<Vec<cpu_slot>> {
+        let mut slots = Vec::with_capacity(self.cpu_map.max_entries() as usize);
+        each_value(&self.cpu_map, |slot| slots.push(slot))?;
+        Ok(slots)
+    }
+
+    /// Ended tasks that are remembered, parts of one life put together, and the sums over all.
+    fn exited(&self, moment: &Moment<'_>) -> Result<(Vec<ExitedTask>, ExitTotals)> {
+        let mut totals = ExitTotals {
+            count: moment.slots.iter().map(|s| s.exits).sum(),
+            runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
+        };
+        let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
+        if totals.count > 0 {
+            let mut index = 0usize;
+            each_value::<exited_record>(&self.exited_map, |end| {
+                let slot = moment.slots.get(index >> self.ring_bits);
+                index += 1;
+                if end.number == 0 {
+                    return;
+                }
+                let task = moment.ended(&end);
+                if slot.is_some_and(|slot| end.number > slot.exits) {
+                    // Ended after its CPU's slot was read.
+                    totals.count += 1;
+                    totals.runtime_ns += task.totals.usage.runtime_ns;
+                }
+                match ends.get_mut(&task.totals.id) {
+                    None => {
+                        ends.insert(task.totals.id, task);
+                    }
+                    Some(part) => {
+                        let (mut later, earlier) = if part.ended_ns < task.ended_ns {
+                            (task, part.clone())
+                        } else {
+                            (part.clone(), task)
+                        };
+                        later.totals.usage.merge(&earlier.totals.usage);
+                        *part = later;
+                    }
+                }
+            })?;
+        }
+        Ok((ends.into_values().collect(), totals))
+    }
+
+    fn groups(&self) -> Result<Vec<GroupTotals>> {
+        let mut groups = Vec::new();
+        each_value::<group_record>(&self.group_map, |record| {
+            // A record is all zero for a moment after its insertion.
+            if record.key.kind != 0 || record.key.id != 0 {
+                groups.push(group_totals(&record));
+            }
+        })?;
+        groups.sort_unstable_by_key(|group| group.id);
+        groups.dedup_by_key(|group| group.id);
+        Ok(groups)
+    }
+
+    /// A task in its first slice since the monitor began: all that is known is its slot, and what procfs says.
+    fn first_slice(&self, id: TaskId, cpu: u32, slot: &cpu_slot, taken_ns: u64) -> TaskTotals {
+        let attributes = running::attributes(id.pid);
+        TaskTotals {
+            id,
+            tgid: slot.tgid,
+            comm: attributes.comm,
+            weight: attributes.nice.weight(),
+            nice: attributes.nice,
+            policy: attributes.policy,
+            group: Group::Unknown,
+            affinity: None,
+            cpu,
+            state: TaskState::Running,
+            usage: Usage {
+                runtime_ns: taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns)),
+                wakeups: u64::from(id.start_ns >= self.begin_boot_ns),
+                ..Usage::default()
+            },
+        }
+    }
+}
+
+/// The instant a snapshot is of, and what the CPUs did then.
+struct Moment<'s> {
+    taken_ns: u64,
+    begin_ns: u64,
+    slots: &'s [cpu_slot],
+    online: Vec<bool>,
+}
+
+impl Moment<'_> {
+    /// An instant on a CPU's run-queue clock, on the monotonic clock.
+    fn monotonic_ns(&self, cpu: u32, clock_ns: u64) -> u64 {
+        self.slots.get(cpu as usize).map_or(clock_ns, |slot| monotonic_ns(slot, clock_ns))
+    }
+
+    /// Begin and end of a record's latest slice, on the monotonic clock.
+    fn latest_slice(&self, record: &task_record) -> (u64, u64) {
+        (
+            self.monotonic_ns(record.cpu, record.slice_start_ns),
+            self.monotonic_ns(record.cpu, record.slice_end_ns),
+        )
+    }
+
+    fn cpu(&self, cpu: u32, slot: &cpu_slot) -> CpuBooks {
+        let online = self.online.get(cpu as usize).copied().unwrap_or(false);
+        let since_ns = if slot.since_ns == 0 { self.begin_ns } else { monotonic_ns(slot, slot.since_ns) };
+        let open_ns = self.taken_ns.saturating_sub(since_ns);
+        let running = (slot.pid != 0)
+            .then_some(Running { id: TaskId { pid: slot.pid, start_ns: slot.start_ns }, since_ns });
+        CpuBooks {
+            cpu,
+            online,
+            busy_ns: slot.busy_ns + if running.is_some() { open_ns } else { 0 },
+            unfair_ns: slot.unfair_ns, // an open slice's policy is booked with the slice
+            taken_ns: slot.taken_ns,
+            // What an offline CPU does not do is not idling.
+            idle_ns: slot.idle_ns + if running.is_none() && online { open_ns } else { 0 },
+            running,
+        }
+    }
+
+    /// Totals of a task at the instant, from its record of about that time.
+    fn living(&self, record: &task_record) -> TaskTotals {
+        let mut totals = totals(record);
+        let (_, slice_end_ns) = self.latest_slice(record);
+        let slot = self.slots.iter().find(|slot| slot.pid == record.pid && slot.start_ns == record.start_ns);
+        let since_ns = slot.map(|slot| monotonic_ns(slot, slot.since_ns));
+        if let Some(since_ns) = since_ns.filter(|&since_ns| slice_end_ns <= since_ns) {
+            // The slice is open: nothing of it is in the record, nor is the wait before it, of which only a preempted
+            // task's is known before the kernel books it.
+            totals.usage.runtime_ns += self.taken_ns.saturating_sub(since_ns);
+            if totals.state == TaskState::Waiting {
+                totals.usage.wait_ns += since_ns - slice_end_ns;
+            }
+        } else {
+            totals.usage.runtime_ns -= self.overshoot_ns(record);
+            if slot.is_none() && totals.state == TaskState::Waiting {
+                totals.usage.wait_ns += self.taken_ns.saturating_sub(slice_end_ns);
+            }
+        }
+        if slot.is_some() {
+            totals.state = TaskState::Running;
+        }
+        totals
+    }
+
+    fn ended(&self, end: &exited_record) -> ExitedTask {
+        let mut totals = totals(&end.task);
+        totals.usage.runtime_ns -= self.overshoot_ns(&end.task);
+        ExitedTask { ended_ns: self.monotonic_ns(end.task.cpu, end.ended_ns), totals }
+    }
+
+    /// How much of a record's latest slice lies after the instant.
+    fn overshoot_ns(&self, record: &task_record) -> u64 {
+        let (begin_ns, end_ns) = self.latest_slice(record);
+        end_ns.saturating_sub(begin_ns.max(self.taken_ns)).min(record.runtime_ns)
+    }
+}
+
+fn monotonic_ns(slot: &cpu_slot, clock_ns: u64) -> u64 {
+    clock_ns.wrapping_sub(slot.ref_clock_ns).wrapping_add(slot.ref_mono_ns)
+}
+
+fn identity(record: &task_record) -> TaskId {
+    TaskId { pid: record.pid, start_ns: record.start_ns }
+}
+
+fn totals(record: &task_record) -> TaskTotals {
+    TaskTotals {
+        id: identity(record),
+        tgid: record.tgid,
+        comm: c_bytes(&record.comm),
+        nice: Nice::new(record.nice.into()).unwrap_or_default(),
+        policy: u8::try_from(record.policy).map_or(Policy::Unknown(u8::MAX), Policy::from_number),
+        weight: record.weight,
+        group: group(record.group_kind, record.group_id),
+        affinity: affinity(record),
+        cpu: record.cpu,
+        state: if record.state == 1 { TaskState::Waiting } else { TaskState::Sleeping },
+        usage: Usage {
+            runtime_ns: record.runtime_ns,
+            wait_ns: record.wait_ns,
+            wait_max_ns: record.wait_max_ns,
+            waits: Histogram(record.wait_hist),
+            switches: record.switches,
+            involuntary: record.involuntary,
+            wakeups: record.wakeups,
+            migrations: record.migrations,
+        },
+    }
+}
+
+fn group(kind: u32, id: u64) -> Group {
+    match kind {
+        1 => Group::Cgroup(id),
+        2 => Group::Autogroup(id),
+        _ => Group::Unknown,
+    }
+}
+
+fn group_totals(record: &group_record) -> GroupTotals {
+    let parent = group(record.parent.kind, record.parent.id);
+    GroupTotals {
+        id: group(record.key.kind, record.key.id),
+        parent: (parent != Group::Unknown).then_some(parent),
+        weight: record.weight,
+        quota: (record.quota_ns > 0)
+            .then_some(Quota { quota_ns: record.quota_ns, period_ns: record.period_ns }),
+        throttled_ns: record.throttled_ns,
+        throttles: record.throttles,
+    }
+}
+
+/// The task's CPUs: from the record if all of them are among the first 64, else from the kernel, while the task lives.
+fn affinity(record: &task_record) -> Option<CpuSet> {
+    if record.cpus_low.count_ones() == record.cpus_allowed {
+        return Some(CpuSet::from_words(&[record.cpus_low]));
+    }
+    let pid = Pid::from_raw(i32::try_from(record.pid).ok()?);
+    let mask = sched_getaffinity(pid).ok()?;
+    let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
+    Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
+}
+
+fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
+    sum.untracked_ns += slot.untracked_ns;
+    sum.map_full += slot.map_full;
+    sum.map_busy += slot.map_busy;
+    sum.map_other += slot.map_other;
+    sum.clock_backwards += slot.clock_backwards;
+    sum.stale_records += slot.stale_records;
+    sum.groups_full += slot.groups_full;
+    sum
+}
+
+/// Opens a pin that must be a map of this kind, with keys as large as a `K` and values of type `T`.
+fn open<K, T: Wire>(path: &Path, kind: MapType) -> Result<MapHandle> {
+    let map = open_pin(path)?;
+    let (key, value) = (map.key_size() as usize, map.value_size() as usize);
+    if map.map_type() != kind || key != size_of::<K>() || value != size_of::<T>() {
+        let why = format!(
+            "a {:?} map with keys of {key} and values of {value} bytes, where a {kind:?} map with {} and {} is needed",
+            map.map_type(),
+            size_of::<K>(),
+            size_of::<T>()
+        );
+        return Err(Error::Shape { path: path.to_owned(), why });
+    }
+    Ok(map)
+}
+
+/// Which of the possible CPUs are online; all, where the kernel does not say.
+fn online_cpus(possible: usize) -> Vec<bool> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let mut online = vec![text.trim().is_empty(); possible];
+    for range in text.trim().split(',').filter(|r| !r.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        if let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) {
+            for flag in online.iter_mut().take(last.saturating_add(1)).skip(first) {
+                *flag = true;
+            }
+        }
+    }
+    online
+}

@@ -1,0 +1,96 @@
+//! The C structs of `bpf/wire.h`, as generated from the compiled object, and their bytes.
+
+use std::mem::size_of;
+
+mod generated {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        clippy::unwrap_used,
+        dead_code,
+        unreachable_pub,
+        missing_docs,
+        unsafe_op_in_unsafe_fn
+    )]
+    pub(crate) mod monitor {
+        include!(concat!(env!("OUT_DIR"), "/monitor.skel.rs"));
+    }
+    pub(crate) mod interference {
+        include!(concat!(env!("OUT_DIR"), "/interference.skel.rs"));
+    }
+}
+
+pub(crate) use generated::monitor::types::{
+    control, cpu_slot, exited_record, group_record, schema, task_record,
+};
+
+pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
+
+/// The compiled monitor that is part of this binary.
+pub(crate) static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.bpf.o"));
+/// The compiled interference monitor.
+pub(crate) static INTERFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/interference.bpf.o"));
+
+// Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the schema map.
+const _: () = {
+    assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 8 + 16 + 24 * 8);
+    assert!(size_of::<cpu_slot>() == 192);
+    assert!(size_of::<exited_record>() == 16 + size_of::<task_record>());
+    assert!(size_of::<group_record>() == 2 * 16 + 5 * 8);
+    assert!(size_of::<control>() == 24);
+    assert!(size_of::<pair_key>() == 24);
+    assert!(size_of::<pair_record>() == 16);
+    assert!(size_of::<slice_ring>() == 4 * 8 + 16 * 32);
+    assert!(size_of::<schema>() == 5 * 8 + 2 * 4 + 32 + 2 * 256);
+};
+
+/// A struct of plain integers, valid for any bytes and without padding.
+///
+/// # Safety
+/// Only for `repr(C)` structs whose every byte belongs to an integer field (or an array of such structs or integers).
+pub(crate) unsafe trait Wire: Copy + Default {
+    /// The struct in `bytes`; `None` if the length differs.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        // SAFETY: the length matches, the trait promises that any bytes are valid, and the read needs no alignment.
+        (bytes.len() == size_of::<Self>()).then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+
+    /// The bytes of the struct.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the trait promises that there is no padding, so every byte is initialised.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
+}
+
+// SAFETY: integers and arrays of integers with explicit padding (bpf/wire.h); the sizes asserted above are the sums of the fields.
+unsafe impl Wire for task_record {}
+// SAFETY: as above.
+unsafe impl Wire for cpu_slot {}
+// SAFETY: as above.
+unsafe impl Wire for exited_record {}
+// SAFETY: as above.
+unsafe impl Wire for group_record {}
+// SAFETY: as above.
+unsafe impl Wire for pair_key {}
+// SAFETY: as above.
+unsafe impl Wire for pair_record {}
+// SAFETY: as above.
+unsafe impl Wire for slice_ring {}
+// SAFETY: as above.
+unsafe impl Wire for control {}
+// SAFETY: as above.
+unsafe impl Wire for schema {}
+
+/// A C string field up to its NUL, or whole.
+pub(crate) fn c_bytes(field: &[i8]) -> Vec<u8> {
+    field.iter().take_while(|&&c| c != 0).map(|c| c.cast_unsigned()).collect()
+}
+
+/// Bytes as a C string field, cut so that a NUL remains.
+pub(crate) fn c_field<const N: usize>(bytes: &[u8]) -> [i8; N] {
+    let mut field = [0; N];
+    for (to, from) in field.iter_mut().take(N - 1).zip(bytes) {
+        *to = from.cast_signed();
+    }
+    field
+}

@@ -1,0 +1,45 @@
+//! Who stood in whose way, against the kernel's own books of waiting.
+
+mod common;
+
+use common::{Worker, last_cpu, schedstat, wait_for};
+use std::time::Duration;
+use tombola_kernel::InterferenceMonitor;
+
+fn waited_ns(tid: u32) -> u64 {
+    schedstat(tid).expect("the thread lives").wait_ns
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_what_stood_in_the_way_adds_up_to_the_wait() {
+    let cpu = last_cpu();
+    // Burners wait from the end of a slice; who wakes up waits from the middle of one, of which only the rest stood in its way.
+    let [b0, b3, b5] = [0, 3, 5].map(|nice| Worker::burner(nice, Some(cpu)));
+    let burners = [b0, b3, b5, Worker::waker(5, cpu)];
+    for burner in &burners[..3] {
+        burner.has_run(Duration::from_millis(20));
+    }
+    let monitor = InterferenceMonitor::start().expect("root may load it");
+    let before = monitor.read().expect("the map is there");
+    let waited = burners.each_ref().map(|burner| waited_ns(burner.tid));
+    wait_for("everyone has waited a second more", || {
+        let all = burners.iter().zip(waited).all(|(b, before)| waited_ns(b.tid) - before > 1_000_000_000);
+        all.then_some(())
+    });
+    let after = burners.each_ref().map(|burner| waited_ns(burner.tid));
+    let interval = monitor.read().expect("the map is there").since(&before);
+
+    assert_eq!(interval.refused, 0);
+    for ((burner, before), after) in burners.iter().zip(waited).zip(after) {
+        let victim = interval.pairs.keys().map(|pair| pair.victim).find(|id| id.pid == burner.tid);
+        let culprits = interval.culprits_of(victim.expect("it waited behind somebody"));
+        let held: u64 = culprits.iter().map(|(_, standing)| standing.held_ns).sum();
+        let wait = after - before;
+        // Reading is not one instant: a slice of each rival may be on one side of it only. The CPU ran somebody all the time.
+        assert!(held.abs_diff(wait) <= wait / 20, "held {held} ns, waited {wait} ns: {culprits:?}");
+        assert!(culprits.iter().all(|(id, _)| id.pid != burner.tid), "nobody stands in its own way");
+    }
+    let preempted: u64 = interval.pairs.values().map(|standing| standing.preemptions).sum();
+    assert!(preempted > 0, "three burners on one CPU preempt each other");
+}

@@ -1,0 +1,141 @@
+//! The monitor against the kernel's own books, and against itself, while the machine is busy.
+
+mod common;
+
+use common::{Bracket, Worker, endless_forks, last_cpu, messaging, monitor, row, tolerance_ns, wait_for};
+use std::ops::RangeInclusive;
+use std::thread;
+use std::time::Duration;
+use tombola_core::snapshot::TaskState;
+use tombola_core::window::Window;
+
+/// Kernel weights of nice 0, 5 and 10, from `sched_prio_to_weight`.
+const WEIGHTS: [(i32, f64); 3] = [(0, 1024.0), (5, 335.0), (10, 110.0)];
+
+/// A tick of the slowest kernel (100 a second): how far `/proc/TID/schedstat` lags behind for a task that runs.
+const TICK_NS: u64 = 10_000_000;
+
+fn assert_within(what: &str, got: u64, range: &RangeInclusive<u64>, slack: (u64, u64)) {
+    let (low, high) = (range.start().saturating_sub(slack.0), range.end() + slack.1);
+    assert!((low..=high).contains(&got), "{what}: {got} ns is outside {low}..={high} (books {range:?})");
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
+    let cpu = last_cpu();
+    let burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
+    let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
+    let _messaging = messaging();
+    let _forks = endless_forks();
+    let monitor = monitor();
+    for burner in &burners {
+        burner.has_run(Duration::from_millis(50));
+    }
+
+    let from = Bracket::take(&monitor);
+    let since_begin =
+        |tid| common::exact_runtime_ns(tid) - from.before.get(&tid).expect("it runs").runtime_ns;
+    wait_for("the burners get 5 s together", || {
+        (burners.iter().map(|b| since_begin(b.tid)).sum::<u64>() > 5_000_000_000).then_some(())
+    });
+    let to = Bracket::take(&monitor);
+    let window = Window::between(&from.snapshot, &to.snapshot);
+    let stolen_ns = to.stolen_ns - from.stolen_ns + TICK_NS;
+
+    let mut compared = 0;
+    for task in &window.tasks {
+        let id = task.totals.id;
+        let then = from.snapshot.tasks.iter().find(|t| t.id == id);
+        let (Some(then), Some(a1), Some(b1), Some(a2), Some(b2)) = (
+            then,
+            from.before.get(&id.pid),
+            from.after.get(&id.pid),
+            to.before.get(&id.pid),
+            to.after.get(&id.pid),
+        ) else {
+            continue; // not there all the time
+        };
+        compared += 1;
+        let what = format!("{} ({id:?})", String::from_utf8_lossy(&task.totals.comm));
+        let burns = burners.iter().any(|b| b.tid == id.pid);
+        let runs = [then.state, task.totals.state].contains(&TaskState::Running);
+
+        let runtime = a2.runtime_ns.saturating_sub(b1.runtime_ns)..=b2.runtime_ns - a1.runtime_ns;
+        let lag = if runs && !burns { TICK_NS } else { 0 };
+        let slack = tolerance_ns(*runtime.end()) + lag;
+        assert_within(
+            &format!("runtime of {what}"),
+            task.delta.runtime_ns,
+            &runtime,
+            (slack, slack + stolen_ns),
+        );
+
+        let wait = if burns {
+            // It never sleeps: what it did not run it waited.
+            let length = window.length_ns();
+            length - runtime.end()..=length - runtime.start()
+        } else {
+            a2.wait_ns.saturating_sub(b1.wait_ns)..=b2.wait_ns - a1.wait_ns
+        };
+        // The wait that led to a slice is booked with the slice: of a task on its CPU the newest one may be missing.
+        let unbooked =
+            if runs && !burns { then.usage.wait_max_ns.max(task.totals.usage.wait_max_ns) } else { 0 };
+        let slack = tolerance_ns(*wait.end());
+        assert_within(
+            &format!("wait of {what}"),
+            task.delta.wait_ns,
+            &wait,
+            (slack + unbooked + stolen_ns * u64::from(burns), slack + unbooked),
+        );
+    }
+    assert!(compared > 20, "only {compared} tasks were there all the time");
+
+    let got = burners.each_ref().map(|b| row(&window, b.tid).delta.runtime_ns as f64);
+    let (sum, weights): (f64, f64) = (got.iter().sum(), WEIGHTS.iter().map(|w| w.1).sum());
+    for (got, (nice, weight)) in got.iter().zip(WEIGHTS) {
+        let (share, entitled) = (got / sum, weight / weights);
+        assert!((share - entitled).abs() < 0.01, "nice {nice}: share {share:.4}, weight says {entitled:.4}");
+    }
+    for (burner, (nice, weight)) in burners.iter().zip(WEIGHTS) {
+        let totals = &row(&window, burner.tid).totals;
+        assert_eq!((i32::from(totals.nice.get()), f64::from(totals.weight)), (nice, weight));
+        assert_eq!(totals.comm, format!("burner{nice}").as_bytes());
+    }
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_books_balance_over_five_seconds_of_mixed_load() {
+    let cpu = last_cpu();
+    let _burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
+    let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
+    let _messaging = messaging();
+    let _forks = endless_forks();
+    let monitor = monitor();
+
+    let first = monitor.reader().snapshot().unwrap();
+    let mut earlier = first.clone();
+    let mut windows = Vec::new();
+    while earlier.taken_ns - first.taken_ns < 5_000_000_000 {
+        thread::sleep(Duration::from_secs(1));
+        let now = monitor.reader().snapshot().unwrap();
+        windows.push(Window::between(&earlier, &now));
+        earlier = now;
+    }
+    windows.push(Window::between(&first, &earlier));
+    windows.push(Window::between(&first.origin(), &first));
+    for window in &windows {
+        let books = window.books();
+        assert!(window.loss.is_none(), "{:?}", window.loss);
+        if window.length_ns() > 500_000_000 {
+            assert!(books.residual_share().abs() <= 0.001, "{books:?}");
+        }
+        // Before the division among tasks: each CPU's own books.
+        for cpu in &window.cpus {
+            assert_eq!(cpu.wall_ns, window.length_ns());
+            let gap = cpu.wall_ns.abs_diff(cpu.busy_ns + cpu.idle_ns);
+            assert!(gap <= (cpu.wall_ns / 1000).max(1_000_000), "{cpu:?}");
+        }
+    }
+}

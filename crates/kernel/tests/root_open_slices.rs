@@ -1,0 +1,109 @@
+//! Tasks that are on a CPU, and stay there: their time is in no closed slice.
+
+mod common;
+
+use common::{Worker, cpus, exact_runtime_ns, last_cpu, monitor, row, tolerance_ns};
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use tombola_core::snapshot::{Snapshot, TaskState};
+use tombola_core::window::Window;
+
+/// Takes a snapshot, and what the kernel says the thread had before and after it.
+#[allow(clippy::unwrap_used)] // not seen as test code by the lint
+fn bracketed(monitor: &tombola_kernel::PrivateMonitor, tid: u32) -> (u64, Snapshot, u64) {
+    let before = exact_runtime_ns(tid);
+    let snapshot = monitor.reader().snapshot().unwrap();
+    (before, snapshot, exact_runtime_ns(tid))
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
+    if cpus().len() < 2 {
+        println!("SKIP: on one CPU a real-time task would keep the test itself from running");
+        return;
+    }
+    // However busy the machine is, nothing of the fair class takes its CPU away for long: its slices are long and open.
+    let prepare = || {
+        common::pin_to(&[last_cpu()]);
+        common::become_fifo();
+    };
+    let hog = Worker::start("oldhog", prepare, common::spin);
+    hog.has_run(Duration::from_millis(200));
+    let before_attach = exact_runtime_ns(hog.tid);
+    let stolen = common::stolen_ns();
+    let monitor = monitor();
+    let attached = exact_runtime_ns(hog.tid);
+    let mut earlier: Option<(u64, Snapshot, u64)> = None;
+    for _ in 0..5 {
+        let (before, snapshot, after) = bracketed(&monitor, hog.tid);
+        if let Some((before_then, then, after_then)) = &earlier {
+            let got = row(&Window::between(then, &snapshot), hog.tid).delta.runtime_ns;
+            let books = before - after_then..=after - before_then;
+            assert!(got + 2_000_000 >= *books.start(), "{got} ns since the snapshot before, books {books:?}");
+        }
+        let window = Window::between(&snapshot.origin(), &snapshot);
+        let got = row(&window, hog.tid).delta.runtime_ns;
+        let slack = tolerance_ns(got);
+        let high = after - before_attach + slack + (common::stolen_ns() - stolen) + 10_000_000;
+        assert!(
+            got + slack >= before.saturating_sub(attached) && got <= high,
+            "{got} ns; the kernel says {} to {} ns",
+            before.saturating_sub(attached),
+            after - before_attach
+        );
+        let task = &row(&window, hog.tid).totals;
+        assert_eq!((task.comm.as_slice(), task.policy.to_string().as_str()), (&b"oldhog"[..], "FIFO"));
+        earlier = Some((before, snapshot, after));
+        hog.has_run(Duration::from_nanos(after) + Duration::from_millis(50));
+    }
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_a_task_that_was_never_switched_out_is_running() {
+    if cpus().len() < 2 {
+        println!("SKIP: on one CPU a real-time task would keep the test itself from running");
+        return;
+    }
+    let monitor = monitor();
+    let first = monitor.reader().snapshot().unwrap();
+    // The kernel gives a starved fair class a little of the CPU now and then: then the task was switched out, and another one
+    // is needed.
+    for _ in 0..20 {
+        // The thread inherits CPU and policy of the one that starts it, so its first slice is its only one. It never leaves
+        // that CPU to its parent, which must be free to go to another one.
+        let everywhere = cpus();
+        let hog = thread::spawn(move || {
+            common::pin_to(&[last_cpu()]);
+            common::become_fifo();
+            Worker::start_and("neverout", || (), common::spin, || common::pin_to(&everywhere))
+        })
+        .join()
+        .unwrap();
+        hog.has_run(Duration::from_millis(100));
+        let (before, snapshot, after) = bracketed(&monitor, hog.tid);
+        let kernel = common::schedstat(hog.tid).unwrap();
+        let hog_tid = hog.tid;
+        let own = hog.own_ns.load(Ordering::Relaxed);
+        hog.stop();
+        if kernel.slices > 1 {
+            continue;
+        }
+        let window = Window::between(&first, &snapshot);
+        let task = row(&window, hog_tid);
+        let got = task.delta.runtime_ns;
+        let slack = tolerance_ns(got);
+        assert!(
+            own > 0 && got + slack >= before && got <= after + slack + 10_000_000,
+            "{before} {got} {after}"
+        );
+        assert_eq!(task.totals.state, TaskState::Running);
+        assert_eq!((task.totals.usage.switches, task.totals.usage.wakeups), (0, 1));
+        assert_eq!(task.totals.policy.to_string(), "FIFO");
+        assert!(!task.ended);
+        return;
+    }
+    panic!("every one of 20 real-time tasks was switched out within 100 ms");
+}
