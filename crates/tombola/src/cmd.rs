@@ -1,0 +1,31 @@
+//! The verbs, one file each.
+
+pub mod audit;
+pub mod doctor;
+pub mod dump;
+pub mod hist;
+pub mod load;
+pub mod simulate;
+pub mod status;
+pub mod unload;
+pub mod workload;
+
+use crate::cli::Verb;
+use crate::exit::Exit;
+use anyhow::Result;
+use std::io::Write;
+
+/// Runs one verb; what it prints goes to `out`.
+pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
+    match verb {
+        Verb::Load(args) => load::run(args, out),
+        Verb::Simulate(args) => simulate::run(&args, out),
+        Verb::Unload(args) => unload::run(args, out),
+        Verb::Status(args) => status::run(args, out),
+        Verb::Dump(args) => dump::run(&args, out),
+        Verb::Audit(args) => audit::run(&args, out),
+        Verb::Hist(args) => hist::run(&args, out),
+        Verb::Workload(args) => workload::run(&args, out),
+        Verb::Doctor(args) => doctor::run(&args, out),
+    }
+}

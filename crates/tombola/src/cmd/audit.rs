@@ -1,0 +1,270 @@
+//! `tombola audit`: the ledger of the machine, interval by interval, or of the time a command runs.
+
+mod command;
+
+use crate::cli::{AuditArgs, Format, Sort};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::interval::Interval;
+use crate::sink::line_file::LineFile;
+use crate::sink::{AuditView, CommandView, Groups, audit_csv, audit_table, json};
+use crate::windows::{Waited, Windows, notify, wait_for};
+use anyhow::{Context, Result};
+use clap::error::ErrorKind;
+use command::Command;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Duration;
+use tombola_core::audit::{About, Audit, Finding, Line, Row};
+use tombola_core::cpu_set::CpuSet;
+use tombola_core::identity::TaskId;
+use tombola_core::source::Origin;
+use tombola_core::window::Window;
+
+/// Length of an interval where none is given and no command sets it.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Rows of a table where no number is given.
+const TABLE_ROWS: usize = 20;
+
+/// The worst waiters of whom it is told who stood in their way.
+const HINDERED: usize = 5;
+
+/// Audits until told to stop. What fails, fails before the first interval and before the command starts.
+pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.json_schema {
+        out.write_all(json::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let interrupt = Interrupt::catch()?;
+    let sink = Sink::open(args)?;
+    let interval = args.interval.map(Interval::get);
+    let interval = if args.command.is_empty() { Some(interval.unwrap_or(INTERVAL)) } else { interval };
+    let mut windows = Windows::open(args.map.as_deref(), interval, args.iterations)?;
+    if !args.no_interference {
+        windows.watch_interference()?;
+    }
+    let mut command = match args.command.split_first() {
+        None => None,
+        Some((program, arguments)) => Some(Command::start(program, arguments)?),
+    };
+    let mut outcome = Outcome::default();
+    let mut iteration = 0;
+    while let Some(window) = windows.next(|length| match &mut command {
+        None => Ok(wait_for(&interrupt, length)),
+        Some(command) => command.wait(&interrupt, length),
+    })? {
+        iteration += 1;
+        let groups = names(&mut windows, &window);
+        let origin = windows.origin();
+        let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
+        let shown = Shown::of(args, &audit, &groups, command.as_ref());
+        outcome.judge(args, &audit, &shown);
+        let view = shown.view(args, &audit, &groups, origin, iteration, command.as_ref());
+        sink.write(&view, out)?;
+    }
+    if let Some(mut command) = command {
+        // The interval is over, the command perhaps not: whoever started it waits for it.
+        let was_running = command.exit_status().is_none();
+        while command.wait(&interrupt, None)? == Waited::Full {}
+        if let (true, Some(status)) = (was_running, command.exit_status()) {
+            notify(&format!("command: process {}, ended with status {status}", command.pid()));
+        }
+    }
+    Ok(outcome.exit(args))
+}
+
+/// Names of all groups that tasks are in, and of those above them.
+fn names(windows: &mut Windows, window: &Window) -> Groups {
+    let of_tasks = window.tasks.iter().map(|task| task.totals.group);
+    let of_groups = window.groups.iter().map(|group| group.totals.id);
+    windows.group_names(&of_tasks.chain(of_groups).collect())
+}
+
+/// What of an audit is shown.
+struct Shown {
+    /// The rows, in order, those left out by `--top` too.
+    rows: Vec<Row>,
+    /// The tasks in them; `None` for all.
+    tasks: Option<BTreeSet<TaskId>>,
+}
+
+impl Shown {
+    fn of(args: &AuditArgs, audit: &Audit, groups: &Groups, command: Option<&Command>) -> Self {
+        let tasks = if let (true, Some(command)) = (args.select.is_all(), command) {
+            Some(rivals(audit, command))
+        } else if args.select.is_all() {
+            None
+        } else {
+            let holds = |line: &&Line| args.select.holds(&line.task, groups);
+            Some(audit.lines.iter().filter(holds).map(|line| line.task.totals.id).collect())
+        };
+        let keep = |line: &Line| tasks.as_ref().is_none_or(|tasks| tasks.contains(&line.task.totals.id));
+        let mut rows = audit.rows(args.by, keep);
+        match args.sort {
+            Sort::Lag => rows.sort_by_key(|row| Reverse(row.lag_ns())),
+            Sort::Wait => rows.sort_by_key(|row| Reverse(row.usage.wait_ns)),
+            Sort::Run => rows.sort_by_key(|row| Reverse(row.usage.runtime_ns)),
+            Sort::Preempted => rows.sort_by_key(|row| Reverse(row.usage.involuntary)),
+        }
+        Self { rows, tasks }
+    }
+
+    fn view<'a>(
+        &'a self,
+        args: &AuditArgs,
+        audit: &'a Audit,
+        groups: &'a Groups,
+        origin: Origin,
+        iteration: u64,
+        command: Option<&Command>,
+    ) -> AuditView<'a> {
+        let default = if args.format() == Format::Table { TABLE_ROWS } else { 0 };
+        let top = match args.top.unwrap_or(default) {
+            0 => self.rows.len(),
+            top => top.min(self.rows.len()),
+        };
+        AuditView {
+            iteration,
+            audit,
+            origin,
+            by: args.by,
+            rows: &self.rows[..top],
+            rows_left_out: self.rows.len() - top,
+            findings: audit.findings.iter().filter(|finding| self.concerns(finding)).collect(),
+            groups,
+            hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
+            command: command
+                .map(|command| CommandView { pid: command.pid(), exit_status: command.exit_status() }),
+            nice_check: args.nice_check,
+        }
+    }
+
+    /// Whether a task is in the rows.
+    fn shows(&self, id: TaskId) -> bool {
+        self.tasks.as_ref().is_none_or(|tasks| tasks.contains(&id))
+    }
+
+    /// Whether a finding is about what is shown. Real-time tasks take time from everybody on their CPU.
+    fn concerns(&self, finding: &Finding) -> bool {
+        let Some(tasks) = &self.tasks else { return true };
+        matches!(finding.about, About::RealTime { .. })
+            || finding.tasks.iter().any(|task| tasks.contains(task))
+    }
+}
+
+/// The tasks of a command, and those that could have run where it ran.
+fn rivals(audit: &Audit, command: &Command) -> BTreeSet<TaskId> {
+    let is_its = |line: &Line| command.processes().contains(&line.task.totals.tgid);
+    let mut cpus = Some(CpuSet::default());
+    for line in audit.lines.iter().filter(|line| is_its(line)) {
+        match (&mut cpus, &line.task.totals.affinity) {
+            (Some(cpus), Some(affinity)) => cpus.union_with(affinity),
+            (cpus, None) => *cpus = None, // not known: any
+            (None, _) => {}
+        }
+    }
+    let could_meet = |line: &Line| match (&cpus, &line.task.totals.affinity) {
+        (Some(cpus), Some(affinity)) => cpus.intersects(affinity),
+        _ => true,
+    };
+    let shown = audit.lines.iter().filter(|line| is_its(line) || could_meet(line));
+    shown.map(|line| line.task.totals.id).collect()
+}
+
+/// Where the audits go.
+enum Sink {
+    /// Standard output.
+    Print(Format),
+    /// A file that is appended to.
+    Append(Format, LineFile),
+}
+
+impl Sink {
+    fn open(args: &AuditArgs) -> Result<Self> {
+        let format = args.format();
+        let Some(path) = &args.output else { return Ok(Self::Print(format)) };
+        let (file, notice) = match format {
+            Format::Table => clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "--output takes csv, json or ndjson; to keep a table, redirect the output\n",
+            )
+            .exit(),
+            Format::Csv => LineFile::open(path, &audit_csv::header()?)?,
+            Format::Json | Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
+        };
+        if let Some(notice) = notice {
+            notify(&notice);
+        }
+        Ok(Self::Append(format, file))
+    }
+
+    fn write(&self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
+        let (Self::Print(format) | Self::Append(format, _)) = self;
+        let bytes = match format {
+            Format::Table => audit_table::render(view).into_bytes(),
+            Format::Csv => audit_csv::lines(view)?,
+            Format::Json => json::whole(view)?,
+            Format::Ndjson => json::lines(view)?,
+        };
+        match self {
+            Self::Append(_, file) => file.append(&bytes),
+            Self::Print(format) => {
+                if *format == Format::Csv && view.iteration == 1 {
+                    writeln!(out, "{}", audit_csv::header()?)?;
+                }
+                out.write_all(&bytes)?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+}
+
+/// What the intervals came to, for the exit status.
+#[derive(Default)]
+struct Outcome {
+    lost: bool,
+    found: bool,
+    violations: Vec<String>,
+}
+
+impl Outcome {
+    fn judge(&mut self, args: &AuditArgs, audit: &Audit, shown: &Shown) {
+        self.lost |= !audit.loss.is_none();
+        self.found |= !shown.rows.is_empty();
+        let worst_ms = shown.rows.iter().map(Row::lag_ns).max().unwrap_or(0) as f64 / 1e6;
+        if let Some(limit) = args.max_lag.filter(|limit| worst_ms > *limit) {
+            self.violations.push(format!("largest lag {worst_ms:.3} ms, above --max-lag {limit}"));
+        }
+        let jain = audit.fairness.jain.unwrap_or(1.0);
+        if let Some(limit) = args.min_jain.filter(|limit| jain < *limit) {
+            self.violations.push(format!("Jain's index {jain:.4}, below --min-jain {limit}"));
+        }
+    }
+
+    fn exit(&self, args: &AuditArgs) -> Exit {
+        for violation in &self.violations {
+            notify(violation);
+        }
+        if !self.found && !args.select.is_all() {
+            notify("no task ran or waited that the filters hold for");
+            return Exit::Failure;
+        }
+        match (self.violations.is_empty(), self.lost && args.strict) {
+            (false, _) => Exit::Check,
+            (true, true) => Exit::Loss,
+            (true, false) => Exit::Ok,
+        }
+    }
+}
+
+impl AuditArgs {
+    /// The format that was asked for, or that goes with the output.
+    fn format(&self) -> Format {
+        self.format.unwrap_or(if self.output.is_some() { Format::Csv } else { Format::Table })
+    }
+}
+
+#[cfg(test)]
+mod tests;

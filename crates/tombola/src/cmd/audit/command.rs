@@ -1,0 +1,114 @@
+//! The command that is audited: a child process, and all that comes from it.
+
+use crate::interrupt::Interrupt;
+use crate::windows::Waited;
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpgrp};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often its processes are looked up. One that lives shorter between two looks, and is no child of one that is known,
+/// counts as foreign.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running or ended command.
+pub(super) struct Command {
+    child: Child,
+    status: Option<ExitStatus>,
+    /// It and its descendants, as far as they were seen, also those that have ended.
+    processes: BTreeSet<u32>,
+    /// Whether the signal that ended this run was passed on.
+    forwarded: bool,
+}
+
+impl Command {
+    /// Starts it, with the standard streams of this process.
+    pub(super) fn start(program: &OsString, arguments: &[OsString]) -> Result<Self> {
+        let child = std::process::Command::new(program)
+            .args(arguments)
+            .spawn()
+            .with_context(|| format!("cannot run '{}'", crate::text::harmless(program.as_encoded_bytes())))?;
+        let processes = BTreeSet::from([child.id()]);
+        Ok(Self { child, status: None, processes, forwarded: false })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its exit status, or 128 + the number of the signal that killed it; `None` while it runs.
+    pub(super) fn exit_status(&self) -> Option<i32> {
+        let status = self.status?;
+        status.code().or_else(|| status.signal().map(|signal| 128 + signal))
+    }
+
+    /// It and its descendants.
+    pub(super) fn processes(&self) -> &BTreeSet<u32> {
+        &self.processes
+    }
+
+    /// Waits for its end, at most for `length`. A signal to this process is passed on, and the wait goes on: who is told
+    /// to end may have something to put in order.
+    pub(super) fn wait(&mut self, interrupt: &Interrupt, length: Option<Duration>) -> Result<Waited> {
+        let end = length.and_then(|length| Instant::now().checked_add(length));
+        loop {
+            self.look();
+            if self.status.is_none() {
+                self.status = self.child.try_wait().context("cannot wait for the command")?;
+            }
+            if self.status.is_some() {
+                return Ok(Waited::Last);
+            }
+            let left = end.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()).min(LOOK));
+            if left.is_zero() {
+                return Ok(Waited::Full);
+            }
+            if !interrupt.raised() {
+                interrupt.wait(left);
+            } else if self.forwarded {
+                thread::sleep(left);
+            }
+            if interrupt.raised() && !self.forwarded {
+                self.forwarded = true;
+                self.forward(interrupt.signal());
+            }
+        }
+    }
+
+    /// Passes a signal on, unless the terminal has sent it to both.
+    fn forward(&self, number: Option<i32>) {
+        let signal = number.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM);
+        if signal == Signal::SIGINT && has_terminal() {
+            return;
+        }
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), signal); // gone already: nothing to tell
+        }
+    }
+
+    /// Adds the children of all known processes.
+    fn look(&mut self) {
+        let mut left: Vec<u32> = self.processes.iter().copied().collect();
+        while let Some(pid) = left.pop() {
+            let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+            for thread in threads.filter_map(Result::ok) {
+                let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                let children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+                left.extend(children.filter(|child| self.processes.insert(*child)));
+            }
+        }
+    }
+}
+
+/// Whether this process is in the foreground of a terminal, whose Ctrl-C then goes to the command too.
+fn has_terminal() -> bool {
+    let group = File::open("/dev/tty").ok().and_then(|tty| rustix::termios::tcgetpgrp(tty).ok());
+    group.is_some_and(|group| group.as_raw_nonzero().get() == getpgrp().as_raw())
+}

@@ -1,0 +1,71 @@
+use super::*;
+use crate::cli::{Cli, Verb};
+use crate::sink::fixture::{burners, window};
+use clap::Parser;
+
+fn args(flags: &[&str]) -> Box<AuditArgs> {
+    match Cli::try_parse_from(["tombola", "audit"].iter().chain(flags)).unwrap().verb {
+        Verb::Audit(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn audit() -> Audit {
+    let mut tasks = burners();
+    for (task, wait_ns) in tasks.iter_mut().zip([300_000_000, 700_000_000, 900_000_000, 1]) {
+        task.delta.wait_ns = wait_ns;
+        task.delta.involuntary = task.delta.runtime_ns / 1_000_000;
+    }
+    Audit::new(&window(tasks)).unwrap()
+}
+
+fn shown(flags: &[&str]) -> Vec<u32> {
+    let rows = Shown::of(&args(flags), &audit(), &Groups::new(), None).rows;
+    rows.iter().map(|row| row.tgid.unwrap()).collect()
+}
+
+#[test]
+fn rows_are_sorted_as_asked() {
+    assert_eq!(shown(&["--sort", "run"]), [101, 7, 102, 103]);
+    assert_eq!(shown(&["--sort", "wait"]), [103, 102, 101, 7]);
+    assert_eq!(shown(&["--sort", "preempted"]), [101, 7, 102, 103]);
+    assert_eq!(shown(&[])[0], 102, "two CPUs: 102 is owed more than 103, which has a smaller weight");
+    assert_eq!(shown(&["-p", "103,7"]), [103, 7], "a task without a lag of its own comes last");
+}
+
+#[test]
+fn the_status_says_what_was_asked_for() {
+    let status = |flags: &[&str]| {
+        let (args, audit) = (args(flags), audit());
+        let mut outcome = Outcome::default();
+        outcome.judge(&args, &audit, &Shown::of(&args, &audit, &Groups::new(), None));
+        outcome.exit(&args)
+    };
+    assert_eq!(status(&[]), Exit::Ok);
+    assert_eq!(status(&["--max-lag", "10"]), Exit::Check);
+    assert_eq!(status(&["--max-lag", "1000"]), Exit::Ok);
+    assert_eq!(status(&["--max-lag", "10", "-p", "7"]), Exit::Ok, "of the rows that are shown");
+    assert_eq!(status(&["--min-jain", "0.99"]), Exit::Check);
+    assert_eq!(status(&["--min-jain", "0.1"]), Exit::Ok);
+    assert_eq!(status(&["-p", "4711"]), Exit::Failure);
+}
+
+#[test]
+fn values_outside_their_range_are_usage_errors() {
+    for (flag, bad) in [
+        ("--max-lag", &["-1", "1e3", "NaN", "inf", "x"][..]),
+        ("--min-jain", &["1.1", "-0.5", "NaN", ""]),
+        ("--by", &["user"]),
+        ("--comm", &["("]),
+        ("-p", &["0", "-1", "x"]),
+        ("-u", &["no-such-user-here"]),
+        ("--interval", &["0", "2d"]),
+    ] {
+        for value in bad {
+            let error = Cli::try_parse_from(["tombola", "audit", flag, value]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{flag} {value}");
+        }
+    }
+    let with_command = args(&["--nice-check", "--", "stress-ng", "--cpu", "4"]);
+    assert_eq!(with_command.command.len(), 3);
+}

@@ -1,0 +1,95 @@
+//! `tombola hist`: how long tasks waited for a CPU.
+
+use crate::cli::HistArgs;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::interval::Interval;
+use crate::sink::Groups;
+use crate::sink::hist_table::{self, Waits};
+use crate::windows::{Windows, notify, wait_for};
+use anyhow::Result;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+use tombola_core::audit::Who;
+use tombola_core::usage::Usage;
+use tombola_core::window::{TaskWindow, Window};
+
+/// Prints histograms interval by interval.
+pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
+    let interrupt = Interrupt::catch()?;
+    let interval = args.interval.map_or(Duration::from_secs(5), Interval::get);
+    let mut windows = Windows::open(args.map.as_deref(), Some(interval), args.iterations)?;
+    let mut found = false;
+    let mut is_first = true;
+    while let Some(window) = windows.next(|length| Ok(wait_for(&interrupt, length)))? {
+        let groups = windows.group_names(&window.tasks.iter().map(|task| task.totals.group).collect());
+        for waits in of_window(args, &window, &groups) {
+            found |= waits.usage.waits.count() > 0;
+            let gap = if std::mem::take(&mut is_first) { "" } else { "\n" };
+            write!(out, "{gap}{}", hist_table::render(&waits, &groups))?;
+        }
+        out.flush()?;
+    }
+    if !found && !args.select.is_all() {
+        notify("nothing waited that the filters hold for");
+        return Ok(Exit::Failure);
+    }
+    Ok(Exit::Ok)
+}
+
+/// The histograms of an interval, who waited longest first.
+fn of_window(args: &HistArgs, window: &Window, groups: &Groups) -> Vec<Waits> {
+    let shown = || window.tasks.iter().filter(|task| args.select.holds(task, groups));
+    let Some(by) = args.by else {
+        let mut usage = Usage::default();
+        shown().for_each(|task| usage.merge(&task.delta));
+        return vec![Waits { who: None, comm: Vec::new(), usage }];
+    };
+    let mut sums: BTreeMap<Who, (Usage, &TaskWindow)> = BTreeMap::new();
+    for task in shown().filter(|task| task.delta.waits.count() > 0) {
+        let (usage, named_by) = sums.entry(Who::of(by, task)).or_insert_with(|| (Usage::default(), task));
+        usage.merge(&task.delta);
+        let rank = |task: &TaskWindow| (task.totals.id.pid == task.totals.tgid, task.delta.wait_ns);
+        if rank(task) > rank(named_by) {
+            *named_by = task;
+        }
+    }
+    let mut all: Vec<Waits> = sums
+        .into_iter()
+        .map(|(who, (usage, task))| Waits { who: Some(who), comm: task.totals.comm.clone(), usage })
+        .collect();
+    all.sort_by_key(|waits| Reverse(waits.usage.wait_ns));
+    if args.top > 0 {
+        all.truncate(args.top);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Verb};
+    use crate::sink::fixture::{burners, window};
+    use clap::Parser;
+
+    #[test]
+    fn the_longest_waits_come_first() {
+        let Verb::Hist(args) =
+            Cli::try_parse_from(["tombola", "hist", "--by", "task", "--top", "2"]).unwrap().verb
+        else {
+            panic!("another verb")
+        };
+        let mut tasks = burners();
+        for task in &mut tasks {
+            task.delta.waits.record(1000);
+        }
+        let all = of_window(&args, &window(tasks), &Groups::new());
+        let pids: Vec<Option<Who>> = all.into_iter().map(|waits| waits.who).collect();
+        let ids = [101, 7].map(|pid| {
+            Some(Who::Task(tombola_core::identity::TaskId { pid, start_ns: 1_000_000 + u64::from(pid) }))
+        });
+        assert_eq!(pids, ids);
+    }
+}

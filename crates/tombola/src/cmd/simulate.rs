@@ -1,0 +1,177 @@
+//! `tombola simulate`: one scenario, many schedulers, side by side.
+
+mod progress;
+mod target;
+
+use crate::cli::{Cli, ComparisonFormat, SimulateArgs};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::sink::comparison::{self, Results};
+use crate::sink::timeline;
+use crate::text::harmless;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use progress::Line;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::thread::available_parallelism;
+use target::Target;
+use tombola_core::sim::compare::{Comparison, Plan, compare};
+use tombola_core::sim::library::{self, SCENARIOS};
+use tombola_core::sim::outcome::Observe;
+use tombola_core::sim::policy::PolicyKind;
+use tombola_core::sim::scenario::Scenario;
+use tombola_core::sim::scenario::rtapp::from_rtapp;
+
+/// Policies for a scenario that names none.
+const DEFAULT: [PolicyKind; 4] =
+    [PolicyKind::Lottery, PolicyKind::Stride, PolicyKind::Eevdf, PolicyKind::RoundRobin];
+
+/// Longest scenario file. A million tasks fit, an endless device does not.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Simulates, and prints. Files are opened before the first run, so that what cannot be written fails at once.
+pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.list {
+        list(out)?;
+        return Ok(Exit::Ok);
+    }
+    let picture = args.timeline.as_deref() == Some(Path::new("ascii"));
+    if picture && args.format != ComparisonFormat::Table {
+        let message = "--timeline ascii goes with --format table only; give a file for a timeline in CSV";
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
+    let scenario = scenario(args)?;
+    let policies = policies(args, &scenario)?;
+    let mut output = args.output.as_deref().map(Target::open).transpose()?;
+    let mut slices = match &args.timeline {
+        Some(path) if !picture => Some(Target::open(path)?),
+        _ => None,
+    };
+    let interrupt = Interrupt::catch()?;
+    let plan = Plan {
+        scenario: &scenario,
+        policies,
+        runs: args.runs,
+        seed: args.seed.unwrap_or(scenario.seed),
+        jobs: args.jobs.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+        observe: Observe::default(),
+    };
+    let line = Line::new();
+    let comparison = compare(&plan, &|progress| line.show(progress), interrupt.flag());
+    line.clear();
+
+    let results = Results::new(&scenario, &comparison);
+    let mut text = match args.format {
+        ComparisonFormat::Table => comparison::table::render(&results),
+        ComparisonFormat::Json => comparison::json::render(&results)?,
+        ComparisonFormat::Csv => comparison::csv::render(&results)?,
+    };
+    let first = plan.policies[0];
+    if args.timeline.is_some() && first == PolicyKind::Fluid {
+        let _ = writeln!(io::stderr(), "tombola: the timeline is empty: under fluid everybody runs at once");
+    }
+    let ran = comparison.policies.first().is_some_and(|(_, result)| result.is_ok());
+    if ran && picture {
+        text += &timeline::picture(&scenario, first, plan.seed)?;
+    }
+    if let (true, Some(target)) = (ran, &mut slices) {
+        target.replace(|file| timeline::csv(&scenario, first, plan.seed, interrupt.flag(), file))?;
+    }
+    match &mut output {
+        Some(target) => target.replace(|file| Ok(file.write_all(text.as_bytes())?))?,
+        None => out.write_all(text.as_bytes())?,
+    }
+    refused(&scenario, &comparison)?;
+    // What was cut short cannot be held against what was to come out of the whole.
+    Ok(if comparison.complete && results.failed() > 0 { Exit::Check } else { Exit::Ok })
+}
+
+/// The error of a policy under which the scenario could not be run to its end.
+fn refused(scenario: &Scenario, comparison: &Comparison) -> Result<()> {
+    match comparison.policies.iter().find_map(|(policy, result)| Some((policy, result.as_ref().err()?))) {
+        Some((policy, error)) => {
+            let error = harmless(error.to_string().as_bytes());
+            bail!("scenario '{}' under {policy}: {error}", harmless(scenario.name.as_bytes()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The scenario the user named; its notes go to standard error.
+fn scenario(args: &SimulateArgs) -> Result<Scenario> {
+    if let Some(path) = &args.rt_app {
+        let text = read(path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let import = from_rtapp(&text, &name, args.cpus).map_err(|error| placed(path, &error))?;
+        for note in import.notes {
+            let _ = writeln!(io::stderr(), "tombola: {}", harmless(note.as_bytes()));
+        }
+        return Ok(import.scenario);
+    }
+    let path = args.scenario.as_deref().context("no scenario")?;
+    let built_in = path.to_str().and_then(library::find);
+    let text = match built_in {
+        Some(built_in) => built_in.text.to_owned(),
+        None if !path.exists() => bail!(
+            "{}: no such file, and no built-in scenario of this name (tombola simulate --list shows them)",
+            path.display()
+        ),
+        None => read(path)?,
+    };
+    Scenario::from_toml(&text).map_err(|error| placed(path, &error))
+}
+
+/// An error of a scenario with its file in front, on one line.
+fn placed(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
+    let message = harmless(error.to_string().trim_end().as_bytes());
+    anyhow!("{}: {message}", path.display())
+}
+
+fn read(path: &Path) -> Result<String> {
+    let cannot = || format!("cannot read {}", path.display());
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(anyhow!("it is longer than {} MiB", MAX_BYTES >> 20)).with_context(cannot);
+    }
+    String::from_utf8(bytes).with_context(cannot)
+}
+
+/// The policies to run, each once, in the order given.
+fn policies(args: &SimulateArgs, scenario: &Scenario) -> Result<Vec<PolicyKind>> {
+    let wanted = if !args.policy.is_empty() {
+        args.policy.clone()
+    } else if scenario.policies.is_empty() {
+        DEFAULT.to_vec()
+    } else {
+        scenario.policies.iter().map(|name| Ok(name.parse()?)).collect::<Result<_>>()?
+    };
+    let mut policies = Vec::new();
+    for policy in wanted {
+        if !policies.contains(&policy) {
+            policies.push(policy);
+        }
+    }
+    Ok(policies)
+}
+
+/// Policies and built-in scenarios, a line each.
+fn list(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "policies:")?;
+    for policy in PolicyKind::all() {
+        writeln!(out, "  {:<26}  {}", policy.name(), policy.about())?;
+    }
+    writeln!(out, "built-in scenarios:")?;
+    for built_in in SCENARIOS {
+        let about = built_in.about();
+        let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+        let sentence = about.find(". ").map_or(about.as_str(), |end| &about[..=end]);
+        writeln!(out, "  {:<26}  {sentence}", built_in.name)?;
+    }
+    Ok(())
+}

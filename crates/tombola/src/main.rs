@@ -1,0 +1,41 @@
+//! `tombola`: who was entitled to the CPU, who got it, and what another scheduler would have done.
+#![forbid(unsafe_code)]
+// A binary exports nothing: pub says that other rooms may use it.
+#![allow(unreachable_pub)]
+// Both macros panic when the reader has gone away; a test has one.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
+mod cli;
+mod cmd;
+mod exit;
+mod interrupt;
+mod interval;
+mod select;
+mod sink;
+mod source;
+mod text;
+mod wall_time;
+mod whole;
+mod windows;
+
+use clap::Parser;
+use exit::Exit;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let verb = cli::Cli::parse().verb;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = cmd::run(verb, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if exit::reader_left(&error) => Exit::Ok.into(),
+        Err(error) => {
+            // What was printed before the error belongs before it; if standard error is closed too, the exit status
+            // is all that is left to say.
+            let _ = out.flush();
+            let _ = writeln!(io::stderr(), "tombola: {error:#}");
+            Exit::Failure.into()
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which tasks are shown.
+
+use crate::cli::SelectArgs;
+use crate::sink::Groups;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use tombola_core::group_path::short_name;
+use tombola_core::window::TaskWindow;
+
+impl SelectArgs {
+    /// Whether nothing is hidden.
+    pub fn is_all(&self) -> bool {
+        self.pids.is_empty()
+            && self.tids.is_empty()
+            && self.comm.is_none()
+            && self.cgroup.is_none()
+            && self.user.is_none()
+    }
+
+    /// Whether the filters hold for a task, `groups` being the full names of all groups.
+    pub fn holds(&self, task: &TaskWindow, groups: &Groups) -> bool {
+        let totals = &task.totals;
+        (self.pids.is_empty() || self.pids.contains(&totals.tgid))
+            && (self.tids.is_empty() || self.tids.contains(&totals.id.pid))
+            && self.comm.as_ref().is_none_or(|comm| comm.is_match(&totals.comm))
+            && self
+                .cgroup
+                .as_ref()
+                .is_none_or(|wanted| groups.get(&totals.group).is_some_and(|name| is_in(name, wanted)))
+            && self.user.is_none_or(|uid| !task.ended && owner(totals.tgid) == Some(uid))
+    }
+}
+
+/// Whether the group of this name is the wanted one, or below it.
+fn is_in(name: &str, wanted: &str) -> bool {
+    if name == wanted || short_name(name) == wanted {
+        return true;
+    }
+    let wanted = wanted.strip_suffix('/').unwrap_or(wanted);
+    name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/') || rest == " (deleted)")
+}
+
+/// Effective user of a living process.
+fn owner(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::fixture::burners;
+    use tombola_core::snapshot::Group;
+
+    #[test]
+    fn a_group_holds_what_is_below_it_and_not_what_is_beside_it() {
+        for (name, wanted, expected) in [
+            ("/a/b", "/a/b", true),
+            ("/a/b/c", "/a/b", true),
+            ("/a/b/c", "/a/b/", true),
+            ("/a/bc", "/a/b", false),
+            ("/a/b (deleted)", "/a/b", true),
+            ("/a", "/", true),
+            ("autogroup-7", "autogroup-7", true),
+            ("autogroup-71", "autogroup-7", false),
+            ("/system.slice/nginx.service", "nginx.service", true),
+        ] {
+            assert_eq!(is_in(name, wanted), expected, "{name} {wanted}");
+        }
+    }
+
+    #[test]
+    fn filters_are_all_to_hold() {
+        let tasks = burners();
+        let groups = Groups::from([(Group::Cgroup(2), "/batch".to_owned())]);
+        let pids = |select: &SelectArgs| -> Vec<u32> {
+            tasks.iter().filter(|task| select.holds(task, &groups)).map(|task| task.totals.id.pid).collect()
+        };
+        let mut select = SelectArgs::default();
+        assert!(select.is_all());
+        assert_eq!(pids(&select), [101, 102, 103, 7]);
+        select.pids = vec![101, 103, 7];
+        select.comm = Some(regex::bytes::Regex::new("^burner").unwrap());
+        assert_eq!(pids(&select), [101, 103]);
+        select.tids = vec![103];
+        assert_eq!(pids(&select), [103]);
+        let select = SelectArgs { cgroup: Some("/batch".to_owned()), ..SelectArgs::default() };
+        assert_eq!(pids(&select), [101]);
+        assert!(!select.is_all());
+    }
+}

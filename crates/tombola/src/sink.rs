@@ -1,0 +1,74 @@
+//! Sinks: they turn a report into bytes.
+//!
+//! Every text that others have chosen (comm, cgroup paths) passes [`crate::text`] on its way out, and numbers have a
+//! decimal point whatever the locale.
+
+pub(crate) mod audit_csv;
+pub(crate) mod audit_table;
+mod audit_view;
+pub(crate) mod comparison;
+pub(crate) mod csv;
+mod finding;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod hindrance;
+pub(crate) mod hist_table;
+pub(crate) mod json;
+pub(crate) mod line_file;
+pub(crate) mod loss;
+pub(crate) mod table;
+pub(crate) mod timeline;
+
+pub(crate) use audit_view::{AuditView, CommandView};
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use tombola_core::report::Report;
+use tombola_core::snapshot::Group;
+
+/// Names of scheduling groups, as they are to be shown.
+pub(crate) type Groups = BTreeMap<Group, String>;
+
+/// The groups of a report's tasks.
+pub(crate) fn groups_of(report: &Report) -> BTreeSet<Group> {
+    report.rows.iter().map(|row| row.task.totals.group).collect()
+}
+
+/// The group's name if the caller knows it, else its id.
+fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {
+    match (groups.get(&group), group) {
+        (Some(name), _) => Cow::Borrowed(name),
+        (None, Group::Unknown) => Cow::Borrowed("unknown"),
+        (None, Group::Cgroup(id)) => Cow::Owned(format!("cgroup:{id}")),
+        (None, Group::Autogroup(n)) => Cow::Owned(format!("autogroup-{n}")),
+    }
+}
+
+/// Nanoseconds as milliseconds with three decimals, rounded half up.
+fn ms3(ns: u64) -> String {
+    let us = ns / 1000 + u64::from(ns % 1000 >= 500);
+    format!("{}.{:03}", us / 1000, us % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_rounded_and_never_overflow() {
+        let cases =
+            [(0, "0.000"), (499, "0.000"), (500, "0.001"), (1_234_567, "1.235"), (999_999_500, "1000.000")];
+        for (ns, expected) in cases {
+            assert_eq!(ms3(ns), expected);
+        }
+        assert_eq!(ms3(u64::MAX), "18446744073709.552");
+    }
+
+    #[test]
+    fn a_group_without_a_name_shows_its_id() {
+        let groups = Groups::from([(Group::Cgroup(7), "/a".to_owned())]);
+        let text = |group| group_text(&groups, group).into_owned();
+        let of = [Group::Cgroup(7), Group::Cgroup(8), Group::Autogroup(9), Group::Unknown];
+        assert_eq!(of.map(text), ["/a", "cgroup:8", "autogroup-9", "unknown"]);
+    }
+}

@@ -1,0 +1,137 @@
+use super::super::fixture::{burners, hostile, task, window};
+use super::*;
+use crate::sink::{CommandView, Groups};
+use tombola_core::audit::Audit;
+use tombola_core::cpu_set::CpuSet;
+use tombola_core::interference::{Interference, Pair, Standing};
+use tombola_core::policy::Policy;
+use tombola_core::snapshot::{Group, GroupTotals, Loss, Quota};
+use tombola_core::source::Origin;
+use tombola_core::window::{GroupWindow, Window};
+use unicode_width::UnicodeWidthStr;
+
+/// Two CPUs, one of them pinned to and shared, groups with a quota, an autogroup of one, a real-time task.
+pub(in crate::sink) fn example() -> (Audit, Groups) {
+    let mut tasks = burners();
+    let solo = task(104, b"solo", 10, Policy::Other, 90_000_000);
+    tasks.push(solo);
+    for task in &mut tasks {
+        task.delta.wait_ns = 400_000_000;
+        task.delta.waits.record(3_000_000);
+        task.totals.affinity = Some(CpuSet::from_iter([0]));
+    }
+    tasks[0].totals.group = Group::Cgroup(2);
+    tasks[1].totals.group = Group::Cgroup(3);
+    tasks[2].totals.group = Group::Cgroup(3);
+    tasks[4].totals.group = Group::Autogroup(9);
+    tasks[4].totals.affinity = None;
+    let mut window = window(tasks);
+    window.cpus[0].unfair_ns = 250_000_000;
+    let group = |id, parent, weight, quota_ns| GroupWindow {
+        totals: GroupTotals {
+            id,
+            parent,
+            weight,
+            quota: (quota_ns > 0).then_some(Quota { quota_ns, period_ns: 100_000_000 }),
+            throttled_ns: 0,
+            throttles: 0,
+        },
+        throttled_ns: quota_ns * 15,
+        throttles: if quota_ns > 0 { 9 } else { 0 },
+    };
+    let root = Some(Group::Cgroup(1));
+    window.groups = vec![
+        group(Group::Cgroup(1), None, 1024, 0),
+        group(Group::Cgroup(2), root, 100, 0),
+        group(Group::Cgroup(3), root, 200, 20_000_000),
+        group(Group::Autogroup(9), root, 1024, 0),
+    ];
+    let [first, second, third] = [0, 1, 2].map(|at| window.tasks[at].totals.id);
+    let pairs =
+        [(first, second, 7, 250_000_000), (first, third, 0, 100_000_000), (second, third, 2, 400_000_000)];
+    let pairs = pairs.map(|(victim, culprit, preemptions, held_ns)| {
+        (Pair { victim, culprit }, Standing { preemptions, held_ns })
+    });
+    window.interference = Some(Interference { pairs: pairs.into(), unseen_ns: 0, refused: 0 });
+    let groups = Groups::from([
+        (Group::Cgroup(1), "/".to_owned()),
+        (Group::Cgroup(2), "/system.slice/nginx.service".to_owned()),
+        (Group::Cgroup(3), format!("/docker/{}", "3f2a".repeat(16))),
+        (Group::Autogroup(9), "autogroup-9".to_owned()),
+    ]);
+    (Audit::new(&window).unwrap(), groups)
+}
+
+pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a Groups) -> AuditView<'a> {
+    AuditView {
+        iteration: 1,
+        audit,
+        origin: Origin::Attach,
+        by: By::Task,
+        rows,
+        rows_left_out: 0,
+        findings: audit.findings.iter().collect(),
+        groups,
+        hindered: audit.hindered(5, |_| true),
+        command: None,
+        nice_check: false,
+    }
+}
+
+#[test]
+fn tasks_of_three_groups() {
+    let (audit, groups) = example();
+    let rows = audit.rows(By::Task, |_| true);
+    insta::assert_snapshot!(render(&view(&audit, &rows, &groups)));
+}
+
+#[test]
+fn rows_by_process_group_and_name() {
+    let (audit, groups) = example();
+    let mut text = String::new();
+    for by in [By::Process, By::Group, By::Comm] {
+        let rows = audit.rows(by, |_| true);
+        write_rows(&mut text, &AuditView { by, ..view(&audit, &rows, &groups) });
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn findings_only_and_a_command() {
+    let (audit, groups) = example();
+    let rows = audit.rows(By::Task, |_| true);
+    let command = Some(CommandView { pid: 104, exit_status: Some(137) });
+    let view = AuditView {
+        nice_check: true,
+        command,
+        iteration: 2,
+        rows_left_out: 7,
+        ..view(&audit, &rows, &groups)
+    };
+    let text = render(&view);
+    assert!(!text.contains("PREEMPTED") && !text.contains("rows more"), "{text}");
+    assert!(text.ends_with("command: process 104, ended with status 137\n"), "{text}");
+}
+
+#[test]
+fn hostile_names_stay_in_their_row() {
+    let mut groups = Groups::new();
+    for id in 1..3 {
+        groups.insert(Group::Cgroup(id), "/a\x1b[2J\nb".to_owned());
+    }
+    let audit = Audit::new(&window(hostile())).unwrap();
+    let rows = audit.rows(By::Task, |_| true);
+    let text = render(&view(&audit, &rows, &groups));
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("PREEMPTED")).collect();
+    assert_eq!(table.len(), 1 + rows.len());
+    assert!(table.iter().all(|line| line.width() == table[0].width()), "{text}");
+}
+
+#[test]
+fn loss_and_nobody() {
+    let loss = Loss { untracked_ns: 3_400_000, map_full: 12, ..Loss::default() };
+    let audit = Audit::new(&Window { loss, loss_total: loss, ..window(vec![]) }).unwrap();
+    let groups = Groups::new();
+    insta::assert_snapshot!(render(&AuditView { rows_left_out: 3, ..view(&audit, &[], &groups) }));
+}

@@ -1,0 +1,194 @@
+//! One JSON object with every number: times in ns, shares as parts of the machine. What was not worked out, or is
+//! without bound, is `null`.
+
+use super::{Results, fairness};
+use serde::Serialize;
+use tombola_core::sim::compare::{Estimate, TaskResult};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    scenario: &'a str,
+    cpus: u32,
+    duration_ns: u64,
+    quantum_ns: u64,
+    switch_cost_ns: u64,
+    seed: u64,
+    complete: bool,
+    failed_expectations: usize,
+    policies: Vec<PolicyEntry<'a>>,
+    analysis: Option<Analysis<'a>>,
+}
+
+#[derive(Serialize)]
+struct PolicyEntry<'a> {
+    policy: &'a str,
+    runs: u32,
+    duration_ns: u64,
+    error: Option<String>,
+    busy: Option<Mean>,
+    jain: Option<f64>,
+    tasks: Vec<TaskEntry<'a>>,
+    expectations: Vec<Expectation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Mean {
+    mean: f64,
+    /// Half the width of the 95 % interval.
+    half_width: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct TaskEntry<'a> {
+    task: &'a str,
+    count: u32,
+    share: Mean,
+    entitled_share: Option<Mean>,
+    formula_share: Option<f64>,
+    lag_max_ns: Option<Mean>,
+    lag_rms_ns: Option<Mean>,
+    wait_mean_ns: Mean,
+    wait_p50_ns: Mean,
+    wait_p90_ns: Mean,
+    wait_p99_ns: Mean,
+    wait_max_ns: u64,
+    response_mean_ns: Mean,
+    response_p99_ns: Mean,
+    response_max_ns: u64,
+    response_jitter_ns: u64,
+    switches: Mean,
+    preemptions: Mean,
+    migrations: Mean,
+    completed: Mean,
+    throughput_per_s: Mean,
+    misses: Mean,
+    tardiness_max_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Expectation<'a> {
+    key: &'a str,
+    holds: bool,
+    got: Option<f64>,
+    low: f64,
+    high: f64,
+    expected_sequence: Option<&'a str>,
+    got_sequence: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Analysis<'a> {
+    utilisation: f64,
+    largest_utilisation: f64,
+    liu_layland_bound: f64,
+    within_liu_layland: bool,
+    within_hyperbolic: bool,
+    /// Of each instance of a periodic task; `null` past the deadline.
+    rm_response_ns: &'a [Option<u64>],
+    edf_one_cpu: Option<bool>,
+    within_global_edf_bound: bool,
+}
+
+/// The object, with a line break at its end.
+///
+/// # Errors
+/// None in practice: everything in it can be written.
+pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
+    let (scenario, comparison) = (results.scenario, results.comparison);
+    let policies = comparison.policies.iter().map(|(policy, result)| match result {
+        Ok(result) => PolicyEntry {
+            policy: policy.name(),
+            runs: result.runs,
+            duration_ns: result.duration_ns,
+            error: None,
+            busy: (result.runs > 0).then(|| result.busy.into()),
+            jain: fairness(result),
+            tasks: if result.runs > 0 {
+                result.tasks.iter().map(TaskEntry::from).collect()
+            } else {
+                Vec::new()
+            },
+            expectations: results
+                .judged(result)
+                .iter()
+                .map(|verdict| Expectation {
+                    key: &verdict.key,
+                    holds: verdict.holds,
+                    got: verdict.got,
+                    low: verdict.bounds.low,
+                    high: verdict.bounds.high,
+                    expected_sequence: verdict.sequence.as_ref().map(|(expected, _)| expected.as_str()),
+                    got_sequence: verdict.sequence.as_ref().map(|(_, got)| got.as_str()),
+                })
+                .collect(),
+        },
+        Err(error) => PolicyEntry {
+            policy: policy.name(),
+            runs: 0,
+            duration_ns: 0,
+            error: Some(error.to_string()),
+            busy: None,
+            jain: None,
+            tasks: Vec::new(),
+            expectations: Vec::new(),
+        },
+    });
+    let document = Document {
+        scenario: &scenario.name,
+        cpus: scenario.cpus,
+        duration_ns: scenario.duration_ns,
+        quantum_ns: scenario.quantum_ns,
+        switch_cost_ns: scenario.switch_cost_ns,
+        seed: comparison.seed,
+        complete: comparison.complete,
+        failed_expectations: results.failed(),
+        policies: policies.collect(),
+        analysis: results.realtime.as_ref().map(|(_, analysis)| Analysis {
+            utilisation: analysis.utilisation,
+            largest_utilisation: analysis.largest,
+            liu_layland_bound: analysis.liu_layland_bound,
+            within_liu_layland: analysis.within_liu_layland,
+            within_hyperbolic: analysis.within_hyperbolic,
+            rm_response_ns: &analysis.rm_response_ns,
+            edf_one_cpu: analysis.edf_one_cpu,
+            within_global_edf_bound: analysis.within_global_edf_bound,
+        }),
+    };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+impl From<Estimate> for Mean {
+    fn from(estimate: Estimate) -> Self {
+        Self { mean: estimate.mean, half_width: estimate.half_width }
+    }
+}
+
+impl<'a> From<&'a TaskResult> for TaskEntry<'a> {
+    fn from(t: &'a TaskResult) -> Self {
+        Self {
+            task: &t.name,
+            count: t.count,
+            share: t.share.into(),
+            entitled_share: t.entitled_share.map(Mean::from),
+            formula_share: t.predicted_share,
+            lag_max_ns: t.lag_max_ns.map(Mean::from),
+            lag_rms_ns: t.lag_rms_ns.map(Mean::from),
+            wait_mean_ns: t.wait_mean_ns.into(),
+            wait_p50_ns: t.wait_p50_ns.into(),
+            wait_p90_ns: t.wait_p90_ns.into(),
+            wait_p99_ns: t.wait_p99_ns.into(),
+            wait_max_ns: t.wait_max_ns,
+            response_mean_ns: t.response_mean_ns.into(),
+            response_p99_ns: t.response_p99_ns.into(),
+            response_max_ns: t.response_max_ns,
+            response_jitter_ns: t.response_jitter_ns,
+            switches: t.switches.into(),
+            preemptions: t.preemptions.into(),
+            migrations: t.migrations.into(),
+            completed: t.completed.into(),
+            throughput_per_s: t.throughput.into(),
+            misses: t.misses.into(),
+            tardiness_max_ns: t.tardiness_max_ns,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The table for people. Times are in milliseconds, shares in percent of the whole machine.
+//!
+//! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that rounds to 0. What
+//! no policy of the table has, has no column.
+
+use super::{Results, fairness, length, realtime, verdict};
+use crate::sink::table::layout::Layout;
+use crate::sink::table::layout::Side::{Left, Right};
+use crate::text::{clip, harmless};
+use std::fmt::Write;
+use tombola_core::sim::compare::{Estimate, TaskResult};
+
+/// Columns a name may fill.
+const NAME_COLUMNS: usize = 24;
+
+/// The whole text: head, policies, tasks, analysis, expectations.
+pub(crate) fn render(results: &Results) -> String {
+    let mut text = head(results);
+    policies(results, &mut text);
+    tasks(results, &mut text);
+    text += &realtime::render(results);
+    expectations(results, &mut text);
+    text
+}
+
+fn head(results: &Results) -> String {
+    let scenario = results.scenario;
+    let mut text = format!(
+        "scenario {}: {} CPU{}, {}, quantum {}",
+        harmless(scenario.name.as_bytes()),
+        scenario.cpus,
+        if scenario.cpus == 1 { "" } else { "s" },
+        length(scenario.duration_ns),
+        length(scenario.quantum_ns),
+    );
+    if scenario.switch_cost_ns > 0 {
+        let _ = write!(text, ", switch {}", length(scenario.switch_cost_ns));
+    }
+    if scenario.tick_ns > 0 {
+        let _ = write!(text, ", tick {}", length(scenario.tick_ns));
+    }
+    let _ = writeln!(text, "; seed {}", results.comparison.seed);
+    if !results.comparison.complete {
+        text += "interrupted: what follows is what was done by then\n";
+    }
+    text
+}
+
+fn policies(results: &Results, text: &mut String) {
+    let mut layout = Layout::new(&[
+        ("POLICY", Left),
+        ("RUNS", Right),
+        ("TIME", Right),
+        ("BUSY%", Right),
+        ("JAIN", Right),
+        ("EXPECTED", Left),
+    ]);
+    for (policy, result) in &results.comparison.policies {
+        layout.cell(policy.name().to_owned());
+        let Ok(result) = result else {
+            for cell in ["0", "-", "-", "-", "could not be run to the end"] {
+                layout.cell(cell.to_owned());
+            }
+            continue;
+        };
+        layout.cell(result.runs.to_string());
+        layout.cell(length(result.duration_ns));
+        layout.cell(percent(result.busy));
+        layout.cell(fairness(result).map_or_else(|| "-".to_owned(), |index| format!("{index:.6}")));
+        let verdicts = results.judged(result);
+        let hold = verdicts.iter().filter(|verdict| verdict.holds).count();
+        layout.cell(match (hold, verdicts.len()) {
+            _ if result.runs == 0 => "not run".to_owned(),
+            (_, 0) => "-".to_owned(),
+            (hold, all) if hold == all => format!("all {all} hold"),
+            (hold, all) => format!("{} of {all} FAIL", all - hold),
+        });
+    }
+    layout.write(text, "");
+}
+
+/// A column: its title, and what stands in it for one task under one policy; `None` where that has no such thing.
+type Column = (&'static str, fn(&TaskResult) -> Option<String>);
+
+const COLUMNS: [Column; 15] = [
+    ("SHARE%", |t| Some(percent(t.share))),
+    ("ENTITLED%", |t| t.entitled_share.map(percent)),
+    ("FORMULA%", |t| t.predicted_share.map(|share| format!("{:.3}", share * 100.0))),
+    ("LAG_MAX", |t| t.lag_max_ns.map(ms)),
+    ("LAG_RMS", |t| t.lag_rms_ns.map(ms)),
+    ("WAIT_P50", |t| Some(ms(t.wait_p50_ns))),
+    ("P90", |t| Some(ms(t.wait_p90_ns))),
+    ("P99", |t| Some(ms(t.wait_p99_ns))),
+    ("MAX", |t| Some(super::super::ms3(t.wait_max_ns))),
+    ("SWITCHES", |t| Some(count(t.switches))),
+    ("RESP_MEAN", |t| responds(t).then(|| ms(t.response_mean_ns))),
+    ("RESP_P99", |t| responds(t).then(|| ms(t.response_p99_ns))),
+    ("RESP_MAX", |t| responds(t).then(|| super::super::ms3(t.response_max_ns))),
+    ("DONE/S", |t| responds(t).then(|| with(t.throughput, |x| format!("{x:.2}")))),
+    ("MISSES", |t| (t.misses.mean > 0.0).then(|| count(t.misses))),
+];
+
+fn tasks(results: &Results, text: &mut String) {
+    let rows: Vec<(&str, &TaskResult)> = (0..results.scenario.tasks.len())
+        .flat_map(|task| results.done().map(move |(policy, result)| (policy.name(), &result.tasks[task])))
+        .collect();
+    let filled = |(_, cell): &&Column| rows.iter().any(|(_, task)| cell(task).is_some());
+    let columns: Vec<&Column> = COLUMNS.iter().filter(filled).collect();
+    let mut layout = Layout::new(&[("TASK", Left), ("POLICY", Left)]);
+    layout.add_columns(&columns.iter().map(|(title, _)| (*title, Right)).collect::<Vec<_>>());
+    let periodic = |name: &str| {
+        results.scenario.task(name).is_some_and(|t| results.scenario.tasks[t].periodic.is_some())
+    };
+    for (policy, task) in &rows {
+        let mut name = clip(&harmless(task.name.as_bytes()), NAME_COLUMNS).into_owned();
+        if task.count > 1 {
+            let _ = write!(name, " x{}", task.count);
+        }
+        layout.cell(name);
+        layout.cell((*policy).to_owned());
+        for (title, cell) in &columns {
+            let none = if *title == "MISSES" && periodic(&task.name) { "0" } else { "-" };
+            layout.cell(cell(task).unwrap_or_else(|| none.to_owned()));
+        }
+    }
+    if !rows.is_empty() {
+        text.push('\n');
+        layout.write(text, "");
+        text.push('\n');
+    }
+}
+
+fn expectations(results: &Results, text: &mut String) {
+    let mut judged = results
+        .done()
+        .flat_map(|(policy, result)| results.judged(result).iter().map(move |verdict| (policy, verdict)))
+        .peekable();
+    if judged.peek().is_none() {
+        return;
+    }
+    *text += "expected:\n";
+    for (policy, judged) in judged {
+        let word = if judged.holds { "holds" } else { "FAILS" };
+        let _ = writeln!(text, "  {word}  {policy}: {}", verdict::text(judged));
+    }
+}
+
+fn responds(task: &TaskResult) -> bool {
+    task.completed.mean > 0.0
+}
+
+fn percent(share: Estimate) -> String {
+    with(share, |x| format!("{:.3}", x * 100.0))
+}
+
+fn ms(ns: Estimate) -> String {
+    with(ns, |x| format!("{:.3}", x / 1e6))
+}
+
+/// Whole for one run, with a decimal for a mean of several.
+fn count(n: Estimate) -> String {
+    if n.half_width.is_none() { format!("{:.0}", n.mean) } else { with(n, |x| format!("{x:.1}")) }
+}
+
+/// A mean, and its interval where there is one that the digits can show.
+fn with(estimate: Estimate, number: impl Fn(f64) -> String) -> String {
+    let mean = number(estimate.mean);
+    match estimate.half_width.map(&number) {
+        Some(half_width) if half_width != number(0.0) => format!("{mean} ±{half_width}"),
+        _ => mean,
+    }
+}

@@ -1,0 +1,91 @@
+//! Findings in words: one sentence each, with its numbers.
+
+use super::AuditView;
+use super::table::head::seconds;
+use std::borrow::Cow;
+use tombola_core::audit::{About, Finding};
+use tombola_core::tickets::Nice;
+
+/// What a finding is called in files.
+pub(super) fn kind(about: &About) -> &'static str {
+    match about {
+        About::NiceActsOnNobody { .. } => "nice_acts_on_nobody",
+        About::GroupWeight { .. } => "group_weight",
+        About::Quota { .. } => "quota",
+        About::Affinity { .. } => "affinity",
+        About::RealTime { .. } => "real_time",
+        About::NotFair { .. } => "not_fair",
+    }
+}
+
+/// The sentence, without a full stop. "% of a CPU" is of one CPU for the length of the interval.
+pub(super) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
+    let foremost = view.task(finding.foremost);
+    let count = finding.tasks.len();
+    let percent = |ns: u64| percent_of(ns, view.audit.length_ns);
+    match &finding.about {
+        About::NiceActsOnNobody { group, nice, group_weight, entitled_ns, by_nice_ns } => {
+            let what: Cow<'_, str> = if *nice == Nice::default() {
+                "the weight of the policy".into()
+            } else {
+                format!("nice {nice}").into()
+            };
+            let group = view.group(*group);
+            let who = if count == 1 {
+                format!("{what} of {foremost} acts on nobody: it is alone in {group}")
+            } else {
+                format!(
+                    "{what} of {count} tasks like {foremost} acts on nobody: all that compete in {group} have it"
+                )
+            };
+            format!(
+                "{who}, and outside the group's weight {group_weight} counts; entitled to {} of a CPU, by nice values \
+                 alone {}",
+                percent(*entitled_ns),
+                percent(*by_nice_ns)
+            )
+        }
+        About::GroupWeight { group, group_weight, task_weights, entitled_ns, by_nice_ns } => format!(
+            "the weight {group_weight} of {} decides, not the weights of its {} ({task_weights} together): entitled to {} \
+             of a CPU, by nice values alone {}",
+            view.group(*group),
+            tasks(count),
+            percent(*entitled_ns),
+            percent(*by_nice_ns)
+        ),
+        About::Quota { group, quota_ns, asked_ns, throttles, throttled_ns } => format!(
+            "the quota of {} binds: {} of a CPU, and its {} asked for {}; throttled {throttles} times, {} s over all CPUs",
+            view.group(*group),
+            percent(*quota_ns),
+            tasks(count),
+            percent(*asked_ns),
+            seconds(*throttled_ns)
+        ),
+        About::Affinity { cpus, wait_ns, idle_ns } => format!(
+            "{} only CPU {cpus}, and waited {} s while other CPUs idled {} s",
+            match count {
+                1 => format!("{foremost} may use"),
+                _ => format!("{count} tasks, {foremost} the foremost, may use"),
+            },
+            seconds(*wait_ns),
+            seconds(*idle_ns)
+        ),
+        About::RealTime { cpu, unfair_ns, wall_ns } => format!(
+            "real-time tasks took {} of CPU {cpu} before any weight counted, of those last seen there {foremost} the most",
+            percent_of(*unfair_ns, *wall_ns)
+        ),
+        About::NotFair { runtime_ns } => format!(
+            "{} like {foremost} are run by a sched_ext scheduler, {} of a CPU: whether it heeds weights is its own affair",
+            tasks(count),
+            percent(*runtime_ns)
+        ),
+    }
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
+}
+
+fn percent_of(ns: u64, of_ns: u64) -> String {
+    if of_ns == 0 { "0 %".to_owned() } else { format!("{:.1} %", ns as f64 / of_ns as f64 * 100.0) }
+}

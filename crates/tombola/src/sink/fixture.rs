@@ -1,0 +1,111 @@
+//! Reports made by hand, for tests.
+
+use tombola_core::histogram::Histogram;
+use tombola_core::identity::TaskId;
+use tombola_core::policy::Policy;
+use tombola_core::report::{Options, Report};
+use tombola_core::rolling::{Alpha, Rolling};
+use tombola_core::snapshot::{ExitTotals, Group, Loss, TaskState, TaskTotals};
+use tombola_core::tickets::Nice;
+use tombola_core::usage::Usage;
+use tombola_core::window::{CpuWindow, TaskWindow, Window};
+
+pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u64) -> TaskWindow {
+    let nice = Nice::new(nice).unwrap();
+    let delta = Usage {
+        runtime_ns: delta_ns,
+        wait_ns: delta_ns / 3,
+        wait_max_ns: 4_000_000,
+        waits: Histogram::default(),
+        switches: 12,
+        involuntary: 5,
+        wakeups: 7,
+        migrations: 1,
+    };
+    let mut usage = delta;
+    usage.merge(&Usage { runtime_ns: 2_000_000_000, switches: 100, wait_ns: 1, ..Usage::default() });
+    let id = TaskId { pid, start_ns: 1_000_000 + u64::from(pid) };
+    let totals = TaskTotals {
+        id,
+        tgid: pid,
+        comm: comm.to_vec(),
+        nice,
+        policy,
+        weight: nice.weight(),
+        group: match pid % 3 {
+            0 => Group::Unknown,
+            n => Group::Cgroup(n.into()),
+        },
+        affinity: None,
+        cpu: pid % 2,
+        state: TaskState::Sleeping,
+        usage,
+    };
+    TaskWindow { totals, delta, ended: false }
+}
+
+/// One second of two CPUs.
+pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
+    tasks.sort_by_key(|t| t.totals.id);
+    let busy_ns = tasks.iter().map(|t| t.delta.runtime_ns).sum::<u64>();
+    let wall_ns = 1_000_000_000;
+    let cpu = |cpu, busy_ns| CpuWindow {
+        cpu,
+        wall_ns,
+        busy_ns,
+        unfair_ns: 0,
+        idle_ns: wall_ns - busy_ns,
+        taken_ns: 0,
+    };
+    let first = busy_ns.min(wall_ns);
+    Window {
+        from_ns: 5_000_000_000,
+        to_ns: 6_000_000_000,
+        unix_us: 1_700_000_000_000_042,
+        is_first: false,
+        cpus: vec![cpu(0, first), cpu(1, (busy_ns - first).min(wall_ns))],
+        tasks,
+        unlisted_exits: ExitTotals::default(),
+        groups: Vec::new(),
+        interference: None,
+        loss: Loss::default(),
+        loss_total: Loss::default(),
+    }
+}
+
+pub(crate) fn report(window: Window) -> Report {
+    let mut rolling = Rolling::new(Alpha::default());
+    rolling.update(&window);
+    Report::new(window, &rolling, Options::default())
+}
+
+/// Three burners of nice 0, 5 and 10, and a real-time task, on two CPUs.
+pub(crate) fn burners() -> Vec<TaskWindow> {
+    vec![
+        task(101, b"burner-0", 0, Policy::Other, 697_000_000),
+        task(102, b"burner-5", 5, Policy::Other, 228_123_456),
+        task(103, b"burner-10", 10, Policy::Other, 74_876_544),
+        task(7, b"rt-audio", 0, Policy::Fifo, 250_000_000),
+    ]
+}
+
+/// Tasks with every kind of name that means harm.
+pub(crate) fn hostile() -> Vec<TaskWindow> {
+    let names: [&[u8]; 14] = [
+        b"",
+        b"123456789012345",
+        b"new\nline",
+        b"tab\there",
+        b"\x1b[31mred\x1b[0m",
+        b"\xff\xfe",
+        b"c1 \xc2\x9b31m",
+        "bidi \u{202e}gpj".as_bytes(),
+        b"comma,quote\"",
+        b"a) S 1 (b",
+        b"=1+1",
+        b"-2",
+        "日本語".as_bytes(),
+        b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f",
+    ];
+    (1u32..).zip(names).map(|(pid, comm)| task(pid, comm, 0, Policy::Other, 1_000_000)).collect()
+}

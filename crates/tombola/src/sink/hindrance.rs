@@ -1,0 +1,96 @@
+//! Who stood in the way of those that waited longest: as lines of the table, and as records.
+
+use super::table::line;
+use super::{AuditView, ms3};
+use crate::text::harmless;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tombola_core::audit::Hindrance;
+
+/// Culprits named for each waiter in the table.
+const CULPRITS: usize = 3;
+
+/// Culprits in a record.
+const LISTED: usize = 32;
+
+/// Writes the lines. Percentages are of the wait; what is missing was behind others, behind nobody (a throttled group, an
+/// interrupt), or reached back before the watch.
+pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
+    if !view.hindered.is_empty() {
+        line(out, format_args!("in the way of those that waited longest:"));
+    }
+    for hindrance in &view.hindered {
+        let part = |ns: u64| format!("{:.1} %", 100.0 * ns as f64 / hindrance.wait_ns as f64);
+        let tasks = hindrance.tasks.iter().take(CULPRITS);
+        let tasks = tasks.map(|(id, standing)| {
+            format!("{} {} ({} preemptions)", view.task(*id), part(standing.held_ns), standing.preemptions)
+        });
+        let groups = hindrance.groups.iter().take(CULPRITS);
+        let groups =
+            groups.map(|(group, standing)| format!("{} {}", view.group(*group), part(standing.held_ns)));
+        line(out, format_args!("  {} waited {} ms", view.task(hindrance.victim), ms3(hindrance.wait_ns)));
+        line(out, format_args!("    behind {}", tasks.collect::<Vec<_>>().join(", ")));
+        line(out, format_args!("    groups {}", groups.collect::<Vec<_>>().join(", ")));
+    }
+    let Some(interference) = &view.audit.interference else { return };
+    if interference.unseen_ns > 0 {
+        let unseen = ms3(interference.unseen_ns);
+        line(
+            out,
+            format_args!("  {unseen} ms of all waits lie further back than the slices that are remembered"),
+        );
+    }
+    if interference.refused > 0 {
+        let refused = interference.refused;
+        line(out, format_args!("  {refused} bookings found no room: what is said here is not complete"));
+    }
+}
+
+/// One of those that waited longest.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct HindranceRecord {
+    /// Who waited.
+    pid: u32,
+    /// Its name.
+    comm: String,
+    /// How long.
+    wait_ns: u64,
+    /// Who stood in its way, the longest first.
+    culprits: Vec<CulpritRecord>,
+}
+
+/// One that stood in the way.
+#[derive(Serialize, JsonSchema)]
+struct CulpritRecord {
+    pid: u32,
+    comm: String,
+    /// Short name of its group; null for a task without a row.
+    group: Option<String>,
+    /// Time it ran on the CPU in whose queue the other waited.
+    held_ns: u64,
+    /// Times it got the CPU when the other lost it.
+    preemptions: u64,
+}
+
+/// The records of an audit.
+pub(super) fn records(view: &AuditView<'_>) -> Vec<HindranceRecord> {
+    let comm = |id| view.line(id).map(|line| harmless(&line.task.totals.comm)).unwrap_or_default();
+    let record = |hindrance: &Hindrance| HindranceRecord {
+        pid: hindrance.victim.pid,
+        comm: comm(hindrance.victim),
+        wait_ns: hindrance.wait_ns,
+        culprits: hindrance
+            .tasks
+            .iter()
+            .take(LISTED)
+            .map(|(id, standing)| CulpritRecord {
+                pid: id.pid,
+                comm: comm(*id),
+                group: view.line(*id).map(|line| view.group(line.task.totals.group)),
+                held_ns: standing.held_ns,
+                preemptions: standing.preemptions,
+            })
+            .collect(),
+    };
+    view.hindered.iter().map(record).collect()
+}

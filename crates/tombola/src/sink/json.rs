@@ -1,0 +1,456 @@
+//! An audit as JSON: the records, their numbers with units in their names, and the schema that describes them.
+//!
+//! `json` is one object an interval, on one line; `ndjson` is one object a line: the interval, each finding, each of those
+//! that waited longest, each row. Both
+//! begin every line with the schema number, so that a reader can tell at once what it can read. Text that others have
+//! chosen is made harmless as everywhere; a field without a value is null.
+
+use super::hindrance::{self, HindranceRecord};
+use super::{AuditView, finding};
+use crate::text::harmless;
+use anyhow::{Context, Result};
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+use tombola_core::audit::{About, Finding, Limit, Row, Who};
+use tombola_core::ledger::Extreme;
+use tombola_core::snapshot::Loss;
+use tombola_core::source::Origin;
+
+/// Number of the schema: it grows when a field changes its meaning or goes; new fields may come without.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// What every line begins with.
+pub(crate) const BEGIN: &str = r#"{"schema":1,"#;
+
+/// PIDs that a finding lists.
+const LISTED: usize = 32;
+
+/// All that a line can be.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "tombola audit")]
+enum Document {
+    /// `--format json`: an interval with its findings and rows.
+    Audit(Box<Whole>),
+    /// `--format ndjson`.
+    Line(OneLine),
+}
+
+/// An interval with all about it.
+#[derive(Serialize, JsonSchema)]
+struct Whole {
+    /// Number of this schema.
+    schema: u32,
+    /// Number of the interval, from 1.
+    iteration: u64,
+    #[serde(flatten)]
+    interval: IntervalRecord,
+    /// Where weights do not decide, the largest effect first.
+    findings: Vec<FindingRecord>,
+    /// Those that waited longest, and who stood in their way.
+    hindered: Vec<HindranceRecord>,
+    /// The rows, in the order of --sort.
+    rows: Vec<RowRecord>,
+}
+
+/// One line of ndjson.
+#[derive(Serialize, JsonSchema)]
+struct OneLine {
+    /// Number of this schema.
+    schema: u32,
+    /// What the line is: interval, finding, hindered or row.
+    record: &'static str,
+    /// Number of the interval, from 1.
+    iteration: u64,
+    #[serde(flatten)]
+    body: Body,
+}
+
+/// What a line is about.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Body {
+    Interval(Box<IntervalRecord>),
+    Finding(Box<FindingRecord>),
+    Hindered(Box<HindranceRecord>),
+    Row(Box<RowRecord>),
+}
+
+/// The interval as a whole.
+#[derive(Serialize, JsonSchema)]
+struct IntervalRecord {
+    /// End of the interval, microseconds since the Unix epoch.
+    timestamp_us: u64,
+    /// Its length.
+    interval_ns: u64,
+    /// What the entitlement is computed from: "interval totals".
+    entitlement_from: &'static str,
+    /// How the monitor came to measure: "load" or "attach".
+    monitor: &'static str,
+    /// What a row is about: task, process, group or comm.
+    by: String,
+    /// CPUs that were there.
+    cpus: usize,
+    /// Tasks that ran or waited.
+    tasks: usize,
+    /// Length of the interval times its CPUs: wall = capacity + unfair + taken + unclaimed.
+    wall_ns: u64,
+    /// What was divided among the tasks with weights.
+    capacity_ns: u64,
+    /// What real-time, deadline and stop tasks had.
+    unfair_ns: u64,
+    /// What interrupts and the hypervisor took of the rest.
+    taken_ns: u64,
+    /// What tasks had of the rest that have no row.
+    unclaimed_ns: u64,
+    /// What nobody wanted.
+    idle_ns: u64,
+    /// What the books lack (positive) or counted twice (negative).
+    residual_ns: i64,
+    /// Jain's index of received / entitled over all tasks, 1/n to 1.
+    jain_index: Option<f64>,
+    /// Root mean square of the lags.
+    rms_lag_ns: f64,
+    /// What tasks received that were entitled to nothing.
+    unentitled_ns: u64,
+    /// Who is owed most.
+    most_owed: Option<ExtremeRecord>,
+    /// Who ran most beyond its entitlement.
+    most_ahead: Option<ExtremeRecord>,
+    /// Rows that a filter does not hide, and --top does.
+    rows_left_out: usize,
+    /// Findings of small effect that are not listed.
+    findings_left_out: usize,
+    /// What could not be measured in the interval.
+    loss: LossRecord,
+    /// The command that was run, if one was.
+    command: Option<CommandRecord>,
+}
+
+/// A task with an extreme lag.
+#[derive(Serialize, JsonSchema)]
+struct ExtremeRecord {
+    pid: u32,
+    comm: String,
+    lag_ns: i64,
+}
+
+/// What could not be measured.
+#[derive(Serialize, JsonSchema)]
+struct LossRecord {
+    untracked_slices: u64,
+    untracked_ns: u64,
+    map_full: u64,
+    map_busy: u64,
+    map_other: u64,
+    clock_backwards: u64,
+    stale_records: u64,
+    groups_full: u64,
+}
+
+/// The command that was run.
+#[derive(Serialize, JsonSchema)]
+struct CommandRecord {
+    pid: u32,
+    /// Null while it runs; 128 + the signal's number if one killed it.
+    exit_status: Option<i32>,
+}
+
+/// Where weights do not decide.
+#[derive(Serialize, JsonSchema)]
+struct FindingRecord {
+    /// `nice_acts_on_nobody`, `group_weight`, `quota`, `affinity`, `real_time` or `not_fair`.
+    kind: &'static str,
+    /// The sentence of the table.
+    text: String,
+    /// CPU time at stake.
+    effect_ns: u64,
+    /// How many tasks it is about.
+    tasks: usize,
+    /// The first of them.
+    pids: Vec<u32>,
+    /// Short name of the group it is about.
+    group: Option<String>,
+    /// Full name of that group.
+    cgroup: Option<String>,
+    /// That group's weight.
+    group_weight: Option<u64>,
+    /// The CPUs it is about.
+    cpu_list: Option<String>,
+    /// What the tasks are entitled to.
+    entitled_ns: Option<u64>,
+    /// What they would be entitled to if there were no groups.
+    by_nice_ns: Option<u64>,
+    /// What the quota allows.
+    quota_ns: Option<u64>,
+    /// What the tasks under it asked for.
+    asked_ns: Option<u64>,
+}
+
+/// One row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct RowRecord {
+    /// Task or process; null for rows by group and comm.
+    pid: Option<u32>,
+    /// Process, where all tasks are of one.
+    tgid: Option<u32>,
+    /// Start of the task since boot; null for rows of several.
+    start_ns: Option<u64>,
+    /// Tasks in the row.
+    tasks: usize,
+    /// Name.
+    comm: String,
+    /// Short name of the group, where all tasks are in one.
+    group: Option<String>,
+    /// Full name of that group.
+    cgroup: Option<String>,
+    /// Nice value, where all tasks have the same.
+    nice: Option<i8>,
+    /// Policy, where all tasks have the same.
+    policy: Option<String>,
+    /// Weight it competes with; null for policies without.
+    weight: Option<u64>,
+    /// CPU time it had.
+    runtime_ns: u64,
+    /// CPU time it had, less its part of what interrupts and steal took.
+    received_ns: Option<u64>,
+    /// Time it was runnable and did not run.
+    wait_ns: u64,
+    /// That part of the wait in which others ran; an estimate.
+    contention_ns: u64,
+    /// That part in which a quota was used up; an estimate.
+    throttled_ns: u64,
+    /// The rest of the wait.
+    other_wait_ns: u64,
+    /// CPU time it was entitled to.
+    entitled_ns: Option<u64>,
+    /// Entitled − received.
+    lag_ns: Option<i64>,
+    /// Received as a part of what was divided.
+    got_share: Option<f64>,
+    /// Entitled as a part of what was divided.
+    fair_share: Option<f64>,
+    /// Why it is not entitled to more: demand, quota or cpus.
+    bound: Option<&'static str>,
+    /// The group that has the quota, or the CPUs that are given out.
+    bound_by: Option<String>,
+    /// Half of the waits were no longer (upper edge of a log2 bucket).
+    wait_p50_ns: Option<u64>,
+    /// 99 of 100 waits were no longer (upper edge of a log2 bucket).
+    wait_p99_ns: Option<u64>,
+    /// The longest wait.
+    wait_max_ns: u64,
+    /// Times it left a CPU.
+    switches: u64,
+    /// Those of them in which it was still runnable.
+    preempted: u64,
+    /// Times it came from sleep to a CPU.
+    wakeups: u64,
+    /// Slices on another CPU than the one before.
+    migrations: u64,
+}
+
+/// `--format json`: one line.
+///
+/// # Errors
+/// What a serializer can refuse: nothing that occurs here.
+pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
+    let document = Document::Audit(Box::new(Whole {
+        schema: SCHEMA,
+        iteration: view.iteration,
+        interval: interval(view),
+        findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
+        hindered: hindrance::records(view),
+        rows: rows(view, harmless),
+    }));
+    let mut lines = Vec::new();
+    push(&mut lines, &document)?;
+    Ok(lines)
+}
+
+/// `--format ndjson`: one line for the interval, each finding and each row.
+///
+/// # Errors
+/// As [`whole`].
+pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
+    let mut lines = Vec::with_capacity(1024 + view.rows.len() * 640);
+    let mut add = |record, body| {
+        let line = Document::Line(OneLine { schema: SCHEMA, record, iteration: view.iteration, body });
+        push(&mut lines, &line)
+    };
+    add("interval", Body::Interval(Box::new(interval(view))))?;
+    for finding in &view.findings {
+        add("finding", Body::Finding(Box::new(finding_record(view, finding))))?;
+    }
+    for hindered in hindrance::records(view) {
+        add("hindered", Body::Hindered(Box::new(hindered)))?;
+    }
+    for row in rows(view, harmless) {
+        add("row", Body::Row(Box::new(row)))?;
+    }
+    Ok(lines)
+}
+
+/// The JSON Schema of both, as text that ends with a line break.
+///
+/// # Errors
+/// As [`whole`].
+pub(crate) fn schema() -> Result<String> {
+    let text = serde_json::to_string_pretty(&schema_for!(Document)).context("cannot write the schema")?;
+    Ok(text + "\n")
+}
+
+fn push(lines: &mut Vec<u8>, document: &Document) -> Result<()> {
+    serde_json::to_writer(&mut *lines, document).context("cannot write JSON")?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+fn interval(view: &AuditView<'_>) -> IntervalRecord {
+    let audit = view.audit;
+    let (division, fairness) = (&audit.division, &audit.fairness);
+    IntervalRecord {
+        timestamp_us: audit.unix_us,
+        interval_ns: audit.length_ns,
+        entitlement_from: "interval totals",
+        monitor: match view.origin {
+            Origin::Load => "load",
+            Origin::Attach => "attach",
+        },
+        by: view.by.to_string(),
+        cpus: audit.cpus,
+        tasks: audit.lines.len(),
+        wall_ns: division.wall_ns,
+        capacity_ns: division.capacity_ns,
+        unfair_ns: division.unfair_ns,
+        taken_ns: division.taken_ns,
+        unclaimed_ns: division.unclaimed_ns,
+        idle_ns: audit.books.idle_ns,
+        residual_ns: audit.books.residual_ns,
+        jain_index: fairness.jain,
+        rms_lag_ns: fairness.rms_lag_ns,
+        unentitled_ns: fairness.unentitled_ns,
+        most_owed: extreme(view, fairness.most_owed),
+        most_ahead: extreme(view, fairness.most_ahead),
+        rows_left_out: view.rows_left_out,
+        findings_left_out: audit.findings_left_out,
+        loss: loss(&audit.loss),
+        command: view
+            .command
+            .map(|command| CommandRecord { pid: command.pid, exit_status: command.exit_status }),
+    }
+}
+
+fn extreme(view: &AuditView<'_>, extreme: Option<Extreme>) -> Option<ExtremeRecord> {
+    let Extreme { account, lag_ns } = extreme?;
+    let totals = &view.audit.line_of(account)?.task.totals;
+    Some(ExtremeRecord { pid: totals.id.pid, comm: harmless(&totals.comm), lag_ns })
+}
+
+fn loss(loss: &Loss) -> LossRecord {
+    LossRecord {
+        untracked_slices: loss.untracked_slices(),
+        untracked_ns: loss.untracked_ns,
+        map_full: loss.map_full,
+        map_busy: loss.map_busy,
+        map_other: loss.map_other,
+        clock_backwards: loss.clock_backwards,
+        stale_records: loss.stale_records,
+        groups_full: loss.groups_full,
+    }
+}
+
+fn finding_record(view: &AuditView<'_>, finding: &Finding) -> FindingRecord {
+    let mut record = FindingRecord {
+        kind: finding::kind(&finding.about),
+        text: finding::sentence(view, finding),
+        effect_ns: finding.effect_ns,
+        tasks: finding.tasks.len(),
+        pids: finding.tasks.iter().take(LISTED).map(|id| id.pid).collect(),
+        group: None,
+        cgroup: None,
+        group_weight: None,
+        cpu_list: None,
+        entitled_ns: None,
+        by_nice_ns: None,
+        quota_ns: None,
+        asked_ns: None,
+    };
+    let mut about_group = |group| {
+        record.group = Some(view.group(group));
+        record.cgroup = Some(harmless(view.full_name(group).as_bytes()));
+    };
+    match &finding.about {
+        About::NiceActsOnNobody { group, group_weight, entitled_ns, by_nice_ns, .. }
+        | About::GroupWeight { group, group_weight, entitled_ns, by_nice_ns, .. } => {
+            about_group(*group);
+            record.group_weight = Some(*group_weight);
+            record.entitled_ns = Some(*entitled_ns);
+            record.by_nice_ns = Some(*by_nice_ns);
+        }
+        About::Quota { group, quota_ns, asked_ns, .. } => {
+            about_group(*group);
+            record.quota_ns = Some(*quota_ns);
+            record.asked_ns = Some(*asked_ns);
+        }
+        About::Affinity { cpus, .. } => record.cpu_list = Some(cpus.to_string()),
+        About::RealTime { cpu, .. } => record.cpu_list = Some(cpu.to_string()),
+        About::NotFair { .. } => {}
+    }
+    record
+}
+
+/// The rows as records; `text` makes names harmless.
+pub(super) fn rows(view: &AuditView<'_>, text: fn(&[u8]) -> String) -> Vec<RowRecord> {
+    view.rows.iter().map(|row| row_record(view, row, text)).collect()
+}
+
+fn row_record(view: &AuditView<'_>, row: &Row, text: fn(&[u8]) -> String) -> RowRecord {
+    let usage = &row.usage;
+    let quantile = |q| usage.waits.quantile_ns(q, usage.wait_max_ns);
+    let (pid, start_ns) = match row.who {
+        Who::Task(id) => (Some(id.pid), Some(id.start_ns)),
+        Who::Process(pid) => (Some(pid), None),
+        Who::Group(_) | Who::Comm(_) => (None, None),
+    };
+    let (bound, bound_by) = match &row.limit {
+        None => (None, None),
+        Some(Limit::Demand) => (Some("demand"), None),
+        Some(Limit::Quota(group)) => (Some("quota"), Some(view.group(*group))),
+        Some(Limit::Cpus(cpus)) => (Some("cpus"), Some(cpus.to_string())),
+    };
+    RowRecord {
+        pid,
+        tgid: row.tgid,
+        start_ns,
+        tasks: row.tasks,
+        comm: text(&row.comm),
+        group: row.group.map(|group| text(view.short_name(group).as_bytes())),
+        cgroup: row.group.map(|group| text(view.full_name(group).as_bytes())),
+        nice: row.nice.map(tombola_core::tickets::Nice::get),
+        policy: row.policy.map(|policy| policy.to_string()),
+        weight: row.weight,
+        runtime_ns: usage.runtime_ns,
+        received_ns: row.account.map(|account| account.received_ns),
+        wait_ns: usage.wait_ns,
+        contention_ns: row.waiting.contention_ns,
+        throttled_ns: row.waiting.throttled_ns,
+        other_wait_ns: row.waiting.other_ns,
+        entitled_ns: row.account.map(|account| account.entitled_ns),
+        lag_ns: row.account.map(|account| account.lag_ns()),
+        got_share: row.account.map(|_| row.got_share),
+        fair_share: row.account.map(|_| row.fair_share),
+        bound,
+        bound_by,
+        wait_p50_ns: quantile(0.5),
+        wait_p99_ns: quantile(0.99),
+        wait_max_ns: usage.wait_max_ns,
+        switches: usage.switches,
+        preempted: usage.involuntary,
+        wakeups: usage.wakeups,
+        migrations: usage.migrations,
+    }
+}
+
+#[cfg(test)]
+mod tests;

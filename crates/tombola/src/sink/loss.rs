@@ -1,0 +1,23 @@
+//! What was lost, in words.
+
+use super::ms3;
+use tombola_core::snapshot::Loss;
+
+/// Each kind with its number and, where there is one, the remedy; `none` if nothing was.
+pub(crate) fn loss_text(loss: &Loss) -> String {
+    let mut parts = Vec::new();
+    let mut add = |n: u64, what: &str| {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    };
+    let time = ms3(loss.untracked_ns);
+    add(loss.untracked_slices(), &format!("slices untracked ({time} ms)"));
+    add(loss.map_full, "of them because the task map is full: raise --max-tasks");
+    add(loss.map_busy, "of them because the task map was busy");
+    add(loss.map_other, "of them refused by the kernel");
+    add(loss.clock_backwards, "time stamps ran backwards");
+    add(loss.stale_records, "ends of tasks missed and found when the PID was used again");
+    add(loss.groups_full, "times a group found no room: its tasks count as the root's");
+    if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
+}

@@ -1,0 +1,229 @@
+//! The table `dump` prints: plain text for people, one block an interval.
+//!
+//! Durations are in milliseconds. All columns but `DELTA_MS` and `ROLL_MS` are totals since the monitor began, or since the
+//! task was born. A task whose policy holds no tickets shows `-` for them, and its policy in place of a share.
+
+pub(super) mod head;
+pub(super) mod layout;
+
+use super::{Groups, group_text, ms3};
+use crate::text::{clip, harmless};
+use layout::Layout;
+use layout::Side::{Left, Right};
+use std::fmt::Write;
+use tombola_core::audit::Order;
+use tombola_core::draw::DrawError;
+use tombola_core::report::{Draws, Report, Row};
+
+/// Columns a name may fill. A comm has 15 bytes: only escapes make it longer.
+const COMM_COLUMNS: usize = 20;
+
+/// What is printed besides the rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether the columns after `SHARE%` are printed.
+    pub(crate) wide: bool,
+    /// How many candidates the list by share and the suggested order name; 0 leaves both out.
+    pub(crate) top: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wide: false, top: 5 }
+    }
+}
+
+/// Draws that were asked for, and what came of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DrawResult<'a> {
+    /// How many were asked for.
+    pub(crate) wanted: u64,
+    /// Seed of the lottery.
+    pub(crate) seed: u64,
+    /// The outcome.
+    pub(crate) outcome: &'a Result<Draws, DrawError>,
+}
+
+/// The report of the `iteration`-th sample, counted from 1, as text that ends with a line break.
+pub(crate) fn render(
+    iteration: u64,
+    report: &Report,
+    draws: Option<DrawResult<'_>>,
+    order: &Order,
+    groups: &Groups,
+    options: Options,
+) -> String {
+    let mut out = String::with_capacity(1024 + report.rows.len() * if options.wide { 200 } else { 100 });
+    head::write(&mut out, iteration, &report.head);
+    write_rows(&mut out, &report.rows, groups, options.wide);
+    if let Some(draws) = draws {
+        write_draws(&mut out, &draws);
+    }
+    if options.top > 0 {
+        write_top(&mut out, report, options.top);
+        write_order(&mut out, order);
+    }
+    out
+}
+
+fn write_rows(out: &mut String, rows: &[Row], groups: &Groups, wide: bool) {
+    let mut layout = Layout::new(&[
+        ("PID", Right),
+        ("COMM", Left),
+        ("NICE", Right),
+        ("RUNTIME_MS", Right),
+        ("DELTA_MS", Right),
+        ("ROLL_MS", Right),
+        ("SWITCHES", Right),
+        ("TICKETS", Right),
+        ("SHARE%", Right),
+    ]);
+    if wide {
+        layout.add_columns(&[
+            ("WAIT_MS", Right),
+            ("WAIT_MAX_MS", Right),
+            ("VOL", Right),
+            ("INVOL", Right),
+            ("WAKEUPS", Right),
+            ("MIGR", Right),
+            ("POLICY", Left),
+            ("CGROUP", Left),
+        ]);
+    }
+    for row in rows {
+        let totals = &row.task.totals;
+        let usage = &totals.usage;
+        let (tickets, share) = if totals.policy.holds_tickets() {
+            (row.tickets.to_string(), percent(row.ticket_share))
+        } else {
+            ("-".to_owned(), totals.policy.to_string())
+        };
+        layout.cell(totals.id.pid.to_string());
+        layout.cell(name(&totals.comm));
+        layout.cell(totals.nice.to_string());
+        layout.cell(ms3(usage.runtime_ns));
+        layout.cell(ms3(row.task.delta.runtime_ns));
+        layout.cell(format!("{:.3}", row.rolling_ns / 1e6));
+        layout.cell(usage.switches.to_string());
+        layout.cell(tickets);
+        layout.cell(share);
+        if wide {
+            layout.cell(ms3(usage.wait_ns));
+            layout.cell(ms3(usage.wait_max_ns));
+            layout.cell(usage.voluntary().to_string());
+            layout.cell(usage.involuntary.to_string());
+            layout.cell(usage.wakeups.to_string());
+            layout.cell(usage.migrations.to_string());
+            layout.cell(totals.policy.to_string());
+            layout.cell(harmless(group_text(groups, totals.group).as_bytes()));
+        }
+    }
+    layout.write(out, "");
+}
+
+fn write_draws(out: &mut String, draws: &DrawResult<'_>) {
+    let DrawResult { wanted, seed, outcome } = *draws;
+    let draws = match outcome {
+        Ok(draws) => draws,
+        Err(DrawError::NoTickets { .. }) => {
+            line(out, format_args!("draws: {wanted} impossible, no candidate holds tickets (seed {seed})"));
+            return;
+        }
+        Err(error) => {
+            line(out, format_args!("draws: {wanted} impossible, {error} (seed {seed})"));
+            return;
+        }
+    };
+    line(out, format_args!("draws: {} among {} candidates, seed {seed}", draws.held, draws.candidates));
+    if !draws.winners.is_empty() {
+        let mut layout = Layout::new(&[
+            ("WINS", Right),
+            ("RATE%", Right),
+            ("SHARE%", Right),
+            ("PID", Right),
+            ("COMM", Left),
+        ]);
+        for winner in &draws.winners {
+            layout.cell(winner.wins.to_string());
+            layout.cell(percent(winner.rate));
+            layout.cell(percent(winner.row.ticket_share));
+            layout.cell(winner.row.task.totals.id.pid.to_string());
+            layout.cell(name(&winner.row.task.totals.comm));
+        }
+        layout.write(out, "  ");
+    }
+    match &draws.fit {
+        Some(fit) => line(
+            out,
+            format_args!(
+                "  χ² {:.3}, degrees of freedom {}, p {}",
+                fit.statistic,
+                fit.degrees,
+                probability(fit.p_value)
+            ),
+        ),
+        None => line(out, format_args!("  χ² not computed: it takes two classes that expect 5 wins each")),
+    }
+}
+
+fn write_top(out: &mut String, report: &Report, top: usize) {
+    let rows = report.by_share();
+    line(out, format_args!("top {} of {} candidates by share", top.min(rows.len()), rows.len()));
+    if rows.is_empty() {
+        return;
+    }
+    let mut layout = Layout::new(&[("SHARE%", Right), ("TICKETS", Right), ("PID", Right), ("COMM", Left)]);
+    for row in rows.iter().take(top) {
+        layout.cell(percent(row.ticket_share));
+        layout.cell(row.tickets.to_string());
+        layout.cell(row.task.totals.id.pid.to_string());
+        layout.cell(name(&row.task.totals.comm));
+    }
+    layout.write(out, "  ");
+}
+
+/// The ledger's order: who is owed most in the interval comes first.
+fn write_order(out: &mut String, order: &Order) {
+    line(
+        out,
+        format_args!("suggested order: first {} of {} by what they are owed", order.first.len(), order.count),
+    );
+    let mut layout = Layout::new(&[("OWED_MS", Right), ("PID", Right), ("COMM", Left)]);
+    for owed in &order.first {
+        layout.cell(signed(owed.lag_ns as f64 / 1e6));
+        layout.cell(owed.id.pid.to_string());
+        layout.cell(name(&owed.comm));
+    }
+    layout.write(out, "  ");
+}
+
+/// The task's name, harmless and of bounded width; `""` where it has none, so that no column is empty.
+pub(super) fn name(comm: &[u8]) -> String {
+    let text = harmless(comm);
+    if text.is_empty() { "\"\"".to_owned() } else { clip(&text, COMM_COLUMNS).into_owned() }
+}
+
+/// A part of 1 in percent, with three decimals.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.3}", share * 100.0)
+}
+
+/// A probability with three decimals, or its order of magnitude where these would be zero.
+fn probability(p: f64) -> String {
+    if p >= 0.001 || p == 0.0 { format!("{p:.3}") } else { format!("{p:.0e}") }
+}
+
+/// With a sign and three decimals; what rounds to zero has no sign.
+pub(super) fn signed(value: f64) -> String {
+    let text = format!("{value:+.3}");
+    if text.bytes().any(|b| matches!(b, b'1'..=b'9')) { text } else { "0.000".to_owned() }
+}
+
+/// One line of text.
+pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes everything");
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The binary from outside: exit statuses, closed readers, signals.
+#![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
+
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn tombola(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tombola"));
+    command.args(args).stdin(Stdio::null());
+    for pin in ["MAP_PIN", "PROG_PIN", "LINK_PIN", "BTF_PATH"] {
+        command.env_remove(pin);
+    }
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    tombola(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A process that does not outlive its test, whatever the test finds.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    /// Starts a command and returns it with its first line: what follows knows that it runs.
+    fn start(args: &[&str]) -> (Self, BufReader<ChildStdout>, String) {
+        // Signals may be ignored where the tests run (nohup, `&`), and tombola leaves ignored ones so.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_tombola")]).args(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let running = Self(child);
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        (running, out, line)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let mut status = None;
+        until(|| {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+/// Polls a condition under one generous limit.
+fn until(mut done: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < limit, "nothing happened for a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn usage_errors_end_with_2_and_nothing_on_stdout() {
+    for args in [
+        &["dump", "--interval", "0"][..],
+        &["dump", "--interval", "-1"],
+        &["dump", "--alpha", "1.1"],
+        &["workload", "--nice", "20"],
+        &["audit", "--max-lag", "-1"],
+        &["audit", "--comm", "("],
+        &["audit", "--format", "table", "--output", "/dev/null"],
+        &["hist", "--by", "user"],
+        &["workload", "--frobnicate"],
+        &["frobnicate"],
+        &[],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_ends_with_0_and_shows_the_exit_statuses() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("Exit status:"));
+}
+
+#[test]
+fn the_json_schema_needs_no_rights_and_is_json() {
+    let output = run(&["audit", "--json-schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["title"], "tombola audit");
+}
+
+#[test]
+fn a_cpu_that_is_not_there_is_refused_with_those_that_are() {
+    let output = run(&["workload", "--cpu", "65535", "--duration", "1ms"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("CPU 65535: this process may use "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_workload_names_itself_and_reports_every_thread() {
+    let output = run(&["workload", "--duration", "50ms", "--threads", "3", "--pattern", "mixed"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(lines[0].starts_with("pid ") && lines[0].contains(": 3 threads, nice "), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 1 + 3 + 1, "announcement, head, three threads, their sum");
+    assert!(lines[5].trim_start().starts_with("all "));
+}
+
+#[test]
+fn an_interrupted_workload_still_reports() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let (mut running, mut out, first) = Running::start(&["workload", "--duration", "1d"]);
+        assert!(first.starts_with(&format!("pid {}: ", running.0.id())), "{first}");
+        running.signal(signal);
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert_eq!(running.exit_code(), Some(0), "{signal}");
+        assert!(rest.contains("interrupted") && rest.contains("CPU_MS"), "{signal}: {rest}");
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_even_when_the_first_cannot_finish() {
+    // A thousand rows are more than a pipe holds, and nobody reads: the report of the first interrupt blocks.
+    let args = ["workload", "--threads", "1000", "--pattern", "sleep", "--burst", "10us", "--pause", "1d"];
+    let (mut running, _unread, _) = Running::start(&[&args[..], &["--duration", "1d"]].concat());
+    let threads = format!("/proc/{}/task", running.0.id());
+    let threads = || std::fs::read_dir(&threads).unwrap().count();
+    until(|| threads() == 1001);
+    running.signal(Signal::SIGINT);
+    until(|| threads() == 1);
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.exit_code(), Some(130));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_run_quietly() {
+    let (mut running, out, first) = Running::start(&["workload", "--duration", "100ms"]);
+    assert!(!first.is_empty());
+    drop(out);
+    let mut complaint = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!((running.exit_code(), complaint.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_under_stdout_is_a_failure_that_is_told() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = tombola(&["workload", "--duration", "1ms"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("No space left"), "{}", text(&output.stderr));
+}
+
+/// A copy of the binary that any user may run, wherever the build directory is.
+fn copy_for_anyone() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let copy = dir.path().join("tombola");
+    std::fs::copy(env!("CARGO_BIN_EXE_tombola"), &copy).unwrap();
+    (dir, copy)
+}
+
+#[test]
+#[ignore = "root: becomes an ordinary user"]
+fn root_doctor_tells_an_ordinary_user_what_is_missing() {
+    let (_dir, copy) = copy_for_anyone();
+    let output = Command::new(&copy).arg("doctor").uid(65534).gid(65534).env_clear().output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("CAP_BPF and CAP_PERFMON missing"), "{said}");
+    assert!(said.contains("-> type it with sudo, or once: sudo setcap cap_bpf,cap_perfmon+ep"), "{said}");
+}
+
+#[test]
+#[ignore = "root: becomes an ordinary user"]
+fn root_workload_refuses_an_ordinary_user_a_better_nice_value() {
+    let (_dir, copy) = copy_for_anyone();
+    let mut command = Command::new(&copy);
+    let output = command.args(["workload", "--nice", "-5"]).uid(65534).gid(65534).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(text(&output.stderr).contains("to -5: it needs CAP_SYS_NICE"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_workload_ends_on_time() {
+    // The floor is a promise; the ceiling only has to tell a run that ends from one that hangs.
+    let start = Instant::now();
+    assert!(
+        run(&["workload", "--duration", "200ms", "--pattern", "sleep", "--pause", "1d"]).status.success()
+    );
+    let took = start.elapsed();
+    assert!((Duration::from_millis(200)..Duration::from_secs(20)).contains(&took), "{took:?}");
+}

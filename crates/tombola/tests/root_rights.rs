@@ -1,0 +1,79 @@
+//! Who may load, and who may read.
+
+mod common;
+
+use common::{BpfFs, copy_for_anyone, failed, ok};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+const NOBODY: u32 = 65534;
+
+fn is_installed(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
+/// The binary as an ordinary user with these capabilities and no others, not even within reach.
+fn as_nobody(binary: &Path, capabilities: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
+    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+        command.arg(format!("{set}=-all{capabilities}"));
+    }
+    command.arg(binary);
+    command
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_two_capabilities_load_and_none_is_needed_to_read() {
+    if !is_installed("setpriv") {
+        println!("SKIP: setpriv (util-linux) is not installed");
+        return;
+    }
+    let (_dir, copy) = copy_for_anyone();
+    let fs = BpfFs::mount();
+    chown(fs.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+
+    for (too_few, missing) in [
+        ("", "CAP_BPF and CAP_PERFMON missing"),
+        (",+bpf", ": CAP_PERFMON missing"),
+        (",+perfmon", ": CAP_BPF missing"),
+    ] {
+        let said = failed(&fs.with(as_nobody(&copy, too_few), "load").output().unwrap());
+        assert!(said.contains(missing), "'{too_few}': {said}");
+        assert!(fs.names().is_empty(), "'{too_few}': {:?}", fs.names());
+    }
+    let said = ok(&fs.with(as_nobody(&copy, ",+bpf,+perfmon"), "load").output().unwrap());
+    assert!(said.starts_with("loaded: "), "{said}");
+
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let companions = fs.path().join("task_map_tombola");
+    assert_eq!(mode(&fs.map()), 0o644);
+    assert_eq!(mode(&companions), 0o755);
+    for name in ["cpu_map", "exited_map", "group_map", "control_map", "schema_map"] {
+        assert_eq!(mode(&companions.join(name)), 0o644, "{name}");
+    }
+
+    let mut dump = fs.with(as_nobody(&copy, ""), "dump");
+    let table = ok(&dump.args(["--iterations", "1"]).output().unwrap());
+    assert!(table.contains("deltas since load") && table.contains("loss: none"), "{table}");
+    let status = ok(&fs.with(as_nobody(&copy, ""), "status").output().unwrap());
+    assert!(status.starts_with("loaded   since "), "{status}");
+
+    // A closed directory is what keeps a reader out, and it is what the message names.
+    chown(fs.path(), Some(0), Some(0)).unwrap();
+    fs::set_permissions(fs.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let said = failed(&fs.with(as_nobody(&copy, ""), "dump").output().unwrap());
+    assert!(said.contains("has mode 0700") && said.contains("sudo chmod 755"), "{said}");
+    fs::set_permissions(fs.path(), fs::Permissions::from_mode(0o755)).unwrap();
+
+    // Another user's pins are not root's to replace by accident.
+    let said = failed(&fs.tombola("unload").output().unwrap());
+    assert!(said.contains("owned by another user (uid 65534)"), "{said}");
+    chown(fs.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let said = ok(&fs.with(as_nobody(&copy, ""), "unload").output().unwrap());
+    assert_eq!(said, "unloaded: 10 pins removed\n");
+    assert!(fs.names().is_empty());
+}

@@ -1,0 +1,309 @@
+//! `tombola simulate` from outside: scenarios, policies, formats, and what it says about bad input.
+#![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
+
+mod common;
+
+use common::{failed, ok, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+use tombola_core::sim::library::SCENARIOS;
+use tombola_core::sim::policy::PolicyKind;
+
+fn simulate(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tombola"))
+        .arg("simulate")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// A directory with one scenario in it.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("scenario.toml");
+    fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+/// What is said about a scenario that cannot be run, without the directory.
+fn refusal(text: &str) -> String {
+    let (dir, path) = file(text);
+    let complaint = failed(&simulate(&[path.to_str().unwrap()]));
+    complaint.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn every_built_in_scenario_comes_out_as_it_says() {
+    for scenario in SCENARIOS {
+        let output = simulate(&[scenario.name, "--runs", "1"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}: {said}", scenario.name);
+        assert!(output.stderr.is_empty(), "{}", scenario.name);
+        assert!(said.contains("hold") && !said.contains("FAIL"), "{}: {said}", scenario.name);
+    }
+}
+
+#[test]
+fn the_list_names_every_policy_and_scenario_on_a_line() {
+    let said = ok(&simulate(&["--list"]));
+    let names = PolicyKind::all().map(PolicyKind::name).chain(SCENARIOS.iter().map(|s| s.name));
+    for name in names {
+        let start = format!("  {name} ");
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with(&start)).collect();
+        assert!(matches!(lines[..], [line] if line.len() > 35), "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn the_timeline_of_stride_is_that_of_the_paper() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("out.csv");
+    fs::write(&path, "an older and much longer timeline\n".repeat(100_000)).unwrap();
+    ok(&simulate(&["stride-3-2-1", "--policy", "stride,rr", "--timeline", path.to_str().unwrap()]));
+    let timeline = fs::read_to_string(&path).unwrap();
+    let mut lines = timeline.lines();
+    assert_eq!(lines.next(), Some("time,cpu,task,ran_ns,reason"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["0", "0", "A", "10000000", "expired"]);
+    let tasks: String = rows.iter().map(|row| row[2]).collect();
+    assert_eq!(tasks, "ABAABC".repeat(1000));
+    let ran: u64 = rows.iter().map(|row| row[3].parse::<u64>().unwrap()).sum();
+    assert_eq!(ran, 60_000_000_000, "one CPU that is never idle, for 60 s");
+}
+
+#[test]
+fn the_picture_shows_the_beginning() {
+    let said = ok(&simulate(&["stride-3-2-1", "--policy", "stride", "--timeline", "ascii"]));
+    let (_, picture) = said.split_once("timeline of stride").unwrap();
+    let line = format!("\n   0 {}\n   A A\n   B B\n   C C\n", &"ABAABC".repeat(20)[..100]);
+    assert!(picture.contains("a column is 10ms"), "{picture}");
+    assert!(picture.ends_with(&line), "{picture}");
+}
+
+#[test]
+fn a_policy_without_slices_says_that_its_timeline_is_empty() {
+    let output = simulate(&["two-users", "--policy", "fluid", "--timeline", "ascii"]);
+    assert!(ok(&output).ends_with(&format!("   0 {}\n", ".".repeat(100))));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the timeline is empty"));
+}
+
+#[test]
+fn jobs_do_not_change_a_byte() {
+    for format in ["table", "json", "csv"] {
+        let with = |jobs: &str| {
+            let args =
+                ["web-and-batch", "--policy", "lottery,eevdf-linux", "--runs", "5", "--format", format];
+            ok(&simulate(&[&args[..], &["--jobs", jobs]].concat()))
+        };
+        let one = with("1");
+        assert!(one.lines().count() > 3, "{one}");
+        assert_eq!(one, with("2"), "{format}");
+        assert_eq!(one, with("7"), "{format}");
+    }
+}
+
+#[test]
+fn the_seed_decides_and_is_the_scenarios_own_by_default() {
+    let run = |args: &[&str]| ok(&simulate(&[&["three-burners", "--policy", "lottery"], args].concat()));
+    assert_eq!(run(&[]), run(&["--seed", "1"]));
+    assert_ne!(run(&[]), run(&["--seed", "2"]));
+}
+
+const SMALL: &str = "\
+name = 'small'
+duration = '1s'
+quantum = '10ms'
+seed = 5
+[[task]]
+name = 'A'
+tickets = 3
+[[task]]
+name = 'B'
+count = 2
+tickets = 1
+[[task]]
+name = 'T'
+tickets = 1
+run = '2ms'
+period = '20ms'
+[expect.for.stride]
+share.A = { is = 0.54, within = 0.02 }
+";
+
+#[test]
+fn the_table_is_as_it_was() {
+    let (_dir, path) = file(SMALL);
+    let said = ok(&simulate(&[path.to_str().unwrap(), "--policy", "lottery,stride,eevdf", "--runs", "4"]));
+    insta::assert_snapshot!("table", said);
+}
+
+#[test]
+fn the_json_is_as_it_was() {
+    // Without chance: the intervals' last digits depend on the machine's mathematics.
+    let (_dir, path) = file(SMALL);
+    let said = ok(&simulate(&[path.to_str().unwrap(), "--policy", "stride", "--format", "json"]));
+    insta::assert_snapshot!("json", said);
+}
+
+#[test]
+fn csv_has_a_row_for_each_task_and_policy_and_no_formulas() {
+    let (dir, path) =
+        file("name='x'\nduration='1s'\n[[task]]\nname='=1+1'\ntickets=1\n[[task]]\nname='a,b'\ntickets=2\n");
+    let table = dir.path().join("out.csv");
+    let args = [path.to_str().unwrap(), "--policy", "rr,stride", "--format", "csv", "--output"];
+    let said = ok(&simulate(&[&args[..], &[table.to_str().unwrap()]].concat()));
+    assert_eq!(said, "", "the result is in the file");
+    let text = fs::read_to_string(&table).unwrap();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let titles = reader.headers().unwrap().clone();
+    assert_eq!(titles.iter().take(5).collect::<Vec<_>>(), ["task", "count", "policy", "runs", "share"]);
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let shares: Vec<(&str, &str, &str)> = rows.iter().map(|row| (&row[0], &row[2], &row[4])).collect();
+    let expected = [
+        ("'=1+1", "rr", "0.5"),
+        ("'=1+1", "stride", "0.33"),
+        ("a,b", "rr", "0.5"),
+        ("a,b", "stride", "0.67"),
+    ];
+    assert_eq!(shares, expected);
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_ends_with_3() {
+    let (_dir, path) =
+        file("name='x'\nduration='1s'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.6\n");
+    let path = path.to_str().unwrap();
+    let output = simulate(&[path, "--policy", "stride,rr"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("FAILS  stride: share.A = 0.5, expected 0.6"), "{said}");
+    assert!(said.contains("1 of 1 FAIL"), "{said}");
+    assert_eq!(simulate(&[path, "--policy", "rr", "--format", "json"]).status.code(), Some(3));
+}
+
+#[test]
+fn periodic_tasks_are_analysed_beside_the_simulation() {
+    let said = ok(&simulate(&["liu-layland"]));
+    for line in ["RM, Liu-Layland 0.828427 (sufficient)        exceeded", "T1 1ms, T2 4ms"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(ok(&simulate(&["dhall", "--format", "json"])).contains("\"utilisation\": 1.1523809"));
+    assert!(!ok(&simulate(&["three-burners"])).contains("analysis"));
+}
+
+#[test]
+fn bad_scenarios_are_refused_with_the_place() {
+    let task = "name='x'\nduration='1s'\n[[task]]\nname='A'\n";
+    for (text, place, reason) in [
+        (format!("{task}tikets = 3\n"), "line 5, column 1: ", "unknown field `tikets`"),
+        (format!("{task}count = 1000000000\n"), "line 5, column 9: ", "1000000"),
+        (format!("{task}tickets = 0\n"), "line 5, column 11: ", "tickets"),
+        (format!("{task}cpus = []\n"), "line 5, column 8: ", "CPU"),
+        (format!("policies = ['nope']\n{task}"), "line 1, column 13: ", "unknown policy 'nope'"),
+        ("name = \n".to_owned(), "line 1, column ", ""),
+    ] {
+        let said = refusal(&text);
+        assert!(said.starts_with(&format!("tombola: scenario.toml: {place}")), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[test]
+fn a_deadlock_names_who_waits_for_what() {
+    let phases = |first, second| {
+        format!(
+            "phases=[{{lock='{first}'}},{{run='20ms'}},{{lock='{second}'}},{{unlock='{second}'}},{{unlock='{first}'}}]"
+        )
+    };
+    let (one, two) = (phases("m", "n"), phases("n", "m"));
+    let said = refusal(&format!(
+        "name='x'\nduration='1s'\npolicies=['rr']\n[[task]]\nname='A'\n{one}\n[[task]]\nname='B'\n{two}\n"
+    ));
+    assert!(said.contains("under rr: deadlock at "), "{said}");
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let said = failed(&simulate(&["nope"]));
+    assert!(said.contains("nope: no such file, and no built-in scenario"), "{said}");
+    let said = failed(&simulate(&["three-burners", "--output", "/nowhere/out"]));
+    assert!(said.contains("cannot write /nowhere/out: No such file"), "{said}");
+    let said = failed(&simulate(&["/dev/zero"]));
+    assert!(said.contains("cannot read /dev/zero: it is longer than "), "{said}");
+}
+
+#[test]
+fn usage_errors_end_with_2() {
+    for (args, said) in [
+        (&[][..], "required"),
+        (&["three-burners", "--policy", "lottery,nope"], "unknown policy 'nope'; the policies are fluid"),
+        (&["three-burners", "--runs", "0"], "from 1 to 100000"),
+        (&["three-burners", "--jobs", "0"], "from 1 to 1024"),
+        (&["three-burners", "--seed", "-1"], "from 0 to 18446744073709551615"),
+        (&["three-burners", "--format", "xml"], "xml"),
+        (&["three-burners", "--cpus", "2"], "cannot be used with"),
+        (&["three-burners", "--list"], "--list"),
+        (&["three-burners", "--timeline", "ascii", "--format", "csv"], "--format table only"),
+    ] {
+        let output = simulate(args);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
+        assert!(output.stdout.is_empty() && complaint.contains(said), "{args:?}: {complaint}");
+    }
+}
+
+#[test]
+fn a_workload_of_rt_app_runs_under_every_policy() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("two.json");
+    let text = r#"{"tasks": {"a": {"run": 2000, "sleep": 8000}, "b": {"loop": -1, "run": 5000}},
+                   "global": {"duration": 1, "logdir": "./"}}"#;
+    fs::write(&path, text).unwrap();
+    let output = simulate(&["--rt-app", path.to_str().unwrap(), "--policy", "rr,eevdf"]);
+    let said = ok(&output);
+    assert!(said.starts_with("scenario two: 1 CPU, 1s"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("b     eevdf")), "{said}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("logdir"), "what has no meaning is named");
+    fs::write(&path, text.replace("\"sleep\"", "\"teleport\"")).unwrap();
+    let said = failed(&simulate(&["--rt-app", path.to_str().unwrap()]));
+    assert!(said.contains("not supported") && said.contains("teleport"), "{said}");
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_interrupt_prints_what_is_done_so_far() {
+    let (_dir, path) = file(
+        "name='long'\nduration='100h'\nquantum='1ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.9\n",
+    );
+    // Signals may be ignored where the tests run, and tombola leaves ignored ones so.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_tombola"), "simulate"]);
+    command.arg(&path).args(["--policy", "rr,stride", "--jobs", "1"]);
+    let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let pid = running.0.id();
+    wait_for("the signal is caught", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        (u64::from_str_radix(mask.trim(), 16).ok()? & 2 != 0).then_some(())
+    });
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGINT).unwrap();
+    let mut said = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(0), "nothing is held against half a run: {said}");
+    assert!(said.contains("interrupted") && said.contains("not run"), "{said}");
+}
