@@ -1,0 +1,454 @@
+#!/usr/bin/env bash
+# What measuring costs. See `bench.sh --help`.
+set -euo pipefail
+export LC_ALL=C # decimal points
+
+script=$(readlink -f -- "${BASH_SOURCE[0]}")
+root=$(dirname -- "$(dirname -- "$script")")
+target=${CARGO_TARGET_DIR:-$root/target}
+tombola=$target/release/tombola
+hold=$target/release/examples/hold
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*"; }
+note() { printf 'bench: %s\n' "$*" >&2; }
+die() {
+    note "$@"
+    exit 1
+}
+have() { command -v -- "$1" >/dev/null 2>&1; }
+
+help() {
+    cat <<'HELP'
+Usage: scripts/bench.sh [--quick] [--rounds N] [--pipe-ops N] [--messaging-loops N] [--cpu C] [--tools "A B …"]
+
+Measures what the monitor costs, and prints tables in Markdown:
+  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, with runqlat, cpudist
+     and perf sched record where they are installed, and with two references built for this bench: an empty program on
+     sched_switch (the floor) and five fields a task kept on the classic tracepoint (scripts/bench/*.bpf.c);
+  2. the time of the BPF programs themselves (kernel.bpf_stats_enabled, switched back afterwards);
+  3. time and memory to read 1,000 and 10,000 tasks;
+  4. time and memory of tombola --version, status and dump.
+
+Every round runs each tool once, in an order that rotates; a tool's slowdown is the median over the rounds of its time
+against the time of the same round with nothing attached. It is told twice: by wall-clock time, and by the CPU time of
+the benchmark's processes, which other load on the machine disturbs less.
+
+Needs root (asks sudo) and perf. Works in a mount namespace with a BPF file system of its own: pins of a loaded monitor
+are not touched, and nothing stays behind. For figures worth keeping, nothing else should run, no other monitor either.
+
+  --quick               few and short rounds: whether it works, not what it costs
+  --rounds N            rounds                           [BENCH_ROUNDS, default 15; quick 3]
+  --pipe-ops N          operations of sched pipe         [BENCH_PIPE_OPS, default 200000; quick 20000]
+  --messaging-loops N   messages each sender sends       [BENCH_MESSAGING_LOOPS, default 200; quick 50]
+  --cpu C               the CPU that sched pipe runs on  [BENCH_CPU, default: the last one allowed]
+  --tools "A B …"       which of tombola floor five_field runqlat cpudist perf_sched [BENCH_TOOLS, default: all there are]
+
+Progress goes to standard error, the tables to standard output:
+  scripts/run.sh bench >tables.md
+HELP
+}
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+whole() { [[ $2 =~ ^[0-9]{1,9}$ && $2 -ge $3 ]] || die "$1 must be a whole number from $3, not '$2'"; }
+
+arguments=("$@")
+inside=
+quick=
+rounds=${BENCH_ROUNDS:-}
+pipe_ops=${BENCH_PIPE_OPS:-}
+messaging_loops=${BENCH_MESSAGING_LOOPS:-}
+# CPU 0 is where most interrupts go.
+cpu=${BENCH_CPU:-$(sed -n 's/^Cpus_allowed_list:.*[^0-9]\([0-9]*\)$/\1/p' /proc/self/status)}
+tools=${BENCH_TOOLS:-}
+snapshot=
+while (($#)); do
+    case $1 in
+    --rounds | --pipe-ops | --messaging-loops | --cpu | --tools | --inside)
+        (($# >= 2)) || die "$1 needs a value; see --help"
+        ;;&
+    --quick) quick=yes ;;
+    --rounds) rounds=$2 ;;
+    --pipe-ops) pipe_ops=$2 ;;
+    --messaging-loops) messaging_loops=$2 ;;
+    --cpu) cpu=$2 ;;
+    --tools) tools=$2 ;;
+    --inside) # for itself: it is root in its own mount namespace, and this is the snapshot bench
+        inside=yes
+        snapshot=$2
+        ;;
+    -h | --help)
+        help
+        exit
+        ;;
+    *)
+        note "unknown argument '$1'; see --help"
+        exit 2
+        ;;
+    esac
+    case $1 in
+    --quick) shift ;;
+    *) shift 2 ;;
+    esac
+done
+if [[ -n $quick ]]; then
+    : "${rounds:=3}" "${pipe_ops:=20000}" "${messaging_loops:=50}"
+fi
+: "${rounds:=15}" "${pipe_ops:=200000}" "${messaging_loops:=200}"
+whole --rounds "$rounds" 1
+whole --pipe-ops "$pipe_ops" 1
+whole --messaging-loops "$messaging_loops" 1
+whole --cpu "$cpu" 0
+
+# --- first as the caller: build; then as root, in a mount namespace -----------------------------------------------
+
+build_and_enter() {
+    local as_root=() as_caller=() caller_home=$HOME settings=() name
+    ((EUID == 0)) || as_root=(sudo --)
+    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
+        as_caller=(sudo -H -u "#$SUDO_UID" --)
+        caller_home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
+    fi
+    have perf || die "perf is not installed: scripts/run.sh setup installs it"
+    ((EUID == 0)) || have sudo || die "this needs root, and there is no sudo here: run it as root"
+    [[ -d $caller_home/.cargo/bin ]] && PATH=$PATH:$caller_home/.cargo/bin
+    have cargo || die "no cargo here: https://rustup.rs"
+
+    cd -- "$root"
+    "${as_caller[@]}" env "PATH=$PATH" cargo build --release --package tombola >&2
+    "${as_caller[@]}" env "PATH=$PATH" cargo build --release --package tombola-kernel --example hold >&2
+    snapshot=$("${as_caller[@]}" env "PATH=$PATH" cargo bench --package tombola-kernel --bench snapshot --no-run \
+        --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+    [[ -x $snapshot ]] || die "the snapshot bench could not be built"
+
+    # sudo forgets the environment.
+    for name in BENCH_ROUNDS BENCH_PIPE_OPS BENCH_MESSAGING_LOOPS BENCH_CPU BENCH_TOOLS CARGO_TARGET_DIR TMPDIR; do
+        [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
+    done
+    exec "${as_root[@]}" env "${settings[@]}" \
+        unshare --mount --propagation private -- "$script" "${arguments[@]}" --inside "$snapshot"
+}
+[[ -n $inside ]] || build_and_enter
+
+# --- what is attached ---------------------------------------------------------------------------------------------
+
+work=
+holder=
+stats_before=
+stats=/proc/sys/kernel/bpf_stats_enabled
+ended() {
+    detach || true
+    [[ -z $stats_before ]] || printf '%s\n' "$stats_before" >"$stats"
+    [[ -n $work ]] || return 0
+    if [[ -d $work/bpf ]]; then
+        umount "$work/bpf" || true # a monitor that is still pinned there goes with it
+    fi
+    rm -rf -- "$work"
+}
+trap ended EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+work=$(mktemp -d)
+mkdir -- "$work/bpf"
+mount -t bpf bpf "$work/bpf"
+# The classic tracepoint and perf sched need it; this namespace's own where there is none.
+[[ -d /sys/kernel/tracing/events ]] || mount -t tracefs tracefs /sys/kernel/tracing
+export MAP_PIN=$work/bpf/task_map PROG_PIN=$work/bpf/sched_lottery LINK_PIN=$work/bpf/sched_lottery_link
+
+# Starts a program that attaches; it is there once it says so.
+hold() {
+    local word=
+    coproc HOLDER { exec "$@"; }
+    # shellcheck disable=SC2153 # coproc sets it
+    holder=$HOLDER_PID
+    read -r -t 60 word <&"${HOLDER[0]}" || true
+    [[ $word == attached || $word == asleep ]] || die "$* did not start"
+}
+
+# The tools of libbpf-tools say nothing: their links tell. An hour is more than any benchmark here.
+watch_with() {
+    local tries
+    "$1" 3600 1 >/dev/null 2>&1 &
+    holder=$!
+    for ((tries = 0; tries < 100; tries++)); do
+        if [[ $(readlink /proc/"$holder"/fd/* 2>/dev/null) == *bpf_link* ]]; then
+            sleep 0.3 # it attaches one program after the other
+            return
+        fi
+        sleep 0.05
+    done
+    die "$1 attached nothing"
+}
+
+loaded=
+attach() {
+    case $1 in
+    base | perf_sched) ;;
+    tombola)
+        "$tombola" load >/dev/null
+        loaded=yes
+        ;;
+    floor | five_field) hold "$hold" "$work/$1.o" ;;
+    runqlat | cpudist) watch_with "$1" ;;
+    esac
+}
+
+detach() {
+    if [[ -n $holder ]]; then
+        kill "$holder" 2>/dev/null || true
+        wait "$holder" 2>/dev/null || true
+        holder=
+    fi
+    if [[ -n $loaded ]]; then
+        loaded=
+        "$tombola" unload >/dev/null
+    fi
+}
+
+# Why a tool cannot be measured here, or nothing.
+unusable() {
+    case $1 in
+    tombola) ;;
+    floor | five_field)
+        local headers
+        have clang || { say "clang is not installed" && return; }
+        headers=$(find "$target/release/build" -path '*/libbpf-sys-*/out/include' -prune -print -quit)
+        clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$headers" -I"$root/crates/kernel/bpf" \
+            -c "$root/scripts/bench/$1.bpf.c" -o "$work/$1.o" >&2 || say "it does not compile"
+        ;;
+    runqlat | cpudist) have "$1" || say "it is not installed (libbpf-tools)" ;;
+    perf_sched)
+        perf sched record -o "$work/sched.data" -- true >/dev/null 2>&1 || say "perf sched record does not work here"
+        rm -f -- "$work/sched.data"
+        ;;
+    *) die "no tool '$1'; see --help" ;;
+    esac
+}
+
+name_of() {
+    case $1 in
+    tombola) say "**tombola**" ;;
+    floor) say "empty tp_btf program on sched_switch" ;;
+    five_field) say "five fields a task, classic tracepoint" ;;
+    perf_sched) say "perf sched record" ;;
+    *) say "$1" ;;
+    esac
+}
+
+# --- slowdown -----------------------------------------------------------------------------------------------------
+
+# Runs "$@" and leaves its output in $0.out and its user and system time in $0.cpu.
+# shellcheck disable=SC2016 # expanded by the shell that runs it
+timed='TIMEFORMAT="%3U %3S"; { time "$@" >"$0.out" 2>"$0.err"; } 2>"$0.cpu"'
+
+benchmark() {
+    case $1 in
+    pipe) command=(taskset -c "$cpu" perf bench --format simple sched pipe -l "$pipe_ops") ;;
+    messaging) command=(perf bench --format simple sched messaging -l "$messaging_loops") ;;
+    esac
+}
+
+measure() {
+    local round=$1 tool=$2 what=$3 user system wall prefix=()
+    [[ $tool == perf_sched ]] && prefix=(perf sched record -o "$work/sched.data" --)
+    benchmark "$what"
+    "${prefix[@]}" bash -c "$timed" "$work/timed" "${command[@]}" >"$work/log" 2>&1 ||
+        die "${command[*]} failed: $(cat "$work/log" "$work/timed.err")"
+    rm -f -- "$work/sched.data"
+    read -r user system <"$work/timed.cpu"
+    read -r wall < <(grep -E '^[0-9.]+$' "$work/timed.out") || die "what does perf say? $(cat "$work/timed.out")"
+    say "$round $tool $what $wall $user $system" >>"$work/times"
+}
+
+# Ratios to the same round's base: median, quartiles, and overhead against runqlat's.
+statistics='
+    function sorted(list, n, i, j, x) {
+        for (i = 2; i <= n; i++) {
+            x = list[i]
+            for (j = i - 1; j > 0 && list[j] > x; j--) list[j + 1] = list[j]
+            list[j + 1] = x
+        }
+    }
+    function quantile(list, n, q, at, low) {
+        at = 1 + q * (n - 1); low = int(at)
+        return low >= n ? list[n] : list[low] + (at - low) * (list[low + 1] - list[low])
+    }
+    function summary(what, tool, clock, n, r, list) {
+        n = 0
+        for (r = 0; r < rounds; r++)
+            if ((r, tool, what, clock) in time) list[++n] = time[r, tool, what, clock] / time[r, "base", what, clock]
+        sorted(list, n)
+        median[tool, what, clock] = quantile(list, n, .5)
+        return sprintf("%.3f | %.3f–%.3f", median[tool, what, clock], quantile(list, n, .25), quantile(list, n, .75))
+    }
+'
+
+slowdown() {
+    local round i tool what order
+    for ((round = 0; round < rounds; round++)); do
+        note "round $((round + 1)) of $rounds"
+        order=(base "${usable[@]}")
+        i=$((round % ${#order[@]}))
+        order=("${order[@]:i}" "${order[@]:0:i}")
+        for tool in "${order[@]}"; do
+            attach "$tool"
+            for what in pipe messaging; do
+                measure "$round" "$tool" "$what"
+            done
+            detach
+        done
+    done
+    for tool in "${usable[@]}"; do
+        say "$tool $(name_of "$tool")"
+    done >"$work/names"
+    say "| attached | pipe, wall | quartiles | pipe, CPU | quartiles | messaging, wall | quartiles | messaging, CPU | quartiles |"
+    say "|---|---:|---|---:|---|---:|---|---:|---|"
+    awk -v rounds="$rounds" "$statistics"'
+        FILENAME ~ /times$/ {
+            time[$1, $2, $3, "wall"] = $4
+            time[$1, $2, $3, "CPU"] = $5 + $6
+            next
+        }
+        {
+            tool = $1; $1 = ""
+            printf "|%s | %s | %s | %s | %s |\n", $0, summary("pipe", tool, "wall"), summary("pipe", tool, "CPU"),
+                summary("messaging", tool, "wall"), summary("messaging", tool, "CPU")
+        }
+        END {
+            if (!(("tombola", "pipe", "CPU") in median && ("runqlat", "pipe", "CPU") in median)) exit
+            printf "\nOverhead on pipe against that of runqlat: %.2f by wall time, %.2f by CPU time.\n", \
+                (median["tombola", "pipe", "wall"] - 1) / (median["runqlat", "pipe", "wall"] - 1), \
+                (median["tombola", "pipe", "CPU"] - 1) / (median["runqlat", "pipe", "CPU"] - 1)
+        }' "$work/times" "$work/names"
+}
+
+# --- time of the programs -----------------------------------------------------------------------------------------
+
+# Time of a process's BPF programs for each run of the one that runs most, and how many there are.
+cost_of() {
+    cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '
+        $1 == "prog_id:" { id = $2 }
+        $1 == "run_time_ns:" { time[id] = $2 }
+        $1 == "run_cnt:" { runs[id] = $2; if ($2 > most) most = $2 }
+        END {
+            for (id in runs) { programs++; all += time[id] }
+            if (most) printf "%d %.1f %d\n", programs, all / most, most
+        }'
+}
+
+program_time() {
+    local tool repeat repeats=5 programs cost runs
+    [[ -z $quick ]] || repeats=1
+    say "| attached | programs | ns a context switch | quartiles |"
+    say "|---|---:|---:|---|"
+    stats_before=$(<"$stats")
+    say 1 >"$stats"
+    for ((repeat = 0; repeat < repeats; repeat++)); do
+        for tool in "${usable[@]}"; do
+            [[ $tool != perf_sched ]] || continue
+            attach "$tool"
+            benchmark pipe
+            "${command[@]}" >/dev/null 2>&1
+            if [[ $tool == tombola ]]; then
+                programs=2
+                read -r cost runs < <("$tombola" status |
+                    sed -n 's/^cost *\([0-9.]*\) ns a run, mean of \([0-9]*\) runs.*/\1 \2/p')
+            else
+                read -r programs cost runs < <(cost_of "$holder")
+            fi
+            ((runs >= pipe_ops)) || die "only $runs runs of $tool were counted in $pipe_ops operations"
+            say "$repeat $tool $programs $cost" >>"$work/costs"
+            detach
+        done
+    done
+    printf '%s\n' "$stats_before" >"$stats"
+    stats_before=
+    awk "$statistics"'
+        FILENAME ~ /costs$/ { cost[$2, ++count[$2]] = $4; programs[$2] = $3; next }
+        $1 in count {
+            tool = $1; $1 = ""
+            n = count[tool]
+            for (i = 1; i <= n; i++) list[i] = cost[tool, i]
+            sorted(list, n)
+            printf "|%s | %d | %.0f | %.0f–%.0f |\n", $0, programs[tool], quantile(list, n, .5), quantile(list, n, .25),
+                quantile(list, n, .75)
+        }' "$work/costs" "$work/names"
+}
+
+# --- the binary ---------------------------------------------------------------------------------------------------
+
+# One row: wall time of 21 runs, and the largest peak of memory among them.
+run_row() {
+    local label=$1 begin end i
+    shift
+    : >"$work/walls"
+    : >"$work/peaks"
+    for ((i = 0; i < 21; i++)); do
+        begin=$EPOCHREALTIME
+        "$@" >/dev/null
+        end=$EPOCHREALTIME
+        say "$((${end/./} - ${begin/./}))" >>"$work/walls"
+    done
+    if [[ -x /usr/bin/time ]]; then
+        for ((i = 0; i < 3; i++)); do
+            /usr/bin/time -a -o "$work/peaks" -f %M "$@" >/dev/null
+        done
+    fi
+    awk -v label="$label" "$statistics"'
+        FILENAME ~ /walls$/ { list[++n] = $1 / 1000; next }
+        $1 > peak { peak = $1 }
+        END {
+            sorted(list, n)
+            printf "| %s | %.1f ms | %.1f–%.1f | %s |\n", label, quantile(list, n, .5), quantile(list, n, .25),
+                quantile(list, n, .75), peak ? sprintf("%.1f MB", peak * 1024 / 1e6) : "-"
+        }' "$work/walls" "$work/peaks"
+}
+
+binary() {
+    say "| command | wall, median | quartiles | peak memory |"
+    say "|---|---:|---|---:|"
+    run_row "tombola --version" "$tombola" --version
+    attach tombola
+    hold "$snapshot" --sleepers 10000
+    sleep 0.3
+    run_row "tombola status, 10,000 tasks" "$tombola" status
+    run_row "tombola dump --iterations 1, 10,000 tasks" "$tombola" dump --iterations 1
+    detach
+    attach tombola
+    run_row "tombola dump --iterations 1, few tasks" "$tombola" dump --iterations 1
+    detach
+}
+
+# --- all of it ----------------------------------------------------------------------------------------------------
+
+usable=()
+for tool in ${tools:-tombola floor five_field runqlat cpudist perf_sched}; do
+    why=$(unusable "$tool")
+    if [[ -z $why ]]; then
+        usable+=("$tool")
+    else
+        note "$tool is skipped: $why"
+    fi
+done
+
+say "Kernel $(uname -r), $(uname -m), $(nproc) CPUs ($(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1));" \
+    "load average before: $(cut -d' ' -f1 /proc/loadavg)."
+say
+say "Slowdown against nothing attached, $rounds rounds: sched pipe, $pipe_ops operations on CPU $cpu;" \
+    "sched messaging, 400 processes, $messaging_loops loops."
+say
+slowdown
+say
+say "Time in BPF programs for each context switch, during sched pipe:"
+say
+program_time
+say
+say "Reading (20 snapshots each):"
+say
+"$snapshot" 1000 10000
+say
+say "The binary (21 runs each):"
+say
+binary

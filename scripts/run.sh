@@ -1,0 +1,549 @@
+#!/usr/bin/env bash
+# The one entry to tombola: set up, build, measure, test. See `run.sh help`.
+set -euo pipefail
+
+script=$(readlink -f -- "${BASH_SOURCE[0]}")
+root=$(dirname -- "$(dirname -- "$script")")
+bpffs=/sys/fs/bpf
+# Ordinary users of some distributions have no sbin in their path, where bpftool and setcap live.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'run.sh: %s\n' "$*" >&2; }
+die() {
+    warn "$@"
+    exit 1
+}
+have() { command -v -- "$1" >/dev/null 2>&1; }
+
+help() {
+    cat <<'HELP'
+Usage: scripts/run.sh VERB [ARGUMENTS]
+
+  setup      install what is missing to build and test (apt, dnf, pacman, zypper); mount the BPF file system
+  build      build the release binary, as the caller
+  load       load and pin the monitor                     (root; asks sudo)
+  dump       tables, draws and CSV of what every task got (root only where no readable monitor is loaded)
+  audit      what every task was entitled to, and who stood in its way  (root, as dump)
+  hist       how long tasks waited for a CPU               (root, as dump)
+  simulate   what another scheduler would have done with the work of a scenario
+  workload   burn CPU in a repeatable way
+  unload     detach the monitor and remove its pins       (root; asks sudo)
+  status     whether the monitor is loaded, and what it costs
+  demo       set up, build, and watch three burners of nice 0, 5 and 10 share one CPU (under 20 s)
+  test       every test this machine can run, with a list of what was skipped
+  bench      what measuring costs                         (root; asks sudo)
+  vmlinux    regenerate the kernel types the BPF programs are built with
+  doctor     what this kernel lets this user do
+  help       this text
+
+Arguments go through to the verb: scripts/run.sh dump --help.
+Environment: MAP_PIN PROG_PIN LINK_PIN BTF_PATH, as the flags --map-pin, --prog-pin, --link-pin and --btf.
+
+Examples:
+  scripts/run.sh demo
+  scripts/run.sh build && sudo scripts/run.sh load
+  scripts/run.sh dump --interval 1 --iterations 5 --output assets/stats.csv --simulate-draws 20 --top 3
+  sudo scripts/run.sh unload
+HELP
+}
+
+# --- rights -------------------------------------------------------------------------------------------------------
+
+# The words to put before a command that needs root: none as root, sudo for the others.
+as_root=()
+if ((EUID != 0)); then
+    as_root=(sudo --)
+fi
+can_be_root() { ((EUID == 0)) || have sudo; }
+need_root() { can_be_root || die "$1 needs root, and there is no sudo here: run it as root"; }
+
+# The words to put before a command that must not leave files of root in the caller's tree.
+as_caller=()
+caller_home=$HOME
+if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
+    as_caller=(sudo -H -u "#$SUDO_UID" --)
+    caller_home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
+fi
+
+# The Makefile of libbpf, which cargo runs in the build directory, breaks on blanks and on what make reads as its own:
+# with such a path the build goes into the caller's cache.
+if [[ -z ${CARGO_TARGET_DIR:-} && $root =~ [^[:alnum:]/._+@,-] ]]; then
+    CARGO_TARGET_DIR=${XDG_CACHE_HOME:-$caller_home/.cache}/tombola/$(cksum <<<"$root" | cut -d' ' -f1)
+fi
+target=${CARGO_TARGET_DIR:-target}
+[[ $target == /* ]] || target=$root/$target # cargo runs in the project's directory
+tombola=$target/release/tombola
+
+# sudo forgets the environment: what tombola reads of it is named again. An empty variable counts as unset.
+pins=()
+for name in MAP_PIN PROG_PIN LINK_PIN BTF_PATH; do
+    if [[ -n ${!name:-} ]]; then
+        pins+=("$name=${!name}")
+    else
+        unset "$name"
+    fi
+done
+
+# Whether this user may load BPF programs without asking anybody.
+may_load() { ((EUID == 0)) || ! grep -q '^FAIL  capabilities' <<<"$("$tombola" doctor 2>/dev/null)"; }
+
+# --- building -----------------------------------------------------------------------------------------------------
+
+no_cargo="cargo 1.88 or later is needed: install it from https://rustup.rs, or a package of that version"
+
+find_cargo() {
+    [[ -d $caller_home/.cargo/bin ]] && PATH=$PATH:$caller_home/.cargo/bin
+    have cargo
+}
+
+cargo_is_recent() {
+    local major minor
+    IFS=' .' read -r _ major minor _ < <(cargo --version)
+    ((major > 1 || (major == 1 && minor >= 88)))
+}
+
+# Cargo in the project's directory, so that its configuration and tool chain hold wherever the caller stands.
+run_cargo() {
+    find_cargo || die "$no_cargo"
+    (cd -- "$root" && "${as_caller[@]}" env "PATH=$PATH" "CARGO_TARGET_DIR=$target" cargo "$@")
+}
+
+build() { run_cargo build --release --package tombola "$@"; }
+
+# Builds when the binary is missing or a source is newer; without sources that changed, no cargo is needed.
+need_binary() {
+    [[ -x $tombola ]] &&
+        [[ -z $(find "$root/crates" "$root/Cargo.toml" "$root/Cargo.lock" -type f -newer "$tombola" -print -quit) ]] &&
+        return
+    build >&2
+}
+
+# --- setup --------------------------------------------------------------------------------------------------------
+
+package_manager() {
+    local each
+    for each in apt-get dnf pacman zypper; do
+        if have "$each"; then
+            say "$each"
+            return
+        fi
+    done
+}
+
+# What is needed, how its presence shows, and what it is called: apt dnf pacman zypper. "-" is no package of that name.
+needed="
+command:clang       clang        clang                  clang     clang
+command:make        make         make                   make      make
+command:pkg-config  pkg-config   pkgconf-pkg-config     pkgconf   pkg-config
+command:cc          gcc          gcc                    gcc       gcc
+header:stdio.h      libc6-dev    glibc-devel            glibc     glibc-devel
+header:libelf.h     libelf-dev   elfutils-libelf-devel  libelf    libelf-devel
+header:zlib.h       zlib1g-dev   zlib-devel             zlib      zlib-devel
+"
+# For tests, the bench and comparisons; tombola builds and runs without them.
+welcome="
+command:bpftool     bpftool      bpftool                bpf           bpftool
+command:setcap      libcap2-bin  libcap                 libcap        libcap-progs
+command:setpriv     util-linux   util-linux             util-linux    util-linux
+command:perf        linux-perf   perf                   perf          perf
+command:stress-ng   stress-ng    stress-ng              stress-ng     stress-ng
+command:runqlat     libbpf-tools libbpf-tools           libbpf-tools  libbpf-tools
+command:shellcheck  shellcheck   ShellCheck             shellcheck    ShellCheck
+"
+
+is_there() {
+    case $1 in
+    command:*) have "${1#command:}" ;;
+    header:*) have cc && cc -E -include "${1#header:}" -x c /dev/null >/dev/null 2>&1 ;;
+    esac
+}
+
+# Packages of a list that are missing, one a line.
+missing_of() {
+    local manager=$1 list=$2 probe apt dnf pacman zypper
+    while read -r probe apt dnf pacman zypper; do
+        [[ -n $probe ]] && ! is_there "$probe" || continue
+        case $manager in
+        apt-get) say "$apt" ;;
+        dnf) say "$dnf" ;;
+        pacman) say "$pacman" ;;
+        zypper) say "$zypper" ;;
+        *) say "${probe#*:}" ;;
+        esac
+    done <<<"$list" | grep -vx -e - | sort -u || true
+}
+
+fresh_lists=
+install() {
+    local manager=$1
+    shift
+    case $manager in
+    apt-get)
+        if [[ -z $fresh_lists ]]; then
+            "${as_root[@]}" apt-get update -q </dev/null || warn "the package lists could not be renewed"
+            fresh_lists=yes
+        fi
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends "$@" </dev/null
+        ;;
+    dnf) "${as_root[@]}" dnf install -y "$@" </dev/null ;;
+    pacman) "${as_root[@]}" pacman -S --needed --noconfirm "$@" </dev/null ;;
+    zypper) "${as_root[@]}" zypper --non-interactive install --no-recommends "$@" </dev/null ;;
+    esac
+}
+
+setup_needed() {
+    local manager missing
+    manager=$(package_manager)
+    mapfile -t missing < <(missing_of "$manager" "$needed")
+    if ((${#missing[@]})); then
+        [[ -n $manager ]] || die "no apt, dnf, pacman or zypper here; install by hand: ${missing[*]}"
+        need_root "installing ${missing[*]}"
+        say "setup: installing ${missing[*]}"
+        install "$manager" "${missing[@]}"
+        mapfile -t missing < <(missing_of "$manager" "$needed")
+        ((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"
+    fi
+    find_cargo || die "$no_cargo"
+    cargo_is_recent || die "$(cargo --version) is too old: $no_cargo"
+}
+
+setup_welcome() {
+    local manager missing each component
+    manager=$(package_manager)
+    mapfile -t missing < <(missing_of "$manager" "$welcome")
+    if ((${#missing[@]})) && { [[ -z $manager ]] || ! can_be_root; }; then
+        warn "not installed, tests and bench skip what needs them: ${missing[*]}"
+    else
+        # One by one: a name that this release of a distribution does not know must not stop the others.
+        for each in "${missing[@]}"; do
+            say "setup: installing $each"
+            install "$manager" "$each" || warn "$each could not be installed; what needs it is skipped"
+        done
+    fi
+    for component in rustfmt clippy; do
+        run_cargo "${component/rust/}" --version >/dev/null 2>&1 && continue
+        if have rustup; then
+            "${as_caller[@]}" env "PATH=$PATH" rustup component add "$component" ||
+                warn "$component could not be installed; run.sh test skips it"
+        else
+            warn "cargo has no $component; run.sh test skips it"
+        fi
+    done
+}
+
+bpffs_is_mounted() { [[ $(stat -f -c %T "$bpffs" 2>/dev/null) == bpf_fs ]]; }
+
+# Mounts the BPF file system where it belongs, and says so; says why where it cannot.
+mount_bpffs() {
+    bpffs_is_mounted && return
+    if can_be_root && "${as_root[@]}" mount -t bpf -o mode=0755 bpf "$bpffs"; then
+        say "mounted the BPF file system at $bpffs"
+    else
+        warn "no BPF file system at $bpffs, so nothing can be pinned; type: sudo mount -t bpf -o mode=0755 bpf $bpffs"
+        return 1
+    fi
+}
+
+setup() {
+    (($# == 0)) || die "setup takes no arguments"
+    setup_needed
+    setup_welcome
+    mount_bpffs || true
+    say "setup: done"
+}
+
+# --- verbs of the binary ------------------------------------------------------------------------------------------
+
+verb() {
+    need_binary
+    exec env "${pins[@]}" "$tombola" "$@"
+}
+
+root_verb() {
+    need_binary
+    if may_load || asks_for_help "$@"; then
+        exec env "${pins[@]}" "$tombola" "$@"
+    fi
+    need_root "$1"
+    exec "${as_root[@]}" env "${pins[@]}" "$tombola" "$@"
+}
+
+asks_for_help() {
+    local each
+    for each in "$@"; do
+        [[ $each == -h || $each == --help ]] && return
+    done
+    return 1
+}
+
+# Reading needs no root where a monitor is loaded and its pin can be read; a private monitor does.
+reading() {
+    local name=$1 each after='' output=''
+    shift
+    for each in "$@"; do
+        [[ $each == -- ]] && break # the rest is the command that audit runs
+        # Made by the caller now, a new file does not come to belong to root.
+        [[ $after == --output ]] && output=$each
+        [[ $each == --output=* ]] && output=${each#--output=}
+        [[ $each == --map || $each == --map=* ]] && verb "$name" "$@"
+        after=$each
+    done
+    [[ -r ${MAP_PIN:-$bpffs/task_map} ]] && verb "$name" "$@"
+    if ((EUID != 0)) && [[ -n $output && $output != - && ! -e $output ]]; then
+        : >>"$output"
+    fi
+    root_verb "$name" "$@"
+}
+
+# --- demo ---------------------------------------------------------------------------------------------------------
+
+burners=()
+scratch=
+ended_demo() {
+    local pid
+    for pid in "${burners[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    wait
+    [[ -z $scratch ]] || rm -rf -- "$scratch"
+}
+
+# The thread that burns, of a workload with one.
+burning_thread() {
+    local task
+    for task in "/proc/$1/task/"*; do
+        [[ $(cat "$task/comm" 2>/dev/null) == tombola-burn ]] && say "${task##*/}" && return
+    done
+    return 1
+}
+
+# At most so many rows of figures of each table: a busy machine has hundreds.
+shorten() {
+    awk -v most="$1" '
+        function rest() { if (rows > most) printf "  ... and %d more\n", rows - most; rows = 0 }
+        /^ *[-+]?[0-9]/ { if (++rows <= most) print; fflush(); next }
+        { rest(); print; fflush() }
+        END { rest() }'
+}
+
+demo() {
+    (($# == 0)) || die "demo takes no arguments"
+    setup_needed
+    need_binary
+    local cpu nice pid tid tries prefix=() status=0 nices=(0 5 10)
+    scratch=$(mktemp -d)
+    trap ended_demo EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+
+    # The last CPU this process may use: CPU 0 is where most interrupts go.
+    cpu=$(sed -n 's/^Cpus_allowed_list:.*[^0-9]\([0-9]*\)$/\1/p' /proc/self/status)
+    say "Three burners of nice ${nices[*]} share CPU $cpu for 8 seconds."
+    say ""
+    # Started by one shell they are in one session: with autogroup, nice acts only inside a session.
+    for nice in "${nices[@]}"; do
+        "$tombola" workload --nice "$nice" --cpu "$cpu" --duration 1m >"$scratch/nice$nice" &
+        burners+=($!)
+    done
+    : >"$scratch/threads"
+    for nice in "${!nices[@]}"; do
+        pid=${burners[nice]} tid=
+        for ((tries = 0; tries < 100; tries++)); do
+            tid=$(burning_thread "$pid") && break
+            sleep 0.05
+        done
+        [[ -n $tid ]] || die "the burner of nice ${nices[nice]} did not start"
+        say "${nices[nice]} $tid" >>"$scratch/threads"
+    done
+
+    may_load || prefix=("${as_root[@]}")
+    : >"$scratch/demo.csv"
+    "${prefix[@]}" env "${pins[@]}" "$tombola" dump --interval 2 --iterations 4 --simulate-draws 1000000 --top 3 \
+        --seed 7 --output "$scratch/demo.csv" | shorten 8 || status=$?
+    kill -TERM "${burners[@]}"
+    wait "${burners[@]}" || true
+    burners=()
+
+    if ((status == 0)); then
+        say ""
+        say "The first rows of the three in the CSV file (as dump --output FILE appends it):"
+        head -n 1 "$scratch/demo.csv"
+        awk -F, 'NR == FNR { split($0, part, " "); is[part[2]]; next } $3 in is && shown++ < 6' \
+            "$scratch/threads" "$scratch/demo.csv"
+    else
+        say ""
+        say "The monitor could not run here. What the doctor says:"
+        "${prefix[@]}" env "${pins[@]}" "$tombola" doctor || true
+    fi
+    say ""
+    compare
+    return "$status"
+}
+
+# What the weights predicted beside what was measured. The kernel's own books are the burners' CPU clocks.
+compare() {
+    local nice
+    for nice in 0 5 10; do
+        awk -v nice="$nice" '$1 ~ /^[0-9]+$/ { print "own", nice, $3 }' "$scratch/nice$nice"
+    done >"$scratch/own"
+    LC_ALL=C awk -F'[ ,]' '
+        BEGIN { weight[0] = 1024; weight[5] = 335; weight[10] = 110; split("0 5 10", order, " ") }
+        FILENAME ~ /threads$/ { nice_of[$2] = $1; next }
+        $1 == "own" { own[$2] += $3; all_own += $3; next }
+        $3 in nice_of { got[nice_of[$3]] += $6; all_got += $6 }
+        END {
+            print "nice  weight  predicted  tombola measured  the kernel'\''s own books"
+            for (i = 1; i <= 3; i++) {
+                n = order[i]
+                measured = all_got ? sprintf("%.2f%%", 100 * got[n] / all_got) : "-"
+                books = all_own ? sprintf("%.2f%%", 100 * own[n] / all_own) : "-"
+                printf "%4d  %6d  %8.2f%%  %16s  %22s\n", n, weight[n], 100 * weight[n] / 1469, measured, books
+            }
+        }' "$scratch/threads" "$scratch/own" "$scratch/demo.csv"
+}
+
+# --- test ---------------------------------------------------------------------------------------------------------
+
+summary=()
+failures=0
+skips=()
+log=
+
+# A stage runs to its end whatever the others did; its result goes into the summary.
+stage() {
+    local name=$1 status=0 counts
+    shift
+    say "== $name"
+    "$@" 2>&1 | tee "$log" || status=$?
+    counts=$(awk '/^test result:/ { passed += $4; failed += $6 }
+        END { if (passed + failed) printf " (%d passed, %d failed)", passed, failed }' "$log")
+    if ((status == 0)); then
+        summary+=("passed   $name$counts")
+    else
+        summary+=("FAILED   $name$counts")
+        failures=$((failures + 1))
+    fi
+}
+
+skip() {
+    say "== $1: skipped, $2"
+    summary+=("skipped  $1: $2")
+}
+
+# Names of the ignored tests of the whole workspace.
+ignored_tests() {
+    run_cargo test --workspace --quiet "${locked[@]}" -- --ignored --list 2>/dev/null | sed -n 's/: test$//p' | sort -u
+}
+
+root_tests() {
+    local triple runner
+    if ((EUID == 0 && ${#as_caller[@]} == 0)); then
+        run_cargo test --workspace "${locked[@]}" --no-fail-fast -- --ignored --test-threads=1 root
+        return
+    fi
+    # Built by the caller, run by root: cargo hands every test binary to this runner.
+    triple=$(rustc -vV | sed -n 's/^host: //p')
+    runner=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUNNER
+    (cd -- "$root" && "${as_caller[@]}" env "PATH=$PATH" "CARGO_TARGET_DIR=$target" "$runner=sudo --preserve-env=PATH --" \
+        cargo test --workspace "${locked[@]}" --no-fail-fast -- --ignored --test-threads=1 root)
+}
+
+# Why the live tests cannot run here, or nothing.
+no_live_tests() {
+    can_be_root || { say "no root and no sudo" && return; }
+    sed -n 's/^FAIL  bpf() trial *//p' <<<"$("${as_root[@]}" "$tombola" doctor 2>/dev/null || true)"
+}
+
+run_tests() {
+    (($# == 0)) || die "test takes no arguments"
+    local why mounted='' each live=()
+    locked=()
+    [[ -z ${CI:-} ]] || locked=(--locked)
+    log=$(mktemp)
+    trap 'rm -f -- "$log"' EXIT
+
+    if run_cargo fmt --version >/dev/null 2>&1; then
+        stage "format" run_cargo fmt --all --check
+    else
+        skip "format" "cargo has no rustfmt"
+    fi
+    if run_cargo clippy --version >/dev/null 2>&1; then
+        stage "clippy" run_cargo clippy --workspace --all-targets "${locked[@]}" -- -D warnings
+    else
+        skip "clippy" "cargo has no clippy"
+    fi
+    if have shellcheck; then
+        stage "shellcheck" shellcheck "$root"/scripts/*.sh "$root/.ci/run"
+    else
+        skip "shellcheck" "it is not installed"
+    fi
+    stage "tests without root" run_cargo test --workspace "${locked[@]}" --no-fail-fast
+    build "${locked[@]}" || warn "the release binary could not be built"
+
+    mapfile -t skips < <(ignored_tests)
+    for each in "${skips[@]}"; do
+        [[ $each != *root* ]] || live+=("$each")
+    done
+    why=$(no_live_tests)
+    if [[ -z $why ]]; then
+        bpffs_is_mounted || { mount_bpffs && mounted=yes; } || true
+        stage "live tests as root" root_tests
+        # Pins do not keep a BPF file system busy: unmounting one that is not empty would unload a monitor.
+        if [[ -n $mounted && -z $(find "$bpffs" -mindepth 1 ! -name "*.debug" -print -quit) ]] && "${as_root[@]}" umount "$bpffs"; then
+            say "unmounted the BPF file system again"
+        fi
+        mapfile -t skips < <(printf '%s\n' "${skips[@]}" | grep -v root || true)
+    elif ((${#live[@]})); then
+        skip "live tests as root" "$why"
+    fi
+
+    say ""
+    say "Summary"
+    printf '  %s\n' "${summary[@]}"
+    for each in "${skips[@]}"; do
+        [[ -z $each ]] || say "  skipped  test $each"
+    done
+    ((failures == 0))
+}
+
+# --- one verb -----------------------------------------------------------------------------------------------------
+
+# A verb that is a script of its own beside this one.
+companion() {
+    local name=$1
+    shift
+    [[ -x $root/scripts/$name.sh ]] || die "$root/scripts/$name.sh is not there"
+    exec "$root/scripts/$name.sh" "$@"
+}
+
+main() {
+    local verb=${1:-}
+    (($# == 0)) || shift
+    case $verb in
+    setup) setup "$@" ;;
+    build) build "$@" ;;
+    load | unload) root_verb "$verb" "$@" ;;
+    dump | audit | hist) reading "$verb" "$@" ;;
+    status | simulate | workload | doctor) verb "$verb" "$@" ;;
+    demo) demo "$@" ;;
+    test) run_tests "$@" ;;
+    bench)
+        need_binary
+        companion bench "$@"
+        ;;
+    vmlinux) companion vmlinux "$@" ;;
+    help | -h | --help) help ;;
+    "")
+        help >&2
+        exit 2
+        ;;
+    *)
+        warn "no verb '$verb'; see: $0 help"
+        exit 2
+        ;;
+    esac
+}
+
+main "$@"
