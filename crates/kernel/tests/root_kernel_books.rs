@@ -41,7 +41,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
     });
     let to = Bracket::take(&monitor);
     let window = Window::between(&from.snapshot, &to.snapshot);
-    let stolen_ns = to.stolen_ns - from.stolen_ns + TICK_NS;
+    let stolen_ns = to.stolen_after_ns - from.stolen_before_ns + TICK_NS;
 
     let mut compared = 0;
     for task in &window.tasks {

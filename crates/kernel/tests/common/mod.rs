@@ -436,14 +436,18 @@ pub(crate) fn stolen_ns() -> u64 {
 
 /// A snapshot between two readings of the kernel's books.
 pub(crate) struct Bracket {
+    /// [`stolen_ns`] before the first reading: on a busy machine a bracket takes seconds, in which time is stolen too.
+    pub(crate) stolen_before_ns: u64,
     pub(crate) before: BTreeMap<u32, Schedstat>,
     pub(crate) snapshot: Snapshot,
     pub(crate) after: BTreeMap<u32, Schedstat>,
-    pub(crate) stolen_ns: u64,
+    /// [`stolen_ns`] after the last reading.
+    pub(crate) stolen_after_ns: u64,
 }
 
 impl Bracket {
     pub(crate) fn take(monitor: &PrivateMonitor) -> Self {
+        let stolen_before_ns = stolen_ns();
         let before = all_schedstats();
         let snapshot = monitor.reader().snapshot().unwrap();
         let mut after = all_schedstats();
@@ -463,7 +467,7 @@ impl Bracket {
                 }
             }
         }
-        Self { before, snapshot, after, stolen_ns: stolen_ns() }
+        Self { stolen_before_ns, before, snapshot, after, stolen_after_ns: stolen_ns() }
     }
 }
 
