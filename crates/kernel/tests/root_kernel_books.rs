@@ -81,13 +81,11 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         // The wait that led to a slice is booked with the slice: of a task on its CPU the newest one may be missing.
         let unbooked =
             if runs && !burns { then.usage.wait_max_ns.max(task.totals.usage.wait_max_ns) } else { 0 };
-        let slack = tolerance_ns(*wait.end());
-        assert_within(
-            &format!("wait of {what}"),
-            task.delta.wait_ns,
-            &wait,
-            (slack + unbooked + stolen_ns * u64::from(burns), slack + unbooked),
-        );
+        // The scheduler reads its clock before the tracepoint fires, and between the two it may send an interrupt to
+        // another CPU: an exit to the hypervisor, where time is stolen. At a wakeup that shortens our wait, at a
+        // switch it lengthens it.
+        let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns;
+        assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack, slack));
     }
     assert!(compared > 20, "only {compared} tasks were there all the time");
 
