@@ -27,4 +27,6 @@ pub mod timeline;
 pub mod ziggurat;
 
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod laws;
