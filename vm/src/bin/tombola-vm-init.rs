@@ -1,0 +1,131 @@
+//! PID 1 of the lane's machines: mounts what a system has, runs the plan, says how each step ended, turns the machine off.
+
+use anyhow::{Context as _, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, sync};
+use std::fs;
+use std::io::{Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tombola_vm::plan::{PLAN_PATH, Plan, SENTINEL, Step};
+
+/// One write, from the start of a line: the kernel writes to the same console.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(format!("\n{SENTINEL} {text}\n").as_bytes());
+    let _ = out.flush();
+}
+
+fn main() {
+    if Pid::this().as_raw() != 1 {
+        eprintln!("tombola-vm-init: this is the PID 1 of a virtual machine; see 'tombola-vm --help'");
+        std::process::exit(2);
+    }
+    if let Err(error) = run() {
+        say(&format!("TROUBLE {error:#}"));
+    }
+    sync();
+    // QEMU runs with -no-reboot, so this turns the machine off, on every kernel.
+    let _ = reboot(RebootMode::RB_AUTOBOOT);
+}
+
+fn run() -> Result<()> {
+    mounts()?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
+    say(&format!("BOOT {}", release.trim()));
+    let text = fs::read(PLAN_PATH).context(PLAN_PATH)?;
+    let plan: Plan = serde_json::from_slice(&text).context(PLAN_PATH)?;
+    for step in &plan.steps {
+        say(&format!("BEGIN {}", step.name));
+        let start = Instant::now();
+        let (ended, output) = execute(step)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let skip = output.lines().find_map(|line| line.strip_prefix("SKIP: "));
+        if step.show || (ended.is_err() && skip.is_none()) {
+            print!("{output}");
+        }
+        match (ended, skip) {
+            (Ok(()), None) => say(&format!("PASS {} ({seconds:.1} s)", step.name)),
+            (Ok(()), Some(reason)) => say(&format!("SKIP {}: {reason}", step.name)),
+            (Err(why), _) => say(&format!("FAIL {}: {why} ({seconds:.1} s)", step.name)),
+        }
+    }
+    say("DONE");
+    Ok(())
+}
+
+fn mounts() -> Result<()> {
+    let plain = MsFlags::empty();
+    for (kind, place, needed) in [
+        ("proc", "/proc", true),
+        ("sysfs", "/sys", true),
+        ("devtmpfs", "/dev", true),
+        ("tmpfs", "/tmp", true),
+        ("tmpfs", "/run", true),
+        ("bpf", "/sys/fs/bpf", true),
+        ("cgroup2", "/sys/fs/cgroup", true),
+        ("tracefs", "/sys/kernel/tracing", false),
+    ] {
+        let mounted = mount(Some(kind), place, Some(kind), plain, None::<&str>);
+        if needed {
+            mounted.with_context(|| format!("mounting {kind} at {place}"))?;
+        }
+    }
+    fs::create_dir_all("/dev/shm").context("/dev/shm")?;
+    // As systemd does it for every machine that uses weights.
+    fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu").context("the cpu controller")?;
+    fs::set_permissions("/sys/fs/bpf", fs::Permissions::from_mode(0o755)).context("/sys/fs/bpf")?;
+    fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).context("/tmp")
+}
+
+/// Runs a step to its end or its limit, and ends whatever it left running.
+fn execute(step: &Step) -> Result<(Result<(), String>, String)> {
+    let mut argv = step.argv.clone();
+    if step.as_user {
+        let rights = "-all,+bpf,+perfmon";
+        let drop: Vec<String> =
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
+                .map(String::from)
+                .into();
+        let sets = ["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}={rights}"));
+        argv = [drop, sets.into(), argv].concat();
+    }
+    let (mut reader, writer) = std::io::pipe()?;
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    command.env_clear().envs([("PATH", "/bin"), ("HOME", "/tmp"), ("LC_ALL", "C"), ("RUST_BACKTRACE", "0")]);
+    let mut child = match command.current_dir("/tmp").spawn() {
+        Ok(child) => child,
+        Err(error) => return Ok((Err(format!("cannot start {}: {error}", argv[0])), String::new())),
+    };
+    drop(command); // it holds the writing ends of the pipe
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = reader.read_to_end(&mut bytes);
+        let _ = send.send(bytes);
+    });
+
+    let limit = Duration::from_secs(step.limit_s);
+    let start = Instant::now();
+    let ended = loop {
+        if let Some(status) = child.try_wait()? {
+            break if status.success() { Ok(()) } else { Err(status.to_string()) };
+        }
+        if start.elapsed() > limit {
+            break Err(format!("not done in {} s", step.limit_s));
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    // Everything but PID 1; the next step begins alone.
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while waitpid(Pid::from_raw(-1), None).is_ok() {}
+    let output = receive.recv_timeout(Duration::from_secs(10)).unwrap_or_default();
+    Ok((ended, String::from_utf8_lossy(&output).into_owned()))
+}

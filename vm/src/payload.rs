@@ -1,0 +1,225 @@
+//! What goes into a machine: our binaries, the programs that tests call, and the libraries of both.
+
+use crate::initramfs::Initramfs;
+use crate::kernels::{Kernel, Kernels};
+use crate::plan::{PLAN_PATH, Plan, Step};
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// How long a test may take in there, seconds: its own limit of 120 s for a wait, and room for emulation.
+const TEST_LIMIT_S: u64 = 180;
+
+/// Programs of the host that tests call; one that is missing makes tests skip.
+const PROGRAMS: [&str; 15] = [
+    "sh",
+    "env",
+    "setpriv",
+    "setsid",
+    "sleep",
+    "cat",
+    "ls",
+    "true",
+    "kill",
+    "id",
+    "uname",
+    "mkdir",
+    "grep",
+    "stress-ng",
+    "dmesg",
+];
+
+/// The binaries of ours that a machine gets.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    /// The release binary of tombola.
+    tombola: PathBuf,
+    /// PID 1.
+    init: PathBuf,
+    /// Test programs by name, with their paths.
+    tests: BTreeMap<String, Vec<PathBuf>>,
+    /// Where the tests of the command line expect the binary that they test.
+    expected: BTreeSet<PathBuf>,
+}
+
+/// The part of cargo's messages that is needed here.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+impl Binaries {
+    /// From what `cargo test --no-run --message-format=json` printed, and the release binary.
+    ///
+    /// # Errors
+    /// On a message that is no JSON, or if a binary is missing.
+    pub fn find(messages: impl BufRead, tombola: &Path) -> Result<Self> {
+        let mut found = Self {
+            tombola: tombola.to_owned(),
+            init: env::current_exe()?.with_file_name("tombola-vm-init"),
+            tests: BTreeMap::new(),
+            expected: BTreeSet::new(),
+        };
+        for file in [&found.tombola, &found.init] {
+            ensure!(file.is_file(), "{} is not there; build it first", file.display());
+        }
+        for line in messages.lines() {
+            let line = line?;
+            let message: Message = serde_json::from_str(&line).context("a message of cargo")?;
+            let (Some(target), Some(executable)) = (message.target, message.executable) else { continue };
+            if message.reason != "compiler-artifact" {
+                continue;
+            }
+            let is_test = message.profile.is_some_and(|profile| profile.test);
+            if is_test && target.kind == ["test"] {
+                found.tests.entry(target.name).or_default().push(executable);
+            } else if !is_test && target.name == "tombola" {
+                found.expected.insert(executable);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The steps of all live tests for one kernel, and what is skipped of them.
+    ///
+    /// # Errors
+    /// If a test program of the list was not built, or does not run here.
+    pub fn plan(&self, kernels: &Kernels, kernel: &Kernel) -> Result<(Plan, Vec<(String, String)>)> {
+        let mut skipped = Vec::new();
+        let mut steps = vec![self.doctor(false), self.doctor(true)];
+        for (programs, as_user) in [(&kernels.root, false), (&kernels.user, true)] {
+            for program in programs {
+                let paths = self.tests.get(program).with_context(|| format!("no test program {program}"))?;
+                for path in paths {
+                    for test in live_tests(path)? {
+                        let step = Step {
+                            name: format!("{}{test}", if as_user { "user: " } else { "" }).replace(": ", " "),
+                            argv: vec![
+                                in_machine(path).to_string_lossy().into_owned(),
+                                "--ignored".into(),
+                                "--exact".into(),
+                                "--nocapture".into(),
+                                "--test-threads=1".into(),
+                                test.clone(),
+                            ],
+                            as_user,
+                            limit_s: TEST_LIMIT_S,
+                            show: false,
+                        };
+                        match kernel.skip.get(&test) {
+                            Some(reason) => skipped.push((step.name, reason.clone())),
+                            None => steps.push(step),
+                        }
+                    }
+                }
+            }
+        }
+        Ok((Plan { steps }, skipped))
+    }
+
+    fn doctor(&self, as_user: bool) -> Step {
+        Step {
+            name: if as_user { "user doctor".into() } else { "doctor".into() },
+            argv: vec![in_machine(&self.tombola).to_string_lossy().into_owned(), "doctor".into()],
+            as_user,
+            limit_s: 60,
+            show: true,
+        }
+    }
+
+    /// The initramfs for a plan.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn pack(&self, plan: &Plan) -> Result<Vec<u8>> {
+        let mut archive = Initramfs::new();
+        for dir in ["/proc", "/sys", "/tmp", "/run", "/root"] {
+            archive.directory(Path::new(dir));
+        }
+        let mut libraries = BTreeSet::new();
+        let mut put = |archive: &mut Initramfs, from: &Path, to: &Path| -> Result<()> {
+            libraries.extend(libraries_of(from));
+            let stripped = tempfile::NamedTempFile::new()?;
+            // A debug build is ten times the size; stripping fails on scripts, which are small anyway.
+            let strip = Command::new("strip").arg("-o").arg(stripped.path()).arg(from).output();
+            let is_stripped = strip.is_ok_and(|output| output.status.success());
+            let source = if is_stripped { fs::read(stripped.path())? } else { fs::read(from)? };
+            archive.file(to, 0o755, &source);
+            Ok(())
+        };
+        put(&mut archive, &self.init, Path::new("/init"))?;
+        put(&mut archive, &self.tombola, &in_machine(&self.tombola))?;
+        for expected in &self.expected {
+            put(&mut archive, &self.tombola, expected)?;
+        }
+        for path in self.tests.values().flatten() {
+            if plan.steps.iter().any(|step| Path::new(&step.argv[0]) == in_machine(path)) {
+                put(&mut archive, path, &in_machine(path))?;
+            }
+        }
+        for program in PROGRAMS {
+            if let Some(path) = in_path(program) {
+                put(&mut archive, &path, &Path::new("/bin").join(program))?;
+            }
+        }
+        for library in &libraries {
+            archive.copy(library, library)?;
+        }
+        archive.file(Path::new(PLAN_PATH), 0o644, &serde_json::to_vec(plan)?);
+        archive.file(
+            Path::new("/etc/passwd"),
+            0o644,
+            b"root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+        );
+        archive.file(Path::new("/etc/group"), 0o644, b"root:x:0:\nnogroup:x:65534:\n");
+        Ok(archive.finish())
+    }
+}
+
+/// Where a binary of ours lies in the machine.
+fn in_machine(path: &Path) -> PathBuf {
+    Path::new("/bin").join(path.file_name().unwrap_or_default())
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// Names of a test program's ignored tests that need root.
+fn live_tests(program: &Path) -> Result<Vec<String>> {
+    let output = Command::new(program).args(["--ignored", "--list"]).output()?;
+    ensure!(output.status.success(), "{} --list failed", program.display());
+    let text = String::from_utf8(output.stdout)?;
+    let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
+    Ok(tests.filter(|test| test.contains("root")).map(str::to_owned).collect())
+}
+
+/// The shared libraries of a program, and its loader, as the loader itself says.
+fn libraries_of(program: &Path) -> Vec<PathBuf> {
+    let Ok(output) = Command::new("ldd").arg(program).output() else { return Vec::new() };
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from))
+        .filter(|path| path.is_file())
+        .collect()
+}
