@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT OR Apache-2.0) */
+/*
+ * The draw of a lottery as a race, in integers: pure functions, compiled for BPF by lottery.bpf.c and for the host by the
+ * test that holds them against their twin in Rust (crates/core/src/race.rs), bit for bit.
+ *
+ * A queued task with t tickets has the residual E/t, E ~ Exp(1); the smallest residual wins. Residuals of losers stay
+ * exponential with their own rates (the law has no memory), so i wins with probability t_i/T at every draw, independent
+ * of all draws before. docs/lottery.md has the proof and what is needed beside it.
+ *
+ * Residuals are integers in units of 2^-DRAW_FRACTION. A residual in one currency becomes one in another by a product of
+ * exchange rates, for which struct number is a floating-point number of 32 bits of mantissa: BPF has none of its own.
+ *
+ * The includer provides __u32, __u64, __s32 and __always_inline.
+ */
+#ifndef TOMBOLA_LOTTERY_DRAW_H
+#define TOMBOLA_LOTTERY_DRAW_H
+
+/* Exp(1) reaches at most 65 ln 2 < 2^6 here, so that one task's residual stays below 2^58 and keys may wrap. */
+#define DRAW_FRACTION 52
+#define DRAW_ONE (1ULL << DRAW_FRACTION)
+
+#define DRAW_LN2_64 0xb17217f7d1cf79abULL /* ln 2 * 2^64 */
+#define DRAW_LN2_52 0xb17217f7d1cf7ULL	  /* ln 2 * 2^52 */
+
+/* A compensation of 1. The most is 1024 times that: a task that uses less of its slice is taken to have used 1/1024. */
+#define COMPENSATION_ONE 1024ULL
+#define COMPENSATION_MOST (1024ULL * COMPENSATION_ONE)
+
+/* Most tickets of one task, and the most that a group is worth: 2^20. */
+#define TICKETS_MOST (1U << 20)
+
+/* SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the next of a stream of 64-bit numbers from a seed. */
+static __always_inline __u64 draw_next(__u64 *state)
+{
+	__u64 z = (*state += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static __always_inline __u64 draw_high_product(__u64 a, __u64 b)
+{
+	__u64 al = a & 0xffffffff, ah = a >> 32, bl = b & 0xffffffff, bh = b >> 32;
+	__u64 middle = ah * bl + (al * bl >> 32);
+	__u64 other = al * bh + (middle & 0xffffffff);
+
+	return ah * bh + (middle >> 32) + (other >> 32);
+}
+
+/* Zeros before the first one; 64 for 0. */
+static __always_inline __u32 draw_leading_zeros(__u64 v)
+{
+	__u32 n = 0;
+
+	if (!v)
+		return 64;
+	if (!(v >> 32)) {
+		n += 32;
+		v <<= 32;
+	}
+	if (!(v >> 48)) {
+		n += 16;
+		v <<= 16;
+	}
+	if (!(v >> 56)) {
+		n += 8;
+		v <<= 8;
+	}
+	if (!(v >> 60)) {
+		n += 4;
+		v <<= 4;
+	}
+	if (!(v >> 62)) {
+		n += 2;
+		v <<= 2;
+	}
+	return n + !(v >> 63);
+}
+
+/*
+ * E ~ Exp(1) from 64 random bits, in units of 2^-DRAW_FRACTION: Algorithm S of Knuth (The Art of Computer Programming 2,
+ * 3.4.1), which is exact. No logarithm and no table of one: the number of heads before the first tail gives the multiple of
+ * ln 2, and the rest is the minimum of so many uniform numbers as a comparison with Q[k] says; Q[k] is the sum of
+ * (ln 2)^i / i! up to k. 2^-64 is the chance that it would go on after the last.
+ */
+static __always_inline __u64 draw_exponential(__u64 seed)
+{
+	static const __u64 q[] = {
+		0xb17217f7d1cf79abULL, 0xeef193f6d75a96fcULL, 0xfd27186259aaf6c2ULL, 0xff9d6dd050f4c5a7ULL,
+		0xfff4cfcfef1e626bULL, 0xfffee81886e1c62fULL, 0xffffe7fe850e0bb5ULL, 0xfffffe2a8731b17dULL,
+		0xffffffdfac6eeadcULL, 0xfffffffdf9640067ULL, 0xffffffffe22ec79cULL, 0xfffffffffe6a9dedULL,
+		0xffffffffffebff81ULL, 0xffffffffffff1417ULL, 0xfffffffffffff5ceULL, 0xffffffffffffff95ULL,
+		0xfffffffffffffffbULL,
+	};
+	__u64 heads = draw_leading_zeros(draw_next(&seed));
+	__u64 rest = draw_next(&seed), least = ~0ULL, v;
+	__u32 k;
+
+	if (rest < q[0])
+		return heads * DRAW_LN2_52 + (rest >> (64 - DRAW_FRACTION));
+	for (k = 0; k < sizeof(q) / sizeof(q[0]); k++) {
+		v = draw_next(&seed);
+		if (v < least)
+			least = v;
+		if (k > 0 && rest < q[k])
+			break;
+	}
+	return heads * DRAW_LN2_52 + (draw_high_product(least, DRAW_LN2_64) >> (64 - DRAW_FRACTION));
+}
+
+/* The residual of a task: E / (tickets * compensation / COMPENSATION_ONE). Neither divisor may be 0. */
+static __always_inline __u64 draw_residual(__u64 exponential, __u32 tickets, __u64 compensation)
+{
+	__u64 each = exponential / tickets;
+
+	return each / compensation * COMPENSATION_ONE + each % compensation * COMPENSATION_ONE / compensation;
+}
+
+/* The compensation of a task that blocked after used of its slice: slice / used, in units of 1/COMPENSATION_ONE. */
+static __always_inline __u64 draw_compensation(__u64 used_ns, __u64 slice_ns)
+{
+	if (used_ns >= slice_ns)
+		return COMPENSATION_ONE;
+	if (used_ns < slice_ns / (COMPENSATION_MOST / COMPENSATION_ONE) + 1)
+		return COMPENSATION_MOST;
+	return slice_ns * COMPENSATION_ONE / used_ns;
+}
+
+/* m * 2^e, with 2^31 <= m < 2^32; 0 is m = 0. Every result is cut, not rounded: its relative error is below 2^-31. */
+struct number {
+	__u32 m;
+	__s32 e;
+};
+
+static __always_inline struct number number_of(__u64 v)
+{
+	struct number n = {};
+	__u32 top;
+
+	if (!v)
+		return n;
+	top = 63 - draw_leading_zeros(v);
+	n.e = (__s32)top - 31;
+	n.m = top > 31 ? (__u32)(v >> (top - 31)) : (__u32)(v << (31 - top));
+	return n;
+}
+
+static __always_inline struct number number_product(struct number a, struct number b)
+{
+	struct number n = {};
+	__u64 p = (__u64)a.m * b.m;
+
+	if (!p)
+		return n;
+	n.e = a.e + b.e + 31 + (__s32)(p >> 63);
+	n.m = (__u32)(p >> (31 + (p >> 63)));
+	return n;
+}
+
+/* b is not 0. */
+static __always_inline struct number number_quotient(struct number a, struct number b)
+{
+	struct number n = {};
+	__u64 q;
+
+	if (!a.m || !b.m)
+		return n;
+	q = ((__u64)a.m << 32) / b.m;
+	n.e = a.e - b.e - 32 + (__s32)(q >> 32);
+	n.m = (__u32)(q >> (q >> 32));
+	return n;
+}
+
+static __always_inline int number_less(struct number a, struct number b)
+{
+	if (!a.m || !b.m)
+		return !a.m && b.m;
+	return a.e != b.e ? a.e < b.e : a.m < b.m;
+}
+
+/* The whole part of n * 2^scale; 2^64 - 1 for what is more. */
+static __always_inline __u64 number_whole(struct number n, __s32 scale)
+{
+	__s32 e = n.e + scale;
+
+	if (!n.m || e <= -32)
+		return 0;
+	if (e > 32)
+		return ~0ULL;
+	return e >= 0 ? (__u64)n.m << e : (__u64)n.m >> -e;
+}
+
+#endif
