@@ -30,6 +30,7 @@ pub mod sim;
 pub mod snapshot;
 pub mod source;
 pub mod statistics;
+pub mod tally;
 pub mod tickets;
 pub mod usage;
 pub mod window;

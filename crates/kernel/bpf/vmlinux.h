@@ -26,10 +26,21 @@ typedef int pid_t;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-enum { BPF_F_MMAPABLE = 1024 };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1024 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+
+struct bpf_spin_lock {
+	__u32 val;
+};
+
+struct bpf_timer {
+	__u64 __opaque[2];
+} __attribute__((aligned(8)));
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -82,6 +93,13 @@ struct cfs_rq {
 struct sched_entity {
 	struct load_weight load;
 	struct cfs_rq *cfs_rq;
+	__u64 sum_exec_runtime;
+};
+
+struct sched_ext_entity {
+	__u64 slice;
+	__u64 dsq_vtime;
+	__u32 flags;
 };
 
 struct sched_info {
@@ -94,9 +112,11 @@ struct cpumask {
 };
 
 struct task_struct {
+	unsigned int flags;
 	int static_prio;
 	unsigned int policy;
 	int nr_cpus_allowed;
+	const struct cpumask *cpus_ptr;
 	struct cpumask cpus_mask;
 	unsigned int __state;
 	pid_t pid;
@@ -105,11 +125,23 @@ struct task_struct {
 	char comm[16];
 	struct task_struct *group_leader;
 	struct sched_entity se;
+	struct sched_ext_entity scx;
 	struct sched_info sched_info;
 	struct task_group *sched_task_group;
 };
 
 struct linux_binprm;
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
 
 #pragma clang attribute pop
 

@@ -117,6 +117,34 @@ pub enum Error {
         /// What the kernel said.
         reason: io::Error,
     },
+    /// The kernel has no sched_ext.
+    #[error("this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT, Linux 6.12 or later), which a scheduler of our own needs; \
+             'tombola doctor' says what it has, 'tombola simulate' shows a lottery without it")]
+    NoSchedExt,
+    /// Another scheduler is loaded.
+    #[error("{ops} is loaded as scheduler already, and only one can be; end the process that loaded it first")]
+    SchedulerBusy {
+        /// Its name.
+        ops: String,
+    },
+    /// The kernel took the programs and did not start the scheduler, or did not end it.
+    #[error("the scheduler could not be started or ended: {why}")]
+    SchedulerRefused {
+        /// Why.
+        why: String,
+    },
+    /// No scheduler of ours runs.
+    #[error("{why}; start one with 'sudo tombola schedule'")]
+    NoScheduler {
+        /// Why.
+        why: String,
+    },
+    /// An option of the scheduler outside its range.
+    #[error("{0}")]
+    SchedulerOption(String),
+    /// Tickets that cannot be set or given.
+    #[error("{0}")]
+    Tickets(String),
     /// An option outside its range.
     #[error("'{0}' tasks; it must be a whole number from 1 to {max}", max = crate::settings::MaxTasks::LIMIT)]
     MaxTasks(String),

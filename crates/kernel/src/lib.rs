@@ -23,6 +23,7 @@ mod pins;
 pub mod probe;
 mod reader;
 mod running;
+pub mod scheduler;
 mod settings;
 mod status;
 mod wire;

@@ -344,7 +344,7 @@ fn totals(record: &task_record) -> TaskTotals {
     }
 }
 
-fn group(kind: u32, id: u64) -> Group {
+pub(crate) fn group(kind: u32, id: u64) -> Group {
     match kind {
         1 => Group::Cgroup(id),
         2 => Group::Autogroup(id),

@@ -18,6 +18,9 @@ mod generated {
     pub(crate) mod interference {
         include!(concat!(env!("OUT_DIR"), "/interference.skel.rs"));
     }
+    pub(crate) mod lottery {
+        include!(concat!(env!("OUT_DIR"), "/lottery.skel.rs"));
+    }
 }
 
 pub(crate) use generated::monitor::types::{
@@ -26,10 +29,16 @@ pub(crate) use generated::monitor::types::{
 
 pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
 
+pub(crate) use generated::lottery::types::{
+    account, sched_ext_ops, settings, tally, task_line, ticket_request,
+};
+
 /// The compiled monitor that is part of this binary.
 pub(crate) static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.bpf.o"));
 /// The compiled interference monitor.
 pub(crate) static INTERFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/interference.bpf.o"));
+/// The compiled scheduler.
+pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lottery.bpf.o"));
 
 // Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the schema map.
 const _: () = {
@@ -41,6 +50,11 @@ const _: () = {
     assert!(size_of::<pair_key>() == 24);
     assert!(size_of::<pair_record>() == 16);
     assert!(size_of::<slice_ring>() == 4 * 8 + 16 * 32);
+    assert!(size_of::<tally>() == 6 * 8);
+    assert!(size_of::<settings>() == 2 * 8 + 4 * 4);
+    assert!(size_of::<account>() == 2 * 8 + (13 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
+    assert!(size_of::<task_line>() == 2 * 8 + 8 * 4 + 16 + 6 * 8);
+    assert!(size_of::<ticket_request>() == 8 * 4);
     assert!(size_of::<schema>() == 5 * 8 + 2 * 4 + 32 + 2 * 256);
 };
 
@@ -78,6 +92,12 @@ unsafe impl Wire for pair_record {}
 unsafe impl Wire for slice_ring {}
 // SAFETY: as above.
 unsafe impl Wire for control {}
+// SAFETY: as above (bpf/lottery_wire.h).
+unsafe impl Wire for settings {}
+// SAFETY: as above.
+unsafe impl Wire for account {}
+// SAFETY: as above.
+unsafe impl Wire for task_line {}
 // SAFETY: as above.
 unsafe impl Wire for schema {}
 

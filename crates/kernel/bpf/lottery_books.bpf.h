@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The books of the lottery: groups as currencies, queues of tasks, and how much of each takes part.
+ *
+ * A group is a currency. Its active amount is the sum of the tickets of its runnable tasks and of the weights of its
+ * groups that have one; a residual in its currency is up = active / weight times as long in its parent's.
+ *
+ * A queue holds the waiting tasks of one group that may use the same CPUs, ordered by key, with a clock of its own:
+ * key - clock is the residual in the group's currency. chances is the sum over draws of what one ticket of this queue
+ * stood to win, so that a task's own expectation is tickets * (chances when it leaves - chances when it came).
+ *
+ * Everything is under one lock. What is done under it does not depend on the order in which CPUs get it.
+ */
+#ifndef TOMBOLA_LOTTERY_BOOKS_BPF_H
+#define TOMBOLA_LOTTERY_BOOKS_BPF_H
+
+#define GROUPS 1024	 /* groups with tasks at one time; what finds no room counts as a member of the root */
+#define QUEUES 512	 /* pairs of a group and a set of CPUs */
+#define DEPTH 16	 /* levels of groups; what is deeper counts as a member of the root */
+#define CPU_WORDS 16	 /* 1,024 CPUs; the loader refuses more */
+#define NONE (~0U)
+#define ROOT 0
+#define CHANCE_SCALE 44	 /* chances are sums in units of 2^-44, squares of 2^-60: differences may wrap */
+#define SQUARE_SCALE 60
+#define CHANCE_UNIT 32	 /* what user space gets */
+#define LOAD_SHIFT 10	 /* SCHED_FIXEDPOINT_SHIFT */
+
+struct group {
+	struct group_key key;
+	__u64 active;
+	__u64 weight;
+	struct number up;
+	__u32 parent; /* NONE: the root, or not linked yet */
+	__u32 users;  /* tasks, groups and queues that point here; the slot is used again when it is 0 */
+};
+
+struct queue {
+	__u64 hash; /* of its group and CPUs: what queue_slots is keyed by */
+	__u64 clock;
+	__u64 tickets; /* of those who wait, compensated */
+	__u64 chances;
+	__u64 squares;
+	__u32 group;
+	__u32 queued;
+	__u32 users;
+	__u32 pad;
+	__u64 cpus[CPU_WORDS];
+};
+
+struct group groups[GROUPS];
+struct queue queues[QUEUES];
+/* Slots in use are below these. */
+__u32 group_count = 1;
+__u32 queue_count;
+__u32 waiting;
+
+/* In a section of its own, so that a reader gets it without the rest. */
+struct account account SEC(".data.account") = { .version = WIRE_VERSION };
+#define totals (account.totals)
+
+static struct bpf_spin_lock books SEC(".data.books");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * GROUPS);
+	__type(key, struct group_key);
+	__type(value, __u32);
+} group_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * QUEUES);
+	__type(key, __u64);
+	__type(value, __u32);
+} queue_slots SEC(".maps");
+
+struct task_context {
+	__u64 group_seen;	/* the task_group that group stands for */
+	__u64 compensation;	/* until it next starts a slice */
+	__u64 queued_tickets;	/* what it added to its queue's */
+	__u64 chances;		/* of its queue, when it came */
+	__u64 squares;
+	__u64 waiting_since;	/* CLOCK_MONOTONIC; 0: it does not wait */
+	__u64 slice_begin;	/* its CPU time when its slice began */
+	__u64 used_ns;		/* of its latest slice */
+	__u64 base;		/* stride: its queue's clock when its slice began */
+	__u64 debt;		/* stride: how far from there its pass is */
+	__u32 group;		/* slot, or NONE */
+	__u32 queue;		/* slot, or NONE: its CPUs or its group have changed */
+	__u32 queued_in;	/* slot of the queue it is counted in, or NONE */
+	__u32 tickets;		/* in its group's currency */
+	__u32 explicit_tickets; /* set by the user; 0: by nice value */
+	__u32 active;		/* how much of its group's active amount is its own */
+	__u32 slept;		/* stride: debt counts from when it comes, not from base */
+	__u32 pad;
+	struct tally tally;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_context);
+} task_contexts SEC(".maps");
+
+static __always_inline struct task_context *context_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&task_contexts, p, 0, 0);
+}
+
+/* The barriers keep the addition behind the comparison, where the verifier can see that it stays inside. */
+static __always_inline struct group *group_at(__u32 slot)
+{
+	if (slot >= GROUPS)
+		return 0;
+	barrier_var(slot);
+	return &groups[slot];
+}
+
+static __always_inline struct queue *queue_at(__u32 slot)
+{
+	if (slot >= QUEUES)
+		return 0;
+	barrier_var(slot);
+	return &queues[slot];
+}
+
+/* a * b / 2^shift, 0 < shift < 64. */
+static __always_inline __u64 scaled_product(__u64 a, __u64 b, __u32 shift)
+{
+	return draw_high_product(a, b) << (64 - shift) | (a * b) >> shift;
+}
+
+/* --- currencies; the lock is held -------------------------------------------------------------------------------------- */
+
+static __always_inline void rate(struct group *g)
+{
+	g->up = number_quotient(number_of(g->active), number_of(g->weight));
+}
+
+/* Adds to the active amount of a group, and to that of those above it whose member becomes active or ceases to be. */
+static __always_inline void change_active(__u32 slot, __s64 by)
+{
+	struct group *g;
+	__u64 before;
+	int level;
+
+	bpf_for(level, 0, DEPTH) {
+		g = group_at(slot);
+		if (!g)
+			break;
+		before = g->active;
+		g->active = before + by;
+		if (slot == ROOT)
+			break;
+		rate(g);
+		if (!before == !g->active)
+			break;
+		by = g->active ? (__s64)g->weight : -(__s64)g->weight;
+		slot = g->parent;
+	}
+}
+
+static __always_inline void change_weight(__u32 slot, __u64 weight)
+{
+	struct group *g = group_at(slot);
+	__s64 by;
+
+	if (!g || g->weight == weight)
+		return;
+	by = (__s64)weight - (__s64)g->weight;
+	g->weight = weight;
+	rate(g);
+	if (g->active)
+		change_active(g->parent, by);
+}
+
+/* How much longer a residual in a group's currency is in the root's. */
+static __always_inline struct number to_root(__u32 slot)
+{
+	struct number up = { .m = 1U << 31, .e = -31 };
+	struct group *g;
+	int level;
+
+	bpf_for(level, 0, DEPTH) {
+		g = group_at(slot);
+		if (slot == ROOT || !g)
+			break;
+		up = number_product(up, g->up);
+		slot = g->parent;
+	}
+	return up;
+}
+
+/* --- who takes part; the lock is held ------------------------------------------------------------------------------------ */
+
+static __always_inline void set_active(struct task_context *tc, __u32 tickets)
+{
+	if (tc->active == tickets)
+		return;
+	change_active(tc->group, (__s64)tickets - (__s64)tc->active);
+	tc->active = tickets;
+}
+
+static __always_inline void join_queue(struct task_context *tc, __u32 slot, struct queue *q)
+{
+	tc->queued_in = slot;
+	tc->queued_tickets = tc->tickets * tc->compensation / COMPENSATION_ONE;
+	tc->chances = q->chances;
+	tc->squares = q->squares;
+	q->tickets += tc->queued_tickets;
+	q->queued++;
+	waiting++;
+}
+
+/* Settles what it stood to win while it waited. */
+static __always_inline void leave_queue(struct task_context *tc)
+{
+	struct queue *q = queue_at(tc->queued_in);
+	__u64 t = tc->queued_tickets, expected, squares;
+
+	tc->queued_in = NONE;
+	if (!q)
+		return;
+	q->tickets -= t;
+	q->queued--;
+	waiting--;
+	expected = scaled_product(q->chances - tc->chances, t, CHANCE_SCALE - CHANCE_UNIT);
+	squares = scaled_product(scaled_product(q->squares - tc->squares, t, 14), t, SQUARE_SCALE - CHANCE_UNIT - 14);
+	tc->tally.expected += expected;
+	tc->tally.variance += expected > squares ? expected - squares : 0;
+}
+
+/* --- slots ----------------------------------------------------------------------------------------------------------- */
+
+static __always_inline bool same_key(const struct group_key *a, const struct group_key *b)
+{
+	return a->id == b->id && a->kind == b->kind;
+}
+
+/* The slot of a group, with one more user; NONE when there is no room. *is_new: it has no parent yet. */
+static __always_inline __u32 hold_group(struct group_key *key, __u64 weight, bool *is_new)
+{
+	struct group_key old = {};
+	__u32 slot = NONE, i, *found;
+	struct group *g, *above;
+
+	*is_new = false;
+	found = bpf_map_lookup_elem(&group_slots, key);
+	if (found) {
+		g = group_at(*found);
+		if (!g)
+			return NONE;
+		bpf_spin_lock(&books);
+		if (same_key(&g->key, key)) {
+			g->users++;
+			slot = *found;
+		}
+		bpf_spin_unlock(&books);
+		return slot; /* NONE: taken by another group a moment ago; who asks tries again later */
+	}
+	bpf_spin_lock(&books);
+	bpf_for(i, 1, GROUPS) {
+		g = group_at(i);
+		if (!g || g->users || g->active)
+			continue;
+		old = g->key;
+		above = group_at(old.kind ? g->parent : NONE);
+		if (above)
+			above->users--;
+		g->key = *key;
+		g->parent = NONE;
+		g->weight = weight;
+		g->users = 1;
+		rate(g);
+		slot = i;
+		if (i >= group_count)
+			group_count = i + 1;
+		break;
+	}
+	bpf_spin_unlock(&books);
+	if (slot == NONE)
+		return NONE;
+	if (old.kind)
+		bpf_map_delete_elem(&group_slots, &old);
+	if (bpf_map_update_elem(&group_slots, key, &slot, BPF_NOEXIST)) {
+		/* Another CPU was faster: its slot counts, and ours is free again. */
+		bpf_spin_lock(&books);
+		g = group_at(slot);
+		if (g) {
+			g->users = 0;
+			g->key.kind = GROUP_UNKNOWN;
+		}
+		bpf_spin_unlock(&books);
+		return NONE;
+	}
+	*is_new = true;
+	return slot;
+}
+
+static __always_inline void link_group(__u32 child, __u32 parent)
+{
+	struct group *g = group_at(child), *above = group_at(parent);
+
+	if (!g || !above)
+		return;
+	bpf_spin_lock(&books);
+	if (g->parent == NONE) {
+		g->parent = parent;
+		if (parent == ROOT)
+			above->users++;
+		if (g->active)
+			change_active(parent, (__s64)g->weight);
+	}
+	bpf_spin_unlock(&books);
+}
+
+/* The slot of a task's group, made with those above it if they are new, with one more user; NONE when there is no room. */
+static __always_inline __u32 hold_path(struct task_group *tg)
+{
+	__u32 leaf = NONE, child = NONE, slot;
+	struct group_key key;
+	bool is_new;
+	int level;
+
+	for (level = 0; level < DEPTH; level++) {
+		slot = ROOT;
+		is_new = false;
+		if (tg->parent) {
+			identify_group(tg, &key);
+			slot = hold_group(&key, tg->shares >> LOAD_SHIFT, &is_new);
+		}
+		if (leaf == NONE)
+			leaf = slot;
+		if (leaf == NONE)
+			return NONE;
+		if (slot == NONE)
+			slot = ROOT;
+		if (child != NONE)
+			link_group(child, slot);
+		child = is_new ? slot : NONE;
+		if (child == NONE)
+			return leaf;
+		tg = tg->parent;
+	}
+	link_group(child, ROOT);
+	return leaf;
+}
+
+static __always_inline void drop_group(__u32 slot)
+{
+	struct group *g = group_at(slot);
+
+	if (!g || slot == ROOT)
+		return;
+	bpf_spin_lock(&books);
+	g->users--;
+	bpf_spin_unlock(&books);
+}
+
+static __always_inline void drop_queue(__u32 slot)
+{
+	struct queue *q = queue_at(slot);
+
+	if (!q)
+		return;
+	bpf_spin_lock(&books);
+	q->users--;
+	bpf_spin_unlock(&books);
+}
+
+/* The slot of the queue for a group and the CPUs in a mask, with one more user; NONE when there is no room. */
+static __always_inline __u32 hold_queue(__u32 group, const __u64 *cpus)
+{
+	struct group *g = group_at(group);
+	__u32 slot = NONE, old_group = NONE, i, w, *found;
+	__u64 hash = 0xcbf29ce484222325ULL, old = 0; /* FNV-1a, by words */
+	struct queue *q;
+
+	if (!g)
+		return NONE;
+	hash = (hash ^ g->key.id) * 0x100000001b3ULL;
+	hash = (hash ^ g->key.kind) * 0x100000001b3ULL;
+	for (w = 0; w < CPU_WORDS; w++)
+		hash = ((hash ^ cpus[w]) * 0x100000001b3ULL) ^ (hash >> 29);
+
+	found = bpf_map_lookup_elem(&queue_slots, &hash);
+	if (found) {
+		q = queue_at(*found);
+		if (!q)
+			return NONE;
+		bpf_spin_lock(&books);
+		if (q->hash == hash) {
+			q->users++;
+			slot = *found;
+		}
+		bpf_spin_unlock(&books);
+		return slot;
+	}
+	bpf_spin_lock(&books);
+	bpf_for(i, 0, QUEUES) {
+		q = queue_at(i);
+		if (!q || q->users || q->queued)
+			continue;
+		if (q->hash) {
+			old = q->hash;
+			old_group = q->group;
+		}
+		q->hash = hash;
+		q->group = group;
+		q->tickets = 0;
+		q->users = 1;
+		g->users++;
+		for (w = 0; w < CPU_WORDS; w++)
+			q->cpus[w] = cpus[w];
+		slot = i;
+		if (i >= queue_count)
+			queue_count = i + 1;
+		break;
+	}
+	bpf_spin_unlock(&books);
+	if (slot == NONE)
+		return NONE;
+	if (old) {
+		bpf_map_delete_elem(&queue_slots, &old);
+		drop_group(old_group);
+	}
+	if (bpf_map_update_elem(&queue_slots, &hash, &slot, BPF_NOEXIST)) {
+		bpf_spin_lock(&books);
+		q = queue_at(slot);
+		if (q) {
+			q->users = 0;
+			q->hash = 0;
+			g->users--;
+		}
+		bpf_spin_unlock(&books);
+		return NONE;
+	}
+	return slot;
+}
+
+#endif
