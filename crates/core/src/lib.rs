@@ -24,6 +24,7 @@ pub mod identity;
 pub mod interference;
 pub mod ledger;
 pub mod policy;
+pub mod race;
 pub mod report;
 pub mod rolling;
 pub mod sim;

@@ -10,7 +10,7 @@
  * Residuals are integers in units of 2^-DRAW_FRACTION. A residual in one currency becomes one in another by a product of
  * exchange rates, for which struct number is a floating-point number of 32 bits of mantissa: BPF has none of its own.
  *
- * The includer provides __u32, __u64, __s32 and __always_inline.
+ * The includer provides __u32, __u64, __s32, __s64 and __always_inline.
  */
 #ifndef TOMBOLA_LOTTERY_DRAW_H
 #define TOMBOLA_LOTTERY_DRAW_H
@@ -83,6 +83,9 @@ static __always_inline __u32 draw_leading_zeros(__u64 v)
  * 3.4.1), which is exact. No logarithm and no table of one: the number of heads before the first tail gives the multiple of
  * ln 2, and the rest is the minimum of so many uniform numbers as a comparison with Q[k] says; Q[k] is the sum of
  * (ln 2)^i / i! up to k. 2^-64 is the chance that it would go on after the last.
+ *
+ * Seeds must be random themselves, such as what draw_next returns. Its successive states are not: the stream of each is
+ * that of the one before, less a number.
  */
 #define DRAW_MINIMUM(up_to)       \
 	v = draw_next(&seed);     \
@@ -137,6 +140,11 @@ static __always_inline __u64 draw_compensation(__u64 used_ns, __u64 slice_ns)
 		return COMPENSATION_ONE;
 	if (used_ns < slice_ns / (COMPENSATION_MOST / COMPENSATION_ONE) + 1)
 		return COMPENSATION_MOST;
+	/* Above 208 days, such as a slice without end (SCX_SLICE_INF), the product would not fit. */
+	if (slice_ns >> 54) {
+		slice_ns >>= 10;
+		used_ns >>= 10;
+	}
 	return slice_ns * COMPENSATION_ONE / used_ns;
 }
 
@@ -195,7 +203,7 @@ static __always_inline int number_less(struct number a, struct number b)
 /* The whole part of n * 2^scale; 2^64 - 1 for what is more. */
 static __always_inline __u64 number_whole(struct number n, __s32 scale)
 {
-	__s32 e = n.e + scale;
+	__s64 e = (__s64)n.e + scale; /* any scale is defined */
 
 	if (!n.m || e <= -32)
 		return 0;

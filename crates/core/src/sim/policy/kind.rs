@@ -5,7 +5,7 @@ use super::edf::Edf;
 use super::eevdf::Eevdf;
 use super::fair::{Fair, Generation};
 use super::hierarchical::Hierarchical;
-use super::lottery::{Flaw, List, Lottery, Race, Tree};
+use super::lottery::{Flaw, KernelRace, List, Lottery, Race, Tree};
 use super::mlfq::Mlfq;
 use super::rate_monotonic::RateMonotonic;
 use super::round_robin::RoundRobin;
@@ -27,6 +27,7 @@ pub enum PolicyKind {
     Lottery,
     LotteryTree,
     LotteryList,
+    LotteryKernel,
     LotteryUncompensated,
     Stride,
     StrideInteger,
@@ -68,11 +69,16 @@ pub struct Traits {
 use PolicyKind as K;
 
 /// Every policy, with its name and one line about it.
-const TABLE: [(PolicyKind, &str, &str); 24] = [
+const TABLE: [(PolicyKind, &str, &str); 25] = [
     (K::Fluid, "fluid", "the entitlement itself: everybody runs at once, at the rate it is entitled to"),
     (K::Lottery, "lottery", "tickets drawn by race: currencies, compensation, transfers"),
     (K::LotteryTree, "lottery-tree", "the same, drawn by a tree of partial sums"),
     (K::LotteryList, "lottery-list", "the same, drawn by walking a list"),
+    (
+        K::LotteryKernel,
+        "lottery-kernel",
+        "the same, drawn as the scheduler in BPF does: by race, in integers",
+    ),
     (K::LotteryUncompensated, "lottery-uncompensated", "a lottery without compensation tickets"),
     (K::Stride, "stride", "stride scheduling, exact arithmetic"),
     (K::StrideInteger, "stride-2^20", "stride scheduling with the paper's integer strides, stride1 = 2^20"),
@@ -117,7 +123,10 @@ impl PolicyKind {
 
     /// What it promises.
     pub fn traits(self) -> Traits {
-        let lottery = matches!(self, K::Lottery | K::LotteryTree | K::LotteryList | K::LotteryUncompensated);
+        let lottery = matches!(
+            self,
+            K::Lottery | K::LotteryTree | K::LotteryList | K::LotteryKernel | K::LotteryUncompensated
+        );
         let wrong = matches!(
             self,
             K::LotteryNoPrevious | K::LotteryUniformKeys | K::LotteryNoOffset | K::LotteryLinear
@@ -144,6 +153,11 @@ impl PolicyKind {
             K::Lottery => Box::new(race(None)),
             K::LotteryTree => Box::new(Lottery::new(machine, Tree::new(machine))),
             K::LotteryList => Box::new(Lottery::new(machine, List::default())),
+            K::LotteryKernel => {
+                let most = u64::from(crate::race::TICKETS_MOST);
+                let lottery = Lottery::new(machine, KernelRace::new(machine));
+                Box::new(lottery.with_amounts(|task| machine.tasks()[task].tickets.min(most)))
+            }
             K::LotteryUncompensated => Box::new(race(None).without_compensation()),
             K::LotteryNoPrevious => Box::new(race(None).without_previous(machine)),
             K::LotteryUniformKeys => Box::new(race(Some(Flaw::UniformKeys))),

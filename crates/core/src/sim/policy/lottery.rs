@@ -15,9 +15,11 @@
 //! On one CPU with tasks that never sleep the shares are t/T. On more CPUs they are not the entitlement: the set S of
 //! running tasks has probability ∝ Π t over S.
 //!
-//! Three ways to draw have the same distribution: [`Race`] (the default), [`Tree`] and [`List`].
+//! Four ways to draw have the same distribution: [`Race`] (the default), [`Tree`], [`List`], and [`KernelRace`], which is
+//! that of the scheduler in BPF.
 
 mod currency;
+mod kernel_race;
 mod list;
 mod race;
 mod tree;
@@ -26,6 +28,7 @@ use super::{Arrival, Departure, Pick, Policy};
 use crate::sim::machine::{CpuIx, Machine, TaskIx};
 use crate::sim::span::unit;
 pub use currency::Currencies;
+pub use kernel_race::KernelRace;
 pub use list::List;
 pub use race::{Flaw, Race};
 use rand_chacha::ChaCha8Rng;
@@ -51,6 +54,11 @@ pub trait Draw: Send {
 
     /// Draws among the tickets of some affinity classes and takes the winner out.
     fn draw(&mut self, books: &Currencies, rng: &mut ChaCha8Rng, classes: &[usize]) -> Option<TaskIx>;
+
+    /// What the tickets of a task are multiplied by that blocked after `used_ns` (above 0) of its slice: 1 or more.
+    fn compensation(&self, used_ns: u64, slice_ns: u64) -> f64 {
+        (slice_ns as f64 / used_ns as f64).max(1.0)
+    }
 }
 
 /// The lottery policy over one way to draw.
@@ -190,8 +198,7 @@ impl<D: Draw> Policy for Lottery<D> {
             self.set_active(task, false);
         }
         if self.compensates && why == Departure::Blocked && ran_ns > 0 {
-            let unused = machine.quantum_ns as f64 / ran_ns as f64;
-            self.books.set_compensation(task, unused.max(1.0));
+            self.books.set_compensation(task, self.draw.compensation(ran_ns, machine.quantum_ns));
         }
     }
 

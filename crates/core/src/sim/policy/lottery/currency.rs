@@ -92,6 +92,11 @@ impl Currencies {
         self.groups[group].weight
     }
 
+    /// Tickets a group has issued to those who want the CPU, or have it.
+    pub fn active(&self, group: usize) -> f64 {
+        self.groups[group].active
+    }
+
     /// Worth of one ticket of a group in tickets of its parent; 0 while none is active.
     pub fn exchange(&self, group: usize) -> f64 {
         let currency = &self.groups[group];

@@ -53,7 +53,8 @@ fn least_p(policy: PolicyKind, tickets: &[u64], seed: u64) -> f64 {
     p
 }
 
-const LOTTERIES: [PolicyKind; 3] = [PolicyKind::Lottery, PolicyKind::LotteryTree, PolicyKind::LotteryList];
+const LOTTERIES: [PolicyKind; 4] =
+    [PolicyKind::Lottery, PolicyKind::LotteryTree, PolicyKind::LotteryList, PolicyKind::LotteryKernel];
 
 #[test]
 fn draws_are_in_proportion_and_independent() {
@@ -124,10 +125,10 @@ fn affinity_is_exact() {
     }
 }
 
-/// Two affinity classes that overlap on both CPUs, with more tasks than one: here the race, the tree and the list
+/// Two affinity classes that overlap on both CPUs, with more tasks than one: here the races, the tree and the list
 /// must agree, and only the list is plain enough to be believed by reading it.
 #[test]
-fn the_three_draws_agree_on_mixed_affinity_and_nested_groups() {
+fn the_draws_agree_on_mixed_affinity_and_nested_groups() {
     let text = r#"
 name = "x"
 cpus = 3
@@ -178,7 +179,7 @@ tickets = 2
         simulation.outcome().tasks.iter().map(|t| t.share).collect::<Vec<f64>>()
     };
     let list = shares(PolicyKind::LotteryList);
-    for policy in [PolicyKind::Lottery, PolicyKind::LotteryTree] {
+    for policy in [PolicyKind::Lottery, PolicyKind::LotteryTree, PolicyKind::LotteryKernel] {
         for (got, want) in shares(policy).iter().zip(&list) {
             assert!((got - want).abs() < 0.006, "{policy}: {got} against {want} of {list:?}");
         }
