@@ -47,6 +47,7 @@ const struct ticket_request *unused_ticket_request __attribute__((unused));
 #define IDLE_WEIGHT 3		 /* WEIGHT_IDLEPRIO */
 #define CLOCK_MONOTONIC 1
 #define REDRAWS 4
+#define VALUE_SCALE 16
 #define QUIET_TICKS 16
 #define QUIET_NS 20000000ULL	 /* how often an idle CPU looks whether it still is */
 #define SHORTEST_NS 50000ULL
@@ -60,7 +61,7 @@ const struct ticket_request *unused_ticket_request __attribute__((unused));
 #define OPS_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
 /* sched_prio_to_weight of kernel/sched/core.c, nice -20 to 19. */
-static const __u32 weight_of_nice[40] = {
+const __u32 weight_of_nice[40] = {
 	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
 	3906,  3121,  2501,  1991,  1586,  1277,  1024,	 820,	655,   526,   423,  335,  272,	215,
 	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
@@ -77,6 +78,14 @@ struct candidate {
 
 struct scratch {
 	__u64 cpus[CPU_WORDS];
+	__u64 exponential;	/* of the previous task */
+	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
+	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
+	struct number total;	/* the same */
+	struct number least;	/* the winning residual */
+	__u32 winner;
+	__u32 n;		/* candidates */
+	struct candidate prev;	/* the task whose slice is over */
 	struct candidate candidates[QUEUES];
 };
 
@@ -168,8 +177,11 @@ static __always_inline void find_queue(struct task_struct *p, struct task_contex
 		s->cpus[word] = 0;
 	bpf_for(cpu, 0, settings.cpus) {
 		word = cpu / 64;
-		if (word < CPU_WORDS && may_use(p, cpu))
-			s->cpus[word] |= 1ULL << (cpu % 64);
+		if (word >= CPU_WORDS)
+			break;
+		barrier_var(word);
+		if (may_use(p, cpu))
+			s->cpus[word & (CPU_WORDS - 1)] |= 1ULL << (cpu % 64);
 	}
 	slot = hold_queue(tc->group, s->cpus);
 	if (slot == NONE)
@@ -206,6 +218,7 @@ static __always_inline void renew_weights(struct task_struct *p, struct task_con
 static __always_inline void begin_slice(struct task_struct *p, struct task_context *tc)
 {
 	tc->slice_begin = p->se.sum_exec_runtime;
+	tc->over = 0;
 }
 
 static __always_inline void begin_undrawn(struct task_struct *p, struct task_context *tc)
@@ -230,13 +243,25 @@ static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __
 	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
 }
 
+/* Not inlined, and not static: the verifier looks at it once. */
+__attribute__((noinline)) __u64 exponential_of(__u64 seed)
+{
+	return draw_exponential(seed);
+}
+
 static __always_inline __u64 chance_source(void)
 {
 	if (settings.policy == POLICY_STRIDE)
 		return 0;
 	if (settings.flaw == FLAW_UNIFORM_KEYS)
 		return random_seed() >> (64 - DRAW_FRACTION);
-	return draw_exponential(random_seed());
+	return exponential_of(random_seed());
+}
+
+/* Where the clock of a queue is taken to be. */
+static __always_inline __u64 start_of(struct queue *q)
+{
+	return settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock;
 }
 
 /* --- coming ------------------------------------------------------------------------------------------------------------ */
@@ -314,124 +339,120 @@ static __always_inline bool serves(struct queue *q, __u32 cpu)
 {
 	__u32 word = cpu / 64;
 
-	return word < CPU_WORDS && q->queued && (q->cpus[word] >> (cpu % 64) & 1);
+	if (word >= CPU_WORDS || !q->queued)
+		return false;
+	barrier_var(word);
+	return q->cpus[word & (CPU_WORDS - 1)] >> (cpu % 64) & 1;
 }
 
-/* The queues that a CPU may serve, each with the key of its first task. */
-static __always_inline __u32 gather(struct scratch *s, __s32 cpu)
+static __always_inline struct candidate *candidate_at(struct scratch *s, __u32 i)
 {
-	__u32 slot, n = 0;
-	struct task_struct *p;
-	struct queue *q;
+	if (i >= QUEUES)
+		return 0;
+	barrier_var(i);
+	return &s->candidates[i & (QUEUES - 1)];
+}
 
+/* The queues that a CPU may serve, each with the key of its first task. What loops carry is in memory: see draw(). */
+static __always_inline void gather(struct scratch *s, __s32 cpu)
+{
+	struct task_struct *p;
+	struct candidate *c;
+	struct queue *q;
+	__u32 slot;
+
+	s->n = 0;
 	bpf_for(slot, 0, queue_count) {
 		q = queue_at(slot);
 		if (!q || !serves(q, cpu))
 			continue;
 		bpf_for_each(scx_dsq, p, slot, 0) {
-			if (n < QUEUES && may_use(p, cpu)) {
-				s->candidates[n].queue = slot;
-				s->candidates[n].key = p->scx.dsq_vtime;
-				n++;
+			c = candidate_at(s, s->n);
+			if (c && may_use(p, cpu)) {
+				c->queue = slot;
+				c->key = p->scx.dsq_vtime;
+				s->n++;
 			}
 			break;
 		}
 	}
-	return n;
 }
 
-/* The task whose slice is over, as a candidate. */
-struct previous {
-	struct task_context *tc; /* 0: it does not compete */
-	__u64 exponential;
-	__u64 key;
-	struct number residual;
-	struct number up;
-	__u64 chance; /* in units of 2^-CHANCE_UNIT */
-};
-
 /*
- * Draws among n candidates and the previous task, and moves the clocks. Returns the index of the winner, or n for the
- * previous task. The lock is held.
+ * Draws among n candidates and the previous task, and moves the clocks. Who wins is in s->winner: an index, or n for the
+ * previous task. The lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows
+ * nothing: in registers it would follow every combination.
  */
-static __always_inline __u32 draw(struct scratch *s, __u32 n, struct previous *prev)
+static __always_inline void draw(struct scratch *s, __u32 n, struct task_context *prev)
 {
-	struct number least = {}, one = { .m = 1U << 31, .e = -31 }, total, each;
-	__u32 i, winner = NONE;
+	struct number each;
 	struct candidate *c;
-	__u64 value = 0; /* of all tickets, in the root's, units of 2^-16 */
 	struct queue *q;
-	__s64 residual;
+	__u32 i;
 
-	if (prev->tc) {
-		q = queue_at(prev->tc->queue);
+	s->value = 0;
+	s->winner = NONE;
+	if (prev) {
+		q = queue_at(prev->queue);
 		if (q) {
-			prev->key = key_of(prev->tc, q, prev->exponential);
-			residual = prev->key - (settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock);
-			prev->up = to_root(prev->tc->group);
-			prev->residual = number_product(number_of(residual > 0 ? residual : 0), prev->up);
-			value += number_whole(number_quotient(number_of(prev->tc->tickets), prev->up), 16);
-			least = prev->residual;
-			winner = n;
+			s->prev.key = key_of(prev, q, s->exponential);
+			s->prev.up = to_root(q->group);
+			s->least = draw_in_root(draw_left(s->prev.key, start_of(q)), s->prev.up);
+			s->value = number_whole(number_quotient(number_of(prev->tickets), s->prev.up), VALUE_SCALE);
+			s->winner = n;
 		}
 	}
 	bpf_for(i, 0, n) {
-		if (i >= QUEUES)
-			break;
-		c = &s->candidates[i];
-		q = queue_at(c->queue);
+		c = candidate_at(s, i);
+		q = c ? queue_at(c->queue) : 0;
 		if (!q)
 			continue;
-		residual = c->key - (settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock);
 		c->up = to_root(q->group);
-		c->residual = number_product(number_of(residual > 0 ? residual : 0), c->up);
-		value += number_whole(number_quotient(number_of(q->tickets), c->up), 16);
-		if (winner == NONE || number_less(c->residual, least)) {
-			least = c->residual;
-			winner = i;
+		c->residual = draw_in_root(draw_left(c->key, start_of(q)), c->up);
+		s->value += number_whole(number_quotient(number_of(q->tickets), c->up), VALUE_SCALE);
+		if (s->winner == NONE || number_less(c->residual, s->least)) {
+			s->least = c->residual;
+			s->winner = i;
 		}
 	}
-	total = number_of(value);
-	total.e -= 16;
-	if (prev->tc) {
-		each = number_quotient(number_quotient(one, prev->up), total);
-		prev->chance = number_whole(number_product(each, number_of(prev->tc->tickets)), CHANCE_UNIT);
+	s->total = number_of(s->value);
+	s->total.e -= VALUE_SCALE;
+	if (prev) {
+		each = number_quotient(number_quotient(number_of(prev->tickets), s->prev.up), s->total);
+		s->chance = number_whole(each, CHANCE_UNIT);
 	}
 	bpf_for(i, 0, n) {
-		if (i >= QUEUES)
-			break;
-		c = &s->candidates[i];
-		q = queue_at(c->queue);
+		c = candidate_at(s, i);
+		q = c ? queue_at(c->queue) : 0;
 		if (!q)
 			continue;
-		each = number_quotient(number_quotient(one, c->up), total);
+		each = number_quotient(number_quotient(number_of(1), c->up), s->total);
 		q->chances += number_whole(each, CHANCE_SCALE);
 		q->squares += number_whole(number_product(each, each), SQUARE_SCALE);
 		if (settings.flaw == FLAW_NO_OFFSET)
 			continue;
-		if (i == winner)
+		if (i == s->winner)
 			q->clock = c->key;
 		else
-			q->clock += number_whole(number_quotient(least, c->up), 0);
+			q->clock += draw_step(s->least, c->up);
 	}
-	if (winner == n && prev->tc && settings.flaw != FLAW_NO_OFFSET) {
-		q = queue_at(prev->tc->queue);
+	if (prev && s->winner == n && settings.flaw != FLAW_NO_OFFSET) {
+		q = queue_at(prev->queue);
 		if (q)
-			q->clock = prev->key;
+			q->clock = s->prev.key;
 	}
-	return winner;
 }
 
-static __always_inline void count_return(struct previous *prev, bool won)
+static __always_inline void count_return(struct task_context *prev, __u64 p, bool won)
 {
-	__u64 p = prev->chance, square = scaled_product(p, p, CHANCE_UNIT);
+	__u64 square = scaled_product(p, p, CHANCE_UNIT);
 
 	totals.returns++;
 	totals.return_wins += won;
 	totals.return_expected += p;
 	totals.return_variance += p > square ? p - square : 0;
-	prev->tc->tally.expected += p;
-	prev->tc->tally.variance += p > square ? p - square : 0;
+	prev->tally.expected += p;
+	prev->tally.variance += p > square ? p - square : 0;
 }
 
 /* Gives a CPU the first task of a queue, if it is still the one with this key. */
@@ -458,6 +479,18 @@ static __always_inline bool fetch(__s32 cpu, __u32 slot, __u64 key)
 	return moved;
 }
 
+static __always_inline void end_slice(struct task_struct *p, struct task_context *tc)
+{
+	if (tc->over)
+		return;
+	tc->over = 1;
+	tc->used_ns = p->se.sum_exec_runtime - tc->slice_begin;
+	tc->tally.slices++;
+	tc->tally.used_ns += tc->used_ns;
+	if (settings.policy == POLICY_STRIDE && tc->tickets)
+		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
+}
+
 /* The previous task goes on, for another slice. */
 static __always_inline void go_on(struct task_struct *p, struct task_context *tc)
 {
@@ -467,52 +500,51 @@ static __always_inline void go_on(struct task_struct *p, struct task_context *tc
 
 void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 {
-	struct previous prev = {};
+	struct task_context *prev = 0;
 	struct scratch *s = scratch();
-	__u32 n, winner = NONE, attempt, slot;
+	__u32 n, winner, attempt, slot;
+	struct candidate *c;
 	struct queue *q;
-	__u64 key;
 
 	if (!s)
 		return;
 	if (scx_bpf_dsq_nr_queued(GUARDED) && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
 	if (prev_task && (prev_task->scx.flags & SCX_TASK_QUEUED) && !is_local_kthread(prev_task) &&
-	    settings.flaw != FLAW_PREVIOUS_OUT && may_use(prev_task, cpu)) {
-		prev.tc = context_of(prev_task);
-		if (prev.tc) {
-			renew_weights(prev_task, prev.tc);
-			find_queue(prev_task, prev.tc);
-			if (prev.tc->queue == NONE || !prev.tc->active)
-				prev.tc = 0;
+	    may_use(prev_task, cpu)) {
+		prev = context_of(prev_task);
+		if (prev && prev->active) {
+			renew_weights(prev_task, prev);
+			find_queue(prev_task, prev);
 		}
+		if (prev && (!prev->active || prev->queue == NONE))
+			prev = 0;
+		if (prev)
+			end_slice(prev_task, prev);
 	}
-	for (attempt = 0; attempt < REDRAWS; attempt++) {
-		n = gather(s, cpu);
+	bpf_for(attempt, 0, REDRAWS) {
+		gather(s, cpu);
+		n = s->n;
 		if (!n)
 			break;
-		prev.exponential = chance_source();
+		if (settings.flaw == FLAW_PREVIOUS_OUT)
+			prev = 0;
+		s->exponential = chance_source();
 		bpf_spin_lock(&books);
-		winner = draw(s, n, &prev);
-		if (n > 1 || prev.tc)
-			totals.draws++;
-		else
-			totals.alone++;
-		if (prev.tc)
-			count_return(&prev, winner == n);
+		draw(s, n, prev);
+		winner = s->winner;
+		totals.draws++;
+		if (prev)
+			count_return(prev, s->chance, winner == n);
 		bpf_spin_unlock(&books);
-		if (winner == n && prev.tc && prev_task) {
-			prev.tc->base = prev.key;
-			prev.tc->tally.wins++;
-			prev.tc->debt = 0;
-			go_on(prev_task, prev.tc);
+		if (winner == n && prev) {
+			prev->base = s->prev.key;
+			prev->tally.wins++;
+			go_on(prev_task, prev);
 			return;
 		}
-		if (winner >= QUEUES)
-			return;
-		slot = s->candidates[winner].queue;
-		key = s->candidates[winner].key;
-		if (fetch(cpu, slot, key))
+		c = candidate_at(s, winner);
+		if (!c || fetch(cpu, c->queue, c->key))
 			return;
 		__sync_fetch_and_add(&totals.redrawn, 1);
 	}
@@ -524,8 +556,8 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 	}
 	if (scx_bpf_dsq_move_to_local(OVERFLOW))
 		return;
-	if (prev.tc && prev_task)
-		go_on(prev_task, prev.tc);
+	if (prev)
+		go_on(prev_task, prev);
 }
 
 /* --- running and leaving ---------------------------------------------------------------------------------------------------- */
@@ -574,13 +606,9 @@ void OPS(lottery_stopping, struct task_struct *p, bool runnable)
 		timer->slice_end = 0;
 	if (!tc)
 		return;
-	tc->used_ns = p->se.sum_exec_runtime - tc->slice_begin;
-	if (settings.policy == POLICY_STRIDE && tc->tickets)
-		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
-	if (!runnable || !p->scx.slice) {
-		tc->tally.slices++;
-		tc->tally.used_ns += tc->used_ns;
-	}
+	/* A task of a higher class may come in the middle of a slice, which then goes on afterwards. */
+	if (!runnable || !p->scx.slice)
+		end_slice(p, tc);
 }
 
 void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
@@ -856,6 +884,7 @@ static __always_inline void put_tickets(struct task_struct *p, struct task_conte
 	bpf_spin_unlock(&books);
 	if (!q)
 		return;
+	bpf_rcu_read_lock();
 	bpf_for_each(scx_dsq, queued, slot, 0) {
 		if (queued->pid != p->pid)
 			continue;
@@ -863,6 +892,7 @@ static __always_inline void put_tickets(struct task_struct *p, struct task_conte
 		scx_bpf_dsq_move_vtime(&___it, queued, slot, 0);
 		break;
 	}
+	bpf_rcu_read_unlock();
 }
 
 /*

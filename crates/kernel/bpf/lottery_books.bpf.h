@@ -92,7 +92,7 @@ struct task_context {
 	__u32 explicit_tickets; /* set by the user; 0: by nice value */
 	__u32 active;		/* how much of its group's active amount is its own */
 	__u32 slept;		/* stride: debt counts from when it comes, not from base */
-	__u32 pad;
+	__u32 over;		/* its latest slice has been counted */
 	struct tally tally;
 };
 
@@ -108,13 +108,16 @@ static __always_inline struct task_context *context_of(struct task_struct *p)
 	return bpf_task_storage_get(&task_contexts, p, 0, 0);
 }
 
-/* The barriers keep the addition behind the comparison, where the verifier can see that it stays inside. */
+/*
+ * The verifier must see that an index stays inside. The compiler, which knows it too, may compare a copy: behind the barrier
+ * it knows nothing, and keeps the mask. Sizes are powers of two.
+ */
 static __always_inline struct group *group_at(__u32 slot)
 {
 	if (slot >= GROUPS)
 		return 0;
 	barrier_var(slot);
-	return &groups[slot];
+	return &groups[slot & (GROUPS - 1)];
 }
 
 static __always_inline struct queue *queue_at(__u32 slot)
@@ -122,7 +125,7 @@ static __always_inline struct queue *queue_at(__u32 slot)
 	if (slot >= QUEUES)
 		return 0;
 	barrier_var(slot);
-	return &queues[slot];
+	return &queues[slot & (QUEUES - 1)];
 }
 
 /* a * b / 2^shift, 0 < shift < 64. */

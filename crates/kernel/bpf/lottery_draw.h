@@ -48,34 +48,29 @@ static __always_inline __u64 draw_high_product(__u64 a, __u64 b)
 	return ah * bh + (middle >> 32) + (other >> 32);
 }
 
-/* Zeros before the first one; 64 for 0. */
+/*
+ * Zeros before the first one; 64 for 0. By a de Bruijn sequence (Leiserson, Prokop, Randall, 1998) and not by cases: the
+ * verifier follows every case, and this stands inside loops.
+ */
+/* Not static: libbpf does not place two static variables of one section in its BTF. */
+const unsigned char draw_zeros[64] = {
+	63, 16, 62, 7, 15, 36, 61, 3, 6, 14, 22, 26, 35, 47, 60, 2,
+	9, 5, 28, 11, 13, 21, 42, 19, 25, 31, 34, 40, 46, 52, 59, 1,
+	17, 8, 37, 4, 23, 27, 48, 10, 29, 12, 43, 20, 32, 41, 53, 18,
+	38, 24, 49, 30, 44, 33, 54, 39, 50, 45, 55, 51, 56, 57, 58, 0,
+};
+
 static __always_inline __u32 draw_leading_zeros(__u64 v)
 {
-	__u32 n = 0;
-
 	if (!v)
 		return 64;
-	if (!(v >> 32)) {
-		n += 32;
-		v <<= 32;
-	}
-	if (!(v >> 48)) {
-		n += 16;
-		v <<= 16;
-	}
-	if (!(v >> 56)) {
-		n += 8;
-		v <<= 8;
-	}
-	if (!(v >> 60)) {
-		n += 4;
-		v <<= 4;
-	}
-	if (!(v >> 62)) {
-		n += 2;
-		v <<= 2;
-	}
-	return n + !(v >> 63);
+	v |= v >> 1;
+	v |= v >> 2;
+	v |= v >> 4;
+	v |= v >> 8;
+	v |= v >> 16;
+	v |= v >> 32;
+	return draw_zeros[v * 0x03f79d71b4cb0a89ULL >> 58];
 }
 
 /*
@@ -210,6 +205,28 @@ static __always_inline __u64 number_whole(struct number n, __s32 scale)
 	if (e > 32)
 		return ~0ULL;
 	return e >= 0 ? (__u64)n.m << e : (__u64)n.m >> -e;
+}
+
+/* --- a draw among several queues --------------------------------------------------------------------------------------- */
+
+/* What is left of the race of a task: key - clock, or nothing if the clock has passed it. Keys may wrap. */
+static __always_inline __u64 draw_left(__u64 key, __u64 clock)
+{
+	__s64 left = (__s64)(key - clock);
+
+	return left > 0 ? (__u64)left : 0;
+}
+
+/* The same in the root's currency, if a residual is up times as long there. */
+static __always_inline struct number draw_in_root(__u64 left, struct number up)
+{
+	return number_product(number_of(left), up);
+}
+
+/* How far the clock of a queue moves on when the least residual, in the root's currency, has won. */
+static __always_inline __u64 draw_step(struct number least, struct number up)
+{
+	return number_whole(number_quotient(least, up), 0);
 }
 
 #endif

@@ -52,8 +52,7 @@ struct task_line {
 
 /* The scheduler as a whole. */
 struct totals {
-	__u64 draws;		/* with two candidates or more */
-	__u64 alone;		/* decisions with one candidate */
+	__u64 draws;		/* in which at least one waiting task competed */
 	__u64 returns;		/* draws in which the task whose slice was over competed */
 	__u64 return_wins;	/* those it won */
 	__u64 return_expected;	/* sum of its chances */

@@ -28,8 +28,10 @@ struct scx_exit_task_args {
 	bool cancelled;
 } __attribute__((preserve_access_index));
 
+enum scx_exit_kind { SCX_EXIT_NONE = 0 };
+
 struct scx_exit_info {
-	int kind; /* enum scx_exit_kind */
+	enum scx_exit_kind kind;
 	__s64 exit_code;
 	const char *reason;
 	char *msg;
@@ -94,6 +96,8 @@ void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
 bool bpf_cpumask_test_cpu(__u32 cpu, const struct cpumask *cpumask) __ksym;
 struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
+void bpf_rcu_read_lock(void) __ksym;
+void bpf_rcu_read_unlock(void) __ksym;
 
 static __always_inline void set_slice(struct task_struct *p, __u64 slice)
 {

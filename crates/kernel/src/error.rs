@@ -102,7 +102,7 @@ pub enum Error {
         what: String,
     },
     /// The kernel refused to load or attach the programs.
-    #[error("the kernel refused the monitor: {why}{}", log.as_ref().map(|l| format!("; full log in {}", l.display())).unwrap_or_default())]
+    #[error("the kernel refused the programs: {why}{}", log.as_ref().map(|l| format!("; full log in {}", l.display())).unwrap_or_default())]
     Refused {
         /// One line: reason, and remedy where there is one.
         why: String,

@@ -52,7 +52,7 @@ const _: () = {
     assert!(size_of::<slice_ring>() == 4 * 8 + 16 * 32);
     assert!(size_of::<tally>() == 6 * 8);
     assert!(size_of::<settings>() == 2 * 8 + 4 * 4);
-    assert!(size_of::<account>() == 2 * 8 + (13 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
+    assert!(size_of::<account>() == 2 * 8 + (12 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
     assert!(size_of::<task_line>() == 2 * 8 + 8 * 4 + 16 + 6 * 8);
     assert!(size_of::<ticket_request>() == 8 * 4);
     assert!(size_of::<schema>() == 5 * 8 + 2 * 4 + 32 + 2 * 256);

@@ -11,10 +11,8 @@ use tombola_core::tally::{Returns, Tally};
 pub struct Totals {
     /// When it started, ns of `CLOCK_MONOTONIC`.
     pub begin_ns: u64,
-    /// Draws with two candidates or more.
+    /// Draws: decisions in which at least one waiting task competed.
     pub draws: u64,
-    /// Decisions with one candidate.
-    pub alone: u64,
     /// Draws in which the task whose slice was over competed.
     pub returns: Returns,
     /// Tasks that waited longer than the guard's bound, and so went first.
@@ -81,7 +79,6 @@ pub(super) fn totals_of(account: &account) -> Totals {
     Totals {
         begin_ns: account.begin_ns,
         draws: t.draws,
-        alone: t.alone,
         returns: Returns {
             draws: t.returns,
             wins: t.return_wins,
