@@ -11,12 +11,14 @@
 mod constants;
 mod control;
 mod farewell;
+mod join;
 mod options;
 mod state;
 mod tasks;
 
 pub use control::{SchedulerControl, TicketChange};
 pub use farewell::Farewell;
+pub use join::join;
 pub use options::{Flaw, Guard, Law, SchedulerOptions, Slice};
 pub use state::SchedExtState;
 pub use tasks::{ScheduledTask, Totals};
@@ -79,7 +81,11 @@ impl Scheduler {
                 Some(libc::EOPNOTSUPP) => Error::SchedulerRefused {
                     why: "this kernel has PREEMPT_RT, with which sched_ext does not work".into(),
                 },
-                _ => refused("start", &e),
+                // Another loader was faster than the look above, and the reason is not always told.
+                _ => match SchedExtState::now() {
+                    SchedExtState::Loaded { ops, .. } => Error::SchedulerBusy { ops },
+                    _ => refused("start", &e),
+                },
             })?;
         let scheduler = Self { link: Some(link), control, _object: object };
         match scheduler.control.farewell()? {

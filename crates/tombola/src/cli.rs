@@ -1,9 +1,11 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod schedule;
 mod simulate;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 
 use crate::interval::{self, Interval, NoLength};
@@ -31,15 +33,18 @@ Examples:
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
   tombola simulate three-burners          what four schedulers make of the same work
+  sudo tombola schedule -- make -j8       a real lottery in the kernel, as long as make runs
 
 Exit status:
   0    done; also when the reader of the output left early, or after a first Ctrl-C
   1    something failed; one line on standard error says what
   2    usage: an unknown flag, or a value outside its range
-  3    done, but a check failed: data was lost under --strict, --max-lag or --min-jain is violated, or an [expect]
-       of simulate does not hold
+  3    done, but a check failed: data was lost under --strict, --max-lag or --min-jain is violated, an [expect]
+       of simulate does not hold, or schedule --scenario went otherwise than simulated
   4    doctor: the monitor cannot be loaded here by this user
-  130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)";
+  130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
+
+schedule with a command ends with the status of the command, 128 + the signal's number if a signal killed it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -50,6 +55,8 @@ pub enum Verb {
     Audit(Box<AuditArgs>),
     Hist(Box<HistArgs>),
     Simulate(SimulateArgs),
+    Schedule(Box<ScheduleArgs>),
+    Tickets(TicketsArgs),
     Workload(WorkloadArgs),
     Doctor(DoctorArgs),
 }

@@ -5,8 +5,10 @@ pub mod doctor;
 pub mod dump;
 pub mod hist;
 pub mod load;
+pub mod schedule;
 pub mod simulate;
 pub mod status;
+pub mod tickets;
 pub mod unload;
 pub mod workload;
 
@@ -20,6 +22,8 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
     match verb {
         Verb::Load(args) => load::run(args, out),
         Verb::Simulate(args) => simulate::run(&args, out),
+        Verb::Schedule(args) => schedule::run(&args, out),
+        Verb::Tickets(args) => tickets::run(&args, out),
         Verb::Unload(args) => unload::run(args, out),
         Verb::Status(args) => status::run(args, out),
         Verb::Dump(args) => dump::run(&args, out),

@@ -13,11 +13,13 @@ pub enum Exit {
     Failure,
     /// 3: done, but the monitor lost data and `--strict` was given. (2 is a usage error, given by the parser.)
     Loss,
-    /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), or an `[expect]` of a
-    /// scenario does not hold.
+    /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), an `[expect]` of a
+    /// scenario does not hold, or a scenario went otherwise on the kernel than in the simulator.
     Check,
     /// 4: `doctor` found that tombola cannot load its monitor here.
     Unusable,
+    /// That of the command that was run under `schedule`; 128 + the signal's number if one killed it.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -27,6 +29,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => 1,
             Exit::Loss | Exit::Check => 3,
             Exit::Unusable => 4,
+            Exit::Command(status) => status,
         })
     }
 }

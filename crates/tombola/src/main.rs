@@ -7,6 +7,7 @@
 
 mod cli;
 mod cmd;
+mod command;
 mod exit;
 mod interrupt;
 mod interval;

@@ -16,7 +16,9 @@ pub(crate) mod hist_table;
 pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
+pub(crate) mod schedule_table;
 pub(crate) mod table;
+pub(crate) mod tickets_table;
 pub(crate) mod timeline;
 
 pub(crate) use audit_view::{AuditView, CommandView};

@@ -1,17 +1,15 @@
 //! `tombola audit`: the ledger of the machine, interval by interval, or of the time a command runs.
 
-mod command;
-
 use crate::cli::{AuditArgs, Format, Sort};
+use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, Groups, audit_csv, audit_table, json};
-use crate::windows::{Waited, Windows, notify, wait_for};
+use crate::windows::{Windows, notify, wait_for};
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
-use command::Command;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -67,8 +65,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     if let Some(mut command) = command {
         // The interval is over, the command perhaps not: whoever started it waits for it.
         let was_running = command.exit_status().is_none();
-        while command.wait(&interrupt, None)? == Waited::Full {}
-        if let (true, Some(status)) = (was_running, command.exit_status()) {
+        if let (true, Some(status)) = (was_running, command.finish(&interrupt)?) {
             notify(&format!("command: process {}, ended with status {status}", command.pid()));
         }
     }

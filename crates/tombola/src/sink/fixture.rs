@@ -6,9 +6,11 @@ use tombola_core::policy::Policy;
 use tombola_core::report::{Options, Report};
 use tombola_core::rolling::{Alpha, Rolling};
 use tombola_core::snapshot::{ExitTotals, Group, Loss, TaskState, TaskTotals};
+use tombola_core::tally::Tally;
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 use tombola_core::window::{CpuWindow, TaskWindow, Window};
+use tombola_kernel::scheduler::ScheduledTask;
 
 pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u64) -> TaskWindow {
     let nice = Nice::new(nice).unwrap();
@@ -108,4 +110,34 @@ pub(crate) fn hostile() -> Vec<TaskWindow> {
         b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f",
     ];
     (1u32..).zip(names).map(|(pid, comm)| task(pid, comm, 0, Policy::Other, 1_000_000)).collect()
+}
+
+/// Tasks of a scheduler: two burners, one with tickets of its own, one with a hostile name, and one that never took part.
+pub(crate) fn scheduled() -> Vec<ScheduledTask> {
+    let task = |pid: u32, comm: &[u8], nice: i8, tickets, wins: u64, expected| ScheduledTask {
+        id: TaskId { pid, start_ns: 1 },
+        tgid: pid,
+        comm: comm.to_vec(),
+        nice,
+        policy: Policy::Other,
+        group: Group::Cgroup(u64::from(pid % 2)),
+        tickets,
+        explicit: false,
+        runnable: true,
+        tally: Tally {
+            wins,
+            expected,
+            variance: expected / 2.0,
+            undrawn: 0,
+            slices: wins,
+            used_ns: wins * 4_900_000,
+        },
+    };
+    vec![
+        task(301, b"burn-0", 0, 1024, 1080, 1086.4),
+        task(302, b"\x1b[31mred\n", 3, 526, 560, 558.1),
+        ScheduledTask { explicit: true, ..task(303, b"burn-set", 5, 335, 356, 355.5) },
+        ScheduledTask { runnable: false, ..task(304, b"", 19, 15, 1, 0.0) },
+        task(305, b"never", 0, 1024, 0, 0.0),
+    ]
 }

@@ -209,7 +209,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A probability with three decimals, or its order of magnitude where these would be zero.
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p >= 0.001 || p == 0.0 { format!("{p:.3}") } else { format!("{p:.0e}") }
 }
 

@@ -1,8 +1,9 @@
-//! The command that is audited: a child process, and all that comes from it.
+//! A command that is run to be watched: a child process, and all that comes from it.
 
 use crate::interrupt::Interrupt;
+use crate::text::harmless;
 use crate::windows::Waited;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp};
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A running or ended command.
-pub(super) struct Command {
+pub struct Command {
     child: Child,
     status: Option<ExitStatus>,
     /// It and its descendants, as far as they were seen, also those that have ended.
@@ -29,34 +30,49 @@ pub(super) struct Command {
 
 impl Command {
     /// Starts it, with the standard streams of this process.
-    pub(super) fn start(program: &OsString, arguments: &[OsString]) -> Result<Self> {
-        let child = std::process::Command::new(program)
-            .args(arguments)
-            .spawn()
-            .with_context(|| format!("cannot run '{}'", crate::text::harmless(program.as_encoded_bytes())))?;
+    pub fn start(program: &OsString, arguments: &[OsString]) -> Result<Self> {
+        Self::start_after(program, arguments, || Ok(()))
+    }
+
+    /// Starts it from a thread of its own that has done `before`: what this does to the thread, such as changing its
+    /// scheduling policy, the command inherits, and this process does not have.
+    pub fn start_after(
+        program: &OsString,
+        arguments: &[OsString],
+        before: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Self> {
+        let start = || {
+            before()?;
+            std::process::Command::new(program)
+                .args(arguments)
+                .spawn()
+                .with_context(|| format!("cannot run '{}'", harmless(program.as_encoded_bytes())))
+        };
+        let child = thread::scope(|scope| scope.spawn(start).join())
+            .map_err(|_| anyhow!("the thread that starts the command panicked"))??;
         let processes = BTreeSet::from([child.id()]);
         Ok(Self { child, status: None, processes, forwarded: false })
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Its exit status, or 128 + the number of the signal that killed it; `None` while it runs.
-    pub(super) fn exit_status(&self) -> Option<i32> {
+    pub fn exit_status(&self) -> Option<i32> {
         let status = self.status?;
         status.code().or_else(|| status.signal().map(|signal| 128 + signal))
     }
 
     /// It and its descendants.
-    pub(super) fn processes(&self) -> &BTreeSet<u32> {
+    pub fn processes(&self) -> &BTreeSet<u32> {
         &self.processes
     }
 
     /// Waits for its end, at most for `length`. A signal to this process is passed on, and the wait goes on: who is told
     /// to end may have something to put in order.
-    pub(super) fn wait(&mut self, interrupt: &Interrupt, length: Option<Duration>) -> Result<Waited> {
+    pub fn wait(&mut self, interrupt: &Interrupt, length: Option<Duration>) -> Result<Waited> {
         let end = length.and_then(|length| Instant::now().checked_add(length));
         loop {
             self.look();
@@ -80,6 +96,12 @@ impl Command {
                 self.forward(interrupt.signal());
             }
         }
+    }
+
+    /// Waits for its end, however long it takes; its exit status.
+    pub fn finish(&mut self, interrupt: &Interrupt) -> Result<Option<i32>> {
+        while self.wait(interrupt, None)? == Waited::Full {}
+        Ok(self.exit_status())
     }
 
     /// Passes a signal on, unless the terminal has sent it to both.

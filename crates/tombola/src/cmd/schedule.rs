@@ -1,0 +1,152 @@
+//! `tombola schedule`: a scheduler of ours in the kernel, for as long as this process wants it.
+
+mod charge;
+
+use crate::cli::ScheduleArgs;
+use crate::command::Command;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::interval::{Interval, Plain};
+use crate::sink::schedule_table::{ScheduleView, render};
+use crate::windows::{Waited, notify};
+use anyhow::Result;
+use charge::Charge;
+use std::io::Write;
+use std::time::Instant;
+use tombola_kernel::scheduler::{SchedulerOptions, join};
+
+/// Puts the scheduler in charge, waits for what ends it, reports.
+pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
+    let interrupt = Interrupt::catch()?;
+    let options = SchedulerOptions {
+        law: args.policy,
+        slice: args.slice.unwrap_or_default(),
+        guard: args.guard.unwrap_or_default(),
+        partial: args.partial,
+        flaw: None,
+    };
+    let charge = Charge::take(&options)?;
+    announce(&options, args.command.is_empty());
+    let mut command = match args.command.split_first() {
+        None => None,
+        Some((program, arguments)) if args.partial => {
+            Some(Command::start_after(program, arguments, || Ok(join()?))?)
+        }
+        Some((program, arguments)) => Some(Command::start(program, arguments)?),
+    };
+    let mut reports = Reports { args, options: &options, number: 0 };
+    let thrown_out = watch(args, &charge, command.as_mut(), &interrupt, &mut reports, out)?;
+    // Before the end: with the scheduler its tasks go.
+    let last = charge.figures();
+    let farewell = charge.give_back();
+    if let Ok(why) = &farewell {
+        notify(&format!("the kernel's own scheduler is back: {why}"));
+    }
+    let written = last.and_then(|figures| reports.write(&figures, out));
+    let status = match &mut command {
+        None => None,
+        Some(command) => {
+            // The scheduler may have gone before the command: whoever started it waits for it.
+            if command.exit_status().is_none() {
+                notify("the command is still running, under the kernel's own scheduler; waiting for its end");
+            }
+            command.finish(&interrupt)?
+        }
+    };
+    farewell?;
+    written?;
+    if thrown_out {
+        return Ok(Exit::Failure);
+    }
+    Ok(match status {
+        None => Exit::Ok,
+        // A status has eight bits, and 128 + the largest signal, 64, fits.
+        Some(status) => Exit::Command(u8::try_from(status).unwrap_or(u8::MAX)),
+    })
+}
+
+/// Waits for the first of: the scheduler is thrown out, a signal, the end of the command, the end of the time. Returns whether
+/// it was the first.
+fn watch(
+    args: &ScheduleArgs,
+    charge: &Charge,
+    mut command: Option<&mut Command>,
+    interrupt: &Interrupt,
+    reports: &mut Reports<'_>,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let begin = charge.since();
+    let end = args.duration.and_then(|length| begin.checked_add(length));
+    let interval = args.interval.map(Interval::get);
+    let mut next = interval.and_then(|interval| begin.checked_add(interval));
+    loop {
+        let now = Instant::now();
+        let until = [end, next].into_iter().flatten().min();
+        let wait = until.map_or(charge::LOOK, |until| (until - now.min(until)).min(charge::LOOK));
+        let ended = match command.as_deref_mut() {
+            Some(command) => command.wait(interrupt, Some(wait))? == Waited::Last,
+            None => {
+                interrupt.wait(wait);
+                false
+            }
+        };
+        if charge.is_gone()? {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if ended || interrupt.raised() || end.is_some_and(|end| now >= end) {
+            return Ok(false);
+        }
+        if let (Some(at), Some(interval)) = (next, interval)
+            && now >= at
+        {
+            // After a stop (SIGSTOP, suspend) the distances begin anew.
+            next = if now - at > interval { now } else { at }.checked_add(interval);
+            reports.write(&charge.figures()?, out)?;
+        }
+    }
+}
+
+/// What is in charge, on standard error: the output is for reports.
+fn announce(options: &SchedulerOptions, alone: bool) {
+    let what = if options.partial { "tasks of the policy SCHED_EXT" } else { "the whole machine" };
+    notify(&format!(
+        "{} is in charge of {what}: slice {}, guard {}",
+        options.law,
+        Plain(options.slice.get()),
+        Plain(options.guard.get())
+    ));
+    if options.partial {
+        notify("tasks of the kernel's own scheduler come first: where they are busy, those of this one wait");
+    }
+    if options.partial && alone {
+        notify("a task joins with 'chrt --ext 0 COMMAND', or sched_setscheduler(2) and policy 7");
+    }
+    if alone {
+        notify("Ctrl-C ends it");
+    }
+}
+
+/// Writes one report after the other.
+struct Reports<'a> {
+    args: &'a ScheduleArgs,
+    options: &'a SchedulerOptions,
+    number: u64,
+}
+
+impl Reports<'_> {
+    fn write(&mut self, figures: &charge::Figures, out: &mut dyn Write) -> Result<()> {
+        self.number += 1;
+        let view = ScheduleView {
+            number: self.number,
+            length: figures.length,
+            law: self.options.law,
+            slice: self.options.slice.get(),
+            totals: &figures.totals,
+            tasks: &figures.tasks,
+            top: self.args.top,
+        };
+        out.write_all(render(&view).as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
