@@ -2,6 +2,7 @@
 
 use super::{Finding, Verdict, kernel_file};
 use crate::btf_file::{has_member, tracepoint_arguments};
+use crate::scheduler::SchedExtState;
 use libbpf_rs::btf::{Btf, types};
 use std::path::Path;
 
@@ -47,22 +48,26 @@ fn run_delay(btf: &Btf<'_>) -> Finding {
 }
 
 fn sched_ext(btf: Option<&Btf<'_>>) -> Finding {
-    let state = kernel_file("/sys/kernel/sched_ext/state");
-    let detail = match (state.as_deref(), kernel_file("/sys/kernel/sched_ext/root/ops")) {
-        (Some("enabled"), Some(ops)) => format!("on: scheduler {ops} is running"),
-        (Some(state), _) => format!("there, {state}"),
-        (None, _) => {
-            let built =
-                btf.is_some_and(|btf| btf.type_by_name::<types::Struct<'_>>("sched_ext_ops").is_some());
-            if built {
-                "there, its state is not shown in /sys"
-            } else {
-                "not in this kernel (CONFIG_SCHED_CLASS_EXT, 6.12)"
-            }
-            .to_owned()
+    let built = btf.is_some_and(|btf| btf.type_by_name::<types::Struct<'_>>("sched_ext_ops").is_some());
+    Finding::new("sched_ext", Verdict::Info, sched_ext_text(&SchedExtState::now(), built))
+}
+
+fn sched_ext_text(state: &SchedExtState, built: bool) -> String {
+    match state {
+        SchedExtState::Loaded { ops, whole_machine, .. } => {
+            let whom = match whole_machine {
+                Some(true) => " the whole machine",
+                Some(false) => " tasks of the policy EXT",
+                None => "",
+            };
+            format!("on: scheduler {ops} is running{whom}; 'tombola schedule' cannot run beside it")
         }
-    };
-    Finding::new("sched_ext", Verdict::Info, detail)
+        SchedExtState::Disabled => "there, disabled: 'tombola schedule' can run, as root".to_owned(),
+        SchedExtState::Absent if built => "there, its state is not shown in /sys".to_owned(),
+        SchedExtState::Absent => {
+            "not in this kernel (CONFIG_SCHED_CLASS_EXT, 6.12): 'tombola schedule' cannot run".to_owned()
+        }
+    }
 }
 
 fn autogroup() -> Option<Finding> {
@@ -77,4 +82,19 @@ fn autogroup() -> Option<Finding> {
         )
         .remedy("to compare across sessions: sudo sysctl kernel.sched_autogroup_enabled=0")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_whether_a_scheduler_of_ours_can_run() {
+        assert!(sched_ext_text(&SchedExtState::Disabled, true).contains("'tombola schedule' can run"));
+        assert!(sched_ext_text(&SchedExtState::Absent, false).contains("cannot run"));
+        let other =
+            SchedExtState::Loaded { ops: "rusty".into(), state: "enabled".into(), whole_machine: Some(true) };
+        let text = sched_ext_text(&other, true);
+        assert!(text.contains("rusty is running the whole machine") && text.contains("cannot run"), "{text}");
+    }
 }

@@ -19,6 +19,7 @@ use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
 use tombola_core::source::Origin;
 use tombola_core::window::Window;
+use tombola_kernel::scheduler::SchedExtState;
 
 /// Length of an interval where none is given and no command sets it.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -126,6 +127,7 @@ impl Shown {
             iteration,
             audit,
             origin,
+            scheduler: scheduler(&SchedExtState::now()),
             by: args.by,
             rows: &self.rows[..top],
             rows_left_out: self.rows.len() - top,
@@ -168,6 +170,19 @@ fn rivals(audit: &Audit, command: &Command) -> BTreeSet<TaskId> {
     };
     let shown = audit.lines.iter().filter(|line| is_its(line) || could_meet(line));
     shown.map(|line| line.task.totals.id).collect()
+}
+
+/// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
+/// they have under the kernel's own.
+fn scheduler(state: &SchedExtState) -> Option<String> {
+    let SchedExtState::Loaded { ops, state, whole_machine } = state else { return None };
+    let whom = match whole_machine {
+        Some(true) => ", whole machine",
+        Some(false) => ", tasks of the policy EXT only",
+        None => "",
+    };
+    let state = if state == "enabled" { String::new() } else { format!(", {state}") };
+    Some(format!("{ops} (sched_ext){whom}{state}"))
 }
 
 /// Where the audits go.

@@ -62,6 +62,9 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
             audit.lines.len()
         ),
     );
+    if let Some(scheduler) = &view.scheduler {
+        line(out, format_args!("scheduler: {}", harmless(scheduler.as_bytes())));
+    }
     let (books, s) = (&audit.books, if audit.cpus == 1 { "" } else { "s" });
     line(
         out,

@@ -17,6 +17,8 @@ pub(crate) struct AuditView<'a> {
     pub(crate) audit: &'a Audit,
     /// How the source came to measure.
     pub(crate) origin: Origin,
+    /// Scheduler in BPF that is in charge, and of whom: raw.
+    pub(crate) scheduler: Option<String>,
     /// What the rows are about.
     pub(crate) by: By,
     /// Rows in the order in which they are shown.

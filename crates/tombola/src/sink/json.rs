@@ -87,6 +87,8 @@ struct IntervalRecord {
     entitlement_from: &'static str,
     /// How the monitor came to measure: "load" or "attach".
     monitor: &'static str,
+    /// Scheduler in BPF (`sched_ext`) that was in charge at the end of the interval, and of whom.
+    scheduler: Option<String>,
     /// What a row is about: task, process, group or comm.
     by: String,
     /// CPUs that were there.
@@ -317,6 +319,7 @@ fn interval(view: &AuditView<'_>) -> IntervalRecord {
             Origin::Load => "load",
             Origin::Attach => "attach",
         },
+        scheduler: view.scheduler.as_ref().map(|scheduler| harmless(scheduler.as_bytes())),
         by: view.by.to_string(),
         cpus: audit.cpus,
         tasks: audit.lines.len(),

@@ -69,3 +69,24 @@ fn values_outside_their_range_are_usage_errors() {
     let with_command = args(&["--nice-check", "--", "stress-ng", "--cpu", "4"]);
     assert_eq!(with_command.command.len(), 3);
 }
+
+#[test]
+fn a_scheduler_in_bpf_is_named_with_whom_it_schedules() {
+    let loaded = |state: &str, whole_machine| {
+        super::scheduler(&SchedExtState::Loaded {
+            ops: "tombola_lottery".into(),
+            state: state.into(),
+            whole_machine,
+        })
+    };
+    let [whole, partial, silent] =
+        [loaded("enabled", Some(true)), loaded("enabled", Some(false)), loaded("disabling", None)]
+            .map(Option::unwrap);
+    assert_eq!(whole, "tombola_lottery (sched_ext), whole machine");
+    assert_eq!(partial, "tombola_lottery (sched_ext), tasks of the policy EXT only");
+    assert_eq!(silent, "tombola_lottery (sched_ext), disabling");
+    assert_eq!(
+        [SchedExtState::Absent, SchedExtState::Disabled].map(|state| super::scheduler(&state)),
+        [None, None]
+    );
+}

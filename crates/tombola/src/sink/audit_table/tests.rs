@@ -67,6 +67,7 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
         iteration: 1,
         audit,
         origin: Origin::Attach,
+        scheduler: None,
         by: By::Task,
         rows,
         rows_left_out: 0,
@@ -134,4 +135,12 @@ fn loss_and_nobody() {
     let audit = Audit::new(&Window { loss, loss_total: loss, ..window(vec![]) }).unwrap();
     let groups = Groups::new();
     insta::assert_snapshot!(render(&AuditView { rows_left_out: 3, ..view(&audit, &[], &groups) }));
+}
+
+#[test]
+fn a_scheduler_in_bpf_is_named_harmlessly() {
+    let (audit, groups) = example();
+    let scheduler = Some("\u{1b}x (sched_ext), whole machine".to_owned());
+    let text = render(&AuditView { scheduler, ..view(&audit, &[], &groups) });
+    assert_eq!(text.lines().nth(1), Some("scheduler: \\x1bx (sched_ext), whole machine"));
 }
