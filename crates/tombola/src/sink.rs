@@ -16,6 +16,7 @@ pub(crate) mod hist_table;
 pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
+pub(crate) mod rehearsal_table;
 pub(crate) mod schedule_table;
 pub(crate) mod table;
 pub(crate) mod tickets_table;

@@ -1,6 +1,7 @@
 //! `tombola schedule`: a scheduler of ours in the kernel, for as long as this process wants it.
 
 mod charge;
+mod rehearsal;
 
 use crate::cli::ScheduleArgs;
 use crate::command::Command;
@@ -18,6 +19,9 @@ use tombola_kernel::scheduler::{SchedulerOptions, join};
 /// Puts the scheduler in charge, waits for what ends it, reports.
 pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
+    if let Some(scenario) = &args.scenario {
+        return rehearsal::run(scenario, args, &interrupt, out);
+    }
     let options = SchedulerOptions {
         law: args.policy,
         slice: args.slice.unwrap_or_default(),

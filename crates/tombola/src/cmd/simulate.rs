@@ -111,7 +111,11 @@ fn scenario(args: &SimulateArgs) -> Result<Scenario> {
         }
         return Ok(import.scenario);
     }
-    let path = args.scenario.as_deref().context("no scenario")?;
+    load(args.scenario.as_deref().context("no scenario")?)
+}
+
+/// The scenario in a file, or the built-in one of this name, which comes first.
+pub(super) fn load(path: &Path) -> Result<Scenario> {
     let built_in = path.to_str().and_then(library::find);
     let text = match built_in {
         Some(built_in) => built_in.text.to_owned(),

@@ -1,6 +1,6 @@
 //! `tombola workload`: a repeatable load, and what each of its threads got.
 
-mod burner;
+pub(super) mod burner;
 
 use crate::cli::{Pattern, WorkloadArgs};
 use crate::exit::Exit;
@@ -104,7 +104,7 @@ fn row(name: &str, got: &Got, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A thread that could not be started, with the limit that is usually the reason.
-fn no_thread(error: io::Error, number: usize) -> anyhow::Error {
+pub(super) fn no_thread(error: io::Error, number: usize) -> anyhow::Error {
     anyhow!(error)
         .context(format!("cannot start thread {number}; look at `ulimit -u` and the cgroup's pids.max"))
 }

@@ -189,14 +189,15 @@ impl Plan {
 }
 
 /// About two microseconds of arithmetic: short against every slice, long against a look at the clock.
-fn work() {
+pub fn work() {
     let mut state = black_box(1u64);
     for _ in 0..1000 {
         state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
     }
 }
 
-fn cpu_time() -> Result<Duration> {
+/// The CPU time of the calling thread so far.
+pub fn cpu_time() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("cannot read the thread's CPU clock")?.into())
 }
 
