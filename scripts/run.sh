@@ -27,6 +27,8 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   audit      what every task was entitled to, and who stood in its way  (root, as dump)
   hist       how long tasks waited for a CPU               (root, as dump)
   simulate   what another scheduler would have done with the work of a scenario
+  schedule   put a lottery scheduler into the kernel, for a while or for a command  (root; asks sudo)
+  tickets    show and change tickets while it runs         (root; asks sudo)
   workload   burn CPU in a repeatable way
   unload     detach the monitor and remove its pins       (root; asks sudo)
   status     whether the monitor is loaded, and what it costs
@@ -273,6 +275,7 @@ root_verb() {
 asks_for_help() {
     local each
     for each in "$@"; do
+        [[ $each == -- ]] && break # what follows is a command with flags of its own
         [[ $each == -h || $each == --help ]] && return
     done
     return 1
@@ -524,7 +527,7 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
-    load | unload) root_verb "$verb" "$@" ;;
+    load | unload | schedule | tickets) root_verb "$verb" "$@" ;;
     dump | audit | hist) reading "$verb" "$@" ;;
     status | simulate | workload | doctor) verb "$verb" "$@" ;;
     demo) demo "$@" ;;

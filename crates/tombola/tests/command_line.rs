@@ -87,6 +87,11 @@ fn usage_errors_end_with_2_and_nothing_on_stdout() {
         &["audit", "--format", "table", "--output", "/dev/null"],
         &["hist", "--by", "user"],
         &["workload", "--frobnicate"],
+        &["schedule", "--slice", "0"],
+        &["schedule", "--policy", "fifo"],
+        &["schedule", "--scenario", "sleeper", "--", "true"],
+        &["tickets"],
+        &["tickets", "set", "1"],
         &["frobnicate"],
         &[],
     ] {
@@ -101,6 +106,38 @@ fn help_ends_with_0_and_shows_the_exit_statuses() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("Exit status:"));
+}
+
+#[test]
+fn a_scheduler_of_our_own_says_what_this_kernel_lacks_or_runs_a_command() {
+    let output = run(&["schedule", "--partial", "--", "sh", "-c", "exit 7"]);
+    let said = text(&output.stderr);
+    if std::path::Path::new("/sys/kernel/sched_ext").exists() {
+        // It may be forbidden to this user, or taken; where it is not, the status is the command's.
+        assert!(matches!(output.status.code(), Some(1 | 7)), "{said}");
+    } else {
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+        assert!(said.contains("this kernel has no sched_ext") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_scenario_with_what_only_the_simulator_has_is_refused_by_name() {
+    let output = run(&["schedule", "--scenario", "lottery-locks"]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("cannot be rehearsed") && said.contains("of task 'A' takes a lock"), "{said}");
+}
+
+#[test]
+fn tickets_without_a_scheduler_say_how_to_start_one() {
+    if std::path::Path::new("/sys/kernel/sched_ext").exists() {
+        return; // one may be running: the live tests look at that
+    }
+    let output = run(&["tickets", "show"]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("sudo tombola schedule"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use clap::{CommandFactory, error::ErrorKind};
 use tombola_core::sim::policy::PolicyKind;
+use tombola_kernel::scheduler::{Guard, Law, Slice};
 
 fn dump(args: &[&str]) -> Result<DumpArgs, clap::Error> {
     match Cli::try_parse_from(["tombola", "dump"].iter().chain(args))?.verb {
@@ -78,6 +79,69 @@ fn values_outside_their_range_are_usage_errors_that_name_it() {
             assert_eq!(error.exit_code(), 2, "{flag} {value}");
             assert!(text.contains(range) && text.contains(flag), "{flag} {value}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_schedule_is_told_the_ranges_and_shows_the_defaults_of_the_domain() {
+    let parse = |args: &[&str]| match Cli::try_parse_from(["tombola", "schedule"].iter().chain(args))?.verb {
+        Verb::Schedule(args) => Ok::<_, clap::Error>(args),
+        other => panic!("{other:?}"),
+    };
+    let args = parse(&["--slice", "2ms", "--policy", "stride", "--partial", "--", "make", "-j8"]).unwrap();
+    assert_eq!((args.slice.unwrap().get(), args.policy), (Duration::from_millis(2), Law::Stride));
+    assert_eq!((args.partial, args.command.len(), args.top), (true, 2, 20));
+    for (flag, bad, range) in [
+        ("--slice", &["0", "99us", "1.1s", "-1", "x"][..], "from 100us to 1s"),
+        ("--guard", &["0", "99ms", "21s", "NaN"], "from 100ms to 20s"),
+        ("--duration", &["0", "2d"], "from 1ms to 1d"),
+        ("--interval", &["0", "2d"], "from 1ms to 1d"),
+        ("--policy", &["fifo"], "'lottery' or 'stride'"),
+        ("--top", &["-1", "1000001"], "from 0 to 1000000"),
+    ] {
+        for value in bad {
+            let error = parse(&[flag, value]).unwrap_err();
+            let text = error.to_string();
+            assert_eq!(error.exit_code(), 2, "{flag} {value}");
+            assert!(text.contains(range) && text.contains(flag), "{flag} {value}: {text}");
+        }
+    }
+    let help = Cli::try_parse_from(["tombola", "schedule", "--help"]).unwrap_err().to_string();
+    let help = help.split_ascii_whitespace().collect::<Vec<_>>().join(" "); // whatever the width
+    for default in [Slice::default().get(), Guard::default().get()] {
+        assert!(help.contains(&format!("[default: {}", interval::Plain(default))), "{help}");
+    }
+}
+
+#[test]
+fn tickets_are_counted_from_1_to_2_to_the_20() {
+    let parse = |args: &[&str]| match Cli::try_parse_from(["tombola", "tickets"].iter().chain(args))?.verb {
+        Verb::Tickets(args) => Ok::<_, clap::Error>(args.what),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(parse(&["show"]).unwrap(), TicketsVerb::Show));
+    let TicketsVerb::Set { pid, tickets, .. } = parse(&["set", "7", "1048576"]).unwrap() else { panic!() };
+    assert_eq!((pid, tickets), (7, Some(1 << 20)));
+    let TicketsVerb::Set { tickets, by_nice, .. } = parse(&["set", "7", "--by-nice"]).unwrap() else {
+        panic!()
+    };
+    assert_eq!((tickets, by_nice), (None, true));
+    let TicketsVerb::Give { tickets, .. } = parse(&["give", "7", "8"]).unwrap() else { panic!() };
+    assert_eq!(tickets, None);
+    for args in [
+        &["set", "7", "0"][..],
+        &["set", "7", "1048577"],
+        &["set", "7", "-1"],
+        &["give", "7", "8", "0"],
+        &["set", "7", "x"],
+    ] {
+        let error = parse(args).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{args:?}");
+        assert!(error.to_string().contains("from 1 to 1048576"), "{args:?}: {error}");
+    }
+    for args in [&["set", "0", "5"][..], &["set", "7"], &["set", "7", "5", "--by-nice"], &["give", "7"], &[]]
+    {
+        assert_eq!(parse(args).unwrap_err().exit_code(), 2, "{args:?}");
     }
 }
 
