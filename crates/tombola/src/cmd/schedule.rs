@@ -87,12 +87,11 @@ fn watch(
         let now = Instant::now();
         let until = [end, next].into_iter().flatten().min();
         let wait = until.map_or(charge::LOOK, |until| (until - now.min(until)).min(charge::LOOK));
-        let ended = match command.as_deref_mut() {
-            Some(command) => command.wait(interrupt, Some(wait))? == Waited::Last,
-            None => {
-                interrupt.wait(wait);
-                false
-            }
+        let ended = if let Some(command) = command.as_deref_mut() {
+            command.wait(interrupt, Some(wait))? == Waited::Last
+        } else {
+            interrupt.wait(wait);
+            false
         };
         if charge.is_gone()? {
             return Ok(true);

@@ -174,12 +174,11 @@ impl Actor<'_> {
         // A sleep is as long as the scenario says, and not 50 µs longer.
         set_timerslack(1).context("cannot set the timer slack")?;
         let all: Vec<u32>;
-        let wanted = match &self.task.cpus {
-            Some(cpus) => cpus,
-            None => {
-                all = (0..self.stage.scenario.cpus).collect();
-                &all
-            }
+        let wanted = if let Some(cpus) = &self.task.cpus {
+            cpus
+        } else {
+            all = (0..self.stage.scenario.cpus).collect();
+            &all
         };
         let mut set = CpuSet::new();
         for cpu in wanted {

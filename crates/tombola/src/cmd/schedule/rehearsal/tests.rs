@@ -1,4 +1,5 @@
 use super::*;
+use tombola_kernel::scheduler::Totals;
 
 fn scenario(text: &str) -> Scenario {
     Scenario::from_toml(&format!("name = \"t\"\n{text}")).unwrap()
@@ -63,7 +64,7 @@ fn the_tolerance_is_that_of_the_number_of_draws() {
         cpu_times: vec![Duration::from_secs(5); 2],
         others: 0.0,
         slice_ns,
-        figures: Figures { length: Duration::from_secs(10), totals: Default::default(), tasks: Vec::new() },
+        figures: Figures { length: Duration::from_secs(10), totals: Totals::default(), tasks: Vec::new() },
     };
     // A thousand draws with p = ½: 5·√(¼/1000) = .0791, and a slice of ten seconds.
     let simulated = vec![vec![0.5, 0.5]; 30];
