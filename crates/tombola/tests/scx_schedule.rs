@@ -161,7 +161,7 @@ fn scx_a_rehearsal_that_goes_otherwise_is_called_off() {
     // A thread of a is given nine tenths of what there is: b comes short.
     let threads = format!("/proc/{}/task", running.0.id());
     let actor = wait_for("the threads", || {
-        let threads = fs::read_dir(&threads).ok()?.filter_map(|thread| thread.ok());
+        let threads = fs::read_dir(&threads).ok()?.filter_map(Result::ok);
         let mut actors = threads.filter(|thread| {
             fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == "tombola-act")
         });
