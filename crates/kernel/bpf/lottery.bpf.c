@@ -219,6 +219,7 @@ static __always_inline void begin_slice(struct task_struct *p, struct task_conte
 {
 	tc->slice_begin = p->se.sum_exec_runtime;
 	tc->over = 0;
+	tc->yielded = 0;
 }
 
 static __always_inline void begin_undrawn(struct task_struct *p, struct task_context *tc)
@@ -398,7 +399,7 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 			s->prev.key = key_of(prev, q, s->exponential);
 			s->prev.up = to_root(q->group);
 			s->least = draw_in_root(draw_left(s->prev.key, start_of(q)), s->prev.up);
-			s->value = number_whole(number_quotient(number_of(prev->tickets), s->prev.up), VALUE_SCALE);
+			s->value = number_whole(number_quotient(number_of(compensated(prev)), s->prev.up), VALUE_SCALE);
 			s->winner = n;
 		}
 	}
@@ -418,7 +419,7 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 	s->total = number_of(s->value);
 	s->total.e -= VALUE_SCALE;
 	if (prev) {
-		each = number_quotient(number_quotient(number_of(prev->tickets), s->prev.up), s->total);
+		each = number_quotient(number_quotient(number_of(compensated(prev)), s->prev.up), s->total);
 		s->chance = number_whole(each, CHANCE_UNIT);
 	}
 	bpf_for(i, 0, n) {
@@ -479,6 +480,13 @@ static __always_inline bool fetch(__s32 cpu, __u32 slot, __u64 key)
 	return moved;
 }
 
+/* For the part of its slice that a task left unused, by sleep or yield, until it next starts one. */
+static __always_inline void compensate(struct task_context *tc)
+{
+	if (settings.flaw != FLAW_NO_COMPENSATION)
+		tc->compensation = draw_compensation(tc->used_ns, settings.slice_ns);
+}
+
 static __always_inline void end_slice(struct task_struct *p, struct task_context *tc)
 {
 	if (tc->over)
@@ -487,6 +495,8 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 	tc->used_ns = p->se.sum_exec_runtime - tc->slice_begin;
 	tc->tally.slices++;
 	tc->tally.used_ns += tc->used_ns;
+	if (tc->yielded)
+		compensate(tc);
 	if (settings.policy == POLICY_STRIDE && tc->tickets)
 		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
 }
@@ -495,6 +505,7 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 static __always_inline void go_on(struct task_struct *p, struct task_context *tc)
 {
 	set_slice(p, settings.slice_ns);
+	tc->compensation = COMPENSATION_ONE;
 	begin_slice(p, tc);
 }
 
@@ -611,6 +622,17 @@ void OPS(lottery_stopping, struct task_struct *p, bool runnable)
 		end_slice(p, tc);
 }
 
+/* It gives up the rest of its slice, and competes at once in the draw that follows. */
+bool OPS(lottery_yield, struct task_struct *from, struct task_struct *to)
+{
+	struct task_context *tc = context_of(from);
+
+	if (tc)
+		tc->yielded = 1;
+	set_slice(from, 0);
+	return false;
+}
+
 void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 {
 	struct task_context *tc = context_of(p);
@@ -631,7 +653,7 @@ void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 	}
 	bpf_spin_unlock(&books);
 	if (deq_flags & SCX_DEQ_SLEEP)
-		tc->compensation = draw_compensation(tc->used_ns, settings.slice_ns);
+		compensate(tc);
 	tc->waiting_since = 0;
 }
 
@@ -842,6 +864,7 @@ struct sched_ext_ops lottery = {
 	.runnable = (void *)lottery_runnable,
 	.running = (void *)lottery_running,
 	.stopping = (void *)lottery_stopping,
+	.yield = (void *)lottery_yield,
 	.quiescent = (void *)lottery_quiescent,
 	.set_cpumask = (void *)lottery_set_cpumask,
 	.update_idle = (void *)lottery_update_idle,

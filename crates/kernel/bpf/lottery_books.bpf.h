@@ -93,6 +93,8 @@ struct task_context {
 	__u32 active;		/* how much of its group's active amount is its own */
 	__u32 slept;		/* stride: debt counts from when it comes, not from base */
 	__u32 over;		/* its latest slice has been counted */
+	__u32 yielded;		/* it gave up the rest of its slice */
+	__u32 pad;
 	struct tally tally;
 };
 
@@ -205,10 +207,16 @@ static __always_inline void set_active(struct task_context *tc, __u32 tickets)
 	tc->active = tickets;
 }
 
+/* Tickets as they count in a draw. */
+static __always_inline __u64 compensated(struct task_context *tc)
+{
+	return tc->tickets * tc->compensation / COMPENSATION_ONE;
+}
+
 static __always_inline void join_queue(struct task_context *tc, __u32 slot, struct queue *q)
 {
 	tc->queued_in = slot;
-	tc->queued_tickets = tc->tickets * tc->compensation / COMPENSATION_ONE;
+	tc->queued_tickets = compensated(tc);
 	tc->chances = q->chances;
 	tc->squares = q->squares;
 	q->tickets += tc->queued_tickets;

@@ -66,7 +66,12 @@ mod tests {
         assert!(stall.is_error());
         let text = stall.to_string();
         assert!(text.contains("watchdog") && text.contains("burn[77]"), "{text}");
-        let asked = Farewell { kind: 64, code: 0, reason: "unregistered from user space".into(), message: String::new() };
+        let asked = Farewell {
+            kind: 64,
+            code: 0,
+            reason: "unregistered from user space".into(),
+            message: String::new(),
+        };
         assert!(!asked.is_error());
         assert_eq!(asked.to_string(), "it was unloaded");
     }
