@@ -77,7 +77,7 @@ pub struct Simulation<'a> {
     sequence: u64,
     lanes: Vec<Lane>,
     groups: Vec<Bandwidth>,
-    /// CPUs that must choose, ascending.
+    /// CPUs that must choose, descending.
     due: Vec<CpuIx>,
     idle_cpus: usize,
     /// Somebody was enqueued since idle CPUs last looked.
@@ -335,14 +335,22 @@ impl<'a> Simulation<'a> {
         if !self.lanes[cpu].due {
             self.lanes[cpu].due = true;
             // Almost always there is but one.
-            let at = if self.due.is_empty() { 0 } else { self.due.partition_point(|c| *c < cpu) };
-            self.due.insert(at, cpu);
+            if self.due.is_empty() {
+                self.due.push(cpu);
+            } else {
+                let at = self.due.partition_point(|c| *c > cpu);
+                self.due.insert(at, cpu);
+            }
         }
     }
 
     /// Books what a CPU's task ran since it was last charged, and takes it out of the bandwidth of its groups.
+    #[inline]
     fn charge(&mut self, cpu: CpuIx) {
         self.book(cpu);
+        if self.groups.is_empty() {
+            return;
+        }
         let unspent = std::mem::take(&mut self.lanes[cpu].unspent_ns);
         if let (Some(task), true) = (self.machine.cpus[cpu].task, unspent > 0) {
             self.spend(task, unspent);
@@ -351,16 +359,21 @@ impl<'a> Simulation<'a> {
 
     /// Books what a CPU's task ran since it was last charged. Looking at a simulation changes nothing: bandwidth is
     /// spent, and groups are throttled, only at the events that would see it anyway.
+    #[inline]
     fn book(&mut self, cpu: CpuIx) {
-        let view = &mut self.machine.cpus[cpu];
-        let Some(task) = view.task else { return };
-        let now = self.machine.now_ns;
-        let lane = &mut self.lanes[cpu];
-        let ran = now - view.since_ns - lane.charged_ns;
-        if ran == 0 {
-            return;
+        let view = &self.machine.cpus[cpu];
+        if let Some(task) = view.task {
+            let ran = self.machine.now_ns - view.since_ns - self.lanes[cpu].charged_ns;
+            if ran > 0 {
+                self.book_time(cpu, task, ran);
+            }
         }
+    }
+
+    fn book_time(&mut self, cpu: CpuIx, task: TaskIx, ran: u64) {
+        let (now, view, lane) = (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.lanes[cpu]);
         lane.charged_ns += ran;
+        lane.unspent_ns += ran;
         let work = now.saturating_sub(view.work_ns);
         view.work_ns = view.work_ns.max(now);
         let left = &mut self.machine.tasks[task].left_ns;
@@ -372,7 +385,6 @@ impl<'a> Simulation<'a> {
             *total -= work.min(*total);
         }
         self.meter.ran(task, cpu, ran, ran - work.min(ran));
-        lane.unspent_ns += ran;
     }
 
     fn enqueue(&mut self, task: TaskIx, why: Arrival) {
@@ -428,8 +440,7 @@ impl<'a> Simulation<'a> {
             return self.fluid_choose();
         }
         loop {
-            while !self.due.is_empty() {
-                let cpu = self.due.remove(0);
+            while let Some(cpu) = self.due.pop() {
                 self.lanes[cpu].due = false;
                 self.rechoose(cpu, Departure::Expired, Arrival::Expired)?;
             }
@@ -495,8 +506,7 @@ impl<'a> Simulation<'a> {
                 continue;
             }
             if let Some(was) = before.take_if(|was| pick.is_none_or(|p| p.task != *was)) {
-                self.meter.left(was, true);
-                self.meter.waits_from(was, self.machine.now_ns);
+                self.meter.displaced(was, self.machine.now_ns);
             }
             let Some(pick) = pick else { return Ok(()) };
             let continues = before.take() == Some(pick.task);
@@ -512,7 +522,7 @@ impl<'a> Simulation<'a> {
     fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
         if let Some(task) = self.stop(cpu, why) {
             self.set_runnable(task, false);
-            self.meter.left(task, false);
+            self.meter.left(task);
             self.after_block(task)?;
         }
         Ok(())

@@ -3,6 +3,8 @@
 //! A scheduler takes out the first task and soon puts one back, so taking out leaves a hole at the top, and the next entry
 //! that comes in sinks from there: one way down instead of one down and two up.
 
+use std::hint::select_unpredictable;
+
 /// Marks an item that is not in the heap.
 const ABSENT: u32 = u32::MAX;
 
@@ -54,8 +56,8 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     /// The smallest key and its item.
     #[inline]
     pub fn peek(&self) -> Option<(K, usize)> {
-        let first = if self.hole { first_child(&self.heap, 0)? } else { 0 };
-        self.heap.get(first).map(|&(key, item)| (key, item as usize))
+        let (key, item) = if self.hole { first_child(&self.heap, 0)?.1 } else { *self.heap.first()? };
+        Some((key, item as usize))
     }
 
     /// Puts an item in, or gives it another key.
@@ -151,8 +153,7 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     /// Puts an entry at `at` or below it.
     fn down(&mut self, mut at: usize, entry: (K, u32)) {
         let (heap, place) = (self.heap.as_mut_slice(), self.place.as_mut_slice());
-        while let Some(child) = first_child(heap, at) {
-            let moved = heap[child];
+        while let Some((child, moved)) = first_child(heap, at) {
             if !before(&moved, &entry) {
                 break;
             }
@@ -171,18 +172,21 @@ fn settle<K>(heap: &mut [(K, u32)], place: &mut [u32], at: usize, entry: (K, u32
     heap[at] = entry;
 }
 
-/// The child that comes first.
+/// The child that comes first, and what it is.
 #[inline]
-fn first_child<K: PartialOrd>(heap: &[(K, u32)], at: usize) -> Option<usize> {
+fn first_child<K: PartialOrd + Copy>(heap: &[(K, u32)], at: usize) -> Option<(usize, (K, u32))> {
     let left = ARITY * at + 1;
     if let Some([a, b, c, d]) = heap.get(left..left + ARITY) {
-        // Which child is least is as good as random: sums of comparisons instead of branches to be mispredicted.
-        let ab = usize::from(before(b, a));
-        let cd = 2 + usize::from(before(d, c));
-        let right = usize::from(before(&heap[left + cd], &heap[left + ab]));
-        return Some(left + ab + (cd - ab) * right);
+        // Which child is least is as good as random: selections instead of branches to be mispredicted.
+        let (ab, cd) = (before(b, a), before(d, c));
+        let (first, second) = (select_unpredictable(ab, b, a), select_unpredictable(cd, d, c));
+        let right = before(second, first);
+        let child = left + select_unpredictable(right, 2 + usize::from(cd), usize::from(ab));
+        return Some((child, *select_unpredictable(right, second, first)));
     }
-    (left..heap.len()).reduce(|least, child| if before(&heap[child], &heap[least]) { child } else { least })
+    let rest = heap.get(left..)?.iter().enumerate();
+    let (child, least) = rest.reduce(|least, child| if before(child.1, least.1) { child } else { least })?;
+    Some((left + child, *least))
 }
 
 #[cfg(test)]

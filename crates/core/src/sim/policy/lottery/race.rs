@@ -52,7 +52,9 @@ enum Member {
 /// The race among the members of one group, for one affinity class.
 #[derive(Clone, Debug)]
 struct Node {
-    queue: IndexedHeap<f64>,
+    /// Keys by their bits: numbers that are not negative have the order of their bits, and integers are compared in fewer
+    /// instructions.
+    queue: IndexedHeap<u64>,
     /// Its clock when the parent's stood at `parent_clock`.
     clock: f64,
     parent_clock: f64,
@@ -78,18 +80,27 @@ impl Race {
     }
 
     /// The clock of a node now.
+    #[inline]
     fn clock(&self, books: &Currencies, class: usize, node: usize) -> f64 {
+        if node == 0 { self.classes[class][0].clock } else { self.group_clock(books, class, node) }
+    }
+
+    fn group_clock(&self, books: &Currencies, class: usize, node: usize) -> f64 {
         let this = &self.classes[class][node];
-        if node == 0 {
-            return this.clock;
-        }
         let parent = books.parent(node - 1).map_or(0, |g| g + 1);
         let passed = self.clock(books, class, parent) - this.parent_clock;
         this.clock + passed * books.exchange(node - 1)
     }
 
     /// Brings the key of a group in its parent up to date with its first member, and so on upwards.
+    #[inline]
     fn update(&mut self, books: &Currencies, class: usize, group: Option<usize>) {
+        if group.is_some() {
+            self.update_groups(books, class, group);
+        }
+    }
+
+    fn update_groups(&mut self, books: &Currencies, class: usize, group: Option<usize>) {
         let mut at = group;
         while let Some(group) = at {
             let parent = books.parent(group).map_or(0, |g| g + 1);
@@ -97,7 +108,8 @@ impl Race {
             let exchange = books.exchange(group);
             let key = match node.queue.peek() {
                 Some((head, _)) if exchange > 0.0 => {
-                    Some(node.parent_clock + (head - node.clock).max(0.0) / exchange)
+                    let ahead = (f64::from_bits(head) - node.clock).max(0.0);
+                    Some((node.parent_clock + ahead / exchange).to_bits())
                 }
                 _ => None,
             };
@@ -114,9 +126,26 @@ impl Race {
         }
     }
 
+    /// What the first entry of a class still has to go.
     fn residual(&self, class: usize) -> Option<f64> {
         let root = &self.classes[class][0];
-        root.queue.peek().map(|(key, _)| key - root.clock)
+        root.queue.peek().map(|(key, _)| f64::from_bits(key) - root.clock)
+    }
+
+    /// The class, among some, whose first entry has the least to go, and how much that is.
+    fn first(&self, classes: &[usize]) -> Option<(f64, usize)> {
+        if let [only] = classes {
+            return self.residual(*only).map(|residual| (residual, *only));
+        }
+        let mut best: Option<(f64, usize)> = None;
+        for &class in classes {
+            if let Some(residual) = self.residual(class)
+                && best.is_none_or(|(least, _)| residual < least)
+            {
+                best = Some((residual, class));
+            }
+        }
+        best
     }
 }
 
@@ -126,7 +155,8 @@ impl Draw for Race {
         let node = group.map_or(0, |g| g + 1);
         let draw = if self.flaw == Some(Flaw::UniformKeys) { unit(rng) } else { exponential(rng) };
         let start = if self.flaw == Some(Flaw::NoOffset) { 0.0 } else { self.clock(books, class, node) };
-        self.classes[class][node].queue.set(self.local[owner], start + draw / books.rate(owner));
+        let key = start + draw / books.rate(owner);
+        self.classes[class][node].queue.set(self.local[owner], key.to_bits());
         self.update(books, class, group);
     }
 
@@ -152,15 +182,7 @@ impl Draw for Race {
     }
 
     fn draw(&mut self, books: &Currencies, _rng: &mut ChaCha8Rng, classes: &[usize]) -> Option<TaskIx> {
-        let mut best: Option<(f64, usize)> = None;
-        for &class in classes {
-            if let Some(residual) = self.residual(class)
-                && best.is_none_or(|(least, _)| residual < least)
-            {
-                best = Some((residual, class));
-            }
-        }
-        let (residual, class) = best?;
+        let (residual, class) = self.first(classes)?;
         for &class in classes {
             let root = &mut self.classes[class][0];
             root.clock += residual.max(0.0);
