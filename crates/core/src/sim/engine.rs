@@ -331,6 +331,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
+    #[inline]
     fn mark_due(&mut self, cpu: CpuIx) {
         if !self.lanes[cpu].due {
             self.lanes[cpu].due = true;
@@ -348,12 +349,8 @@ impl<'a> Simulation<'a> {
     #[inline]
     fn charge(&mut self, cpu: CpuIx) {
         self.book(cpu);
-        if self.groups.is_empty() {
-            return;
-        }
-        let unspent = std::mem::take(&mut self.lanes[cpu].unspent_ns);
-        if let (Some(task), true) = (self.machine.cpus[cpu].task, unspent > 0) {
-            self.spend(task, unspent);
+        if !self.groups.is_empty() {
+            self.spend_unspent(cpu);
         }
     }
 
@@ -370,6 +367,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    #[inline(never)] // so that what calls it is small enough to be inlined itself
     fn book_time(&mut self, cpu: CpuIx, task: TaskIx, ran: u64) {
         let (now, view, lane) = (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.lanes[cpu]);
         lane.charged_ns += ran;
@@ -565,15 +563,7 @@ impl<'a> Simulation<'a> {
         let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
         let mut at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
         if !self.groups.is_empty() {
-            let mut group = self.machine.tasks[task].group;
-            while let Some(index) = group {
-                let g = self.machine.groups[index];
-                if g.quota.is_some() {
-                    let left = u64::try_from(self.groups[index].left_ns).unwrap_or(0);
-                    at = at.min(self.machine.now_ns.saturating_add(left));
-                }
-                group = g.parent;
-            }
+            at = at.min(self.out_of_bandwidth(task));
         }
         if at == u64::MAX {
             self.events.remove(cpu);

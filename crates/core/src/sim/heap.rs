@@ -36,11 +36,13 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     }
 
     /// How many items are in it.
+    #[inline]
     pub fn len(&self) -> usize {
         self.heap.len() - usize::from(self.hole)
     }
 
     /// Whether it holds nothing.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -56,6 +58,9 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     /// The smallest key and its item.
     #[inline]
     pub fn peek(&self) -> Option<(K, usize)> {
+        if self.is_empty() {
+            return None; // said at once: the events of one CPU are most often just one
+        }
         let (key, item) = if self.hole { first_child(&self.heap, 0)?.1 } else { *self.heap.first()? };
         Some((key, item as usize))
     }
@@ -72,7 +77,11 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
         if at == ABSENT {
             let entry = (key, u32::try_from(item).expect("items are 32-bit indices"));
             if std::mem::take(&mut self.hole) {
-                self.down(0, entry);
+                if self.heap.len() == 1 {
+                    settle(&mut self.heap, &mut self.place, 0, entry);
+                } else {
+                    self.down(0, entry);
+                }
             } else {
                 self.heap.push(entry);
                 self.up(self.heap.len() - 1, entry);
@@ -151,6 +160,7 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     }
 
     /// Puts an entry at `at` or below it.
+    #[inline(never)] // most calls of what calls it do not come here
     fn down(&mut self, mut at: usize, entry: (K, u32)) {
         let (heap, place) = (self.heap.as_mut_slice(), self.place.as_mut_slice());
         while let Some((child, moved)) = first_child(heap, at) {

@@ -33,8 +33,10 @@ pub enum Flaw {
 #[derive(Clone, Debug)]
 pub struct Race {
     flaw: Option<Flaw>,
-    /// Nodes of each affinity class: 0 is the root, g + 1 is group g.
-    classes: Vec<Vec<Node>>,
+    /// Nodes of each affinity class in turn: 0 is the root, g + 1 is group g.
+    nodes: Vec<Node>,
+    /// How many a class has.
+    width: usize,
     /// Place of each owner among the members of its group.
     local: Vec<usize>,
     /// Place of each group among the members of its parent.
@@ -75,18 +77,29 @@ impl Race {
         let group_local =
             machine.groups().iter().enumerate().map(|(i, g)| join(g.parent, Member::Group(i))).collect();
         let node = Node { queue: IndexedHeap::new(0), clock: 0.0, parent_clock: 0.0 };
-        let classes = vec![vec![node; machine.groups().len() + 1]; machine.class_count()];
-        Self { flaw, classes, local, group_local, members }
+        let width = machine.groups().len() + 1;
+        Self { flaw, nodes: vec![node; width * machine.class_count()], width, local, group_local, members }
+    }
+
+    /// Where a node of an affinity class stands.
+    #[inline]
+    fn at(&self, class: usize, node: usize) -> usize {
+        class * self.width + node
+    }
+
+    fn classes(&self) -> std::ops::Range<usize> {
+        0..self.nodes.len() / self.width
     }
 
     /// The clock of a node now.
     #[inline]
     fn clock(&self, books: &Currencies, class: usize, node: usize) -> f64 {
-        if node == 0 { self.classes[class][0].clock } else { self.group_clock(books, class, node) }
+        if node == 0 { self.nodes[self.at(class, 0)].clock } else { self.group_clock(books, class, node) }
     }
 
+    #[inline(never)] // so that what calls it is small enough to be inlined itself
     fn group_clock(&self, books: &Currencies, class: usize, node: usize) -> f64 {
-        let this = &self.classes[class][node];
+        let this = &self.nodes[self.at(class, node)];
         let parent = books.parent(node - 1).map_or(0, |g| g + 1);
         let passed = self.clock(books, class, parent) - this.parent_clock;
         this.clock + passed * books.exchange(node - 1)
@@ -100,11 +113,12 @@ impl Race {
         }
     }
 
+    #[inline(never)] // so that what calls it is small enough to be inlined itself
     fn update_groups(&mut self, books: &Currencies, class: usize, group: Option<usize>) {
         let mut at = group;
         while let Some(group) = at {
             let parent = books.parent(group).map_or(0, |g| g + 1);
-            let node = &self.classes[class][group + 1];
+            let node = &self.nodes[self.at(class, group + 1)];
             let exchange = books.exchange(group);
             let key = match node.queue.peek() {
                 Some((head, _)) if exchange > 0.0 => {
@@ -113,8 +127,9 @@ impl Race {
                 }
                 _ => None,
             };
-            let queue = &mut self.classes[class][parent].queue;
             let local = self.group_local[group];
+            let at_parent = self.at(class, parent);
+            let queue = &mut self.nodes[at_parent].queue;
             if queue.key(local) == key {
                 break;
             }
@@ -127,8 +142,9 @@ impl Race {
     }
 
     /// What the first entry of a class still has to go.
+    #[inline]
     fn residual(&self, class: usize) -> Option<f64> {
-        let root = &self.classes[class][0];
+        let root = &self.nodes[self.at(class, 0)];
         root.queue.peek().map(|(key, _)| f64::from_bits(key) - root.clock)
     }
 
@@ -156,27 +172,30 @@ impl Draw for Race {
         let draw = if self.flaw == Some(Flaw::UniformKeys) { unit(rng) } else { exponential(rng) };
         let start = if self.flaw == Some(Flaw::NoOffset) { 0.0 } else { self.clock(books, class, node) };
         let key = start + draw / books.rate(owner);
-        self.classes[class][node].queue.set(self.local[owner], key.to_bits());
+        let at = self.at(class, node);
+        self.nodes[at].queue.set(self.local[owner], key.to_bits());
         self.update(books, class, group);
     }
 
     fn remove(&mut self, books: &Currencies, owner: TaskIx, class: usize) {
         let group = books.group_of(owner);
-        self.classes[class][group.map_or(0, |g| g + 1)].queue.remove(self.local[owner]);
+        let at = self.at(class, group.map_or(0, |g| g + 1));
+        self.nodes[at].queue.remove(self.local[owner]);
         self.update(books, class, group);
     }
 
     fn before_change(&mut self, books: &Currencies, group: usize) {
-        for class in 0..self.classes.len() {
+        for class in self.classes() {
             let now = self.clock(books, class, group + 1);
             let parent = self.clock(books, class, books.parent(group).map_or(0, |g| g + 1));
-            let node = &mut self.classes[class][group + 1];
+            let at = self.at(class, group + 1);
+            let node = &mut self.nodes[at];
             (node.clock, node.parent_clock) = (now, parent);
         }
     }
 
     fn after_change(&mut self, books: &Currencies, group: usize) {
-        for class in 0..self.classes.len() {
+        for class in self.classes() {
             self.update(books, class, Some(group));
         }
     }
@@ -184,16 +203,17 @@ impl Draw for Race {
     fn draw(&mut self, books: &Currencies, _rng: &mut ChaCha8Rng, classes: &[usize]) -> Option<TaskIx> {
         let (residual, class) = self.first(classes)?;
         for &class in classes {
-            let root = &mut self.classes[class][0];
-            root.clock += residual.max(0.0);
+            let root = self.at(class, 0);
+            self.nodes[root].clock += residual.max(0.0);
         }
         let mut node = 0;
         loop {
-            let (_, place) = self.classes[class][node].queue.peek()?;
+            let at = self.at(class, node);
+            let (_, place) = self.nodes[at].queue.peek()?;
             match self.members[node][place] {
                 Member::Group(group) => node = group + 1,
                 Member::Owner(owner) => {
-                    self.classes[class][node].queue.pop();
+                    self.nodes[at].queue.pop();
                     self.update(books, class, books.group_of(owner));
                     return Some(owner);
                 }
