@@ -246,6 +246,10 @@ mod tests {
                 }
                 prop_assert_eq!(heap.len(), map.len());
                 prop_assert_eq!(heap.peek(), least(&map));
+                let mut all: Vec<_> = heap.iter().map(|(key, item)| (item, key)).collect();
+                all.sort_unstable();
+                prop_assert_eq!(all, map.iter().map(|(item, key)| (*item, *key)).collect::<Vec<_>>());
+                prop_assert_eq!(heap.is_empty(), map.is_empty());
                 for item in 0..40 {
                     prop_assert_eq!(heap.key(item), map.get(&item).copied());
                 }

@@ -87,6 +87,18 @@ impl Race {
         class * self.width + node
     }
 
+    /// Place of an owner in its queue. Without groups, by its number: two tables less to fetch for 10,000 tasks.
+    #[inline]
+    fn place(&self, owner: TaskIx) -> usize {
+        if self.width == 1 { owner } else { self.local[owner] }
+    }
+
+    /// Who has a place in a queue.
+    #[inline]
+    fn member(&self, node: usize, place: usize) -> Member {
+        if self.width == 1 { Member::Owner(place) } else { self.members[node][place] }
+    }
+
     fn classes(&self) -> std::ops::Range<usize> {
         0..self.nodes.len() / self.width
     }
@@ -173,14 +185,16 @@ impl Draw for Race {
         let start = if self.flaw == Some(Flaw::NoOffset) { 0.0 } else { self.clock(books, class, node) };
         let key = start + draw / books.rate(owner);
         let at = self.at(class, node);
-        self.nodes[at].queue.set(self.local[owner], key.to_bits());
+        let place = self.place(owner);
+        self.nodes[at].queue.set(place, key.to_bits());
         self.update(books, class, group);
     }
 
     fn remove(&mut self, books: &Currencies, owner: TaskIx, class: usize) {
         let group = books.group_of(owner);
         let at = self.at(class, group.map_or(0, |g| g + 1));
-        self.nodes[at].queue.remove(self.local[owner]);
+        let place = self.place(owner);
+        self.nodes[at].queue.remove(place);
         self.update(books, class, group);
     }
 
@@ -210,7 +224,7 @@ impl Draw for Race {
         loop {
             let at = self.at(class, node);
             let (_, place) = self.nodes[at].queue.peek()?;
-            match self.members[node][place] {
+            match self.member(node, place) {
                 Member::Group(group) => node = group + 1,
                 Member::Owner(owner) => {
                     self.nodes[at].queue.pop();
