@@ -1,5 +1,6 @@
 //! Policies side by side: many runs of one scenario, on several threads, with the same result for any number of them.
 
+use super::draws::{Evidence, Judgement};
 use super::engine::SimError;
 use super::expectation::Verdict;
 use super::outcome::{Observe, Outcome, TaskOutcome, run};
@@ -91,6 +92,8 @@ pub struct PolicyResult {
     pub tasks: Vec<TaskResult>,
     /// The verdict on each expectation that applies to the policy.
     pub verdicts: Vec<Verdict>,
+    /// The verdict on the draws of all runs; `None` for a policy that draws nothing.
+    pub draws: Option<Judgement>,
 }
 
 /// One entry of the scenario, over all runs. Times in ns; see [`TaskOutcome`] for what each is.
@@ -125,6 +128,8 @@ pub struct TaskResult {
     pub misses: Estimate,
     /// The longest of any run.
     pub tardiness_max_ns: u64,
+    /// Draws it won in all runs, and how many its tickets make likely; `None` without draws.
+    pub wins: Option<(u64, f64)>,
 }
 
 /// Carries a plan out. `progress` is called after every run, from any thread; when `cancel` becomes true, runs under
@@ -204,9 +209,11 @@ impl PolicyResult {
     fn of(scenario: &Scenario, policy: PolicyKind, outcomes: &[Outcome]) -> Self {
         let cpus = scenario.cpus as usize;
         let predicted = lottery_shares(scenario, policy);
+        let draws = evidence(outcomes).map(|evidence| evidence.judge());
         let tasks = (0..scenario.tasks.len()).map(|entry| {
             let predicted = predicted.as_ref().map(|shares| shares[entry]);
-            TaskResult::of(scenario, entry, outcomes, predicted)
+            let wins = draws.as_ref().and_then(|draws| draws.wins.get(entry).copied());
+            TaskResult::of(scenario, entry, outcomes, predicted, wins)
         });
         let busy: Vec<f64> = outcomes
             .iter()
@@ -241,6 +248,7 @@ impl PolicyResult {
             duration_ns: outcomes.iter().map(|o| o.duration_ns).min().unwrap_or(0),
             busy: Estimate::of(&busy),
             tasks: tasks.collect(),
+            draws,
             verdicts: scenario
                 .expect
                 .under(policy.name())
@@ -250,8 +258,22 @@ impl PolicyResult {
     }
 }
 
+/// What was seen of the draws in all runs, added in order of the runs.
+fn evidence(outcomes: &[Outcome]) -> Option<Evidence> {
+    let mut each = outcomes.iter().filter_map(|outcome| outcome.draws.as_ref());
+    let mut sum = each.next()?.clone();
+    each.for_each(|other| sum.add(other));
+    Some(sum)
+}
+
 impl TaskResult {
-    fn of(scenario: &Scenario, entry: usize, outcomes: &[Outcome], predicted_share: Option<f64>) -> Self {
+    fn of(
+        scenario: &Scenario,
+        entry: usize,
+        outcomes: &[Outcome],
+        predicted_share: Option<f64>,
+        wins: Option<(u64, f64)>,
+    ) -> Self {
         let each = |of: &dyn Fn(&TaskOutcome) -> f64| {
             let values: Vec<f64> = outcomes.iter().map(|o| of(&o.tasks[entry])).collect();
             Estimate::of(&values)
@@ -287,6 +309,7 @@ impl TaskResult {
             throughput: each(&|t| t.throughput),
             misses: each(&|t| t.misses as f64),
             tardiness_max_ns: most(&|t| t.tardiness_max_ns),
+            wins,
         }
     }
 }

@@ -64,7 +64,7 @@ pub type Observer<'a> = Box<dyn FnMut(&Slice) + Send + 'a>;
 pub struct Simulation<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) machine: Machine,
-    policy: Box<dyn Policy>,
+    pub(super) policy: Box<dyn Policy>,
     bodies: Vec<Body>,
     locks: Vec<Lock>,
     /// Tokens of each event with a receiver, by instance of the receiver.

@@ -15,7 +15,7 @@ use tombola_core::sim::timeline::{HEADER, Picture, row};
 const COLUMNS: u16 = 100;
 
 /// Entitlement is not needed for a timeline.
-const BARE: Observe = Observe { entitlement: false };
+const BARE: Observe = Observe { entitlement: false, draws: false };
 
 /// Writes every slice of the first run, in the order in which they end; stops early when `cancel` becomes true.
 pub(crate) fn csv(
