@@ -299,6 +299,14 @@ fn what_is_not_there_is_said() {
     assert!(said.contains("cannot write /nowhere/out: No such file"), "{said}");
     let said = failed(&simulate(&["/dev/zero"]));
     assert!(said.contains("cannot read /dev/zero: it is longer than "), "{said}");
+    let (_dir, path) = file("");
+    fs::write(&path, b"name = 'x'\nabout = '\xff'\n").unwrap();
+    let said = failed(&simulate(&[path.to_str().unwrap()]));
+    assert!(said.contains("scenario.toml: line 2: this is no UTF-8 text"), "{said}");
+    let mut full = Command::new(env!("CARGO_BIN_EXE_tombola"));
+    full.args(["simulate", "stride-3-2-1"]).stdout(fs::File::create("/dev/full").unwrap());
+    let said = failed(&full.output().unwrap());
+    assert!(said.contains("cannot write the result: No space left on device"), "{said}");
 }
 
 #[test]
@@ -338,6 +346,19 @@ fn a_workload_of_rt_app_runs_under_every_policy() {
     assert!(said.contains("not supported") && said.contains("teleport"), "{said}");
 }
 
+/// What leaves after one line hears no complaint.
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    for args in ["--list", "three-burners", "three-burners --format csv --timeline /dev/stdout"] {
+        let command =
+            format!("'{}' simulate {args} | head -1; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_tombola"));
+        let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.lines().count() == 2 && said.ends_with("\n0\n"), "{args}: {said}");
+        assert!(output.stderr.is_empty(), "{args}: {output:?}");
+    }
+}
+
 /// A process that does not outlive its test.
 struct Running(Child);
 
@@ -351,7 +372,7 @@ impl Drop for Running {
 #[test]
 fn an_interrupt_prints_what_is_done_so_far() {
     let (_dir, path) = file(
-        "name='long'\nduration='100h'\nquantum='1ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.9\n",
+        "name='long'\nduration='800000h'\nquantum='1ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.9\n",
     );
     // Signals may be ignored where the tests run, and tombola leaves ignored ones so.
     let mut command = Command::new("env");

@@ -9,8 +9,9 @@ use super::predict::lottery_shares;
 use super::scenario::Scenario;
 use super::scenario::expect::{Metric, Subject};
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Progress {
     pub done: usize,
     /// Runs planned.
     pub planned: usize,
+    /// Part of all the simulated time that is done, runs under way included, in thousandths.
+    pub permille: u64,
 }
 
 /// A mean over runs.
@@ -132,7 +135,7 @@ pub struct TaskResult {
     pub wins: Option<(u64, f64)>,
 }
 
-/// Carries a plan out. `progress` is called after every run, from any thread; when `cancel` becomes true, runs under
+/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread; when `cancel` becomes true, runs under
 /// way end where they are, and what was complete by then is the result (for a policy without a complete run, the part
 /// of its first that was done).
 pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &AtomicBool) -> Comparison {
@@ -148,20 +151,35 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
         .collect();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
+    // Thousandths of runs.
+    let parts = AtomicU64::new(0);
+    let planned = units.len();
+    let tell =
+        |done: usize, parts: u64| progress(Progress { done, planned, permille: parts / planned as u64 });
     let slots: Vec<Mutex<Option<Result<Outcome, SimError>>>> =
         units.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         while !cancel.load(Ordering::Relaxed) {
             let unit = next.fetch_add(1, Ordering::Relaxed);
             let Some(&(policy, number)) = units.get(unit) else { return };
-            let go_on = || !cancel.load(Ordering::Relaxed);
+            let told = Cell::new(0);
+            let go_on = |at_ns: u64| {
+                // Below 2^62 · 1000 in 128 bits; the quotient is at most 1000.
+                let part = u128::from(at_ns) * 1000 / u128::from(plan.scenario.duration_ns.max(1));
+                let part = u64::try_from(part).unwrap_or(1000);
+                if part > told.get() {
+                    let more = part - told.replace(part);
+                    tell(done.load(Ordering::Relaxed), parts.fetch_add(more, Ordering::Relaxed) + more);
+                }
+                !cancel.load(Ordering::Relaxed)
+            };
             let policy = plan.policies[policy];
             let outcome = run(plan.scenario, policy, plan.seed, number, plan.observe, None, &go_on);
             if let Ok(mut slot) = slots[unit].lock() {
                 *slot = Some(outcome);
             }
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress { done, planned: units.len() });
+            let rest = 1000 - told.get();
+            tell(done.fetch_add(1, Ordering::Relaxed) + 1, parts.fetch_add(rest, Ordering::Relaxed) + rest);
         }
     };
     std::thread::scope(|scope| {

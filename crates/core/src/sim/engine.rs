@@ -195,6 +195,11 @@ impl<'a> Simulation<'a> {
         simulation
     }
 
+    /// Events set so far: a measure of the work done.
+    pub(super) fn events_scheduled(&self) -> u64 {
+        self.sequence
+    }
+
     /// Tells every slice to `observer` when it ends.
     pub fn observe(&mut self, observer: Observer<'a>) {
         self.observer = Some(observer);

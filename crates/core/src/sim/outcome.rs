@@ -150,8 +150,14 @@ impl Default for Observe {
     }
 }
 
-/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked about a hundred times, and when it
-/// says no, the outcome of what was simulated until then is returned.
+/// Events between two questions whether to go on: a fraction of a second of work.
+const EVENTS_A_STEP: std::ops::Range<u64> = 500_000..4_000_000;
+/// Longest first step.
+const FIRST_STEP_NS: u64 = 100_000_000_000;
+
+/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked at least a hundred times, and in long
+/// work about every second, with the nanoseconds simulated so far; when it says no, the outcome of what was simulated
+/// until then is returned.
 ///
 /// # Errors
 /// [`SimError`].
@@ -162,7 +168,7 @@ pub fn run<'a>(
     run: u32,
     observe: Observe,
     mut slice: Option<&'a mut (dyn FnMut(&Slice) + Send)>,
-    go_on: &dyn Fn() -> bool,
+    go_on: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, SimError> {
     let wanted = scenario.expect.checks.iter().map(|check| match &check.subject {
         Subject::Sequence(names) => names.len(),
@@ -195,11 +201,17 @@ pub fn run<'a>(
             }
         }));
     }
-    let step = (scenario.duration_ns / 100).max(1);
-    let mut at = 0;
-    while at < scenario.duration_ns && go_on() {
+    let longest = (scenario.duration_ns / 100).max(1);
+    let (mut at, mut step) = (0, longest.min(FIRST_STEP_NS));
+    while at < scenario.duration_ns && go_on(at) {
+        let before = simulation.events_scheduled();
         at = at.saturating_add(step).min(scenario.duration_ns);
         simulation.run_until(at)?;
+        match simulation.events_scheduled() - before {
+            events if events >= EVENTS_A_STEP.end => step = (step / 2).max(1),
+            events if events < EVENTS_A_STEP.start => step = step.saturating_mul(2).min(longest),
+            _ => {}
+        }
     }
     simulation.finish();
     let mut outcome = simulation.outcome();

@@ -139,7 +139,8 @@ fn a_watched_lottery_decides_as_it_would_alone() {
         let scenario = Scenario::from_toml(text).unwrap();
         let run = |draws| {
             let observe = Observe { entitlement: false, draws };
-            let run = crate::sim::outcome::run(&scenario, PolicyKind::Lottery, 3, 0, observe, None, &|| true);
+            let run =
+                crate::sim::outcome::run(&scenario, PolicyKind::Lottery, 3, 0, observe, None, &|_| true);
             run.unwrap()
         };
         let (with, without) = (run(true), run(false));
@@ -177,7 +178,7 @@ fn p_values_are_calibrated() {
         let runs = 300;
         for run in 0..runs {
             let run =
-                crate::sim::outcome::run(&scenario, PolicyKind::Lottery, 77, run, observe, None, &|| true);
+                crate::sim::outcome::run(&scenario, PolicyKind::Lottery, 77, run, observe, None, &|_| true);
             let judgement = run.unwrap().draws.unwrap().judge();
             for (low, p) in low.iter_mut().zip([judgement.shares, judgement.next(), judgement.waits]) {
                 *low += u32::from(p.unwrap() < 0.1);

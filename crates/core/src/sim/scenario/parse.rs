@@ -223,7 +223,8 @@ impl Reader<'_> {
             None => 10_000_000,
             Some(text) => self.positive(text, "quantum")?,
         };
-        let expect = Expectations::from_toml(self.text, &names.tasks)?;
+        let counted: Vec<(String, u32)> = tasks.iter().map(|task| (task.name.clone(), task.count)).collect();
+        let expect = Expectations::from_toml(self.text, &counted)?;
         Ok(Scenario {
             name: raw.name,
             about: raw.about,

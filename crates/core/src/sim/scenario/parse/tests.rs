@@ -150,6 +150,15 @@ fn what_cannot_be_run_is_refused_where_it_stands() {
         (format!("{task}[expect]\nshare.B = 1\n"), "line 6, column 7", "no task 'B'"),
         (format!("{task}[expect]\nspeed.A = 1\n"), "line 6, column 1", "unknown expectation"),
         (format!("{task}[expect]\nshare.A = \"x\"\n"), "line 6, column 11", "a number"),
+        (format!("{task}[expect]\ntolerance = nan\n"), "line 6, column 13", "a number of 0 or more"),
+        (format!("{task}[expect]\nsequence = \"A Z\"\n"), "line 6, column 12", "no task 'Z'"),
+        (format!("{task}[expect]\nsequence = \"A.0\"\n"), "line 6, column 12", "no task 'A.0'"),
+        (
+            format!("{task}count = 2\n[expect]\nsequence = \"A.0 A.2\"\n"),
+            "line 7, column 12",
+            "no task 'A.2'",
+        ),
+        (format!("{task}[expect]\nsequence = \"\"\n"), "line 6, column 12", "empty"),
         (format!("{task}[expect.for.best]\nshare.A = 1\n"), "line 5, column 13", "unknown policy"),
     ] {
         let message = refused(&body);
