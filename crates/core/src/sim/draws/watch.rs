@@ -18,8 +18,8 @@ pub(in crate::sim) struct Watched {
     groups: Vec<Currency>,
     /// Queued tickets of each group and affinity class that has tasks.
     buckets: Vec<Bucket>,
-    /// By CPU: whether it draws from a bucket.
-    serves: Vec<Vec<bool>>,
+    /// By CPU: the buckets it draws from.
+    draws_from: Vec<Vec<usize>>,
     clients: Vec<Queued>,
     /// By CPU: its last judged draw.
     last: Vec<Last>,
@@ -144,8 +144,11 @@ impl Watched {
             policy,
             compensates,
             groups: machine.groups().iter().map(currency).collect(),
-            serves: (0..cpus)
-                .map(|cpu| buckets.iter().map(|b| machine.classes_of(cpu).contains(&b.class)).collect())
+            draws_from: (0..cpus)
+                .map(|cpu| {
+                    let served = |bucket: &usize| machine.classes_of(cpu).contains(&buckets[*bucket].class);
+                    (0..buckets.len()).filter(served).collect()
+                })
                 .collect(),
             tasks,
             buckets,
@@ -234,16 +237,18 @@ impl Watched {
 
     /// Chance of tickets of a bucket in a draw of a CPU among `whole` base tickets.
     fn chance(&self, cpu: CpuIx, bucket: usize, tickets: f64, whole: f64) -> f64 {
-        if self.serves[cpu][bucket] { (tickets * self.worth(bucket) / whole).min(1.0) } else { 0.0 }
+        if tickets > 0.0 && self.draws_from[cpu].binary_search(&bucket).is_ok() {
+            (tickets * self.worth(bucket) / whole).min(1.0)
+        } else {
+            0.0
+        }
     }
 
     fn judge(&mut self, cpu: CpuIx, winner: TaskIx) {
         let (mut whole, mut members) = (0.0, 0);
-        for bucket in 0..self.buckets.len() {
-            if self.serves[cpu][bucket] {
-                whole += self.buckets[bucket].tickets * self.worth(bucket);
-                members += self.buckets[bucket].members;
-            }
+        for &bucket in &self.draws_from[cpu] {
+            whole += self.buckets[bucket].tickets * self.worth(bucket);
+            members += self.buckets[bucket].members;
         }
         self.drawn = true;
         if members < 2 || self.loans > 0 {
@@ -251,12 +256,11 @@ impl Watched {
             return;
         }
         self.evidence.draws += 1;
-        for bucket in 0..self.buckets.len() {
-            if self.serves[cpu][bucket] {
-                let chance = self.worth(bucket) / whole;
-                self.buckets[bucket].chance += chance;
-                self.buckets[bucket].square += chance * chance;
-            }
+        for &bucket in &self.draws_from[cpu] {
+            let chance = self.worth(bucket) / whole;
+            let bucket = &mut self.buckets[bucket];
+            bucket.chance += chance;
+            bucket.square += chance * chance;
         }
         let client = self.tasks[winner].client;
         self.evidence.clients[client].won += 1;
