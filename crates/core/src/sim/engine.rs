@@ -66,7 +66,7 @@ pub type Observer<'a> = Box<dyn FnMut(&Slice) + Send + 'a>;
 pub struct Simulation<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) machine: Machine,
-    policy: Box<dyn Policy>,
+    pub(super) policy: Box<dyn Policy>,
     bodies: Vec<Body>,
     locks: Vec<Lock>,
     /// Tokens of each event with a receiver, by instance of the receiver.
@@ -183,6 +183,11 @@ impl<'a> Simulation<'a> {
             }
         }
         simulation
+    }
+
+    /// Events set so far: a measure of the work done.
+    pub(super) fn events_scheduled(&self) -> u64 {
+        self.sequence
     }
 
     /// Tells every slice to `observer` when it ends.
