@@ -67,35 +67,6 @@ const __u32 weight_of_nice[40] = {
 	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
 };
 
-/* A queue that a CPU may serve, and its first task. */
-struct candidate {
-	__u64 key;
-	struct number residual; /* in the root's currency */
-	struct number up;	/* exchange of the queue's group */
-	__u32 queue;
-	__u32 pad;
-};
-
-struct scratch {
-	__u64 cpus[CPU_WORDS];
-	__u64 exponential;	/* of the previous task */
-	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
-	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
-	struct number total;	/* the same */
-	struct number least;	/* the winning residual */
-	__u32 winner;
-	__u32 n;		/* candidates */
-	struct candidate prev;	/* the task whose slice is over */
-	struct candidate candidates[QUEUES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratch_map SEC(".maps");
-
 struct cpu_timer {
 	struct bpf_timer timer;
 	__u64 slice_end; /* CLOCK_MONOTONIC; 0: nobody of ours runs there */
@@ -109,13 +80,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cpu_timer);
 } timers SEC(".maps");
-
-static __always_inline struct scratch *scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch_map, &zero);
-}
 
 static __always_inline __u64 random_seed(void)
 {
@@ -183,7 +147,7 @@ static __always_inline void find_queue(struct task_struct *p, struct task_contex
 		if (may_use(p, cpu))
 			s->cpus[word & (CPU_WORDS - 1)] |= 1ULL << (cpu % 64);
 	}
-	slot = hold_queue(tc->group, s->cpus);
+	slot = hold_queue(tc->group);
 	if (slot == NONE)
 		__sync_fetch_and_add(&totals.overflow, 1);
 	tc->queue = slot;
@@ -244,8 +208,7 @@ static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __
 	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
 }
 
-/* Not inlined, and not static: the verifier looks at it once. */
-__attribute__((noinline)) __u64 exponential_of(__u64 seed)
+APART __u64 exponential_of(__u64 seed)
 {
 	return draw_exponential(seed);
 }
@@ -782,6 +745,8 @@ static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 	struct queue *q;
 	__u32 slot;
 
+	/* A callback counts as sleepable where the program that sets it is. */
+	bpf_rcu_read_lock();
 	bpf_for(slot, 0, QUEUES + 2) {
 		q = queue_at(slot);
 		if (slot == GUARDED || (q && !q->queued))
@@ -800,6 +765,7 @@ static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 			tc->tally.undrawn++;
 		}
 	}
+	bpf_rcu_read_unlock();
 	bpf_timer_start(&timer->timer, next, 0);
 	return 0;
 }
@@ -847,15 +813,11 @@ void OPS(lottery_exit, struct scx_exit_info *info)
 	account.farewell.kind = info->kind;
 }
 
-/* Without these two a CPU that comes or goes would end the scheduler; the kernel moves the tasks itself. */
-void OPS(lottery_cpu_online, __s32 cpu)
-{
-}
-
-void OPS(lottery_cpu_offline, __s32 cpu)
-{
-}
-
+/*
+ * No cpu_online and cpu_offline: when the set of CPUs changes the kernel takes the scheduler out, with a code that asks for a
+ * new start, and whoever loaded it starts it again. A CPU that is switched off waits until no task counts as its own, and
+ * those in our queues count as those of the CPU they came from.
+ */
 SEC(".struct_ops.link")
 struct sched_ext_ops lottery = {
 	.select_cpu = (void *)lottery_select_cpu,
@@ -871,8 +833,6 @@ struct sched_ext_ops lottery = {
 	.init_task = (void *)lottery_init_task,
 	.exit_task = (void *)lottery_exit_task,
 	.enable = (void *)lottery_enable,
-	.cpu_online = (void *)lottery_cpu_online,
-	.cpu_offline = (void *)lottery_cpu_offline,
 	.init = (void *)lottery_init,
 	.exit = (void *)lottery_exit,
 	.flags = SCX_OPS_KEEP_BUILTIN_IDLE,

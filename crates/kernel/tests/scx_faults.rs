@@ -114,21 +114,22 @@ fn scx_a_cpu_goes_and_comes_back() {
         println!("SKIP: no CPU that can be switched off");
         return;
     }
-    let scheduler = Scheduler::start(&SchedulerOptions::default()).unwrap();
-    let workers: Vec<Worker> = (0..4).map(|_| Worker::burner(0, None)).collect();
-    for round in 0..2 {
-        for state in ["0", "1"] {
-            fs::write(switch, state).unwrap();
-            let before: Vec<u64> = workers.iter().map(|w| schedstat(w.tid).unwrap().runtime_ns).collect();
-            for (worker, before) in workers.iter().zip(before) {
-                wait_for("everybody goes on", || {
-                    (schedstat(worker.tid).unwrap().runtime_ns > before + 20_000_000).then_some(())
-                });
-            }
-            alive(&scheduler);
+    for state in ["0", "1"] {
+        let scheduler = Scheduler::start(&SchedulerOptions::default()).unwrap();
+        let workers: Vec<Worker> = (0..4).map(|_| Worker::burner(0, None)).collect();
+        fs::write(switch, state).unwrap();
+        let told = wait_for("the kernel takes the scheduler out", || scheduler.control().farewell().unwrap());
+        println!("cpu1 to {state}: {told}");
+        assert!(told.asks_for_restart() && !told.is_error(), "{told}");
+        wait_for("the fair class is back", || (SchedExtState::now() == SchedExtState::Disabled).then_some(()));
+        let before: Vec<u64> = workers.iter().map(|w| schedstat(w.tid).unwrap().runtime_ns).collect();
+        for (worker, before) in workers.iter().zip(before) {
+            wait_for("everybody goes on", || {
+                (schedstat(worker.tid).unwrap().runtime_ns > before + 20_000_000).then_some(())
+            });
         }
-        println!("round {round}: cpu1 went and came back");
     }
+    alive(&Scheduler::start(&SchedulerOptions::default()).unwrap());
 }
 
 #[test]

@@ -22,6 +22,16 @@ impl Farewell {
     }
 }
 
+/// `SCX_ECODE_ACT_RESTART`: the scheduler should be started again.
+const RESTART: i64 = 1 << 48;
+
+impl Farewell {
+    /// Whether the kernel took it out only because a CPU came or went, and expects it to be started again.
+    pub fn asks_for_restart(&self) -> bool {
+        self.kind == 66 && self.code & RESTART != 0
+    }
+}
+
 impl fmt::Display for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // enum scx_exit_kind of kernel/sched/ext.c, 6.12 to 7.3.
