@@ -2,10 +2,13 @@
 
 mod common;
 
-use common::{Bracket, Worker, endless_forks, last_cpu, messaging, monitor, row, tolerance_ns, wait_for};
+use common::{
+    Bracket, Worker, cpus, endless_forks, last_cpu, messaging, monitor, row, tolerance_ns, wait_for,
+};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tombola_core::snapshot::TaskState;
 use tombola_core::window::Window;
 
@@ -23,12 +26,13 @@ fn assert_within(what: &str, got: u64, range: &RangeInclusive<u64>, slack: (u64,
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
+    // Begun on a quiet machine: a busy one that is emulated takes long over it. (root_open_slices has it the other way round.)
+    let monitor = monitor();
     let cpu = last_cpu();
     let burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
-    let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
+    let sleepers = [0, 1, 2, 3].map(Worker::sleeper);
     let _messaging = messaging();
     let _forks = endless_forks();
-    let monitor = monitor();
     for burner in &burners {
         burner.has_run(Duration::from_millis(50));
     }
@@ -43,7 +47,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
     let window = Window::between(&from.snapshot, &to.snapshot);
     let stolen_ns = to.stolen_after_ns - from.stolen_before_ns + TICK_NS;
 
-    let mut compared = 0;
+    let mut compared = BTreeSet::new();
     for task in &window.tasks {
         let id = task.totals.id;
         let then = from.snapshot.tasks.iter().find(|t| t.id == id);
@@ -56,7 +60,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         ) else {
             continue; // not there all the time
         };
-        compared += 1;
+        compared.insert(id.pid);
         let what = format!("{} ({id:?})", String::from_utf8_lossy(&task.totals.comm));
         let burns = burners.iter().any(|b| b.tid == id.pid);
         let runs = [then.state, task.totals.state].contains(&TaskState::Running);
@@ -87,7 +91,10 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns;
         assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack, slack));
     }
-    assert!(compared > 20, "only {compared} tasks were there all the time");
+    // Whatever else lives on this machine: the load was there all the time.
+    for worker in burners.iter().chain(&sleepers) {
+        assert!(compared.contains(&worker.tid), "{} is not among {compared:?}", worker.tid);
+    }
 
     let got = burners.each_ref().map(|b| row(&window, b.tid).delta.runtime_ns as f64);
     let (sum, weights): (f64, f64) = (got.iter().sum(), WEIGHTS.iter().map(|w| w.1).sum());
@@ -105,29 +112,40 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_books_balance_over_five_seconds_of_mixed_load() {
+    let monitor = monitor();
     let cpu = last_cpu();
     let _burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
     let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
     let _messaging = messaging();
     let _forks = endless_forks();
-    let monitor = monitor();
 
-    let first = monitor.reader().snapshot().unwrap();
+    // A task that runs several slices between a snapshot's instant and the reading of its record keeps all but the last, on
+    // any of the CPUs: no more than a read takes. On a loaded or emulated machine that is not nothing.
+    let mut slowest_ns = 0;
+    let mut snapshot = || {
+        let start = Instant::now();
+        let snapshot = monitor.reader().snapshot().unwrap();
+        slowest_ns = slowest_ns.max(start.elapsed().as_nanos());
+        snapshot
+    };
+    let first = snapshot();
     let mut earlier = first.clone();
     let mut windows = Vec::new();
     while earlier.taken_ns - first.taken_ns < 5_000_000_000 {
         thread::sleep(Duration::from_secs(1));
-        let now = monitor.reader().snapshot().unwrap();
+        let now = snapshot();
         windows.push(Window::between(&earlier, &now));
         earlier = now;
     }
     windows.push(Window::between(&first, &earlier));
     windows.push(Window::between(&first.origin(), &first));
+    let reading_ns = u64::try_from(slowest_ns).unwrap() * cpus().len() as u64;
     for window in &windows {
         let books = window.books();
         assert!(window.loss.is_none(), "{:?}", window.loss);
         if window.length_ns() > 500_000_000 {
-            assert!(books.residual_share().abs() <= 0.001, "{books:?}");
+            let limit_ns = books.wall_ns / 1000 + reading_ns;
+            assert!(books.residual_ns.unsigned_abs() <= limit_ns, "{books:?}, reading {reading_ns} ns");
         }
         // Before the division among tasks: each CPU's own books.
         for cpu in &window.cpus {

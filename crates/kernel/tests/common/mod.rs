@@ -357,7 +357,7 @@ pub(crate) fn messaging() -> Option<Group> {
         let mut stress = Command::new("stress-ng");
         return Some(Group::spawn(stress.args(["--switch", "4", "--timeout", "0"])));
     }
-    println!("SKIP: neither perf nor stress-ng is installed, so the load has no messaging in it");
+    println!("NOTE: neither perf nor stress-ng is installed, so the load has no messaging in it");
     None
 }
 
