@@ -7,6 +7,7 @@ use common::{
 };
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_core::snapshot::TaskState;
@@ -37,6 +38,9 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         burner.has_run(Duration::from_millis(50));
     }
 
+    for burner in &burners {
+        burner.longest_round_ns.store(0, Ordering::Relaxed);
+    }
     let from = Bracket::take(&monitor);
     let since_begin =
         |tid| common::exact_runtime_ns(tid) - from.before.get(&tid).expect("it runs").runtime_ns;
@@ -98,9 +102,15 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
 
     let got = burners.each_ref().map(|b| row(&window, b.tid).delta.runtime_ns as f64);
     let (sum, weights): (f64, f64) = (got.iter().sum(), WEIGHTS.iter().map(|w| w.1).sum());
+    // A round is microseconds of work. What a machine that stood still gave to one of them it owes the others for long.
+    let still_ns = burners.iter().map(|b| b.longest_round_ns.load(Ordering::Relaxed)).max().unwrap();
+    let tolerance = 0.01 + 2.0 * still_ns as f64 / sum;
     for (got, (nice, weight)) in got.iter().zip(WEIGHTS) {
         let (share, entitled) = (got / sum, weight / weights);
-        assert!((share - entitled).abs() < 0.01, "nice {nice}: share {share:.4}, weight says {entitled:.4}");
+        assert!(
+            (share - entitled).abs() < tolerance,
+            "nice {nice}: share {share:.4}, weight says {entitled:.4}, tolerance {tolerance:.4}"
+        );
     }
     for (burner, (nice, weight)) in burners.iter().zip(WEIGHTS) {
         let totals = &row(&window, burner.tid).totals;
