@@ -38,7 +38,7 @@ pub struct Selection {
 impl From<String> for Selection {
     fn from(text: String) -> Self {
         match text.split_once(':') {
-            Some((program, test)) => Self { program: program.into(), test: Some(test.into()) },
+            Some((program, one)) => Self { program: program.into(), test: Some(one.into()) },
             None => Self { program: text, test: None },
         }
     }

@@ -122,10 +122,10 @@ impl<'a> Lane<'a> {
     /// # Errors
     /// If the machine did not come to its end.
     pub fn run(&self, kernel: &Kernel, command: Vec<String>, limit_s: u64) -> Result<u8> {
-        let step = Step { name: "command".into(), argv: command, as_user: false, limit_s, show: true };
+        let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
         let run = self.boot(kernel, &Plan { steps: vec![step] }, |_| ())?;
         let log = fs::read_to_string(self.log_of(kernel))?;
-        output_of(&log).for_each(|line| println!("{line}"));
+        output_of(&log).iter().for_each(|line| println!("{line}"));
         if let Some(why) = run.trouble {
             bail!("{why}; console: {}", self.log_of(kernel).display());
         }
@@ -183,12 +183,18 @@ impl<'a> Lane<'a> {
 }
 
 /// The lines between the begin of the command and its verdict.
-fn output_of(log: &str) -> impl Iterator<Item = &str> {
-    log.lines()
+fn output_of(log: &str) -> Vec<&str> {
+    let is_ours = |line: &&str| line.starts_with(SENTINEL);
+    let mut lines: Vec<&str> = log
+        .lines()
         .skip_while(|line| !line.contains(&format!("{SENTINEL} BEGIN")))
         .skip(1)
-        .take_while(|line| !line.contains(SENTINEL) || line.contains("ALIVE"))
-        .filter(|line| !line.contains(SENTINEL))
+        .take_while(|line| !is_ours(line) || line.contains("ALIVE"))
+        .filter(|line| !is_ours(line))
+        .collect();
+    // PID 1 begins its lines with a line's end.
+    lines.pop_if(|line| line.is_empty());
+    lines
 }
 
 /// The exit status in a failure's reason, if it ended with one.
@@ -202,9 +208,9 @@ mod tests {
 
     #[test]
     fn a_commands_output_and_status_are_found_on_the_console() {
-        let log = "[ 1.0] boot\nTOMBOLA-VM BOOT 6.1\n\nTOMBOLA-VM BEGIN command\none\n\nTOMBOLA-VM ALIVE\ntwo\n\
+        let log = "[ 1.0] boot\nTOMBOLA-VM BOOT 6.1\n\nTOMBOLA-VM BEGIN command\none\n\nTOMBOLA-VM ALIVE\ntwo\n\n\
                    TOMBOLA-VM FAIL command: exit status: 4 (1.0 s)\n";
-        assert_eq!(output_of(log).collect::<Vec<_>>(), ["one", "", "two"]);
+        assert_eq!(output_of(log), ["one", "", "two"]);
         assert_eq!(status_in("exit status: 4 (1.0 s)"), Some(4));
         assert_eq!(status_in("signal: 9 (SIGKILL) (1.0 s)"), None);
     }

@@ -135,7 +135,10 @@ fn run(verb: Verb) -> Result<u8> {
             };
             let binaries = Binaries::find(Cursor::new(""), &options.tombola)?;
             let kernel = chosen.first().context("vm/kernels.toml is empty")?;
-            options.lane(binaries, &interrupted)?.run(kernel, command, limit)?
+            match options.lane(binaries, &interrupted)?.run(kernel, command, limit) {
+                Err(_) if interrupted.load(Ordering::Relaxed) => INTERRUPTED,
+                status => status?,
+            }
         }
     };
     Ok(if interrupted.load(Ordering::Relaxed) { INTERRUPTED } else { status })

@@ -109,7 +109,7 @@ impl Binaries {
                         ["--ignored", "--exact", "--nocapture", "--test-threads=1"].map(str::to_owned),
                     );
                     argv.push(test);
-                    steps.push(Step { name, argv, as_user, limit_s, show: false });
+                    steps.push(Step { name, argv, as_user, limit_s });
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Binaries {
             argv.push(format!("--map-pin={USER_PINS}/task_map"));
         }
         let name = if as_user { "user doctor" } else { "doctor" };
-        Step { name: name.into(), argv, as_user, limit_s: 60, show: true }
+        Step { name: name.into(), argv, as_user, limit_s: 60 }
     }
 
     /// The initramfs for a plan.

@@ -32,8 +32,6 @@ pub struct Step {
     pub as_user: bool,
     /// How long it may take, seconds.
     pub limit_s: u64,
-    /// Whether its output is printed also when it succeeds.
-    pub show: bool,
 }
 
 /// Why a test could not run, if its output says so: `SKIP: reason`, at the begin of a line or behind what the test harness

@@ -54,9 +54,6 @@ fn run() -> Result<()> {
         let (ended, output) = execute(step)?;
         let seconds = start.elapsed().as_secs_f64();
         let skip = skip_reason(&output);
-        if step.show || (ended.is_err() && skip.is_none()) {
-            print!("{output}");
-        }
         match (ended, skip) {
             (Ok(()), None) => say(&format!("PASS {} ({seconds:.1} s)", step.name)),
             (Ok(()), Some(reason)) => say(&format!("SKIP {}: {reason}", step.name)),
@@ -116,9 +113,13 @@ fn execute(step: &Step) -> Result<(Result<(), String>, String)> {
     drop(command); // it holds the writing ends of the pipe
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = reader.read_to_end(&mut bytes);
-        let _ = send.send(bytes);
+        let (mut all, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(length @ 1..) = reader.read(&mut part) {
+            // As it comes: the kernel may panic before the end.
+            let _ = std::io::stdout().write_all(&part[..length]);
+            all.extend_from_slice(&part[..length]);
+        }
+        let _ = send.send(all);
     });
 
     let limit = Duration::from_secs(step.limit_s);
