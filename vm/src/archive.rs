@@ -95,7 +95,11 @@ impl Archive {
 
     fn download(&self, series: &str, suite: &str) -> Result<PathBuf> {
         let pattern = format!("^linux-(binary|image)-{}[.][0-9].*-cloud-amd64$", series.replace('.', "[.]"));
-        let found = self.apt("apt-cache", suite).args(["search", "--names-only", &pattern]).output()?;
+        let found = self
+            .apt("apt-cache", suite)
+            .args(["search", "--names-only", &pattern])
+            .output()
+            .context("apt-cache")?;
         let text = String::from_utf8_lossy(&found.stdout).into_owned();
         let names = text.lines().filter_map(|line| line.split_whitespace().next());
         let package = newest(names).with_context(|| format!("no kernel {series} in {suite}"))?;
