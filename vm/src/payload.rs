@@ -223,3 +223,48 @@ fn libraries_of(program: &Path) -> Vec<PathBuf> {
         .filter(|path| path.is_file())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A stand-in for a test program, with two live tests and one that is none.
+    fn program(dir: &Path, name: &str) -> PathBuf {
+        let path = dir.join(name);
+        let list = format!("#!/bin/sh\nprintf 'root_{name}_1: test\\nroot_{name}_2: test\\nslow: test\\n'\n");
+        fs::write(&path, list).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_plan_follows_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let binaries = Binaries {
+            tombola: "/x/tombola".into(),
+            init: "/x/init".into(),
+            tests: ["a", "b", "s"].map(|name| (name.to_owned(), vec![program(dir.path(), name)])).into(),
+            expected: BTreeSet::new(),
+        };
+        let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nscheduler = ['s:root_s_1']\nlimit_s = 1\n\
+                    scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nsched_ext = true\n";
+        let kernels: Kernels = toml::from_str(list).unwrap();
+        let steps = |kernel: usize, only: &str| {
+            let (plan, skipped) = binaries.plan(&kernels, &kernels.kernel[kernel], only).unwrap();
+            let names = plan.steps.iter().map(|step| format!("{} {}", step.name, step.limit_s));
+            (names.collect::<Vec<_>>(), skipped.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (names, skipped) = steps(0, "");
+        assert_eq!(names, ["doctor 60", "user doctor 60", "root_a_1 1", "root_b_2 1", "user root_a_1 1"]);
+        assert_eq!(skipped, ["SKIP  root_a_2: no such field", "SKIP  user root_a_2: no such field"]);
+        let (names, skipped) = steps(1, "_s_");
+        assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
+        assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);
+
+        let wrong: Kernels = toml::from_str(&list.replace("b:root_b_2", "b:root_b_3")).unwrap();
+        let refused = binaries.plan(&wrong, &wrong.kernel[0], "").unwrap_err().to_string();
+        assert!(refused.contains("root_b_3"), "{refused}");
+    }
+}
