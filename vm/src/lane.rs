@@ -125,7 +125,9 @@ impl<'a> Lane<'a> {
         let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
         let run = self.boot(kernel, &Plan { steps: vec![step] }, |_| ())?;
         let log = fs::read_to_string(self.log_of(kernel))?;
-        output_of(&log).iter().for_each(|line| println!("{line}"));
+        for line in output_of(&log) {
+            println!("{line}");
+        }
         if let Some(why) = run.trouble {
             bail!("{why}; console: {}", self.log_of(kernel).display());
         }
