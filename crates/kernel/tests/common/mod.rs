@@ -446,6 +446,8 @@ pub(crate) struct Bracket {
     pub(crate) stolen_before_ns: u64,
     pub(crate) before: BTreeMap<u32, Schedstat>,
     pub(crate) snapshot: Snapshot,
+    /// How long it took to read.
+    pub(crate) reading_ns: u64,
     pub(crate) after: BTreeMap<u32, Schedstat>,
     /// [`stolen_ns`] after the last reading.
     pub(crate) stolen_after_ns: u64,
@@ -455,7 +457,9 @@ impl Bracket {
     pub(crate) fn take(monitor: &PrivateMonitor) -> Self {
         let stolen_before_ns = stolen_ns();
         let before = all_schedstats();
+        let start = Instant::now();
         let snapshot = monitor.reader().snapshot().unwrap();
+        let reading_ns = start.elapsed().as_nanos().try_into().unwrap();
         let mut after = all_schedstats();
         // The kernel books a wait when it ends, the monitor knows of those that are open.
         let start = Instant::now();
@@ -473,7 +477,7 @@ impl Bracket {
                 }
             }
         }
-        Self { stolen_before_ns, before, snapshot, after, stolen_after_ns: stolen_ns() }
+        Self { stolen_before_ns, before, snapshot, reading_ns, after, stolen_after_ns: stolen_ns() }
     }
 }
 
