@@ -24,6 +24,13 @@ fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
         println!("SKIP: on one CPU a real-time task would keep the test itself from running");
         return;
     }
+    // A loader waits three seconds for a CPU that is not given away; on a machine that stands still now and then it may miss it.
+    assert!((0..3).any(|_| hog_counts()), "the loader got to the hog's CPU in none of three times");
+}
+
+/// Whether the loader got to the hog's CPU, and so the hog was seen.
+#[allow(clippy::unwrap_used)] // not seen as test code by the lint
+fn hog_counts() -> bool {
     // However busy the machine is, nothing of the fair class takes its CPU away for long: its slices are long and open.
     let prepare = || {
         common::pin_to(&[last_cpu()]);
@@ -38,6 +45,9 @@ fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
     let mut earlier: Option<(u64, Snapshot, u64)> = None;
     for _ in 0..5 {
         let (before, snapshot, after) = bracketed(&monitor, hog.tid);
+        if earlier.is_none() && snapshot.cpus[last_cpu()].running.is_none() {
+            return false;
+        }
         if let Some((before_then, then, after_then)) = &earlier {
             let got = row(&Window::between(then, &snapshot), hog.tid).delta.runtime_ns;
             let books = before - after_then..=after - before_then;
@@ -58,6 +68,7 @@ fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
         earlier = Some((before, snapshot, after));
         hog.has_run(Duration::from_nanos(after) + Duration::from_millis(50));
     }
+    true
 }
 
 #[test]
