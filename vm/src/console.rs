@@ -16,6 +16,7 @@ pub struct Console {
     stalled: Option<String>,
     complaints: usize,
     words: usize,
+    clock_ms: Option<u64>,
 }
 
 /// Lines of a kernel that found itself in a bad state; what we load may be the cause.
@@ -84,6 +85,10 @@ impl Console {
                 self.open = None;
                 self.run.verdicts.push(Verdict { name, outcome });
             }
+            "CLOCK" => {
+                self.clock_ms = rest.parse().ok();
+                return false;
+            }
             "DONE" => self.done = true,
             "TROUBLE" => self.run.trouble = Some(rest.to_owned()),
             _ => return false,
@@ -104,6 +109,11 @@ impl Console {
     /// Whether PID 1 has said its first word.
     pub fn has_booted(&self) -> bool {
         self.run.release.is_some()
+    }
+
+    /// The machine's clock, if the latest line told it, milliseconds.
+    pub fn take_clock_ms(&mut self) -> Option<u64> {
+        self.clock_ms.take()
     }
 
     /// Lines of PID 1 so far: it says that it is there also while a step runs.

@@ -92,6 +92,7 @@ impl Machine<'_> {
 
         let start = Instant::now();
         let (mut console, mut heard, mut last, mut newest) = (Console::default(), start, None, String::new());
+        let mut clock = None;
         let cut = loop {
             match lines.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => {
@@ -102,6 +103,13 @@ impl Machine<'_> {
                     }
                     if console.words() > words {
                         heard = Instant::now();
+                    }
+                    if let Some(clock_ms) = console.take_clock_ms() {
+                        let now = Instant::now();
+                        let (at, then_ms) = *clock.get_or_insert((now, clock_ms));
+                        if let Some(why) = wrong_clock(now - at, clock_ms.saturating_sub(then_ms)) {
+                            break Some(why);
+                        }
                     }
                     newest = line;
                 }
@@ -192,6 +200,18 @@ impl Machine<'_> {
     }
 }
 
+/// Begins the reason of [`wrong_clock`].
+pub const WRONG_CLOCK: &str = "its clock runs at";
+
+/// A kernel measures the frequency of its time stamps while it boots, and on a busy host the emulation may mislead it: then
+/// it sleeps, ticks and accounts in another time than ours.
+fn wrong_clock(ours: Duration, its_ms: u64) -> Option<String> {
+    let rate = its_ms as f64 / (ours.as_secs_f64() * 1000.0);
+    // Half a second is enough to outlast the way of a line to us.
+    let tells = ours.as_secs_f64().max(its_ms as f64 / 1000.0) > 0.5;
+    (tells && !(0.8..=1.25).contains(&rate)).then(|| format!("{WRONG_CLOCK} {rate:.2} times the host's"))
+}
+
 /// Output and error output of QEMU, as they come.
 fn lines_of(qemu: &mut Child) -> Result<Receiver<String>> {
     let (send, receive) = mpsc::channel();
@@ -213,4 +233,18 @@ fn lines_of(qemu: &mut Child) -> Result<Receiver<String>> {
         });
     }
     Ok(receive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_wrong_if_its_second_is_not_ours() {
+        let ours = Duration::from_millis;
+        assert_eq!(wrong_clock(ours(0), 0), None);
+        assert_eq!(wrong_clock(ours(1080), 1001), None);
+        assert_eq!(wrong_clock(ours(1500), 1001).as_deref(), Some("its clock runs at 0.67 times the host's"));
+        assert!(wrong_clock(ours(210), 1000).is_some());
+    }
 }

@@ -32,19 +32,19 @@ fn root_what_stood_in_the_way_adds_up_to_the_wait() {
     });
     let after = all_waited();
     let interval = monitor.read().expect("the map is there").since(&before);
-    let last = all_waited();
+    let outer_after = all_waited();
 
     assert_eq!(interval.refused, 0);
     for (number, burner) in burners.iter().enumerate() {
         let victim = interval.pairs.keys().map(|pair| pair.victim).find(|id| id.pid == burner.tid);
         let culprits = interval.culprits_of(victim.expect("it waited behind somebody"));
         let held: u64 = culprits.iter().map(|(_, standing)| standing.held_ns).sum();
-        let (least, most) = (after[number] - waited[number], last[number] - outer[number]);
+        let (inner, around) = (after[number] - waited[number], outer_after[number] - outer[number]);
         // The CPU ran somebody all the time. Of a wait through more slices than are remembered the rest is counted as unseen.
-        let (unseen, slack) = (interval.unseen_ns, least / 20);
+        let (unseen, slack) = (interval.unseen_ns, inner / 20);
         assert!(
-            held <= most + slack && held + unseen + slack >= least,
-            "held {held} ns, waited {least} to {most} ns, unseen {unseen} ns: {culprits:?}"
+            held <= around + slack && held + unseen + slack >= inner,
+            "held {held} ns, waited {inner} to {around} ns, unseen {unseen} ns: {culprits:?}"
         );
         assert!(culprits.iter().all(|(id, _)| id.pid != burner.tid), "nobody stands in its own way");
     }

@@ -5,7 +5,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::TimeValLike as _;
 use nix::sys::wait::waitpid;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, sync};
 use std::fs;
 use std::io::{Read, Write as _};
@@ -15,6 +17,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_vm::plan::{PLAN_PATH, Plan, SENTINEL, Step, USER, USER_PINS, skip_reason};
+
+/// The host holds two readings of the clock against its own, this far apart.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
 /// How often PID 1 says that it is there while a step runs: so the host can tell a long step from a machine that hangs.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -46,6 +51,10 @@ fn run() -> Result<()> {
         .context("the limit of locked memory")?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
     say(&format!("BOOT {}", release.trim()));
+    for pause in [CLOCK_CHECK, Duration::ZERO] {
+        say(&format!("CLOCK {}", clock_gettime(ClockId::CLOCK_MONOTONIC)?.num_milliseconds()));
+        thread::sleep(pause);
+    }
     let text = fs::read(PLAN_PATH).context(PLAN_PATH)?;
     let plan: Plan = serde_json::from_slice(&text).context(PLAN_PATH)?;
     for step in &plan.steps {
