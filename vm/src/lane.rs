@@ -3,8 +3,8 @@
 use crate::accelerator;
 use crate::archive::{Archive, image_of};
 use crate::kernels::{Kernel, Kernels};
-use crate::machine::{Accelerator, Machine, Patience, WRONG_CLOCK};
-use crate::payload::Binaries;
+use crate::machine::{Accelerator, Machine, Patience, Processor, WRONG_CLOCK};
+use crate::payload::{Binaries, Plans};
 use crate::plan::{Plan, SENTINEL, Step};
 use crate::verdict::{Outcome, Run};
 use anyhow::{Context as _, Result, bail};
@@ -87,13 +87,19 @@ impl<'a> Lane<'a> {
     }
 
     fn test_one(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Run> {
-        let (plan, skipped) = self.binaries.plan(kernels, kernel, only)?;
+        let Plans { plans, skipped } = self.binaries.plans(kernels, kernel, only)?;
         for verdict in &skipped {
             println!("  {verdict}");
         }
-        let mut run = self.boot(kernel, &plan, |line| {
-            println!("  {}", line.trim_start().trim_start_matches(SENTINEL).trim_start());
-        })?;
+        let mut run = Run::default();
+        for (processor, plan) in plans {
+            let booted = self.boot(kernel, processor, &plan, |line| {
+                println!("  {}", line.trim_start().trim_start_matches(SENTINEL).trim_start());
+            })?;
+            run.release = booted.release.or(run.release);
+            run.verdicts.extend(booted.verdicts);
+            run.trouble = run.trouble.or(booted.trouble);
+        }
         run.verdicts.extend(skipped);
         Ok(run)
     }
@@ -116,7 +122,10 @@ impl<'a> Lane<'a> {
             println!("         TROUBLE {trouble}");
         }
         if run.release.is_some() && (run.failed() || run.trouble.is_some()) {
-            println!("         console: {}", self.log_of(kernel).display());
+            println!(
+                "         consoles: {}",
+                self.logs.join(format!("console-{}*.log", kernel.name)).display()
+            );
         }
     }
 
@@ -126,13 +135,19 @@ impl<'a> Lane<'a> {
     /// If the machine did not come to its end.
     pub fn run(&self, kernel: &Kernel, command: Vec<String>, limit_s: u64) -> Result<u8> {
         let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
-        let run = self.boot(kernel, &Plan { steps: vec![step] }, |_| ())?;
-        let log = fs::read_to_string(self.log_of(kernel))?;
+        // One that can do everything: what the command needs is not known.
+        let processor = if kernel.sched_ext || self.own_image.is_some() {
+            Processor::Complete
+        } else {
+            Processor::Parallel
+        };
+        let run = self.boot(kernel, processor, &Plan { steps: vec![step] }, |_| ())?;
+        let log = fs::read_to_string(self.log_of(kernel, processor))?;
         for line in output_of(&log) {
             println!("{line}");
         }
         if let Some(why) = run.trouble {
-            bail!("{why}; console: {}", self.log_of(kernel).display());
+            bail!("{why}; console: {}", self.log_of(kernel, processor).display());
         }
         for verdict in &run.verdicts {
             if let Outcome::Fail(why) = &verdict.outcome {
@@ -143,7 +158,13 @@ impl<'a> Lane<'a> {
         Ok(GOOD)
     }
 
-    fn boot(&self, kernel: &Kernel, plan: &Plan, mut show: impl FnMut(&str)) -> Result<Run> {
+    fn boot(
+        &self,
+        kernel: &Kernel,
+        processor: Processor,
+        plan: &Plan,
+        mut show: impl FnMut(&str),
+    ) -> Result<Run> {
         let image = match &self.own_image {
             Some(file) => image_of(file)?,
             None => Archive::open()?.kernel(&kernel.name, &kernel.suite)?,
@@ -153,8 +174,9 @@ impl<'a> Lane<'a> {
             None => *self.accelerator.get_or_init(|| self.choose(&image)),
         };
         let initramfs = self.binaries.pack(plan)?;
-        let log = self.log_of(kernel);
-        let machine = self.machine(&image, &initramfs, &log, accelerator, Patience::default());
+        let log = self.log_of(kernel, processor);
+        let machine =
+            Machine { processor, ..self.machine(&image, &initramfs, &log, accelerator, Patience::default()) };
         let mut left = BOOTS;
         loop {
             let run = machine.boot(&mut show)?;
@@ -177,7 +199,8 @@ impl<'a> Lane<'a> {
         accelerator: Accelerator,
         patience: Patience,
     ) -> Machine<'m> {
-        Machine { kernel, initramfs, log, accelerator, patience, interrupted: self.interrupted }
+        let processor = Processor::Parallel;
+        Machine { kernel, initramfs, log, accelerator, processor, patience, interrupted: self.interrupted }
     }
 
     fn choose(&self, image: &Path) -> Accelerator {
@@ -195,8 +218,12 @@ impl<'a> Lane<'a> {
         accelerator
     }
 
-    fn log_of(&self, kernel: &Kernel) -> PathBuf {
-        self.logs.join(format!("console-{}.log", kernel.name))
+    fn log_of(&self, kernel: &Kernel, processor: Processor) -> PathBuf {
+        let which = match processor {
+            Processor::Parallel => "",
+            Processor::Complete => "-complete",
+        };
+        self.logs.join(format!("console-{}{which}.log", kernel.name))
     }
 }
 

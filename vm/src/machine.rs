@@ -23,6 +23,18 @@ pub enum Accelerator {
     Kvm,
 }
 
+/// What an emulated processor can do. Hardware can do both at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processor {
+    /// Its CPUs run side by side, without cmpxchg16b: QEMU 7.2 leaves a pointer in the flags where it emulates that beside
+    /// other CPUs. Kernels use it for each allocation and panic sooner or later, 6.12 within seconds of forking; without it
+    /// they take another way.
+    Parallel,
+    /// Its CPUs take turns, with cmpxchg16b: kernels allocate nothing for BPF timers and task storage without it
+    /// (`kmalloc_nolock`, 6.18), and so take no scheduler of ours.
+    Complete,
+}
+
 /// How long to be patient.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -45,11 +57,6 @@ impl Default for Patience {
 /// A kernel that panics, or is done, has this long to say why and to turn itself off.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// All that QEMU can emulate, but: a fifth level of page tables, which only costs time; and cmpxchg16b, of whose emulation
-/// QEMU 7.2 leaves a pointer in the flags. Kernels use it for each allocation and panic sooner or later, 6.12 within
-/// seconds of forking; without it they take another way.
-const EMULATED_CPU: &str = "max,la57=off,cx16=off";
-
 /// A machine to boot.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {
@@ -61,6 +68,8 @@ pub struct Machine<'a> {
     pub log: &'a Path,
     /// How it is driven.
     pub accelerator: Accelerator,
+    /// What it is, where it is emulated.
+    pub processor: Processor,
     /// When to give it up.
     pub patience: Patience,
     /// Set from outside to turn it off.
@@ -171,7 +180,11 @@ impl Machine<'_> {
 
     fn start(&self, initrd: &Path) -> Result<Child> {
         let accelerate = match self.accelerator {
-            Accelerator::Tcg => ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU],
+            // The fifth level of page tables only costs time.
+            Accelerator::Tcg => match self.processor {
+                Processor::Parallel => ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,cx16=off"],
+                Processor::Complete => ["-accel", "tcg,thread=single", "-cpu", "max,la57=off"],
+            },
             Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
         };
         // Time stamps of an emulated processor are those of the host: the kernel's suspicion would cost it its clock.

@@ -2,6 +2,7 @@
 
 use crate::initramfs::Initramfs;
 use crate::kernels::{Kernel, Kernels, Selection};
+use crate::machine::Processor;
 use crate::plan::{PLAN_PATH, Plan, Step, USER_PINS};
 use crate::verdict::{Outcome, Verdict};
 use anyhow::{Context as _, Result, ensure};
@@ -29,6 +30,15 @@ pub struct Binaries {
     tests: BTreeMap<String, Vec<PathBuf>>,
     /// Where the tests of the command line expect the binary that they test.
     expected: BTreeSet<PathBuf>,
+}
+
+/// What is to be done in one kernel.
+#[derive(Clone, Debug)]
+pub struct Plans {
+    /// A machine each, with the processor that it needs.
+    pub plans: Vec<(Processor, Plan)>,
+    /// What is not to be done, and why.
+    pub skipped: Vec<Verdict>,
 }
 
 /// The part of cargo's messages that is needed here.
@@ -83,38 +93,48 @@ impl Binaries {
         Ok(found)
     }
 
-    /// The steps for one kernel whose names contain `only`, and what is skipped of them.
+    /// The steps for one kernel whose names contain `only`, by the processor that they need, and what is skipped of them.
     ///
     /// # Errors
     /// If a test program or a test of the list is not there, or a program does not run here.
-    pub fn plan(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<(Plan, Vec<Verdict>)> {
+    pub fn plans(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Plans> {
         let mut skipped = Vec::new();
-        let mut steps = vec![self.doctor(false), self.doctor(true)];
-        let none = Vec::new();
-        let scheduler = if kernel.sched_ext { &kernels.scheduler } else { &none };
-        for (selections, as_user, limit_s) in [
-            (&kernels.root, false, kernels.limit_s),
-            (scheduler, false, kernels.scheduler_limit_s),
-            (&kernels.user, true, kernels.limit_s),
-        ] {
-            for selection in selections {
-                for (path, test) in self.selected(selection)? {
-                    let name = if as_user { format!("user {test}") } else { test.clone() };
-                    if let Some(reason) = kernel.skip.get(&test).filter(|_| name.contains(only)) {
-                        skipped.push(Verdict { name, outcome: Outcome::Skip(reason.clone()) });
-                        continue;
-                    }
-                    let mut argv = vec![in_machine(path).to_string_lossy().into_owned()];
-                    argv.extend(
-                        ["--ignored", "--exact", "--nocapture", "--test-threads=1"].map(str::to_owned),
-                    );
-                    argv.push(test);
-                    steps.push(Step { name, argv, as_user, limit_s });
+        let mut monitor = vec![self.doctor(false), self.doctor(true)];
+        monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
+        monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
+        let mut scheduler = Vec::new();
+        if kernel.sched_ext {
+            scheduler = self.steps(&kernels.scheduler, false, kernels.scheduler_limit_s)?;
+        }
+        let mut plans = Vec::new();
+        for (processor, mut steps) in [(Processor::Parallel, monitor), (Processor::Complete, scheduler)] {
+            steps.retain(|step| step.name.contains(only));
+            steps.retain(|step| match kernel.skip.get(step.name.trim_start_matches("user ")) {
+                None => true,
+                Some(reason) => {
+                    skipped.push(Verdict { name: step.name.clone(), outcome: Outcome::Skip(reason.clone()) });
+                    false
                 }
+            });
+            if !steps.is_empty() {
+                plans.push((processor, Plan { steps }));
             }
         }
-        steps.retain(|step| step.name.contains(only));
-        Ok((Plan { steps }, skipped))
+        Ok(Plans { plans, skipped })
+    }
+
+    fn steps(&self, selections: &[Selection], as_user: bool, limit_s: u64) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        for selection in selections {
+            for (path, test) in self.selected(selection)? {
+                let name = if as_user { format!("user {test}") } else { test.clone() };
+                let mut argv = vec![in_machine(path).to_string_lossy().into_owned()];
+                argv.extend(["--ignored", "--exact", "--nocapture", "--test-threads=1"].map(str::to_owned));
+                argv.push(test);
+                steps.push(Step { name, argv, as_user, limit_s });
+            }
+        }
+        Ok(steps)
     }
 
     /// The live tests of a selection, each with its program. Two crates may have a program of one name.
@@ -205,13 +225,14 @@ pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// Names of a test program's ignored tests that need root.
+/// Names of a test program's ignored tests that need root, or a kernel with `sched_ext`.
 fn live_tests(program: &Path) -> Result<Vec<String>> {
     let output = Command::new(program).args(["--ignored", "--list"]).output()?;
     ensure!(output.status.success(), "{} --list failed", program.display());
     let text = String::from_utf8(output.stdout)?;
     let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
-    Ok(tests.filter(|test| test.contains("root")).map(str::to_owned).collect())
+    let is_live = |test: &&str| test.contains("root") || test.starts_with("scx_");
+    Ok(tests.filter(is_live).map(str::to_owned).collect())
 }
 
 /// The shared libraries of a program, and its loader, as the loader itself says.
@@ -252,19 +273,26 @@ mod tests {
                     root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nsched_ext = true\n";
         let kernels: Kernels = toml::from_str(list).unwrap();
         let steps = |kernel: usize, only: &str| {
-            let (plan, skipped) = binaries.plan(&kernels, &kernels.kernel[kernel], only).unwrap();
-            let names = plan.steps.iter().map(|step| format!("{} {}", step.name, step.limit_s));
+            let Plans { plans, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
+            let names = plans.iter().flat_map(|(_, plan)| &plan.steps);
+            let names = names.map(|step| format!("{} {}", step.name, step.limit_s));
             (names.collect::<Vec<_>>(), skipped.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         let (names, skipped) = steps(0, "");
         assert_eq!(names, ["doctor 60", "user doctor 60", "root_a_1 1", "root_b_2 1", "user root_a_1 1"]);
         assert_eq!(skipped, ["SKIP  root_a_2: no such field", "SKIP  user root_a_2: no such field"]);
+        // The scheduler's tests come in a machine of their own.
+        let plans = binaries.plans(&kernels, &kernels.kernel[1], "").unwrap().plans;
+        assert_eq!(
+            plans.iter().map(|(p, _)| *p).collect::<Vec<_>>(),
+            [Processor::Parallel, Processor::Complete]
+        );
         let (names, skipped) = steps(1, "_s_");
         assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
         assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);
 
         let wrong: Kernels = toml::from_str(&list.replace("b:root_b_2", "b:root_b_3")).unwrap();
-        let refused = binaries.plan(&wrong, &wrong.kernel[0], "").unwrap_err().to_string();
+        let refused = binaries.plans(&wrong, &wrong.kernel[0], "").unwrap_err().to_string();
         assert!(refused.contains("root_b_3"), "{refused}");
     }
 }

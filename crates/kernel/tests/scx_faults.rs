@@ -121,7 +121,9 @@ fn scx_a_cpu_goes_and_comes_back() {
         let told = wait_for("the kernel takes the scheduler out", || scheduler.control().farewell().unwrap());
         println!("cpu1 to {state}: {told}");
         assert!(told.asks_for_restart() && !told.is_error(), "{told}");
-        wait_for("the fair class is back", || (SchedExtState::now() == SchedExtState::Disabled).then_some(()));
+        wait_for("the fair class is back", || {
+            (SchedExtState::now() == SchedExtState::Disabled).then_some(())
+        });
         let before: Vec<u64> = workers.iter().map(|w| schedstat(w.tid).unwrap().runtime_ns).collect();
         for (worker, before) in workers.iter().zip(before) {
             wait_for("everybody goes on", || {

@@ -217,7 +217,8 @@ fn simulated(scenario: &str) -> Vec<f64> {
     let mut sums = Vec::new();
     for number in 0..40 {
         let outcome =
-            run(&scenario, policy, 7, number, Observe { entitlement: false, draws: false }, None, &|_| true).unwrap();
+            run(&scenario, policy, 7, number, Observe { entitlement: false, draws: false }, None, &|_| true)
+                .unwrap();
         sums.resize(outcome.tasks.len(), 0.0);
         for (sum, task) in sums.iter_mut().zip(&outcome.tasks) {
             *sum += task.share * scenario.cpus as f64 / 40.0;
