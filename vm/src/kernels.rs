@@ -15,11 +15,9 @@ pub struct Kernels {
     pub root: Vec<Selection>,
     /// What an ordinary user with `CAP_BPF` and `CAP_PERFMON` runs in every kernel.
     pub user: Vec<Selection>,
-    /// What root runs where there is `sched_ext`.
-    pub scheduler: Vec<Selection>,
     /// How long one test may take, seconds.
     pub limit_s: u64,
-    /// How long one test of `scheduler` may take, seconds: proofs by many draws.
+    /// How long one test of a kernel's `scheduler` may take, seconds: proofs by many draws.
     pub scheduler_limit_s: u64,
     /// The kernels, oldest first.
     pub kernel: Vec<Kernel>,
@@ -52,9 +50,9 @@ pub struct Kernel {
     pub name: String,
     /// The suite of Debian that has it.
     pub suite: String,
-    /// Whether it has `sched_ext`, so that `scheduler` runs in it.
+    /// What root runs in it, in a machine of its own, because it has `sched_ext`; none where it has not.
     #[serde(default)]
-    pub sched_ext: bool,
+    pub scheduler: Vec<Selection>,
     /// Tests that cannot pass in it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
@@ -96,7 +94,8 @@ mod tests {
     fn the_list_is_well_formed_and_names_are_checked() {
         let kernels = Kernels::built_in().unwrap();
         assert!(kernels.kernel.len() >= 6);
-        assert!(kernels.kernel.iter().any(|k| k.sched_ext) && !kernels.kernel[0].sched_ext);
+        assert!(kernels.kernel[0].scheduler.is_empty());
+        assert!(kernels.kernel.iter().any(|k| !k.scheduler.is_empty()));
         let chosen = kernels.select(&["7.3".into(), "5.10".into()]).unwrap();
         assert_eq!(chosen[1].suite, "bullseye");
         let refused = kernels.select(&["9.9".into()]).unwrap_err().to_string();

@@ -136,7 +136,7 @@ impl<'a> Lane<'a> {
     pub fn run(&self, kernel: &Kernel, command: Vec<String>, limit_s: u64) -> Result<u8> {
         let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
         // One that can do everything: what the command needs is not known.
-        let processor = if kernel.sched_ext || self.own_image.is_some() {
+        let processor = if !kernel.scheduler.is_empty() || self.own_image.is_some() {
             Processor::Complete
         } else {
             Processor::Parallel

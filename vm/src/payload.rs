@@ -102,10 +102,7 @@ impl Binaries {
         let mut monitor = vec![self.doctor(false), self.doctor(true)];
         monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
         monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
-        let mut scheduler = Vec::new();
-        if kernel.sched_ext {
-            scheduler = self.steps(&kernels.scheduler, false, kernels.scheduler_limit_s)?;
-        }
+        let scheduler = self.steps(&kernel.scheduler, false, kernels.scheduler_limit_s)?;
         let mut plans = Vec::new();
         for (processor, mut steps) in [(Processor::Parallel, monitor), (Processor::Complete, scheduler)] {
             steps.retain(|step| step.name.contains(only));
@@ -268,9 +265,9 @@ mod tests {
             tests: ["a", "b", "s"].map(|name| (name.to_owned(), vec![program(dir.path(), name)])).into(),
             expected: BTreeSet::new(),
         };
-        let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nscheduler = ['s:root_s_1']\nlimit_s = 1\n\
+        let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
                     scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
-                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nsched_ext = true\n";
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = ['s:root_s_1']\n";
         let kernels: Kernels = toml::from_str(list).unwrap();
         let steps = |kernel: usize, only: &str| {
             let Plans { plans, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
