@@ -34,6 +34,8 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   status     whether the monitor is loaded, and what it costs
   demo       set up, build, and watch three burners of nice 0, 5 and 10 share one CPU (under 20 s)
   test       every test this machine can run, with a list of what was skipped
+             --vm [KERNEL...]: the live tests in other kernels, under QEMU (no root, no KVM needed)
+  vm         one command in another kernel: vm [KERNEL] -- COMMAND, vm --kernel FILE -- COMMAND
   bench      what measuring costs                         (root; asks sudo)
   vmlinux    regenerate the kernel types the BPF programs are built with
   doctor     what this kernel lets this user do
@@ -47,6 +49,8 @@ Examples:
   scripts/run.sh build && sudo scripts/run.sh load
   scripts/run.sh dump --interval 1 --iterations 5 --output assets/stats.csv --simulate-draws 20 --top 3
   sudo scripts/run.sh unload
+  scripts/run.sh test --vm 5.10 7.3
+  scripts/run.sh vm 7.3 -- tombola doctor
 HELP
 }
 
@@ -152,6 +156,11 @@ command:perf        linux-perf   perf                   perf          perf
 command:stress-ng   stress-ng    stress-ng              stress-ng     stress-ng
 command:runqlat     libbpf-tools libbpf-tools           libbpf-tools  libbpf-tools
 command:shellcheck  shellcheck   ShellCheck             shellcheck    ShellCheck
+command:qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-x86
+command:strip       binutils     binutils               binutils      binutils
+command:ldd         libc-bin     glibc-common           glibc         glibc
+command:chrt        util-linux   util-linux             util-linux    util-linux
+command:cpio        cpio         cpio                   cpio          cpio
 "
 
 is_there() {
@@ -460,7 +469,12 @@ no_live_tests() {
 }
 
 run_tests() {
-    (($# == 0)) || die "test takes no arguments"
+    if [[ ${1:-} == --vm ]]; then
+        shift
+        vm_tests "$@"
+        return
+    fi
+    (($# == 0)) || die "test takes no arguments but --vm"
     local why mounted='' each live=()
     locked=()
     [[ -z ${CI:-} ]] || locked=(--locked)
@@ -502,6 +516,7 @@ run_tests() {
         skip "live tests as root" "$why"
     fi
 
+    summary+=("not run  other kernels: scripts/run.sh test --vm")
     say ""
     say "Summary"
     printf '  %s\n' "${summary[@]}"
@@ -509,6 +524,52 @@ run_tests() {
         [[ -z $each ]] || say "  skipped  test $each"
     done
     ((failures == 0))
+}
+
+# --- other kernels --------------------------------------------------------------------------------------------------
+
+# Why no other kernel can be booted here, or nothing.
+no_lane() {
+    # The tests are built for this machine and run in that one.
+    [[ $(uname -m) == x86_64 ]] || { say "it boots x86_64, and this machine is $(uname -m)" && return; }
+    have qemu-system-x86_64 || say "qemu-system-x86_64 is not installed; scripts/run.sh setup does that"
+}
+
+build_lane() { run_cargo build --release --locked --package tombola --package tombola-vm; }
+
+# Cargo's list of the test programs, in the file that is named.
+list_tests() {
+    run_cargo test --workspace --no-run --locked --message-format=json | "${as_caller[@]}" tee -- "$1" >/dev/null
+}
+
+# Runs tombola-vm, as the caller: cache and logs are the caller's.
+lane() {
+    local verb=$1
+    shift
+    "${as_caller[@]}" "$target/release/tombola-vm" "$verb" --tombola "$tombola" --logs "$target/vm" "$@"
+}
+
+# The status is that of tombola-vm: 3, TROUBLE, where the lane itself could not work.
+vm_tests() {
+    local why messages
+    why=$(no_lane)
+    if [[ -n $why ]]; then
+        say "Summary"
+        say "  skipped  other kernels: $why"
+        return 3
+    fi
+    build_lane >&2
+    messages=$target/vm-tests.json
+    list_tests "$messages"
+    lane test --messages "$messages" "$@"
+}
+
+vm() {
+    local why
+    why=$(no_lane)
+    [[ -z $why ]] || die "$why"
+    build_lane >&2
+    lane run "$@"
 }
 
 # --- one verb -----------------------------------------------------------------------------------------------------
@@ -532,6 +593,7 @@ main() {
     status | simulate | workload | doctor) verb "$verb" "$@" ;;
     demo) demo "$@" ;;
     test) run_tests "$@" ;;
+    vm) vm "$@" ;;
     bench)
         need_binary
         companion bench "$@"

@@ -2,7 +2,9 @@
 //! that the machine's set-up stays as it is. The mirror is the one the machine uses.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
 use std::cmp::Reverse;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -41,6 +43,7 @@ impl Archive {
     /// # Errors
     /// If there is no apt, no Debian archive among the machine's sources, no such package, or no network.
     pub fn kernel(&self, series: &str, suite: &str) -> Result<PathBuf> {
+        let _alone = self.lock()?;
         let found = self.renew(suite).and_then(|()| self.download(series, suite));
         match (found, self.newest_here(series)) {
             (Ok(image), _) => Ok(image),
@@ -49,6 +52,21 @@ impl Archive {
                 Ok(image)
             }
             (Err(error), None) => Err(error),
+        }
+    }
+
+    /// A place in the cache for something that is not a kernel.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Two lanes at once would write the same lists.
+    fn lock(&self) -> Result<Flock<File>> {
+        let path = self.dir.join("lock");
+        let file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusive) {
+            Ok(lock) => Ok(lock),
+            Err((_, error)) => bail!("locking {}: {error}", path.display()),
         }
     }
 
@@ -77,7 +95,11 @@ impl Archive {
 
     fn download(&self, series: &str, suite: &str) -> Result<PathBuf> {
         let pattern = format!("^linux-(binary|image)-{}[.][0-9].*-cloud-amd64$", series.replace('.', "[.]"));
-        let found = self.apt("apt-cache", suite).args(["search", "--names-only", &pattern]).output()?;
+        let found = self
+            .apt("apt-cache", suite)
+            .args(["search", "--names-only", &pattern])
+            .output()
+            .context("apt-cache")?;
         let text = String::from_utf8_lossy(&found.stdout).into_owned();
         let names = text.lines().filter_map(|line| line.split_whitespace().next());
         let package = newest(names).with_context(|| format!("no kernel {series} in {suite}"))?;
@@ -146,7 +168,10 @@ impl Archive {
             "APT::Get::List-Cleanup=false",
             "Acquire::Languages=none",
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-            "Debug::NoLocking=true",
+            "Debug::NoLocking=true", // we hold a lock of our own
+            "Acquire::Retries=1",
+            "Acquire::http::Timeout=20",
+            "Acquire::https::Timeout=20",
         ] {
             command.args(["-o", option]);
         }
@@ -196,11 +221,15 @@ fn derive(texts: &[(String, bool)], suite: &str) -> Option<String> {
 }
 
 fn derive_stanza(stanza: &str, suite: &str) -> Option<String> {
+    // A field goes on in lines that begin with a blank: so a key may be written out.
     let field = |wanted: &str| {
-        stanza.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
-        })
+        let mut lines = stanza.lines().skip_while(|line| {
+            line.starts_with(char::is_whitespace)
+                || !line.split_once(':').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+        });
+        let first = lines.next()?.split_once(':')?.1.trim().to_owned();
+        let more = lines.take_while(|line| line.starts_with(char::is_whitespace));
+        Some(more.fold(first, |text, line| text + "\n" + line))
     };
     let is_binary = field("Types")?.split_whitespace().any(|kind| kind == "deb");
     let enabled = field("Enabled").is_none_or(|value| value != "no");
@@ -287,6 +316,10 @@ mod tests {
                      deb http://other/apt nodistro main\n\
                      deb [arch=amd64 signed-by=/usr/share/keyrings/k.gpg] http://mirror/debian trixie main\n";
         assert_eq!(derive(&[(lines.into(), false)], "trixie-backports").as_deref(), Some(expected));
+
+        let inline = stanzas.replace("/usr/share/keyrings/k.gpg", "\n -----BEGIN\n .\n xsBN: A\n -----END");
+        let derived = derive(&[(inline, true)], "trixie-backports").unwrap();
+        assert!(derived.ends_with("Signed-By: \n -----BEGIN\n .\n xsBN: A\n -----END\n"), "{derived}");
 
         let ubuntu = "Types: deb\nURIs: http://mirror/ubuntu\nSuites: noble\nComponents: main\n";
         assert_eq!(derive(&[(ubuntu.into(), true)], "bullseye"), None);

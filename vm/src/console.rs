@@ -12,15 +12,20 @@ pub struct Console {
     begun: bool,
     done: bool,
     panicked: Option<String>,
+    /// What the kernel said of a CPU that does not come on, since PID 1's last word.
+    stalled: Option<String>,
     complaints: usize,
+    words: usize,
+    clock_ms: Option<u64>,
 }
 
 /// Lines of a kernel that found itself in a bad state; what we load may be the cause.
-const COMPLAINTS: [&str; 6] =
-    ["BUG: ", "WARNING: ", "Oops: ", "general protection fault", "Call Trace:", "possible recursive locking"];
-/// Complaints about time: an emulated machine on a busy host is simply late.
-const LATE: [&str; 5] =
-    ["soft lockup", "detected stall", "rcu_sched", "hrtimer: interrupt took", "clocksource"];
+const COMPLAINTS: [&str; 5] =
+    ["BUG: ", "WARNING: ", "Oops: ", "general protection fault", "possible recursive locking"];
+/// The kernel's watchdogs. An emulated machine on a busy host may simply be late: it is a stall if PID 1 stays silent.
+const STALLS: [&str; 4] = ["lockup", "detected stall", "blocked for more than", "rcu_"];
+/// Complaints about time that mean nothing here.
+const LATE: [&str; 2] = ["hrtimer: interrupt took", "clocksource"];
 
 impl Console {
     /// Takes one line. Returns whether it is worth showing while the machine runs.
@@ -33,11 +38,15 @@ impl Console {
             self.panicked = Some(line[from..].trim().to_owned());
             return true;
         }
-        if self.begun
-            && COMPLAINTS.iter().any(|word| line.contains(word))
-            && !LATE.iter().any(|word| line.contains(word))
-            && line.trim_start().starts_with('[')
-        {
+        if !self.begun || !line.trim_start().starts_with('[') {
+            return false;
+        }
+        let says = |words: &[&str]| words.iter().any(|word| line.contains(word));
+        if says(&STALLS) {
+            self.stalled.get_or_insert_with(|| line.trim().to_owned());
+            return true;
+        }
+        if says(&COMPLAINTS) && !says(&LATE) {
             self.complaints += 1;
             if self.complaints == 1 {
                 let what = self.open.clone().unwrap_or_else(|| "between two steps".into());
@@ -52,6 +61,8 @@ impl Console {
     }
 
     fn sentinel(&mut self, text: &str) -> bool {
+        self.words += 1;
+        self.stalled = None;
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let split = |rest: &str| {
             let (name, reason) = rest.split_once(": ").unwrap_or((rest, ""));
@@ -73,6 +84,10 @@ impl Console {
                 };
                 self.open = None;
                 self.run.verdicts.push(Verdict { name, outcome });
+            }
+            "CLOCK" => {
+                self.clock_ms = rest.parse().ok();
+                return false;
             }
             "DONE" => self.done = true,
             "TROUBLE" => self.run.trouble = Some(rest.to_owned()),
@@ -96,19 +111,32 @@ impl Console {
         self.run.release.is_some()
     }
 
+    /// The machine's clock, if the latest line told it, milliseconds.
+    pub fn take_clock_ms(&mut self) -> Option<u64> {
+        self.clock_ms.take()
+    }
+
+    /// Lines of PID 1 so far: it says that it is there also while a step runs.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
     /// What came of it, when the machine is off. `cut` says why it was turned off from outside.
     ///
-    /// A panic while a step ran is that step's failure: what it loads runs in the kernel. A machine that never came to
-    /// its first step, or fell silent, is trouble of the lane.
+    /// A panic or a stall while a step ran is that step's failure: what it loads runs in the kernel. A machine that never
+    /// came to its first step, or that fell silent and whose kernel had no complaint, is trouble of the lane.
     pub fn finish(mut self, cut: Option<String>) -> Run {
         if self.done || self.run.trouble.is_some() {
             return self.run;
         }
-        match (self.panicked, self.open.take()) {
-            (Some(panic), Some(name)) => {
-                self.run.verdicts.push(Verdict { name, outcome: Outcome::Fail(panic) });
+        let stalled =
+            self.stalled.filter(|_| cut.is_some()).map(|line| format!("the kernel stalled: {line}"));
+        let open = self.open.take();
+        match (self.panicked.or(stalled), open) {
+            (Some(end), Some(name)) => {
+                self.run.verdicts.push(Verdict { name, outcome: Outcome::Fail(end) });
             }
-            (Some(panic), None) => self.run.trouble = Some(panic),
+            (Some(end), None) => self.run.trouble = Some(end),
             (None, open) => {
                 let when = open.map_or_else(String::new, |step| format!(" during '{step}'"));
                 let what = cut.unwrap_or_else(|| "the machine went off before the end of its plan".into());
@@ -170,6 +198,26 @@ mod tests {
         assert_eq!(run.trouble.as_deref(), Some("silent for 200 s during 'a'"));
         assert!(!run.failed());
         assert!(read(&["SeaBIOS"], None).trouble.is_some());
+    }
+
+    #[test]
+    fn a_stall_is_one_if_pid_1_stays_silent_after_it() {
+        let (boot, begin) = ("TOMBOLA-VM BOOT 6.1", "TOMBOLA-VM BEGIN a");
+        let stall = "[   61.0] rcu: INFO: rcu_preempt self-detected stall on CPU";
+        let run = read(&[boot, begin, stall], Some("silent for 120 s"));
+        assert!(run.trouble.is_none());
+        let Outcome::Fail(why) = &run.verdicts[0].outcome else { panic!("{run:?}") };
+        assert!(why.contains("stalled") && why.contains("rcu_preempt"), "{why}");
+
+        let alive = "TOMBOLA-VM ALIVE";
+        let run = read(&[boot, begin, stall, alive], Some("silent for 120 s"));
+        assert!(!run.failed());
+        assert_eq!(run.trouble.as_deref(), Some("silent for 120 s during 'a'"));
+        let run = read(
+            &[boot, begin, stall, "[   61.1] Call Trace:", "TOMBOLA-VM PASS a", "TOMBOLA-VM DONE"],
+            None,
+        );
+        assert_eq!((run.counts(), run.trouble), ((1, 0, 0), None));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which kernels the lane knows: `vm/kernels.toml`.
+//! Which kernels the lane knows, and what runs in them: `vm/kernels.toml`.
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -11,22 +11,48 @@ const LIST: &str = include_str!("../kernels.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernels {
-    /// Test programs whose live tests root runs.
-    pub root: Vec<String>,
-    /// Test programs whose live tests an ordinary user with two capabilities runs.
-    pub user: Vec<String>,
+    /// What root runs in every kernel.
+    pub root: Vec<Selection>,
+    /// What an ordinary user with `CAP_BPF` and `CAP_PERFMON` runs in every kernel.
+    pub user: Vec<Selection>,
+    /// How long one test may take, seconds.
+    pub limit_s: u64,
+    /// How long one test of a kernel's `scheduler` may take, seconds: proofs by many draws.
+    pub scheduler_limit_s: u64,
     /// The kernels, oldest first.
     pub kernel: Vec<Kernel>,
 }
 
+/// The live tests of a test program, or one of them: `program` or `program:test`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Selection {
+    /// Name of the test program.
+    pub program: String,
+    /// The test; all live ones without.
+    pub test: Option<String>,
+}
+
+impl From<String> for Selection {
+    fn from(text: String) -> Self {
+        match text.split_once(':') {
+            Some((program, one)) => Self { program: program.into(), test: Some(one.into()) },
+            None => Self { program: text, test: None },
+        }
+    }
+}
+
 /// One kernel.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// Its series, such as `6.12`.
     pub name: String,
     /// The suite of Debian that has it.
     pub suite: String,
+    /// What root runs in it, in a machine of its own, because it has `sched_ext`; none where it has not.
+    #[serde(default)]
+    pub scheduler: Vec<Selection>,
     /// Tests that cannot pass in it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
@@ -68,9 +94,18 @@ mod tests {
     fn the_list_is_well_formed_and_names_are_checked() {
         let kernels = Kernels::built_in().unwrap();
         assert!(kernels.kernel.len() >= 6);
+        assert!(kernels.kernel[0].scheduler.is_empty());
+        assert!(kernels.kernel.iter().any(|k| !k.scheduler.is_empty()));
         let chosen = kernels.select(&["7.3".into(), "5.10".into()]).unwrap();
         assert_eq!(chosen[1].suite, "bullseye");
         let refused = kernels.select(&["9.9".into()]).unwrap_err().to_string();
         assert!(refused.contains("'9.9'") && refused.contains("6.12"), "{refused}");
+    }
+
+    #[test]
+    fn a_selection_is_a_program_or_one_test_of_it() {
+        let of = |text: &str| Selection::from(text.to_owned());
+        assert_eq!(of("root_pins"), Selection { program: "root_pins".into(), test: None });
+        assert_eq!(of("root_pins:one"), Selection { program: "root_pins".into(), test: Some("one".into()) });
     }
 }

@@ -1,8 +1,10 @@
 //! What goes into a machine: our binaries, the programs that tests call, and the libraries of both.
 
 use crate::initramfs::Initramfs;
-use crate::kernels::{Kernel, Kernels};
-use crate::plan::{PLAN_PATH, Plan, Step};
+use crate::kernels::{Kernel, Kernels, Selection};
+use crate::machine::Processor;
+use crate::plan::{PLAN_PATH, Plan, Step, USER_PINS};
+use crate::verdict::{Outcome, Verdict};
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,26 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// How long a test may take in there, seconds: its own limit of 120 s for a wait, and room for emulation.
-const TEST_LIMIT_S: u64 = 180;
-
 /// Programs of the host that tests call; one that is missing makes tests skip.
 const PROGRAMS: [&str; 15] = [
-    "sh",
-    "env",
-    "setpriv",
-    "setsid",
-    "sleep",
-    "cat",
-    "ls",
-    "true",
-    "kill",
-    "id",
-    "uname",
-    "mkdir",
-    "grep",
-    "stress-ng",
-    "dmesg",
+    "sh", "env", "setpriv", "setsid", "sleep", "cat", "ls", "true", "kill", "id", "uname", "mkdir", "grep",
+    "chrt", "dmesg",
 ];
 
 /// The binaries of ours that a machine gets.
@@ -44,6 +30,15 @@ pub struct Binaries {
     tests: BTreeMap<String, Vec<PathBuf>>,
     /// Where the tests of the command line expect the binary that they test.
     expected: BTreeSet<PathBuf>,
+}
+
+/// What is to be done in one kernel.
+#[derive(Clone, Debug)]
+pub struct Plans {
+    /// A machine each, with the processor that it needs.
+    pub plans: Vec<(Processor, Plan)>,
+    /// What is not to be done, and why.
+    pub skipped: Vec<Verdict>,
 }
 
 /// The part of cargo's messages that is needed here.
@@ -98,51 +93,72 @@ impl Binaries {
         Ok(found)
     }
 
-    /// The steps of all live tests for one kernel, and what is skipped of them.
+    /// The steps for one kernel whose names contain `only`, by the processor that they need, and what is skipped of them.
     ///
     /// # Errors
-    /// If a test program of the list was not built, or does not run here.
-    pub fn plan(&self, kernels: &Kernels, kernel: &Kernel) -> Result<(Plan, Vec<(String, String)>)> {
+    /// If a test program or a test of the list is not there, or a program does not run here.
+    pub fn plans(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Plans> {
         let mut skipped = Vec::new();
-        let mut steps = vec![self.doctor(false), self.doctor(true)];
-        for (programs, as_user) in [(&kernels.root, false), (&kernels.user, true)] {
-            for program in programs {
-                let paths = self.tests.get(program).with_context(|| format!("no test program {program}"))?;
-                for path in paths {
-                    for test in live_tests(path)? {
-                        let step = Step {
-                            name: format!("{}{test}", if as_user { "user: " } else { "" }).replace(": ", " "),
-                            argv: vec![
-                                in_machine(path).to_string_lossy().into_owned(),
-                                "--ignored".into(),
-                                "--exact".into(),
-                                "--nocapture".into(),
-                                "--test-threads=1".into(),
-                                test.clone(),
-                            ],
-                            as_user,
-                            limit_s: TEST_LIMIT_S,
-                            show: false,
-                        };
-                        match kernel.skip.get(&test) {
-                            Some(reason) => skipped.push((step.name, reason.clone())),
-                            None => steps.push(step),
-                        }
-                    }
+        let mut monitor = vec![self.doctor(false), self.doctor(true)];
+        monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
+        monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
+        let scheduler = self.steps(&kernel.scheduler, false, kernels.scheduler_limit_s)?;
+        let mut plans = Vec::new();
+        for (processor, mut steps) in [(Processor::Parallel, monitor), (Processor::Complete, scheduler)] {
+            steps.retain(|step| step.name.contains(only));
+            steps.retain(|step| match kernel.skip.get(step.name.trim_start_matches("user ")) {
+                None => true,
+                Some(reason) => {
+                    skipped.push(Verdict { name: step.name.clone(), outcome: Outcome::Skip(reason.clone()) });
+                    false
                 }
+            });
+            if !steps.is_empty() {
+                plans.push((processor, Plan { steps }));
             }
         }
-        Ok((Plan { steps }, skipped))
+        Ok(Plans { plans, skipped })
+    }
+
+    fn steps(&self, selections: &[Selection], as_user: bool, limit_s: u64) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        for selection in selections {
+            for (path, test) in self.selected(selection)? {
+                let name = if as_user { format!("user {test}") } else { test.clone() };
+                let mut argv = vec![in_machine(path).to_string_lossy().into_owned()];
+                argv.extend(["--ignored", "--exact", "--nocapture", "--test-threads=1"].map(str::to_owned));
+                argv.push(test);
+                steps.push(Step { name, argv, as_user, limit_s });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The live tests of a selection, each with its program. Two crates may have a program of one name.
+    fn selected(&self, selection: &Selection) -> Result<Vec<(&Path, String)>> {
+        let Selection { program, test: wanted } = selection;
+        let paths = self.tests.get(program).with_context(|| format!("no test program {program}"))?;
+        let mut found = Vec::new();
+        for path in paths {
+            let tests = live_tests(path)?.into_iter();
+            found.extend(
+                tests
+                    .filter(|test| wanted.as_ref().is_none_or(|wanted| wanted == test))
+                    .map(|test| (path.as_path(), test)),
+            );
+        }
+        let what = wanted.as_deref().unwrap_or("any");
+        ensure!(!found.is_empty(), "no live test in {program} ({what}), as vm/kernels.toml wants it");
+        Ok(found)
     }
 
     fn doctor(&self, as_user: bool) -> Step {
-        Step {
-            name: if as_user { "user doctor".into() } else { "doctor".into() },
-            argv: vec![in_machine(&self.tombola).to_string_lossy().into_owned(), "doctor".into()],
-            as_user,
-            limit_s: 60,
-            show: true,
+        let mut argv = vec![in_machine(&self.tombola).to_string_lossy().into_owned(), "doctor".into()];
+        if as_user {
+            argv.push(format!("--map-pin={USER_PINS}/task_map"));
         }
+        let name = if as_user { "user doctor" } else { "doctor" };
+        Step { name: name.into(), argv, as_user, limit_s: 60 }
     }
 
     /// The initramfs for a plan.
@@ -199,19 +215,21 @@ fn in_machine(path: &Path) -> PathBuf {
     Path::new("/bin").join(path.file_name().unwrap_or_default())
 }
 
-fn in_path(program: &str) -> Option<PathBuf> {
+/// A program in the search path, or where programs of the administrator are.
+pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// Names of a test program's ignored tests that need root.
+/// Names of a test program's ignored tests that need root, or a kernel with `sched_ext`.
 fn live_tests(program: &Path) -> Result<Vec<String>> {
     let output = Command::new(program).args(["--ignored", "--list"]).output()?;
     ensure!(output.status.success(), "{} --list failed", program.display());
     let text = String::from_utf8(output.stdout)?;
     let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
-    Ok(tests.filter(|test| test.contains("root")).map(str::to_owned).collect())
+    let is_live = |test: &&str| test.contains("root") || test.starts_with("scx_");
+    Ok(tests.filter(is_live).map(str::to_owned).collect())
 }
 
 /// The shared libraries of a program, and its loader, as the loader itself says.
@@ -222,4 +240,56 @@ fn libraries_of(program: &Path) -> Vec<PathBuf> {
         .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from))
         .filter(|path| path.is_file())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A stand-in for a test program, with two live tests and one that is none.
+    fn program(dir: &Path, name: &str) -> PathBuf {
+        let path = dir.join(name);
+        let list = format!("#!/bin/sh\nprintf 'root_{name}_1: test\\nroot_{name}_2: test\\nslow: test\\n'\n");
+        fs::write(&path, list).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_plan_follows_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let binaries = Binaries {
+            tombola: "/x/tombola".into(),
+            init: "/x/init".into(),
+            tests: ["a", "b", "s"].map(|name| (name.to_owned(), vec![program(dir.path(), name)])).into(),
+            expected: BTreeSet::new(),
+        };
+        let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
+                    scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = ['s:root_s_1']\n";
+        let kernels: Kernels = toml::from_str(list).unwrap();
+        let steps = |kernel: usize, only: &str| {
+            let Plans { plans, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
+            let names = plans.iter().flat_map(|(_, plan)| &plan.steps);
+            let names = names.map(|step| format!("{} {}", step.name, step.limit_s));
+            (names.collect::<Vec<_>>(), skipped.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (names, skipped) = steps(0, "");
+        assert_eq!(names, ["doctor 60", "user doctor 60", "root_a_1 1", "root_b_2 1", "user root_a_1 1"]);
+        assert_eq!(skipped, ["SKIP  root_a_2: no such field", "SKIP  user root_a_2: no such field"]);
+        // The scheduler's tests come in a machine of their own.
+        let plans = binaries.plans(&kernels, &kernels.kernel[1], "").unwrap().plans;
+        assert_eq!(
+            plans.iter().map(|(p, _)| *p).collect::<Vec<_>>(),
+            [Processor::Parallel, Processor::Complete]
+        );
+        let (names, skipped) = steps(1, "_s_");
+        assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
+        assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);
+
+        let wrong: Kernels = toml::from_str(&list.replace("b:root_b_2", "b:root_b_3")).unwrap();
+        let refused = binaries.plans(&wrong, &wrong.kernel[0], "").unwrap_err().to_string();
+        assert!(refused.contains("root_b_3"), "{refused}");
+    }
 }

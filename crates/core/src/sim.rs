@@ -9,6 +9,7 @@
 //! scenario, policy, seed and run number give the same schedule on every machine.
 
 pub mod compare;
+pub mod draws;
 pub mod engine;
 pub mod expectation;
 pub mod heap;

@@ -6,7 +6,7 @@
 //! | question | test |
 //! |---|---|
 //! | are the shares those of the tickets? | [`chi_square`] |
-//! | does a winner depend on the one before? | [`pair_independence`], [`lag1_autocorrelation`] |
+//! | does a winner depend on the one before? | [`pair_independence`], [`table_independence`], [`lag1_autocorrelation`] |
 //! | does a client wait as long as luck would have it? | [`geometric_waits`] |
 //! | how even is the outcome? | [`jain`], an index, not a test |
 //!
@@ -178,7 +178,7 @@ where
     }
     let coefficient: f64 = products / squares;
     let z_score = (coefficient + 1.0 / n) * n.sqrt();
-    let p_value = erfc(z_score.abs() / std::f64::consts::SQRT_2);
+    let p_value = two_sided(z_score);
     coefficient.is_finite().then_some(Autocorrelation { coefficient, z_score, p_value })
 }
 
@@ -212,21 +212,57 @@ pub fn pair_independence<T: Ord>(winners: &[T]) -> Option<GoodnessOfFit> {
     let class_of: BTreeMap<&T, usize> = wins.keys().copied().zip(class_of).collect();
 
     // At most √(n/5) classes fit, so the table is smaller than the list of winners.
-    let (mut table, mut rows, mut columns) =
-        (vec![0u64; classes * classes], vec![0u64; classes], vec![0u64; classes]);
+    let mut table = vec![0u64; classes * classes];
     for pair in winners.windows(2) {
-        let (from, to) = (class_of[&pair[0]], class_of[&pair[1]]);
-        table[from * classes + to] += 1;
-        rows[from] += 1;
-        columns[to] += 1;
+        table[class_of[&pair[0]] * classes + class_of[&pair[1]]] += 1;
+    }
+    Some(contingency(&table, classes))
+}
+
+/// The same from a table of consecutive winners: `table[i · classes + j]` draws were won by j right after one won by i.
+/// Classes are pooled by the wins that a row counts. `None` when fewer than two remain.
+///
+/// # Panics
+/// If the table is not `classes` × `classes`.
+pub fn table_independence(table: &[u64], classes: usize) -> Option<GoodnessOfFit> {
+    assert_eq!(table.len(), classes * classes, "a row and a column for each class");
+    let sizes: Vec<u64> = (0..classes).map(|row| table[row * classes..][..classes].iter().sum()).collect();
+    let pairs: u64 = sizes.iter().sum();
+    let pools = pool(&sizes, |size| size as f64 >= (MIN_EXPECTED * pairs as f64).sqrt());
+    if pools.len() < 2 {
+        return None;
+    }
+    let cell = |from: &[usize], to: &[usize]| -> u64 {
+        from.iter().flat_map(|row| to.iter().map(move |column| table[row * classes + column])).sum()
+    };
+    let pooled: Vec<u64> = pools
+        .iter()
+        .flat_map(|from| pools.iter().map(move |to| (from, to)))
+        .map(|(f, t)| cell(f, t))
+        .collect();
+    Some(contingency(&pooled, pools.len()))
+}
+
+/// Pearson's test of independence of rows and columns of a square table.
+fn contingency(table: &[u64], classes: usize) -> GoodnessOfFit {
+    let (mut rows, mut columns, mut pairs) = (vec![0u64; classes], vec![0u64; classes], 0u64);
+    for (cell, count) in table.iter().enumerate() {
+        rows[cell / classes] += count;
+        columns[cell % classes] += count;
+        pairs += count;
     }
     let statistic = (0..classes * classes)
         .map(|cell| {
-            let due = rows[cell / classes] as f64 * columns[cell % classes] as f64 / pairs;
-            (table[cell] as f64 - due).powi(2) / due
+            let due = rows[cell / classes] as f64 * columns[cell % classes] as f64 / pairs as f64;
+            if due > 0.0 { (table[cell] as f64 - due).powi(2) / due } else { 0.0 }
         })
         .sum();
-    Some(GoodnessOfFit::new(statistic, (classes - 1).pow(2)))
+    GoodnessOfFit::new(statistic, (classes - 1).pow(2))
+}
+
+/// Probability that a standard normal variable is at least this far from 0, on either side.
+pub fn two_sided(z_score: f64) -> f64 {
+    erfc(z_score.abs() / std::f64::consts::SQRT_2)
 }
 
 /// How many draws a client waited from one win to its next, for [`geometric_waits`]: 1 where it won twice in a row.

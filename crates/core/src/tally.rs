@@ -85,7 +85,8 @@ pub fn shares_p_value(tallies: impl IntoIterator<Item = Tally>) -> Option<f64> {
         add(few.0, few.1);
     }
     let halved = f64::from(classes.saturating_sub(1)) / 2.0;
-    (classes >= 2).then(|| if statistic > 0.0 { gamma_ur(halved, statistic / 2.0).clamp(0.0, 1.0) } else { 1.0 })
+    (classes >= 2)
+        .then(|| if statistic > 0.0 { gamma_ur(halved, statistic / 2.0).clamp(0.0, 1.0) } else { 1.0 })
 }
 
 #[cfg(test)]

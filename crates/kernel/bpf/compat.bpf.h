@@ -12,6 +12,12 @@
  */
 #define KEEP_APART(value) barrier_var(value)
 
+/*
+ * Before a loop whose body calls a function. Old verifiers accept a way back in a loop only from a jump ("back-edge from insn …"),
+ * and where the compiler turns such a loop around, its head is entered from the instruction above it.
+ */
+#define UNROLL _Pragma("clang loop unroll(full)")
+
 #define TASK_DEAD 0x80 /* include/linux/sched.h, unchanged since 4.14 */
 
 /* task_struct::state became __state in 5.14 (2f064a59a11f "sched: Change task_struct::state"). */

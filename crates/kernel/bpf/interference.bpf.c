@@ -79,6 +79,7 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	key.victim = next->pid;
 	queued = next->sched_info.last_queued;
 	if (queued && queued < now) {
+		UNROLL /* see there */
 		for (back = 1; back <= SLICE_RING; back++) {
 			__u64 from, held;
 

@@ -67,35 +67,6 @@ const __u32 weight_of_nice[40] = {
 	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
 };
 
-/* A queue that a CPU may serve, and its first task. */
-struct candidate {
-	__u64 key;
-	struct number residual; /* in the root's currency */
-	struct number up;	/* exchange of the queue's group */
-	__u32 queue;
-	__u32 pad;
-};
-
-struct scratch {
-	__u64 cpus[CPU_WORDS];
-	__u64 exponential;	/* of the previous task */
-	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
-	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
-	struct number total;	/* the same */
-	struct number least;	/* the winning residual */
-	__u32 winner;
-	__u32 n;		/* candidates */
-	struct candidate prev;	/* the task whose slice is over */
-	struct candidate candidates[QUEUES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratch_map SEC(".maps");
-
 struct cpu_timer {
 	struct bpf_timer timer;
 	__u64 slice_end; /* CLOCK_MONOTONIC; 0: nobody of ours runs there */
@@ -109,13 +80,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cpu_timer);
 } timers SEC(".maps");
-
-static __always_inline struct scratch *scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch_map, &zero);
-}
 
 static __always_inline __u64 random_seed(void)
 {
@@ -183,7 +147,7 @@ static __always_inline void find_queue(struct task_struct *p, struct task_contex
 		if (may_use(p, cpu))
 			s->cpus[word & (CPU_WORDS - 1)] |= 1ULL << (cpu % 64);
 	}
-	slot = hold_queue(tc->group, s->cpus);
+	slot = hold_queue(tc->group);
 	if (slot == NONE)
 		__sync_fetch_and_add(&totals.overflow, 1);
 	tc->queue = slot;
@@ -219,6 +183,7 @@ static __always_inline void begin_slice(struct task_struct *p, struct task_conte
 {
 	tc->slice_begin = p->se.sum_exec_runtime;
 	tc->over = 0;
+	tc->yielded = 0;
 }
 
 static __always_inline void begin_undrawn(struct task_struct *p, struct task_context *tc)
@@ -243,8 +208,7 @@ static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __
 	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
 }
 
-/* Not inlined, and not static: the verifier looks at it once. */
-__attribute__((noinline)) __u64 exponential_of(__u64 seed)
+APART __u64 exponential_of(__u64 seed)
 {
 	return draw_exponential(seed);
 }
@@ -398,7 +362,7 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 			s->prev.key = key_of(prev, q, s->exponential);
 			s->prev.up = to_root(q->group);
 			s->least = draw_in_root(draw_left(s->prev.key, start_of(q)), s->prev.up);
-			s->value = number_whole(number_quotient(number_of(prev->tickets), s->prev.up), VALUE_SCALE);
+			s->value = number_whole(number_quotient(number_of(compensated(prev)), s->prev.up), VALUE_SCALE);
 			s->winner = n;
 		}
 	}
@@ -418,7 +382,7 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 	s->total = number_of(s->value);
 	s->total.e -= VALUE_SCALE;
 	if (prev) {
-		each = number_quotient(number_quotient(number_of(prev->tickets), s->prev.up), s->total);
+		each = number_quotient(number_quotient(number_of(compensated(prev)), s->prev.up), s->total);
 		s->chance = number_whole(each, CHANCE_UNIT);
 	}
 	bpf_for(i, 0, n) {
@@ -479,6 +443,13 @@ static __always_inline bool fetch(__s32 cpu, __u32 slot, __u64 key)
 	return moved;
 }
 
+/* For the part of its slice that a task left unused, by sleep or yield, until it next starts one. */
+static __always_inline void compensate(struct task_context *tc)
+{
+	if (settings.flaw != FLAW_NO_COMPENSATION)
+		tc->compensation = draw_compensation(tc->used_ns, settings.slice_ns);
+}
+
 static __always_inline void end_slice(struct task_struct *p, struct task_context *tc)
 {
 	if (tc->over)
@@ -487,6 +458,8 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 	tc->used_ns = p->se.sum_exec_runtime - tc->slice_begin;
 	tc->tally.slices++;
 	tc->tally.used_ns += tc->used_ns;
+	if (tc->yielded)
+		compensate(tc);
 	if (settings.policy == POLICY_STRIDE && tc->tickets)
 		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
 }
@@ -495,6 +468,7 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 static __always_inline void go_on(struct task_struct *p, struct task_context *tc)
 {
 	set_slice(p, settings.slice_ns);
+	tc->compensation = COMPENSATION_ONE;
 	begin_slice(p, tc);
 }
 
@@ -611,6 +585,17 @@ void OPS(lottery_stopping, struct task_struct *p, bool runnable)
 		end_slice(p, tc);
 }
 
+/* It gives up the rest of its slice, and competes at once in the draw that follows. */
+bool OPS(lottery_yield, struct task_struct *from, struct task_struct *to)
+{
+	struct task_context *tc = context_of(from);
+
+	if (tc)
+		tc->yielded = 1;
+	set_slice(from, 0);
+	return false;
+}
+
 void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 {
 	struct task_context *tc = context_of(p);
@@ -631,7 +616,7 @@ void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 	}
 	bpf_spin_unlock(&books);
 	if (deq_flags & SCX_DEQ_SLEEP)
-		tc->compensation = draw_compensation(tc->used_ns, settings.slice_ns);
+		compensate(tc);
 	tc->waiting_since = 0;
 }
 
@@ -760,6 +745,8 @@ static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 	struct queue *q;
 	__u32 slot;
 
+	/* A callback counts as sleepable where the program that sets it is. */
+	bpf_rcu_read_lock();
 	bpf_for(slot, 0, QUEUES + 2) {
 		q = queue_at(slot);
 		if (slot == GUARDED || (q && !q->queued))
@@ -778,6 +765,7 @@ static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 			tc->tally.undrawn++;
 		}
 	}
+	bpf_rcu_read_unlock();
 	bpf_timer_start(&timer->timer, next, 0);
 	return 0;
 }
@@ -825,15 +813,11 @@ void OPS(lottery_exit, struct scx_exit_info *info)
 	account.farewell.kind = info->kind;
 }
 
-/* Without these two a CPU that comes or goes would end the scheduler; the kernel moves the tasks itself. */
-void OPS(lottery_cpu_online, __s32 cpu)
-{
-}
-
-void OPS(lottery_cpu_offline, __s32 cpu)
-{
-}
-
+/*
+ * No cpu_online and cpu_offline: when the set of CPUs changes the kernel takes the scheduler out, with a code that asks for a
+ * new start, and whoever loaded it starts it again. A CPU that is switched off waits until no task counts as its own, and
+ * those in our queues count as those of the CPU they came from.
+ */
 SEC(".struct_ops.link")
 struct sched_ext_ops lottery = {
 	.select_cpu = (void *)lottery_select_cpu,
@@ -842,14 +826,13 @@ struct sched_ext_ops lottery = {
 	.runnable = (void *)lottery_runnable,
 	.running = (void *)lottery_running,
 	.stopping = (void *)lottery_stopping,
+	.yield = (void *)lottery_yield,
 	.quiescent = (void *)lottery_quiescent,
 	.set_cpumask = (void *)lottery_set_cpumask,
 	.update_idle = (void *)lottery_update_idle,
 	.init_task = (void *)lottery_init_task,
 	.exit_task = (void *)lottery_exit_task,
 	.enable = (void *)lottery_enable,
-	.cpu_online = (void *)lottery_cpu_online,
-	.cpu_offline = (void *)lottery_cpu_offline,
 	.init = (void *)lottery_init,
 	.exit = (void *)lottery_exit,
 	.flags = SCX_OPS_KEEP_BUILTIN_IDLE,

@@ -93,6 +93,8 @@ struct task_context {
 	__u32 active;		/* how much of its group's active amount is its own */
 	__u32 slept;		/* stride: debt counts from when it comes, not from base */
 	__u32 over;		/* its latest slice has been counted */
+	__u32 yielded;		/* it gave up the rest of its slice */
+	__u32 pad;
 	struct tally tally;
 };
 
@@ -102,6 +104,42 @@ struct {
 	__type(key, int);
 	__type(value, struct task_context);
 } task_contexts SEC(".maps");
+
+/* A queue that a CPU may serve, and its first task. */
+struct candidate {
+	__u64 key;
+	struct number residual; /* in the root's currency */
+	struct number up;	/* exchange of the queue's group */
+	__u32 queue;
+	__u32 pad;
+};
+
+struct scratch {
+	__u64 cpus[CPU_WORDS];
+	__u64 exponential;	/* of the previous task */
+	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
+	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
+	struct number total;	/* the same */
+	struct number least;	/* the winning residual */
+	__u32 winner;
+	__u32 n;		/* candidates */
+	struct candidate prev;	/* the task whose slice is over */
+	struct candidate candidates[QUEUES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch_map SEC(".maps");
+
+static __always_inline struct scratch *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch_map, &zero);
+}
 
 static __always_inline struct task_context *context_of(struct task_struct *p)
 {
@@ -205,10 +243,16 @@ static __always_inline void set_active(struct task_context *tc, __u32 tickets)
 	tc->active = tickets;
 }
 
+/* Tickets as they count in a draw. */
+static __always_inline __u64 compensated(struct task_context *tc)
+{
+	return tc->tickets * tc->compensation / COMPENSATION_ONE;
+}
+
 static __always_inline void join_queue(struct task_context *tc, __u32 slot, struct queue *q)
 {
 	tc->queued_in = slot;
-	tc->queued_tickets = tc->tickets * tc->compensation / COMPENSATION_ONE;
+	tc->queued_tickets = compensated(tc);
 	tc->chances = q->chances;
 	tc->squares = q->squares;
 	q->tickets += tc->queued_tickets;
@@ -234,6 +278,9 @@ static __always_inline void leave_queue(struct task_context *tc)
 	tc->tally.variance += expected > squares ? expected - squares : 0;
 }
 
+/* Neither static nor inlined: the verifier looks at such a function once, and not at every way to each of its calls. */
+#define APART __attribute__((noinline))
+
 /* --- slots ----------------------------------------------------------------------------------------------------------- */
 
 static __always_inline bool same_key(const struct group_key *a, const struct group_key *b)
@@ -241,14 +288,17 @@ static __always_inline bool same_key(const struct group_key *a, const struct gro
 	return a->id == b->id && a->kind == b->kind;
 }
 
-/* The slot of a group, with one more user; NONE when there is no room. *is_new: it has no parent yet. */
-static __always_inline __u32 hold_group(struct group_key *key, __u64 weight, bool *is_new)
+#define IS_NEW (1ULL << 32)
+
+/* The slot of a group, with one more user; NONE when there is no room. With IS_NEW it has no parent yet. */
+APART __u64 hold_group(struct group_key *key, __u64 weight)
 {
 	struct group_key old = {};
 	__u32 slot = NONE, i, *found;
 	struct group *g, *above;
 
-	*is_new = false;
+	if (!key)
+		return NONE;
 	found = bpf_map_lookup_elem(&group_slots, key);
 	if (found) {
 		g = group_at(*found);
@@ -297,16 +347,15 @@ static __always_inline __u32 hold_group(struct group_key *key, __u64 weight, boo
 		bpf_spin_unlock(&books);
 		return NONE;
 	}
-	*is_new = true;
-	return slot;
+	return slot | IS_NEW;
 }
 
-static __always_inline void link_group(__u32 child, __u32 parent)
+APART int link_group(__u32 child, __u32 parent)
 {
 	struct group *g = group_at(child), *above = group_at(parent);
 
 	if (!g || !above)
-		return;
+		return 0;
 	bpf_spin_lock(&books);
 	if (g->parent == NONE) {
 		g->parent = parent;
@@ -316,6 +365,7 @@ static __always_inline void link_group(__u32 child, __u32 parent)
 			change_active(parent, (__s64)g->weight);
 	}
 	bpf_spin_unlock(&books);
+	return 0;
 }
 
 /* The slot of a task's group, made with those above it if they are new, with one more user; NONE when there is no room. */
@@ -323,16 +373,16 @@ static __always_inline __u32 hold_path(struct task_group *tg)
 {
 	__u32 leaf = NONE, child = NONE, slot;
 	struct group_key key;
-	bool is_new;
+	__u64 held;
 	int level;
 
 	for (level = 0; level < DEPTH; level++) {
-		slot = ROOT;
-		is_new = false;
+		held = ROOT;
 		if (tg->parent) {
 			identify_group(tg, &key);
-			slot = hold_group(&key, tg->shares >> LOAD_SHIFT, &is_new);
+			held = hold_group(&key, tg->shares >> LOAD_SHIFT);
 		}
+		slot = (__u32)held;
 		if (leaf == NONE)
 			leaf = slot;
 		if (leaf == NONE)
@@ -341,7 +391,7 @@ static __always_inline __u32 hold_path(struct task_group *tg)
 			slot = ROOT;
 		if (child != NONE)
 			link_group(child, slot);
-		child = is_new ? slot : NONE;
+		child = held & IS_NEW ? slot : NONE;
 		if (child == NONE)
 			return leaf;
 		tg = tg->parent;
@@ -350,42 +400,45 @@ static __always_inline __u32 hold_path(struct task_group *tg)
 	return leaf;
 }
 
-static __always_inline void drop_group(__u32 slot)
+APART int drop_group(__u32 slot)
 {
 	struct group *g = group_at(slot);
 
 	if (!g || slot == ROOT)
-		return;
+		return 0;
 	bpf_spin_lock(&books);
 	g->users--;
 	bpf_spin_unlock(&books);
+	return 0;
 }
 
-static __always_inline void drop_queue(__u32 slot)
+APART int drop_queue(__u32 slot)
 {
 	struct queue *q = queue_at(slot);
 
 	if (!q)
-		return;
+		return 0;
 	bpf_spin_lock(&books);
 	q->users--;
 	bpf_spin_unlock(&books);
+	return 0;
 }
 
-/* The slot of the queue for a group and the CPUs in a mask, with one more user; NONE when there is no room. */
-static __always_inline __u32 hold_queue(__u32 group, const __u64 *cpus)
+/* The slot of the queue for a group and the CPUs in the scratch, with one more user; NONE when there is no room. */
+APART __u32 hold_queue(__u32 group)
 {
+	struct scratch *s = scratch();
 	struct group *g = group_at(group);
 	__u32 slot = NONE, old_group = NONE, i, w, *found;
 	__u64 hash = 0xcbf29ce484222325ULL, old = 0; /* FNV-1a, by words */
 	struct queue *q;
 
-	if (!g)
+	if (!g || !s)
 		return NONE;
 	hash = (hash ^ g->key.id) * 0x100000001b3ULL;
 	hash = (hash ^ g->key.kind) * 0x100000001b3ULL;
 	for (w = 0; w < CPU_WORDS; w++)
-		hash = ((hash ^ cpus[w]) * 0x100000001b3ULL) ^ (hash >> 29);
+		hash = ((hash ^ s->cpus[w]) * 0x100000001b3ULL) ^ (hash >> 29);
 
 	found = bpf_map_lookup_elem(&queue_slots, &hash);
 	if (found) {
@@ -415,7 +468,7 @@ static __always_inline __u32 hold_queue(__u32 group, const __u64 *cpus)
 		q->users = 1;
 		g->users++;
 		for (w = 0; w < CPU_WORDS; w++)
-			q->cpus[w] = cpus[w];
+			q->cpus[w] = s->cpus[w];
 		slot = i;
 		if (i >= queue_count)
 			queue_count = i + 1;

@@ -22,6 +22,7 @@ enum lottery_flaw {
 	FLAW_NO_OFFSET = 1,	/* keys without the clock of their queue */
 	FLAW_UNIFORM_KEYS = 2,	/* U/t in place of E/t */
 	FLAW_PREVIOUS_OUT = 3,	/* the task whose slice is over does not compete */
+	FLAW_NO_COMPENSATION = 4, /* what a task leaves of its slice is lost */
 };
 
 /* What a task came to. */

@@ -118,11 +118,15 @@ pub enum Error {
         reason: io::Error,
     },
     /// The kernel has no sched_ext.
-    #[error("this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT, Linux 6.12 or later), which a scheduler of our own needs; \
-             'tombola doctor' says what it has, 'tombola simulate' shows a lottery without it")]
+    #[error(
+        "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT, Linux 6.12 or later), which a scheduler of our own needs; \
+             'tombola doctor' says what it has, 'tombola simulate' shows a lottery without it"
+    )]
     NoSchedExt,
     /// Another scheduler is loaded.
-    #[error("{ops} is loaded as scheduler already, and only one can be; end the process that loaded it first")]
+    #[error(
+        "{ops} is loaded as scheduler already, and only one can be; end the process that loaded it first"
+    )]
     SchedulerBusy {
         /// Its name.
         ops: String,

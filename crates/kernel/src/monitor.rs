@@ -171,13 +171,20 @@ impl PinnedMonitor {
     /// Removes a monitor, whole or not, and says which pins were there. Pins of other monitors stay.
     ///
     /// # Errors
-    /// [`Error::Locked`] while somebody loads; [`Error::Pin`] where a pin may not be removed.
+    /// [`Error::Locked`] while somebody loads; [`Error::Pin`] where a pin may not be removed; [`Error::OpenPin`] where the
+    /// kernel lets this user see nothing of it, so that a part of it would stay.
     pub fn unload(pins: &Pins) -> Result<Vec<PathBuf>> {
         pins.check()?;
         let _lock = pins.lock()?;
         // What was loaded knows best where it is pinned.
         let pins = match Self::find(pins) {
             Ok(found) => found.pins,
+            // Who may not look cannot tell whose program and link are pinned there: they would stay, and go on measuring.
+            Err(Error::OpenPin { path, reason, remedy })
+                if reason.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Err(Error::OpenPin { path, reason, remedy });
+            }
             Err(_) => pins.clone(),
         };
         pins.remove()

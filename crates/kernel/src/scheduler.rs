@@ -11,14 +11,12 @@
 mod constants;
 mod control;
 mod farewell;
-mod join;
 mod options;
 mod state;
 mod tasks;
 
 pub use control::{SchedulerControl, TicketChange};
 pub use farewell::Farewell;
-pub use join::join;
 pub use options::{Flaw, Guard, Law, SchedulerOptions, Slice};
 pub use state::SchedExtState;
 pub use tasks::{ScheduledTask, Totals};
@@ -60,7 +58,9 @@ impl Scheduler {
         }
         let cpus = possible_cpus()?;
         if cpus > MOST_CPUS {
-            return Err(Error::SchedulerOption(format!("{cpus} CPUs; the scheduler knows {MOST_CPUS} at most")));
+            return Err(Error::SchedulerOption(format!(
+                "{cpus} CPUs; the scheduler knows {MOST_CPUS} at most"
+            )));
         }
         libbpf_log::start();
         let broken = |e: libbpf_rs::Error| Error::Object { what: format!("{e:#}") };
@@ -142,6 +142,7 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
             Some(Flaw::NoOffset) => 1,
             Some(Flaw::UniformKeys) => 2,
             Some(Flaw::PreviousOut) => 3,
+            Some(Flaw::NoCompensation) => 4,
         },
         cpus,
         pad: 0,
@@ -153,7 +154,8 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
             Some("timers") => map.set_max_entries(cpus + 1).map_err(broken)?,
             Some("lottery") => {
                 let bytes = map.initial_value_mut().filter(|bytes| bytes.len() == size_of::<sched_ext_ops>());
-                let bytes = bytes.ok_or_else(|| Error::Object { what: "its scheduler has another shape".into() })?;
+                let bytes =
+                    bytes.ok_or_else(|| Error::Object { what: "its scheduler has another shape".into() })?;
                 // SAFETY: libbpf's buffer is the struct of the object, whose size was checked, aligned as malloc aligns.
                 let ops = unsafe { &mut *bytes.as_mut_ptr().cast::<sched_ext_ops>() };
                 if options.partial {
@@ -192,4 +194,21 @@ fn control_of(object: &Object) -> Result<SchedulerControl> {
         each: program(PROGRAMS[2])?,
         account,
     })
+}
+
+/// Puts a thread (0: the calling one) under the policy `SCHED_EXT`: what it runs, and what its children run, is scheduled by a
+/// partial scheduler, and by the fair class when there is none.
+///
+/// # Errors
+/// [`Error::SchedulerRefused`] if the kernel refuses: no such thread, not the caller's, or no sched_ext.
+pub fn join(pid: u32) -> Result<()> {
+    /// `include/uapi/linux/sched.h`.
+    const SCHED_EXT: i32 = 7;
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads the parameter and nothing else.
+    if unsafe { libc::sched_setscheduler(pid.cast_signed(), SCHED_EXT, &raw const parameter) } == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(Error::SchedulerRefused { why: format!("task {pid} cannot come under SCHED_EXT: {error}") })
 }

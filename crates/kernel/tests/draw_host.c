@@ -31,7 +31,7 @@ struct waiter {
 };
 
 static struct queue {
-	struct number exchange[LEVELS], inverse[LEVELS]; /* from its group to the root */
+	struct number exchange[LEVELS]; /* from its group to the root */
 	__u32 levels;
 	__u64 clock;
 	struct waiter waiters[WAITERS];
@@ -154,13 +154,10 @@ static void draw(void)
 	__u32 at = 0, i;
 
 	for (i = 0; i < QUEUES; i++) {
-		__s64 ahead;
-
 		q = &queues[i];
 		if (!(mask >> i & 1) || !q->n)
 			continue;
-		ahead = (__s64)(q->waiters[first(q)].key - q->clock);
-		r = number_product(number_of(ahead > 0 ? (__u64)ahead : 0), path(q->exchange, q->levels));
+		r = draw_in_root(draw_left(q->waiters[first(q)].key, q->clock), path(q->exchange, q->levels));
 		if (!won || number_less(r, least)) {
 			won = q;
 			least = r;
@@ -173,7 +170,7 @@ static void draw(void)
 	for (i = 0; i < QUEUES; i++) {
 		q = &queues[i];
 		if ((mask >> i & 1) && q->n && q != won)
-			q->clock += number_whole(number_product(least, path(q->inverse, q->levels)), 0);
+			q->clock += draw_step(least, path(q->exchange, q->levels));
 	}
 	at = first(won);
 	won->clock = won->waiters[at].key;
@@ -194,7 +191,6 @@ static void worth(void)
 		struct number active = number_of(word()), weight = number_of(word());
 
 		q->exchange[i] = number_quotient(active, weight);
-		q->inverse[i] = number_quotient(weight, active);
 	}
 }
 

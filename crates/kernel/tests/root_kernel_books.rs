@@ -2,10 +2,14 @@
 
 mod common;
 
-use common::{Bracket, Worker, endless_forks, last_cpu, messaging, monitor, row, tolerance_ns, wait_for};
+use common::{
+    Bracket, Worker, cpus, endless_forks, last_cpu, messaging, monitor, row, tolerance_ns, wait_for,
+};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tombola_core::snapshot::TaskState;
 use tombola_core::window::Window;
 
@@ -23,16 +27,20 @@ fn assert_within(what: &str, got: u64, range: &RangeInclusive<u64>, slack: (u64,
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
+    // Begun on a quiet machine: a busy one that is emulated takes long over it. (root_open_slices has it the other way round.)
+    let monitor = monitor();
     let cpu = last_cpu();
     let burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
-    let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
+    let sleepers = [0, 1, 2, 3].map(Worker::sleeper);
     let _messaging = messaging();
     let _forks = endless_forks();
-    let monitor = monitor();
     for burner in &burners {
         burner.has_run(Duration::from_millis(50));
     }
 
+    for burner in &burners {
+        burner.longest_round_ns.store(0, Ordering::Relaxed);
+    }
     let from = Bracket::take(&monitor);
     let since_begin =
         |tid| common::exact_runtime_ns(tid) - from.before.get(&tid).expect("it runs").runtime_ns;
@@ -43,7 +51,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
     let window = Window::between(&from.snapshot, &to.snapshot);
     let stolen_ns = to.stolen_after_ns - from.stolen_before_ns + TICK_NS;
 
-    let mut compared = 0;
+    let mut compared = BTreeSet::new();
     for task in &window.tasks {
         let id = task.totals.id;
         let then = from.snapshot.tasks.iter().find(|t| t.id == id);
@@ -56,7 +64,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         ) else {
             continue; // not there all the time
         };
-        compared += 1;
+        compared.insert(id.pid);
         let what = format!("{} ({id:?})", String::from_utf8_lossy(&task.totals.comm));
         let burns = burners.iter().any(|b| b.tid == id.pid);
         let runs = [then.state, task.totals.state].contains(&TaskState::Running);
@@ -84,16 +92,27 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         // The scheduler reads its clock before the tracepoint fires, and between the two it may send an interrupt to
         // another CPU: an exit to the hypervisor, where time is stolen. At a wakeup that shortens our wait, at a
         // switch it lengthens it.
-        let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns;
+        // A wait that ended in a slice after the snapshot's instant, and before the record was read, is counted to its end.
+        let reading_ns = from.reading_ns.max(to.reading_ns);
+        let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns + reading_ns;
         assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack, slack));
     }
-    assert!(compared > 20, "only {compared} tasks were there all the time");
+    // Whatever else lives on this machine: the load was there all the time.
+    for worker in burners.iter().chain(&sleepers) {
+        assert!(compared.contains(&worker.tid), "{} is not among {compared:?}", worker.tid);
+    }
 
     let got = burners.each_ref().map(|b| row(&window, b.tid).delta.runtime_ns as f64);
     let (sum, weights): (f64, f64) = (got.iter().sum(), WEIGHTS.iter().map(|w| w.1).sum());
+    // A round is microseconds of work. What a machine that stood still gave to one of them it owes the others for long.
+    let still_ns = burners.iter().map(|b| b.longest_round_ns.load(Ordering::Relaxed)).max().unwrap();
+    let tolerance = 0.01 + 2.0 * still_ns as f64 / sum;
     for (got, (nice, weight)) in got.iter().zip(WEIGHTS) {
         let (share, entitled) = (got / sum, weight / weights);
-        assert!((share - entitled).abs() < 0.01, "nice {nice}: share {share:.4}, weight says {entitled:.4}");
+        assert!(
+            (share - entitled).abs() < tolerance,
+            "nice {nice}: share {share:.4}, weight says {entitled:.4}, tolerance {tolerance:.4}"
+        );
     }
     for (burner, (nice, weight)) in burners.iter().zip(WEIGHTS) {
         let totals = &row(&window, burner.tid).totals;
@@ -105,35 +124,52 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_books_balance_over_five_seconds_of_mixed_load() {
+    let monitor = monitor();
     let cpu = last_cpu();
-    let _burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
+    let burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
     let _sleepers = [0, 1, 2, 3].map(Worker::sleeper);
     let _messaging = messaging();
     let _forks = endless_forks();
-    let monitor = monitor();
 
-    let first = monitor.reader().snapshot().unwrap();
+    // A task that runs several slices between a snapshot's instant and the reading of its record keeps all but the last, on
+    // any of the CPUs: no more than a read takes. On a loaded or emulated machine that is not nothing.
+    let mut slowest_ns = 0;
+    let mut snapshot = || {
+        let start = Instant::now();
+        let snapshot = monitor.reader().snapshot().unwrap();
+        slowest_ns = slowest_ns.max(start.elapsed().as_nanos());
+        snapshot
+    };
+    let first = snapshot();
     let mut earlier = first.clone();
     let mut windows = Vec::new();
     while earlier.taken_ns - first.taken_ns < 5_000_000_000 {
         thread::sleep(Duration::from_secs(1));
-        let now = monitor.reader().snapshot().unwrap();
+        let now = snapshot();
         windows.push(Window::between(&earlier, &now));
         earlier = now;
     }
     windows.push(Window::between(&first, &earlier));
     windows.push(Window::between(&first.origin(), &first));
+    // A round of a burner is microseconds of work.
+    let still_ns = burners.iter().map(|b| b.longest_round_ns.load(Ordering::Relaxed)).max().unwrap();
+    let reading_ns = u64::try_from(slowest_ns).unwrap() * cpus().len() as u64;
     for window in &windows {
         let books = window.books();
         assert!(window.loss.is_none(), "{:?}", window.loss);
         if window.length_ns() > 500_000_000 {
-            assert!(books.residual_share().abs() <= 0.001, "{books:?}");
+            let limit_ns = books.wall_ns / 1000 + reading_ns;
+            assert!(books.residual_ns.unsigned_abs() <= limit_ns, "{books:?}, reading {reading_ns} ns");
         }
-        // Before the division among tasks: each CPU's own books.
+        // Before the division among tasks: each CPU's own books. They stand on one pair of readings of two clocks a second, off
+        // by as much as the machine stood still between the two.
         for cpu in &window.cpus {
             assert_eq!(cpu.wall_ns, window.length_ns());
             let gap = cpu.wall_ns.abs_diff(cpu.busy_ns + cpu.idle_ns);
-            assert!(gap <= (cpu.wall_ns / 1000).max(1_000_000), "{cpu:?}");
+            assert!(
+                gap <= (cpu.wall_ns / 1000).max(1_000_000) + still_ns,
+                "{cpu:?}, still for {still_ns} ns"
+            );
         }
     }
 }

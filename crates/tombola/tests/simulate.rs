@@ -174,6 +174,69 @@ fn csv_has_a_row_for_each_task_and_policy_and_no_formulas() {
     assert_eq!(shares, expected);
 }
 
+/// What a user sees of the draws: right lotteries pass, wrong ones are rejected, and the others are no lotteries.
+#[test]
+fn wrong_lotteries_are_rejected_before_the_eyes_of_the_user() {
+    let (_dir, path) = file(
+        "name='x'\nduration='100s'\n[[task]]\nname='a'\nnice=0\n[[task]]\nname='b'\nnice=3\n[[task]]\nname='c'\nnice=5\n",
+    );
+    let names = |wanted: fn(PolicyKind) -> bool| -> Vec<&str> {
+        PolicyKind::all().filter(|policy| wanted(*policy)).map(PolicyKind::name).collect()
+    };
+    let wrong = names(|p| p.traits().wrong);
+    let right = names(|p| p.traits().random && !p.traits().wrong);
+    let no_lottery = ["stride", "rr", "eevdf"];
+    let policies = [&wrong[..], &right, &no_lottery].concat();
+    let args = [path.to_str().unwrap(), "--runs", "3", "--policy", &policies.join(",")];
+    let table = ok(&simulate(&args));
+    let json = ok(&simulate(&[&args[..], &["--format", "json"]].concat()));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let csv = ok(&simulate(&[&args[..], &["--format", "csv"]].concat()));
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let titles = reader.headers().unwrap().clone();
+    let column = |title: &str| titles.iter().position(|known| known == title).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    for (index, policy) in policies.iter().enumerate() {
+        let line = table.lines().find(|line| line.starts_with(&format!("{policy} "))).unwrap();
+        let draws = &json["policies"][index]["draws"];
+        let row = rows.iter().find(|row| &row[2] == *policy).unwrap();
+        let rejected = &row[column("draws_rejected")];
+        if wrong.contains(policy) {
+            assert!(line.contains("  REJECTED  "), "{line}");
+            assert!(draws["p"].as_f64().unwrap() < 1e-6 && draws["rejected"] == true, "{policy}: {draws}");
+            assert!(row[column("p_draws")].parse::<f64>().unwrap() < 1e-6 && rejected == "true", "{row:?}");
+        } else if right.contains(policy) {
+            assert!(line.contains("  passes  "), "{line}");
+            assert!(draws["p"].as_f64().unwrap() > 1e-6 && draws["rejected"] == false, "{policy}: {draws}");
+            assert!(rejected == "false" && &row[column("draws")] == "30003", "{row:?}");
+        } else {
+            assert!(line.contains("  not random  "), "{line}");
+            assert!(draws.is_null() && rejected.is_empty(), "{policy}: {draws}");
+        }
+    }
+}
+
+#[test]
+fn waits_and_responses_can_be_expected() {
+    // Round robin between two burners of 10 ms: every wait is 10 ms but the first of A, which does not wait. T needs 1 ms
+    // every 25 ms of a machine of its own.
+    let text = "name='x'\nduration='10s'\npolicies=['rr']\ncpus=2\n[[task]]\nname='A'\ncpus=[0]\n[[task]]\nname='B'\ncpus=[0]\n\
+        [[task]]\nname='T'\ncpus=[1]\nrun='1ms'\nperiod='25ms'\n[expect]\ntolerance=0.0625\n";
+    let expected: String = ["wait_p50", "wait_p90", "wait_p99", "wait_max"]
+        .iter()
+        .map(|metric| format!("{metric}.B='10ms'\n"))
+        .chain(["p50", "p90", "p99", "max", "mean"].iter().map(|part| format!("response_{part}.T='1ms'\n")))
+        .collect();
+    let (_dir, path) = file(&format!("{text}wait_mean.A={{at_least='9.9ms',at_most='10ms'}}\n{expected}"));
+    let said = ok(&simulate(&[path.to_str().unwrap()]));
+    assert!(said.contains("all 10 hold"), "{said}");
+    let (_dir, path) = file(&format!("{text}wait_p90.B={{at_most='9ms'}}\n"));
+    let output = simulate(&[path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("FAILS  rr: wait_p90.B = 10ms, expected at most 9ms"), "{said}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
 #[test]
 fn an_expectation_that_does_not_hold_ends_with_3() {
     let (_dir, path) =
@@ -236,6 +299,14 @@ fn what_is_not_there_is_said() {
     assert!(said.contains("cannot write /nowhere/out: No such file"), "{said}");
     let said = failed(&simulate(&["/dev/zero"]));
     assert!(said.contains("cannot read /dev/zero: it is longer than "), "{said}");
+    let (_dir, path) = file("");
+    fs::write(&path, b"name = 'x'\nabout = '\xff'\n").unwrap();
+    let said = failed(&simulate(&[path.to_str().unwrap()]));
+    assert!(said.contains("scenario.toml: line 2: this is no UTF-8 text"), "{said}");
+    let mut full = Command::new(env!("CARGO_BIN_EXE_tombola"));
+    full.args(["simulate", "stride-3-2-1"]).stdout(fs::File::create("/dev/full").unwrap());
+    let said = failed(&full.output().unwrap());
+    assert!(said.contains("cannot write the result: No space left on device"), "{said}");
 }
 
 #[test]
@@ -275,6 +346,19 @@ fn a_workload_of_rt_app_runs_under_every_policy() {
     assert!(said.contains("not supported") && said.contains("teleport"), "{said}");
 }
 
+/// What leaves after one line hears no complaint.
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    for args in ["--list", "three-burners", "three-burners --format csv --timeline /dev/stdout"] {
+        let command =
+            format!("'{}' simulate {args} | head -1; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_tombola"));
+        let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.lines().count() == 2 && said.ends_with("\n0\n"), "{args}: {said}");
+        assert!(output.stderr.is_empty(), "{args}: {output:?}");
+    }
+}
+
 /// A process that does not outlive its test.
 struct Running(Child);
 
@@ -288,7 +372,7 @@ impl Drop for Running {
 #[test]
 fn an_interrupt_prints_what_is_done_so_far() {
     let (_dir, path) = file(
-        "name='long'\nduration='100h'\nquantum='1ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.9\n",
+        "name='long'\nduration='800000h'\nquantum='1ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\n[expect]\nshare.A=0.9\n",
     );
     // Signals may be ignored where the tests run, and tombola leaves ignored ones so.
     let mut command = Command::new("env");

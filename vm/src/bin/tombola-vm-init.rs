@@ -3,17 +3,26 @@
 use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::TimeValLike as _;
 use nix::sys::wait::waitpid;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, sync};
 use std::fs;
 use std::io::{Read, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-use tombola_vm::plan::{PLAN_PATH, Plan, SENTINEL, Step};
+use tombola_vm::plan::{PLAN_PATH, Plan, SENTINEL, Step, USER, USER_PINS, skip_reason};
+
+/// The host holds two readings of the clock against its own, this far apart.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// How often PID 1 says that it is there while a step runs: so the host can tell a long step from a machine that hangs.
+const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// One write, from the start of a line: the kernel writes to the same console.
 fn say(text: &str) {
@@ -37,8 +46,15 @@ fn main() {
 
 fn run() -> Result<()> {
     mounts()?;
+    // Maps counted against it before 5.11, and an ordinary user may not raise it: what a unit's LimitMEMLOCK= does.
+    setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
+        .context("the limit of locked memory")?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
     say(&format!("BOOT {}", release.trim()));
+    for pause in [CLOCK_CHECK, Duration::ZERO] {
+        say(&format!("CLOCK {}", clock_gettime(ClockId::CLOCK_MONOTONIC)?.num_milliseconds()));
+        thread::sleep(pause);
+    }
     let text = fs::read(PLAN_PATH).context(PLAN_PATH)?;
     let plan: Plan = serde_json::from_slice(&text).context(PLAN_PATH)?;
     for step in &plan.steps {
@@ -46,10 +62,7 @@ fn run() -> Result<()> {
         let start = Instant::now();
         let (ended, output) = execute(step)?;
         let seconds = start.elapsed().as_secs_f64();
-        let skip = output.lines().find_map(|line| line.strip_prefix("SKIP: "));
-        if step.show || (ended.is_err() && skip.is_none()) {
-            print!("{output}");
-        }
+        let skip = skip_reason(&output);
         match (ended, skip) {
             (Ok(()), None) => say(&format!("PASS {} ({seconds:.1} s)", step.name)),
             (Ok(()), Some(reason)) => say(&format!("SKIP {}: {reason}", step.name)),
@@ -60,14 +73,13 @@ fn run() -> Result<()> {
     Ok(())
 }
 
+/// What a system has mounted. Nothing lies over `/tmp`: the binaries may be there, under the paths they were built at.
 fn mounts() -> Result<()> {
     let plain = MsFlags::empty();
     for (kind, place, needed) in [
         ("proc", "/proc", true),
         ("sysfs", "/sys", true),
         ("devtmpfs", "/dev", true),
-        ("tmpfs", "/tmp", true),
-        ("tmpfs", "/run", true),
         ("bpf", "/sys/fs/bpf", true),
         ("cgroup2", "/sys/fs/cgroup", true),
         ("tracefs", "/sys/kernel/tracing", false),
@@ -78,8 +90,12 @@ fn mounts() -> Result<()> {
         }
     }
     fs::create_dir_all("/dev/shm").context("/dev/shm")?;
+    // The default of the kernel's own sources; Debian's say otherwise.
+    let _ = fs::write("/proc/sys/kernel/sched_autogroup_enabled", "1");
     // As systemd does it for every machine that uses weights.
     fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu").context("the cpu controller")?;
+    fs::create_dir(USER_PINS).context(USER_PINS)?;
+    chown(USER_PINS, Some(USER), Some(USER)).context(USER_PINS)?;
     fs::set_permissions("/sys/fs/bpf", fs::Permissions::from_mode(0o755)).context("/sys/fs/bpf")?;
     fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).context("/tmp")
 }
@@ -89,10 +105,9 @@ fn execute(step: &Step) -> Result<(Result<(), String>, String)> {
     let mut argv = step.argv.clone();
     if step.as_user {
         let rights = "-all,+bpf,+perfmon";
-        let drop: Vec<String> =
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
-                .map(String::from)
-                .into();
+        let ids = [format!("--reuid={USER}"), format!("--regid={USER}")];
+        let drop = [&["setpriv".into()], ids.as_slice(), &["--clear-groups".into(), "--no-new-privs".into()]]
+            .concat();
         let sets = ["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}={rights}"));
         argv = [drop, sets.into(), argv].concat();
     }
@@ -107,19 +122,28 @@ fn execute(step: &Step) -> Result<(Result<(), String>, String)> {
     drop(command); // it holds the writing ends of the pipe
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = reader.read_to_end(&mut bytes);
-        let _ = send.send(bytes);
+        let (mut all, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(length @ 1..) = reader.read(&mut part) {
+            // As it comes: the kernel may panic before the end.
+            let _ = std::io::stdout().write_all(&part[..length]);
+            all.extend_from_slice(&part[..length]);
+        }
+        let _ = send.send(all);
     });
 
     let limit = Duration::from_secs(step.limit_s);
     let start = Instant::now();
+    let mut said = start;
     let ended = loop {
         if let Some(status) = child.try_wait()? {
             break if status.success() { Ok(()) } else { Err(status.to_string()) };
         }
         if start.elapsed() > limit {
             break Err(format!("not done in {} s", step.limit_s));
+        }
+        if said.elapsed() > HEARTBEAT {
+            said = Instant::now();
+            say("ALIVE");
         }
         thread::sleep(Duration::from_millis(20));
     };

@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 /// Every queue has a clock in its own currency, which wraps around 2⁶⁴. What joins gets the key `clock + residual`. A
 /// draw compares, over some queues, how far the first key is ahead of the clock, in base tickets: times x = active /
 /// weight for each group up to the root, x cut to a [`Number`] and multiplied from the group to the root. The least
-/// wins, of equal ones the first compared. Then every compared queue's clock moves on by as much: the least times 1/x
-/// for each group of the queue, 1/x = weight / active a quotient of its own, cut to a whole number; the winner's clock
-/// becomes the winner's key.
+/// wins, of equal ones the first compared. Then every compared queue's clock moves on by as much: the least divided by the
+/// same product, cut to a whole number; the winner's clock becomes the winner's key.
 ///
 /// When tickets of a group become active or cease to be, nothing is rescaled: in the group's own currency the residuals
 /// stay exponential with the tickets as rates, only their worth has changed.
@@ -33,8 +32,6 @@ struct Group {
     parent: Option<usize>,
     /// Worth of a unit of its clock in units of its parent's: active / weight.
     exchange: Number,
-    /// weight / active.
-    inverse: Number,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +69,7 @@ impl Queues {
         parents: impl IntoIterator<Item = Option<usize>>,
         queues: impl IntoIterator<Item = Option<usize>>,
     ) -> Self {
-        let group = |parent| Group { parent, exchange: Number::ZERO, inverse: Number::ZERO };
+        let group = |parent| Group { parent, exchange: Number::ZERO };
         let queue = |group| Queue { group, clock: 0, waiting: BTreeSet::new() };
         Self {
             groups: parents.into_iter().map(group).collect(),
@@ -85,9 +82,7 @@ impl Queues {
     /// What backs a group, in tickets of its parent, and what it has issued to those who want the CPU, or have it. Both
     /// above 0 whenever somebody waits in the group or below it.
     pub fn set_worth(&mut self, group: usize, weight: u64, active: u64) {
-        let (weight, active) = (Number::of(weight), Number::of(active));
-        self.groups[group].exchange = active.quotient(weight);
-        self.groups[group].inverse = weight.quotient(active);
+        self.groups[group].exchange = Number::of(active).quotient(Number::of(weight));
     }
 
     /// An item joins a queue with a residual below 2⁵⁸ in the queue's currency. An item that waits already leaves its place.
@@ -131,7 +126,7 @@ impl Queues {
             let queue = &self.list[index];
             let Some(first) = queue.waiting.first() else { continue };
             let ahead = first.key.wrapping_sub(queue.clock).cast_signed().max(0).cast_unsigned();
-            let residual = Number::of(ahead).product(self.path(queue.group, |group| group.exchange));
+            let residual = Number::of(ahead).product(self.to_root(queue.group));
             if best.is_none_or(|(least, ..)| residual.less(least)) {
                 best = Some((residual, index, *first));
             }
@@ -142,7 +137,7 @@ impl Queues {
             if index == winner {
                 self.list[index].clock = first.key;
             } else if !queue.waiting.is_empty() {
-                let passed = least.product(self.path(queue.group, |group| group.inverse)).whole(0);
+                let passed = least.quotient(self.to_root(queue.group)).whole(0);
                 self.list[index].clock = queue.clock.wrapping_add(passed);
             }
         }
@@ -150,12 +145,12 @@ impl Queues {
         Some(first.item)
     }
 
-    /// The product of something over the groups from one to the root; 1 for the root.
-    fn path(&self, group: Option<usize>, of: impl Fn(&Group) -> Number) -> Number {
+    /// How much longer a residual in a group's currency is in the root's; 1 for the root.
+    fn to_root(&self, group: Option<usize>) -> Number {
         let mut product = Number::ONE;
         let mut at = group;
         while let Some(group) = at {
-            product = product.product(of(&self.groups[group]));
+            product = product.product(self.groups[group].exchange);
             at = self.groups[group].parent;
         }
         product

@@ -1,5 +1,6 @@
 //! Policies side by side: many runs of one scenario, on several threads, with the same result for any number of them.
 
+use super::draws::{Evidence, Judgement};
 use super::engine::SimError;
 use super::expectation::Verdict;
 use super::outcome::{Observe, Outcome, TaskOutcome, run};
@@ -8,8 +9,9 @@ use super::predict::lottery_shares;
 use super::scenario::Scenario;
 use super::scenario::expect::{Metric, Subject};
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Progress {
     pub done: usize,
     /// Runs planned.
     pub planned: usize,
+    /// Part of all the simulated time that is done, runs under way included, in thousandths.
+    pub permille: u64,
 }
 
 /// A mean over runs.
@@ -91,6 +95,8 @@ pub struct PolicyResult {
     pub tasks: Vec<TaskResult>,
     /// The verdict on each expectation that applies to the policy.
     pub verdicts: Vec<Verdict>,
+    /// The verdict on the draws of all runs; `None` for a policy that draws nothing.
+    pub draws: Option<Judgement>,
 }
 
 /// One entry of the scenario, over all runs. Times in ns; see [`TaskOutcome`] for what each is.
@@ -125,9 +131,11 @@ pub struct TaskResult {
     pub misses: Estimate,
     /// The longest of any run.
     pub tardiness_max_ns: u64,
+    /// Draws it won in all runs, and how many its tickets make likely; `None` without draws.
+    pub wins: Option<(u64, f64)>,
 }
 
-/// Carries a plan out. `progress` is called after every run, from any thread; when `cancel` becomes true, runs under
+/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread; when `cancel` becomes true, runs under
 /// way end where they are, and what was complete by then is the result (for a policy without a complete run, the part
 /// of its first that was done).
 pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &AtomicBool) -> Comparison {
@@ -143,20 +151,35 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
         .collect();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
+    // Thousandths of runs.
+    let parts = AtomicU64::new(0);
+    let planned = units.len();
+    let tell =
+        |done: usize, parts: u64| progress(Progress { done, planned, permille: parts / planned as u64 });
     let slots: Vec<Mutex<Option<Result<Outcome, SimError>>>> =
         units.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         while !cancel.load(Ordering::Relaxed) {
             let unit = next.fetch_add(1, Ordering::Relaxed);
             let Some(&(policy, number)) = units.get(unit) else { return };
-            let go_on = || !cancel.load(Ordering::Relaxed);
+            let told = Cell::new(0);
+            let go_on = |at_ns: u64| {
+                // Below 2^62 · 1000 in 128 bits; the quotient is at most 1000.
+                let part = u128::from(at_ns) * 1000 / u128::from(plan.scenario.duration_ns.max(1));
+                let part = u64::try_from(part).unwrap_or(1000);
+                if part > told.get() {
+                    let more = part - told.replace(part);
+                    tell(done.load(Ordering::Relaxed), parts.fetch_add(more, Ordering::Relaxed) + more);
+                }
+                !cancel.load(Ordering::Relaxed)
+            };
             let policy = plan.policies[policy];
             let outcome = run(plan.scenario, policy, plan.seed, number, plan.observe, None, &go_on);
             if let Ok(mut slot) = slots[unit].lock() {
                 *slot = Some(outcome);
             }
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress { done, planned: units.len() });
+            let rest = 1000 - told.get();
+            tell(done.fetch_add(1, Ordering::Relaxed) + 1, parts.fetch_add(rest, Ordering::Relaxed) + rest);
         }
     };
     std::thread::scope(|scope| {
@@ -204,9 +227,11 @@ impl PolicyResult {
     fn of(scenario: &Scenario, policy: PolicyKind, outcomes: &[Outcome]) -> Self {
         let cpus = scenario.cpus as usize;
         let predicted = lottery_shares(scenario, policy);
+        let draws = evidence(outcomes).map(|evidence| evidence.judge());
         let tasks = (0..scenario.tasks.len()).map(|entry| {
             let predicted = predicted.as_ref().map(|shares| shares[entry]);
-            TaskResult::of(scenario, entry, outcomes, predicted)
+            let wins = draws.as_ref().and_then(|draws| draws.wins.get(entry).copied());
+            TaskResult::of(scenario, entry, outcomes, predicted, wins)
         });
         let busy: Vec<f64> = outcomes
             .iter()
@@ -241,6 +266,7 @@ impl PolicyResult {
             duration_ns: outcomes.iter().map(|o| o.duration_ns).min().unwrap_or(0),
             busy: Estimate::of(&busy),
             tasks: tasks.collect(),
+            draws,
             verdicts: scenario
                 .expect
                 .under(policy.name())
@@ -250,8 +276,22 @@ impl PolicyResult {
     }
 }
 
+/// What was seen of the draws in all runs, added in order of the runs.
+fn evidence(outcomes: &[Outcome]) -> Option<Evidence> {
+    let mut each = outcomes.iter().filter_map(|outcome| outcome.draws.as_ref());
+    let mut sum = each.next()?.clone();
+    each.for_each(|other| sum.add(other));
+    Some(sum)
+}
+
 impl TaskResult {
-    fn of(scenario: &Scenario, entry: usize, outcomes: &[Outcome], predicted_share: Option<f64>) -> Self {
+    fn of(
+        scenario: &Scenario,
+        entry: usize,
+        outcomes: &[Outcome],
+        predicted_share: Option<f64>,
+        wins: Option<(u64, f64)>,
+    ) -> Self {
         let each = |of: &dyn Fn(&TaskOutcome) -> f64| {
             let values: Vec<f64> = outcomes.iter().map(|o| of(&o.tasks[entry])).collect();
             Estimate::of(&values)
@@ -287,6 +327,7 @@ impl TaskResult {
             throughput: each(&|t| t.throughput),
             misses: each(&|t| t.misses as f64),
             tardiness_max_ns: most(&|t| t.tardiness_max_ns),
+            wins,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod bandwidth;
 mod fluid;
+mod lane;
 mod program;
 
 use super::heap::IndexedHeap;
@@ -17,6 +18,7 @@ use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
 use super::scenario::{Scenario, Step, Task};
 use bandwidth::Bandwidth;
 use fluid::Fluid;
+use lane::Lane;
 use program::{Body, Lock, Outcome};
 use std::collections::VecDeque;
 use thiserror::Error;
@@ -64,7 +66,7 @@ pub type Observer<'a> = Box<dyn FnMut(&Slice) + Send + 'a>;
 pub struct Simulation<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) machine: Machine,
-    policy: Box<dyn Policy>,
+    pub(super) policy: Box<dyn Policy>,
     bodies: Vec<Body>,
     locks: Vec<Lock>,
     /// Tokens of each event with a receiver, by instance of the receiver.
@@ -77,7 +79,7 @@ pub struct Simulation<'a> {
     sequence: u64,
     lanes: Vec<Lane>,
     groups: Vec<Bandwidth>,
-    /// CPUs that must choose, ascending.
+    /// CPUs that must choose, descending.
     due: Vec<CpuIx>,
     idle_cpus: usize,
     /// Somebody was enqueued since idle CPUs last looked.
@@ -94,18 +96,6 @@ pub struct Simulation<'a> {
     /// Instants after which a CPU idled although a task waited that may run there.
     #[cfg(test)]
     pub(super) idled: u64,
-}
-
-/// What the engine knows of a CPU beyond what policies see.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lane {
-    /// Who ran here last, to know whether a switch is one.
-    last: Option<TaskIx>,
-    /// Charged part of the present slice.
-    charged_ns: u64,
-    /// Charged, and not yet taken out of the bandwidth of groups.
-    unspent_ns: u64,
-    due: bool,
 }
 
 impl<'a> Simulation<'a> {
@@ -193,6 +183,11 @@ impl<'a> Simulation<'a> {
             }
         }
         simulation
+    }
+
+    /// Events set so far: a measure of the work done.
+    pub(super) fn events_scheduled(&self) -> u64 {
+        self.sequence
     }
 
     /// Tells every slice to `observer` when it ends.
@@ -311,70 +306,6 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// A phase or a slice ends on a CPU.
-    fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
-        self.charge(cpu);
-        let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
-        let now = self.machine.now_ns;
-        if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
-            match self.finish_run(task)? {
-                Outcome::Runs => {}
-                Outcome::Blocked => return self.vacate(cpu, Departure::Blocked),
-                Outcome::Ended => return self.vacate(cpu, Departure::Ended),
-            }
-        }
-        if now >= self.machine.cpus[cpu].slice_end_ns || self.is_throttled(task) {
-            self.mark_due(cpu);
-        } else {
-            self.arm(cpu, task);
-        }
-        Ok(())
-    }
-
-    fn mark_due(&mut self, cpu: CpuIx) {
-        if !self.lanes[cpu].due {
-            self.lanes[cpu].due = true;
-            // Almost always there is but one.
-            let at = if self.due.is_empty() { 0 } else { self.due.partition_point(|c| *c < cpu) };
-            self.due.insert(at, cpu);
-        }
-    }
-
-    /// Books what a CPU's task ran since it was last charged, and takes it out of the bandwidth of its groups.
-    fn charge(&mut self, cpu: CpuIx) {
-        self.book(cpu);
-        let unspent = std::mem::take(&mut self.lanes[cpu].unspent_ns);
-        if let (Some(task), true) = (self.machine.cpus[cpu].task, unspent > 0) {
-            self.spend(task, unspent);
-        }
-    }
-
-    /// Books what a CPU's task ran since it was last charged. Looking at a simulation changes nothing: bandwidth is
-    /// spent, and groups are throttled, only at the events that would see it anyway.
-    fn book(&mut self, cpu: CpuIx) {
-        let view = &mut self.machine.cpus[cpu];
-        let Some(task) = view.task else { return };
-        let now = self.machine.now_ns;
-        let lane = &mut self.lanes[cpu];
-        let ran = now - view.since_ns - lane.charged_ns;
-        if ran == 0 {
-            return;
-        }
-        lane.charged_ns += ran;
-        let work = now.saturating_sub(view.work_ns);
-        view.work_ns = view.work_ns.max(now);
-        let left = &mut self.machine.tasks[task].left_ns;
-        if *left != u64::MAX {
-            *left -= work.min(*left);
-        }
-        let total = &mut self.bodies[task].total_left_ns;
-        if *total != u64::MAX {
-            *total -= work.min(*total);
-        }
-        self.meter.ran(task, cpu, ran, ran - work.min(ran));
-        lane.unspent_ns += ran;
-    }
-
     fn enqueue(&mut self, task: TaskIx, why: Arrival) {
         self.machine.tasks[task].place = TaskPlace::Queued;
         if let Some(fluid) = &mut self.fluid {
@@ -391,184 +322,6 @@ impl<'a> Simulation<'a> {
         while let Some((task, at)) = self.machine.timers.pop() {
             let slot = self.lanes.len() + self.bodies.len() + self.groups.len() + task;
             self.schedule(slot, at);
-        }
-    }
-
-    /// A task stops being on its CPU.
-    fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
-        self.charge(cpu);
-        let view = &mut self.machine.cpus[cpu];
-        let task = view.task.take()?;
-        let slice = Slice { from_ns: view.since_ns, cpu, task, ran_ns: self.lanes[cpu].charged_ns, why };
-        self.idle_cpus += 1;
-        self.events.remove(cpu);
-        if let Some(lag) = &mut self.lag {
-            lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
-        }
-        if let Some(observer) = &mut self.observer
-            && slice.ran_ns > 0
-        {
-            observer(&slice);
-        }
-        self.machine.tasks[task].place = TaskPlace::Away;
-        self.policy.stopped(&mut self.machine, cpu, task, slice.ran_ns, why);
-        Some(task)
-    }
-
-    /// The task of a CPU no longer wants it.
-    fn vacate(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
-        self.abandon(cpu, why)?;
-        self.mark_due(cpu);
-        Ok(())
-    }
-
-    /// All choices that the present instant calls for.
-    fn choose(&mut self) -> Result<(), SimError> {
-        if self.fluid.is_some() {
-            return self.fluid_choose();
-        }
-        loop {
-            while !self.due.is_empty() {
-                let cpu = self.due.remove(0);
-                self.lanes[cpu].due = false;
-                self.rechoose(cpu, Departure::Expired, Arrival::Expired)?;
-            }
-            if self.arrived {
-                self.arrived = false;
-                if self.idle_cpus > 0 {
-                    self.fill_idle()?;
-                }
-                if let Some(cpu) = self.policy.preempt(&mut self.machine) {
-                    self.rechoose(cpu, Departure::Preempted, Arrival::Preempted)?;
-                    self.arrived = true;
-                }
-                self.take_timers();
-            } else if self.due.is_empty() {
-                #[cfg(test)]
-                self.note_idle();
-                return Ok(());
-            }
-        }
-    }
-
-    #[cfg(test)]
-    fn note_idle(&mut self) {
-        let idle = |cpu: CpuIx| self.machine.cpus[cpu].task.is_none();
-        let queued = |task: TaskIx| self.machine.tasks[task].place == TaskPlace::Queued;
-        let (m, n) = (self.lanes.len(), self.bodies.len());
-        let wasted = (0..m).any(|c| idle(c) && (0..n).any(|t| queued(t) && self.machine.allows(t, c)));
-        self.idled += u64::from(wasted);
-    }
-
-    /// Idle CPUs look for work: first those that queued tasks used last, then the others in order.
-    fn fill_idle(&mut self) -> Result<(), SimError> {
-        for cpu in 0..self.lanes.len() {
-            if self.machine.cpus[cpu].task.is_none() && !self.lanes[cpu].due {
-                self.fill(cpu, None)?;
-                if self.idle_cpus == 0 {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A CPU puts its task, if it has one, back into the queue and chooses again.
-    fn rechoose(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), SimError> {
-        let task = self.machine.cpus[cpu].task;
-        if let Some(task) = task {
-            self.stop(cpu, why);
-            self.enqueue(task, back);
-        }
-        self.fill(cpu, task)
-    }
-
-    /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
-    fn fill(&mut self, cpu: CpuIx, before: Option<TaskIx>) -> Result<(), SimError> {
-        let mut before = before;
-        loop {
-            let pick = self.policy.pick(&mut self.machine, cpu);
-            if let Some(pick) = pick
-                && self.is_throttled(pick.task)
-            {
-                self.park(cpu, pick.task);
-                continue;
-            }
-            if let Some(was) = before.take_if(|was| pick.is_none_or(|p| p.task != *was)) {
-                self.meter.left(was, true);
-                self.meter.waits_from(was, self.machine.now_ns);
-            }
-            let Some(pick) = pick else { return Ok(()) };
-            let continues = before.take() == Some(pick.task);
-            match self.start(cpu, pick, continues)? {
-                Outcome::Runs => return Ok(()),
-                Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
-                Outcome::Ended => self.abandon(cpu, Departure::Ended)?,
-            }
-        }
-    }
-
-    /// A task gives its CPU up.
-    fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
-        if let Some(task) = self.stop(cpu, why) {
-            self.set_runnable(task, false);
-            self.meter.left(task, false);
-            self.after_block(task)?;
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, SimError> {
-        let now = self.machine.now_ns;
-        let Pick { task, slice_ns } = pick;
-        debug_assert!(self.machine.allows(task, cpu), "a policy put a task on a CPU it may not use");
-        let is_switch = self.lanes[cpu].last != Some(task);
-        let cost = if is_switch { self.scenario.switch_cost_ns } else { 0 };
-        let moved = self.machine.tasks[task].last_cpu.is_some_and(|last| last != cpu);
-        if !continues {
-            self.meter.starts(task, now, moved);
-            if let Some(lag) = &mut self.lag {
-                lag.bend(task, now, self.meter.tallies[task].runtime_ns);
-            }
-        }
-        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, unspent_ns: 0, due: self.lanes[cpu].due };
-        let view = &mut self.machine.cpus[cpu];
-        view.task = Some(task);
-        view.since_ns = now;
-        view.work_ns = now + cost;
-        view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
-        let body = &mut self.machine.tasks[task];
-        body.last_cpu = Some(cpu);
-        body.place = TaskPlace::On(cpu);
-        self.idle_cpus -= 1;
-        self.count_step(task)?;
-        let outcome = if self.bodies[task].at_run { Outcome::Runs } else { self.step(task)? };
-        if outcome == Outcome::Runs {
-            self.arm(cpu, task);
-        }
-        Ok(outcome)
-    }
-
-    /// Sets the timer of a CPU to the next thing that happens to its task by itself.
-    fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
-        let view = self.machine.cpus[cpu];
-        let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
-        let mut at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
-        if !self.groups.is_empty() {
-            let mut group = self.machine.tasks[task].group;
-            while let Some(index) = group {
-                let g = self.machine.groups[index];
-                if g.quota.is_some() {
-                    let left = u64::try_from(self.groups[index].left_ns).unwrap_or(0);
-                    at = at.min(self.machine.now_ns.saturating_add(left));
-                }
-                group = g.parent;
-            }
-        }
-        if at == u64::MAX {
-            self.events.remove(cpu);
-        } else {
-            self.schedule(cpu, at);
         }
     }
 
@@ -629,12 +382,6 @@ impl<'a> Simulation<'a> {
             }
         }
     }
-}
-
-/// When a slice that begins to work at `from_ns` is seen to be over.
-fn slice_end(from_ns: u64, slice_ns: u64, tick_ns: u64) -> u64 {
-    let end = from_ns.saturating_add(slice_ns);
-    if tick_ns == 0 || end == u64::MAX { end } else { end.div_ceil(tick_ns).saturating_mul(tick_ns) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,9 @@
 //! A heap whose entries can be found again: change or remove any of them in O(log n).
+//!
+//! A scheduler takes out the first task and soon puts one back, so taking out leaves a hole at the top, and the next entry
+//! that comes in sinks from there: one way down instead of one down and two up.
+
+use std::hint::select_unpredictable;
 
 /// Marks an item that is not in the heap.
 const ABSENT: u32 = u32::MAX;
@@ -13,6 +18,8 @@ const ARITY: usize = 4;
 pub struct IndexedHeap<K> {
     heap: Vec<(K, u32)>,
     place: Vec<u32>,
+    /// The first entry was taken out and nothing has taken its place: what stands there does not count.
+    hole: bool,
 }
 
 /// Whether an entry comes before another. Without short circuits, so that it compiles to no branch.
@@ -25,17 +32,19 @@ fn before<K: PartialOrd>(a: &(K, u32), b: &(K, u32)) -> bool {
 impl<K: PartialOrd + Copy> IndexedHeap<K> {
     /// An empty heap for items below `items`; it grows when a larger item comes.
     pub fn new(items: usize) -> Self {
-        Self { heap: Vec::new(), place: vec![ABSENT; items] }
+        Self { heap: Vec::new(), place: vec![ABSENT; items], hole: false }
     }
 
     /// How many items are in it.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() - usize::from(self.hole)
     }
 
     /// Whether it holds nothing.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len() == 0
     }
 
     /// Key of an item, if it is in the heap.
@@ -47,8 +56,13 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
     }
 
     /// The smallest key and its item.
+    #[inline]
     pub fn peek(&self) -> Option<(K, usize)> {
-        self.heap.first().map(|&(key, item)| (key, item as usize))
+        if self.is_empty() {
+            return None; // said at once: the events of one CPU are most often just one
+        }
+        let (key, item) = if self.hole { first_child(&self.heap, 0)?.1 } else { *self.heap.first()? };
+        Some((key, item as usize))
     }
 
     /// Puts an item in, or gives it another key.
@@ -61,107 +75,128 @@ impl<K: PartialOrd + Copy> IndexedHeap<K> {
         }
         let at = self.place[item];
         if at == ABSENT {
-            self.heap.push((key, u32::try_from(item).expect("items are 32-bit indices")));
-            self.up(self.heap.len() - 1);
+            let entry = (key, u32::try_from(item).expect("items are 32-bit indices"));
+            if std::mem::take(&mut self.hole) {
+                if self.heap.len() == 1 {
+                    settle(&mut self.heap, &mut self.place, 0, entry);
+                } else {
+                    self.down(0, entry);
+                }
+            } else {
+                self.heap.push(entry);
+                self.up(self.heap.len() - 1, entry);
+            }
         } else {
-            let at = at as usize;
-            let smaller = before(&(key, 0), &(self.heap[at].0, 0));
-            self.heap[at].0 = key;
-            if smaller { self.up(at) } else { self.down(at) }
+            self.fill_hole();
+            let at = self.place[item] as usize;
+            self.put(at, (key, self.heap[at].1));
         }
     }
 
     /// Takes out the item with the smallest key.
     pub fn pop(&mut self) -> Option<(K, usize)> {
+        self.fill_hole();
         let &(key, item) = self.heap.first()?;
-        let last = self.heap.pop()?;
         self.place[item as usize] = ABSENT;
-        if !self.heap.is_empty() {
-            // The last entry is most likely a large one: let the hole sink to the bottom and rise from there.
-            let mut hole = 0;
-            while let Some(child) = self.first_child(hole) {
-                self.settle(hole, self.heap[child]);
-                hole = child;
-            }
-            self.heap[hole] = last;
-            self.up(hole);
-        }
+        self.hole = true;
         Some((key, item as usize))
     }
 
     /// Takes an item out; its key, if it was there.
     pub fn remove(&mut self, item: usize) -> Option<K> {
-        let at = match self.place.get(item) {
-            None | Some(&ABSENT) => return None,
-            Some(&at) => at as usize,
-        };
+        if self.place.get(item).is_none_or(|at| *at == ABSENT) {
+            return None;
+        }
+        self.fill_hole();
+        let at = self.place[item] as usize;
         let key = self.heap[at].0;
-        let last = self.heap.pop()?;
         self.place[item] = ABSENT;
+        let last = self.heap.pop()?;
         if at < self.heap.len() {
-            let smaller = before(&last, &(key, u32::try_from(item).unwrap_or(ABSENT)));
-            self.heap[at] = last;
-            if smaller { self.up(at) } else { self.down(at) }
+            self.put(at, last);
         }
         Some(key)
     }
 
-    /// All entries, in heap order.
+    /// All entries, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (K, usize)> + '_ {
-        self.heap.iter().map(|&(key, item)| (key, item as usize))
+        self.heap.iter().skip(usize::from(self.hole)).map(|&(key, item)| (key, item as usize))
     }
 
-    fn settle(&mut self, at: usize, entry: (K, u32)) {
-        self.heap[at] = entry;
-        #[allow(clippy::cast_possible_truncation)] // the heap holds at most 2³² − 1 items
-        let place = at as u32;
-        self.place[entry.1 as usize] = place;
-    }
-
-    /// The child that comes first.
+    /// The last entry takes the place of the first if that was taken out.
     #[inline]
-    fn first_child(&self, at: usize) -> Option<usize> {
-        let left = ARITY * at + 1;
-        if let Some([a, b, c, d]) = self.heap.get(left..left + ARITY) {
-            // Which child is least is as good as random: sums of comparisons instead of branches to be mispredicted.
-            let ab = usize::from(before(b, a));
-            let cd = 2 + usize::from(before(d, c));
-            let right = usize::from(before(&self.heap[left + cd], &self.heap[left + ab]));
-            return Some(left + ab + (cd - ab) * right);
-        }
-        let mut least = None;
-        for child in left..self.heap.len() {
-            if least.is_none_or(|l: usize| before(&self.heap[child], &self.heap[l])) {
-                least = Some(child);
+    fn fill_hole(&mut self) {
+        if self.hole {
+            self.hole = false;
+            if let Some(last) = self.heap.pop()
+                && !self.heap.is_empty()
+            {
+                self.down(0, last);
             }
         }
-        least
     }
 
-    fn up(&mut self, mut at: usize) {
-        let entry = self.heap[at];
+    /// Puts an entry where another was that it may come before or after.
+    fn put(&mut self, at: usize, entry: (K, u32)) {
+        if at > 0 && before(&entry, &self.heap[(at - 1) / ARITY]) {
+            self.up(at, entry);
+        } else {
+            self.down(at, entry);
+        }
+    }
+
+    /// Puts an entry at `at` or above it.
+    fn up(&mut self, mut at: usize, entry: (K, u32)) {
         while at > 0 {
             let parent = (at - 1) / ARITY;
-            if !before(&entry, &self.heap[parent]) {
+            let moved = self.heap[parent];
+            if !before(&entry, &moved) {
                 break;
             }
-            self.settle(at, self.heap[parent]);
+            settle(&mut self.heap, &mut self.place, at, moved);
             at = parent;
         }
-        self.settle(at, entry);
+        settle(&mut self.heap, &mut self.place, at, entry);
     }
 
-    fn down(&mut self, mut at: usize) {
-        let entry = self.heap[at];
-        while let Some(child) = self.first_child(at) {
-            if !before(&self.heap[child], &entry) {
+    /// Puts an entry at `at` or below it.
+    #[inline(never)] // most calls of what calls it do not come here
+    fn down(&mut self, mut at: usize, entry: (K, u32)) {
+        let (heap, place) = (self.heap.as_mut_slice(), self.place.as_mut_slice());
+        while let Some((child, moved)) = first_child(heap, at) {
+            if !before(&moved, &entry) {
                 break;
             }
-            self.settle(at, self.heap[child]);
+            settle(heap, place, at, moved);
             at = child;
         }
-        self.settle(at, entry);
+        settle(heap, place, at, entry);
     }
+}
+
+#[inline]
+fn settle<K>(heap: &mut [(K, u32)], place: &mut [u32], at: usize, entry: (K, u32)) {
+    #[allow(clippy::cast_possible_truncation)] // the heap holds at most 2³² − 1 items
+    let here = at as u32;
+    place[entry.1 as usize] = here;
+    heap[at] = entry;
+}
+
+/// The child that comes first, and what it is.
+#[inline]
+fn first_child<K: PartialOrd + Copy>(heap: &[(K, u32)], at: usize) -> Option<(usize, (K, u32))> {
+    let left = ARITY * at + 1;
+    if let Some([a, b, c, d]) = heap.get(left..left + ARITY) {
+        // Which child is least is as good as random: selections instead of branches to be mispredicted.
+        let (ab, cd) = (before(b, a), before(d, c));
+        let (first, second) = (select_unpredictable(ab, b, a), select_unpredictable(cd, d, c));
+        let right = before(second, first);
+        let child = left + select_unpredictable(right, 2 + usize::from(cd), usize::from(ab));
+        return Some((child, *select_unpredictable(right, second, first)));
+    }
+    let rest = heap.get(left..)?.iter().enumerate();
+    let (child, least) = rest.reduce(|least, child| if before(child.1, least.1) { child } else { least })?;
+    Some((left + child, *least))
 }
 
 #[cfg(test)]
@@ -211,6 +246,10 @@ mod tests {
                 }
                 prop_assert_eq!(heap.len(), map.len());
                 prop_assert_eq!(heap.peek(), least(&map));
+                let mut all: Vec<_> = heap.iter().map(|(key, item)| (item, key)).collect();
+                all.sort_unstable();
+                prop_assert_eq!(all, map.iter().map(|(item, key)| (*item, *key)).collect::<Vec<_>>());
+                prop_assert_eq!(heap.is_empty(), map.is_empty());
                 for item in 0..40 {
                     prop_assert_eq!(heap.key(item), map.get(&item).copied());
                 }

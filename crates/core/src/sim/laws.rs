@@ -124,7 +124,7 @@ fn slices(scenario: &Scenario, policy: PolicyKind, seed: u64) -> (Result<Outcome
     let mut slices = Vec::new();
     let outcome = {
         let mut keep = |slice: &Slice| slices.push(*slice);
-        run(scenario, policy, seed, 0, Observe::default(), Some(&mut keep), &|| true)
+        run(scenario, policy, seed, 0, Observe::default(), Some(&mut keep), &|_| true)
     };
     (outcome, slices)
 }

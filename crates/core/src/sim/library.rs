@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// All of them, by name.
-pub const SCENARIOS: [BuiltIn; 30] = built_in![
+pub const SCENARIOS: [BuiltIn; 31] = built_in![
     "cbs",
     "dhall",
     "edf-against-rm",
@@ -28,6 +28,7 @@ pub const SCENARIOS: [BuiltIn; 30] = built_in![
     "ledger-6-real-time",
     "ledger-7-pinned",
     "ledger-8-waits",
+    "linux-groups",
     "liu-layland",
     "lottery-compensation",
     "lottery-insulation",

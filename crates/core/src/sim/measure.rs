@@ -15,7 +15,8 @@ pub struct Sketch {
     count: u64,
     sum_ns: u128,
     max_ns: u64,
-    min_ns: Option<u64>,
+    /// 0 while nothing was recorded.
+    min_ns: u64,
 }
 
 impl Sketch {
@@ -47,10 +48,10 @@ impl Sketch {
             self.counts.resize(bucket + 1, 0);
         }
         self.counts[bucket] += 1;
+        self.min_ns = if self.count == 0 { ns } else { self.min_ns.min(ns) };
         self.count += 1;
         self.sum_ns += u128::from(ns);
         self.max_ns = self.max_ns.max(ns);
-        self.min_ns = Some(self.min_ns.map_or(ns, |min| min.min(ns)));
     }
 
     /// How many were recorded.
@@ -65,7 +66,7 @@ impl Sketch {
 
     /// The shortest; 0 when there is none.
     pub fn min_ns(&self) -> u64 {
-        self.min_ns.unwrap_or(0)
+        self.min_ns
     }
 
     /// The mean; 0 when there is none.
@@ -88,13 +89,11 @@ impl Sketch {
     }
 }
 
-/// What one task instance got. The first eight fields, one cache line, are what a decision touches.
+/// What one task instance got. What a decision touches stands first, in one cache line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(super) struct Tally {
     pub(super) runtime_ns: u64,
-    /// The part of its run time that went into switches and did no work.
-    pub(super) overhead_ns: u64,
     wait_ns: u64,
     wait_max_ns: u64,
     /// Since when it waits for a CPU.
@@ -102,8 +101,12 @@ pub(super) struct Tally {
     pub(super) switches: u64,
     pub(super) involuntary: u64,
     pub(super) migrations: u64,
+    /// Entry of the scenario it is an instance of.
+    entry: u32,
     woken: bool,
     wakeups: u64,
+    /// The part of its run time that went into switches and did no work.
+    pub(super) overhead_ns: u64,
     /// Phases or jobs completed.
     pub(super) completed: u64,
     /// Jobs completed after their deadline.
@@ -120,7 +123,6 @@ pub(super) struct Meter {
     pub(super) tallies: Vec<Tally>,
     /// Ended waits of each instance.
     histograms: Vec<Histogram>,
-    entry_of: Vec<u32>,
     /// Waits and response times by entry of the scenario.
     pub(super) waits: Vec<Sketch>,
     pub(super) responses: Vec<Sketch>,
@@ -129,15 +131,14 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let mut entry_of = Vec::with_capacity(scenario.instances());
+        let mut tallies = Vec::with_capacity(scenario.instances());
         for (entry, task) in scenario.tasks.iter().enumerate() {
             let entry = u32::try_from(entry).unwrap_or(u32::MAX);
-            entry_of.extend(std::iter::repeat_n(entry, task.count as usize));
+            tallies.extend(std::iter::repeat_n(Tally { entry, ..Tally::default() }, task.count as usize));
         }
         Self {
-            tallies: vec![Tally::default(); entry_of.len()],
-            histograms: vec![Histogram::default(); entry_of.len()],
-            entry_of,
+            histograms: vec![Histogram::default(); tallies.len()],
+            tallies,
             waits: vec![Sketch::default(); scenario.tasks.len()],
             responses: vec![Sketch::default(); scenario.tasks.len()],
             busy_ns: vec![0; scenario.cpus as usize],
@@ -162,7 +163,9 @@ impl Meter {
     pub(super) fn ran(&mut self, task: TaskIx, cpu: CpuIx, ran_ns: u64, overhead_ns: u64) {
         let tally = &mut self.tallies[task];
         tally.runtime_ns += ran_ns;
-        tally.overhead_ns += overhead_ns;
+        if overhead_ns > 0 {
+            tally.overhead_ns += overhead_ns;
+        }
         self.busy_ns[cpu] += ran_ns;
     }
 
@@ -170,10 +173,6 @@ impl Meter {
         let tally = &mut self.tallies[task];
         tally.waits_from_ns = now_ns;
         tally.woken = true;
-    }
-
-    pub(super) fn waits_from(&mut self, task: TaskIx, now_ns: u64) {
-        self.tallies[task].waits_from_ns = now_ns;
     }
 
     pub(super) fn starts(&mut self, task: TaskIx, now_ns: u64, moved: bool) {
@@ -186,13 +185,20 @@ impl Meter {
         }
         tally.migrations += u64::from(moved);
         self.histograms[task].record(wait);
-        self.waits[self.entry_of[task] as usize].record(wait);
+        self.waits[tally.entry as usize].record(wait);
     }
 
-    pub(super) fn left(&mut self, task: TaskIx, runnable: bool) {
+    /// A task gave its CPU up.
+    pub(super) fn left(&mut self, task: TaskIx) {
+        self.tallies[task].switches += 1;
+    }
+
+    /// Another task has the CPU that it still wants.
+    pub(super) fn displaced(&mut self, task: TaskIx, now_ns: u64) {
         let tally = &mut self.tallies[task];
         tally.switches += 1;
-        tally.involuntary += u64::from(runnable);
+        tally.involuntary += 1;
+        tally.waits_from_ns = now_ns;
     }
 
     pub(super) fn completed(&mut self, task: TaskIx, ready_ns: u64, deadline_ns: u64, now_ns: u64) {
@@ -202,7 +208,7 @@ impl Meter {
             tally.late += 1;
             tally.tardiness_max_ns = tally.tardiness_max_ns.max(now_ns - deadline_ns);
         }
-        self.responses[self.entry_of[task] as usize].record(now_ns - ready_ns);
+        self.responses[tally.entry as usize].record(now_ns - ready_ns);
     }
 
     pub(super) fn ended(&mut self, task: TaskIx, now_ns: u64) {

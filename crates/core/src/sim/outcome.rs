@@ -1,6 +1,8 @@
 //! What came out of one run.
 
+use super::draws::{Evidence, Watched};
 use super::engine::{SimError, Simulation, Slice};
+use super::machine::stream;
 use super::policy::PolicyKind;
 use super::scenario::Scenario;
 use super::scenario::expect::{Metric, Subject};
@@ -16,6 +18,8 @@ pub struct Outcome {
     pub tasks: Vec<TaskOutcome>,
     /// Tasks that CPU 0 ran first, slice by slice (instance names): as many as the longest expected sequence.
     pub sequence: Vec<String>,
+    /// What was seen of the draws of a random policy; `None` for other policies, and where nobody looked.
+    pub draws: Option<Evidence>,
 }
 
 /// What one CPU did.
@@ -118,6 +122,12 @@ impl TaskOutcome {
             Metric::Misses => self.misses as f64,
             Metric::ResponseMax => self.response.max_ns as f64,
             Metric::ResponseMean => self.response.mean_ns,
+            Metric::ResponseP50 => self.response.p50_ns as f64,
+            Metric::ResponseP90 => self.response.p90_ns as f64,
+            Metric::ResponseP99 => self.response.p99_ns as f64,
+            Metric::WaitP50 => self.wait.p50_ns as f64,
+            Metric::WaitP90 => self.wait.p90_ns as f64,
+            Metric::WaitP99 => self.wait.p99_ns as f64,
             Metric::WaitMax => self.wait.max_ns as f64,
             Metric::WaitMean => self.wait.mean_ns,
             Metric::LagMax => self.lag_max_ns?,
@@ -130,16 +140,24 @@ impl TaskOutcome {
 pub struct Observe {
     /// Work out entitlement and lag.
     pub entitlement: bool,
+    /// Judge the draws of a random policy.
+    pub draws: bool,
 }
 
 impl Default for Observe {
     fn default() -> Self {
-        Self { entitlement: true }
+        Self { entitlement: true, draws: true }
     }
 }
 
-/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked about a hundred times, and when it
-/// says no, the outcome of what was simulated until then is returned.
+/// Events between two questions whether to go on: a fraction of a second of work.
+const EVENTS_A_STEP: std::ops::Range<u64> = 500_000..4_000_000;
+/// Longest first step.
+const FIRST_STEP_NS: u64 = 100_000_000_000;
+
+/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked at least a hundred times, and in long
+/// work about every second, with the nanoseconds simulated so far; when it says no, the outcome of what was simulated
+/// until then is returned.
 ///
 /// # Errors
 /// [`SimError`].
@@ -150,14 +168,22 @@ pub fn run<'a>(
     run: u32,
     observe: Observe,
     mut slice: Option<&'a mut (dyn FnMut(&Slice) + Send)>,
-    go_on: &dyn Fn() -> bool,
+    go_on: &dyn Fn(u64) -> bool,
 ) -> Result<Outcome, SimError> {
     let wanted = scenario.expect.checks.iter().map(|check| match &check.subject {
         Subject::Sequence(names) => names.len(),
         _ => 0,
     });
     let wanted = wanted.max().unwrap_or(0);
-    let mut simulation = Simulation::new(scenario, policy, seed, run);
+    let mut simulation = if observe.draws && policy.traits().random {
+        let compensates = policy != PolicyKind::LotteryUncompensated;
+        Simulation::custom(scenario, seed, run, |machine| {
+            let watched = policy.build(machine, scenario);
+            Box::new(Watched::new(machine, watched, compensates, stream(seed, run, u32::MAX)))
+        })
+    } else {
+        Simulation::new(scenario, policy, seed, run)
+    };
     if observe.entitlement {
         simulation.track_entitlement();
     }
@@ -175,11 +201,17 @@ pub fn run<'a>(
             }
         }));
     }
-    let step = (scenario.duration_ns / 100).max(1);
-    let mut at = 0;
-    while at < scenario.duration_ns && go_on() {
+    let longest = (scenario.duration_ns / 100).max(1);
+    let (mut at, mut step) = (0, longest.min(FIRST_STEP_NS));
+    while at < scenario.duration_ns && go_on(at) {
+        let before = simulation.events_scheduled();
         at = at.saturating_add(step).min(scenario.duration_ns);
         simulation.run_until(at)?;
+        match simulation.events_scheduled() - before {
+            events if events >= EVENTS_A_STEP.end => step = (step / 2).max(1),
+            events if events < EVENTS_A_STEP.start => step = step.saturating_mul(2).min(longest),
+            _ => {}
+        }
     }
     simulation.finish();
     let mut outcome = simulation.outcome();
@@ -232,7 +264,13 @@ impl Simulation<'_> {
                 tardiness_max_ns: tallies.iter().map(|t| t.tardiness_max_ns).max().unwrap_or(0),
             }
         });
-        Outcome { duration_ns, cpus: cpus.collect(), tasks: tasks.collect(), sequence: Vec::new() }
+        Outcome {
+            duration_ns,
+            cpus: cpus.collect(),
+            tasks: tasks.collect(),
+            sequence: Vec::new(),
+            draws: self.policy.evidence(),
+        }
     }
 
     /// Deadlines that have passed for the job a task is at, and for those queued up behind it.

@@ -21,6 +21,7 @@ pub mod round_robin;
 pub mod shortest;
 pub mod stride;
 
+use super::draws::Evidence;
 use super::machine::{CpuIx, Machine, TaskIx};
 pub use kind::{PolicyKind, Traits, UnknownPolicy};
 use std::fmt;
@@ -118,5 +119,10 @@ pub trait Policy: Send {
     fn next_holder(&mut self, machine: &mut Machine, waiters: &[TaskIx]) -> usize {
         let _ = (machine, waiters);
         0
+    }
+
+    /// What is known of its draws so far: only of a lottery that is watched.
+    fn evidence(&self) -> Option<Evidence> {
+        None
     }
 }

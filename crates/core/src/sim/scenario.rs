@@ -19,6 +19,8 @@ pub const MAX_CPUS: u32 = 1024;
 pub const MAX_TASKS: u64 = 1_000_000;
 /// Most tickets all instances together may hold: sums stay exact in an `f64`.
 pub const MAX_TICKETS: u64 = 1 << 53;
+/// Most groups times CPUs: the Linux classes have a queue for each.
+pub const MAX_GROUP_QUEUES: u64 = 1_000_000;
 /// Deepest nesting of groups.
 pub const MAX_DEPTH: usize = 32;
 

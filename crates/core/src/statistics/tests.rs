@@ -363,3 +363,20 @@ proptest! {
         prop_assert!(lag1.is_none_or(|lag1| lag1.coefficient.abs() <= 1.0 + 1e-12));
     }
 }
+
+#[test]
+fn a_table_of_pairs_gives_what_the_list_of_winners_gives() {
+    let mut rng = seeded(3);
+    let winners: Vec<usize> =
+        (0..5000).map(|_| usize::from(rng.random_bool(0.3)) + usize::from(rng.random_bool(0.2))).collect();
+    let mut table = [0; 16];
+    for pair in winners.windows(2) {
+        table[pair[0] * 4 + pair[1]] += 1;
+    }
+    // The fourth class never wins and is left out.
+    let (one, other) = (pair_independence(&winners).unwrap(), table_independence(&table, 4).unwrap());
+    assert_eq!((one.degrees, other.degrees), (4, 4));
+    assert!((one.statistic - other.statistic).abs() < 1e-9, "{one:?} {other:?}");
+    assert_eq!(table_independence(&[50], 1), None);
+    assert!((two_sided(-1.959_963_985) - 0.05).abs() < 1e-9);
+}

@@ -57,5 +57,8 @@ pub(super) fn check() -> Result<()> {
 }
 
 fn differs(what: &str) -> Error {
-    Error::Btf { path: KERNEL_BTF.into(), why: format!("{what}: sched_ext has changed; look for a newer tombola") }
+    Error::Btf {
+        path: KERNEL_BTF.into(),
+        why: format!("{what}: sched_ext has changed; look for a newer tombola"),
+    }
 }

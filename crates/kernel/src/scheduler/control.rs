@@ -58,13 +58,17 @@ impl SchedulerControl {
             found[at] = Some(program_by_id(info.id)?);
         }
         let [Some(set), Some(give), Some(each)] = found else {
-            return Err(Error::NoScheduler { why: "no scheduler of tombola is loaded, or you are not root".into() });
+            return Err(Error::NoScheduler {
+                why: "no scheduler of tombola is loaded, or you are not root".into(),
+            });
         };
         let account = maps
             .iter()
             .filter_map(|id| MapHandle::from_map_id(*id).ok())
             .find(|map| map.name() == ACCOUNT && map.value_size() as usize == size_of::<account>())
-            .ok_or_else(|| Error::NoScheduler { why: "another version of tombola loaded the scheduler".into() })?;
+            .ok_or_else(|| Error::NoScheduler {
+                why: "another version of tombola loaded the scheduler".into(),
+            })?;
         let control = Self { set, give, each, account };
         let read = control.account()?;
         if read.version != WIRE_VERSION {

@@ -22,6 +22,16 @@ impl Farewell {
     }
 }
 
+/// `SCX_ECODE_ACT_RESTART`: the scheduler should be started again.
+const RESTART: i64 = 1 << 48;
+
+impl Farewell {
+    /// Whether the kernel took it out only because a CPU came or went, and expects it to be started again.
+    pub fn asks_for_restart(&self) -> bool {
+        self.kind == 66 && self.code & RESTART != 0
+    }
+}
+
 impl fmt::Display for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // enum scx_exit_kind of kernel/sched/ext.c, 6.12 to 7.3.
@@ -66,7 +76,12 @@ mod tests {
         assert!(stall.is_error());
         let text = stall.to_string();
         assert!(text.contains("watchdog") && text.contains("burn[77]"), "{text}");
-        let asked = Farewell { kind: 64, code: 0, reason: "unregistered from user space".into(), message: String::new() };
+        let asked = Farewell {
+            kind: 64,
+            code: 0,
+            reason: "unregistered from user space".into(),
+            message: String::new(),
+        };
         assert!(!asked.is_error());
         assert_eq!(asked.to_string(), "it was unloaded");
     }

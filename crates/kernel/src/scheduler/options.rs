@@ -55,6 +55,8 @@ pub enum Flaw {
     UniformKeys,
     /// The task whose slice is over does not compete: shares ∝ t(T − t).
     PreviousOut,
+    /// What a task leaves unused of its slice is lost.
+    NoCompensation,
 }
 
 /// How long a slice lasts at most: 100 µs to 1 s, 5 ms by default.

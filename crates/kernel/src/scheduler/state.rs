@@ -26,7 +26,8 @@ pub enum SchedExtState {
 impl SchedExtState {
     /// Now.
     pub fn now() -> Self {
-        let word = |name: &str| fs::read_to_string(format!("{DIR}/{name}")).map(|text| text.trim().to_owned());
+        let word =
+            |name: &str| fs::read_to_string(format!("{DIR}/{name}")).map(|text| text.trim().to_owned());
         match word("state") {
             Err(_) => Self::Absent,
             Ok(state) if state == "disabled" => Self::Disabled,

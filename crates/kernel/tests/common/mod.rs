@@ -157,6 +157,9 @@ pub(crate) struct Worker {
     pub(crate) tid: u32,
     /// Its own CPU time as it last looked, nanoseconds.
     pub(crate) own_ns: Arc<AtomicU64>,
+    /// The most CPU time that one round took: where the whole machine stood still meanwhile (an emulated one, on a busy host)
+    /// the kernel has booked that to whoever was on the CPU.
+    pub(crate) longest_round_ns: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -180,8 +183,9 @@ impl Worker {
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let own_ns = Arc::new(AtomicU64::new(0));
+        let longest_round_ns = Arc::new(AtomicU64::new(0));
         let (send, receive) = mpsc::channel();
-        let (until, own) = (Arc::clone(&stop), Arc::clone(&own_ns));
+        let (until, own, longest) = (Arc::clone(&stop), Arc::clone(&own_ns), Arc::clone(&longest_round_ns));
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -189,16 +193,18 @@ impl Worker {
                 send.send(gettid().as_raw().unsigned_abs()).unwrap();
                 let mut used_ns = 0;
                 // A real-time thread that nobody can stop would take the machine with it.
-                let limit_ns = if is_fifo() { 5_000_000_000 } else { u64::MAX };
+                let limit_ns = if is_fifo() { 20_000_000_000 } else { u64::MAX };
                 while !until.load(Ordering::Relaxed) && used_ns < limit_ns {
                     round();
-                    used_ns = own_cpu_ns();
+                    let now_ns = own_cpu_ns();
+                    longest.fetch_max(now_ns - used_ns, Ordering::Relaxed);
+                    used_ns = now_ns;
                     own.store(used_ns, Ordering::Relaxed);
                 }
             })
             .unwrap();
         meanwhile();
-        Self { tid: receive.recv().unwrap(), own_ns, stop, thread: Some(thread) }
+        Self { tid: receive.recv().unwrap(), own_ns, longest_round_ns, stop, thread: Some(thread) }
     }
 
     /// Burns without a break.
@@ -357,7 +363,7 @@ pub(crate) fn messaging() -> Option<Group> {
         let mut stress = Command::new("stress-ng");
         return Some(Group::spawn(stress.args(["--switch", "4", "--timeout", "0"])));
     }
-    println!("SKIP: neither perf nor stress-ng is installed, so the load has no messaging in it");
+    println!("NOTE: neither perf nor stress-ng is installed, so the load has no messaging in it");
     None
 }
 
@@ -440,6 +446,8 @@ pub(crate) struct Bracket {
     pub(crate) stolen_before_ns: u64,
     pub(crate) before: BTreeMap<u32, Schedstat>,
     pub(crate) snapshot: Snapshot,
+    /// How long it took to read.
+    pub(crate) reading_ns: u64,
     pub(crate) after: BTreeMap<u32, Schedstat>,
     /// [`stolen_ns`] after the last reading.
     pub(crate) stolen_after_ns: u64,
@@ -449,7 +457,9 @@ impl Bracket {
     pub(crate) fn take(monitor: &PrivateMonitor) -> Self {
         let stolen_before_ns = stolen_ns();
         let before = all_schedstats();
+        let start = Instant::now();
         let snapshot = monitor.reader().snapshot().unwrap();
+        let reading_ns = start.elapsed().as_nanos().try_into().unwrap();
         let mut after = all_schedstats();
         // The kernel books a wait when it ends, the monitor knows of those that are open.
         let start = Instant::now();
@@ -467,7 +477,7 @@ impl Bracket {
                 }
             }
         }
-        Self { stolen_before_ns, before, snapshot, after, stolen_after_ns: stolen_ns() }
+        Self { stolen_before_ns, before, snapshot, reading_ns, after, stolen_after_ns: stolen_ns() }
     }
 }
 

@@ -34,7 +34,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut command = match args.command.split_first() {
         None => None,
         Some((program, arguments)) if args.partial => {
-            Some(Command::start_after(program, arguments, || Ok(join()?))?)
+            Some(Command::start_after(program, arguments, || Ok(join(0)?))?)
         }
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };

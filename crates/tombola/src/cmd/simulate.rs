@@ -82,7 +82,9 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     match &mut output {
         Some(target) => target.replace(|file| Ok(file.write_all(text.as_bytes())?))?,
-        None => out.write_all(text.as_bytes())?,
+        None => {
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the result")?;
+        }
     }
     refused(&scenario, &comparison)?;
     // What was cut short cannot be held against what was to come out of the whole.
@@ -143,7 +145,11 @@ fn read(path: &Path) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(anyhow!("it is longer than {} MiB", MAX_BYTES >> 20)).with_context(cannot);
     }
-    String::from_utf8(bytes).with_context(cannot)
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        anyhow!("{}: line {line}: this is no UTF-8 text", path.display())
+    })
 }
 
 /// The policies to run, each once, in the order given.

@@ -15,7 +15,7 @@ use tombola_core::sim::timeline::{HEADER, Picture, row};
 const COLUMNS: u16 = 100;
 
 /// Entitlement is not needed for a timeline.
-const BARE: Observe = Observe { entitlement: false };
+const BARE: Observe = Observe { entitlement: false, draws: false };
 
 /// Writes every slice of the first run, in the order in which they end; stops early when `cancel` becomes true.
 pub(crate) fn csv(
@@ -40,7 +40,7 @@ pub(crate) fn csv(
     let mut observe = |slice: &Slice| {
         lock().write_record(row(slice, &names)).expect("rows are equally long, and a Vec takes everything");
     };
-    let go_on = || {
+    let go_on = |_| {
         let result = drain();
         let fine = result.is_ok();
         if let Err(error) = result {
@@ -66,7 +66,7 @@ pub(crate) fn picture(scenario: &Scenario, policy: PolicyKind, seed: u64) -> Res
         past.fetch_or(slice.from_ns >= window_ns, Ordering::Relaxed);
         picture.add(slice);
     };
-    run(scenario, policy, seed, 0, BARE, Some(&mut observe), &|| !past.load(Ordering::Relaxed))?;
+    run(scenario, policy, seed, 0, BARE, Some(&mut observe), &|_| !past.load(Ordering::Relaxed))?;
     let names: Vec<String> = scenario.instance_names().iter().map(|name| harmless(name.as_bytes())).collect();
     let head = format!(
         "timeline of {policy}, first run: {} from the start, a column is {}, . is idle\n",

@@ -37,7 +37,7 @@ fn what_is_done_before_a_cancellation_is_the_result() {
     let cancel = AtomicBool::new(false);
     let seen = AtomicU64::new(0);
     let stop_after_five = |progress: Progress| {
-        seen.fetch_add(1, Ordering::Relaxed);
+        seen.fetch_max(progress.done as u64, Ordering::Relaxed);
         cancel.store(progress.done >= 5, Ordering::Relaxed);
     };
     let part = compare(&plan(&scenario, 1, 20), &stop_after_five, &cancel);
@@ -66,4 +66,19 @@ fn the_interval_is_students() {
     let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]);
     assert!((estimate.mean - 3.0).abs() < 1e-12 && (estimate.half_width.unwrap() - 1.963_24).abs() < 1e-4);
     assert_eq!(Estimate::of(&[2.0]), Estimate { mean: 2.0, half_width: None });
+}
+
+/// Long work says how far it is within a run too, and never goes back.
+#[test]
+fn progress_is_told_within_a_run() {
+    let scenario = Scenario::from_toml(&TEXT.replace("300ms", "30s")).unwrap();
+    let seen = Mutex::new(Vec::new());
+    let tell = |progress: Progress| seen.lock().unwrap().push((progress.permille, progress.done));
+    let mut plan = plan(&scenario, 1, 2);
+    plan.policies = vec![PolicyKind::Lottery];
+    compare(&plan, &tell, &AtomicBool::new(false));
+    let seen = seen.into_inner().unwrap();
+    assert!(seen.len() > 100 && seen.is_sorted(), "{seen:?}");
+    assert!(seen.iter().any(|(permille, done)| (100..500).contains(permille) && *done == 0));
+    assert_eq!(seen.last(), Some(&(1000, 2)));
 }

@@ -16,8 +16,16 @@ pub(super) struct Bandwidth {
 }
 
 impl Simulation<'_> {
-    /// Takes CPU time out of the bandwidth of the groups a task is in.
-    pub(super) fn spend(&mut self, task: TaskIx, ran_ns: u64) {
+    /// Takes what was charged on a CPU out of the bandwidth of the groups its task is in.
+    #[inline(never)] // a scenario without groups should pay for none of this
+    pub(super) fn spend_unspent(&mut self, cpu: CpuIx) {
+        let unspent = std::mem::take(&mut self.lanes[cpu].unspent_ns);
+        if let (Some(task), true) = (self.machine.cpus[cpu].task, unspent > 0) {
+            self.spend(task, unspent);
+        }
+    }
+
+    fn spend(&mut self, task: TaskIx, ran_ns: u64) {
         let mut at = self.machine.tasks[task].group;
         while let Some(group) = at {
             let view = self.machine.groups[group];
@@ -35,6 +43,22 @@ impl Simulation<'_> {
             }
             at = view.parent;
         }
+    }
+
+    /// When a task that runs from now on will have used what a group it is in has left; `u64::MAX` = never.
+    #[inline(never)]
+    pub(super) fn out_of_bandwidth(&self, task: TaskIx) -> u64 {
+        let mut at = u64::MAX;
+        let mut group = self.machine.tasks[task].group;
+        while let Some(index) = group {
+            let g = self.machine.groups[index];
+            if g.quota.is_some() {
+                let left = u64::try_from(self.groups[index].left_ns).unwrap_or(0);
+                at = at.min(self.machine.now_ns.saturating_add(left));
+            }
+            group = g.parent;
+        }
+        at
     }
 
     fn is_inside(&self, task: TaskIx, group: usize) -> bool {

@@ -39,12 +39,12 @@ fn stride_gives_the_sequence_of_the_paper() {
 
 fn outcome(text: &str, policy: PolicyKind) -> Outcome {
     let scenario = Scenario::from_toml(text).unwrap();
-    run(&scenario, policy, 1, 0, Observe::default(), None, &|| true).unwrap()
+    run(&scenario, policy, 1, 0, Observe::default(), None, &|_| true).unwrap()
 }
 
 fn failure(text: &str, policy: PolicyKind) -> SimError {
     let scenario = Scenario::from_toml(text).unwrap();
-    run(&scenario, policy, 1, 0, Observe::default(), None, &|| true).unwrap_err()
+    run(&scenario, policy, 1, 0, Observe::default(), None, &|_| true).unwrap_err()
 }
 
 #[test]

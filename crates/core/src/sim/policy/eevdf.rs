@@ -21,24 +21,42 @@ use crate::sim::machine::{CpuIx, Machine, TaskIx};
 /// [`SCALE`](super::stride::SCALE), signed.
 const SCALE: i128 = 1 << 40;
 
-/// Σ w and Σ w·v over a set of entities: their weighted average of v.
+/// Σ w and Σ w·(v − base) over a set of entities: their weighted average of v.
+///
+/// The base follows the average where products would leave the range: a v that a light task has reached alone, times the
+/// weight of the heaviest that then comes, is beyond 2^127.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Average {
     pub(super) weight: i128,
     sum: i128,
+    base: i128,
 }
 
 impl Average {
     /// Adds an entity.
     pub(super) fn join(&mut self, weight: u64, v: i128) {
+        let part = self.part(weight, v);
         self.weight += i128::from(weight);
-        self.sum += i128::from(weight) * v;
+        self.sum += part;
     }
 
     /// Takes one away.
     pub(super) fn leave(&mut self, weight: u64, v: i128) {
+        let part = self.part(weight, v);
         self.weight -= i128::from(weight);
-        self.sum -= i128::from(weight) * v;
+        self.sum -= part;
+    }
+
+    /// w·(v − base), after the base has been moved if that is too far off.
+    fn part(&mut self, weight: u64, v: i128) -> i128 {
+        let w = i128::from(weight);
+        if let Some(part) = w.checked_mul(v - self.base).filter(|part| part.unsigned_abs() >> 126 == 0) {
+            return part;
+        }
+        let now = if self.weight == 0 { v } else { self.value() };
+        self.sum -= self.weight * (now - self.base);
+        self.base = now;
+        w.saturating_mul(v - now)
     }
 
     /// Service of a member that has not been added to its v yet.
@@ -49,7 +67,7 @@ impl Average {
 
     /// V, rounded down; 0 for nobody.
     pub(super) fn value(&self) -> i128 {
-        if self.weight == 0 { 0 } else { self.sum.div_euclid(self.weight) }
+        if self.weight == 0 { 0 } else { self.base + self.sum.div_euclid(self.weight) }
     }
 
     /// Where an entity of some weight must come in so that its lag is `lag` (pass units × weight) once it is counted:
@@ -175,5 +193,28 @@ impl Policy for Eevdf {
             self.clients[task].lag = i128::from(client.weight) * (now.value() - client.v.whole);
             self.average.leave(client.weight, client.v.whole);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The heaviest task comes after the lightest has been alone for a year: no product leaves its range, and V is
+    /// what plain fractions say.
+    #[test]
+    fn an_average_of_the_heaviest_and_the_lightest_is_exact() {
+        let (light, heavy) = (1u64, 1u64 << 63);
+        let alone = 31_536_000_000_000_000 * SCALE;
+        let mut average = Average::default();
+        average.join(light, alone);
+        assert_eq!(average.value(), alone);
+        average.join(heavy, alone + 10);
+        average.join(heavy, alone + 20);
+        // (1·0 + 2^63·10 + 2^63·20) / (2^64 + 1) is a little below 15.
+        assert_eq!(average.value(), alone + 14);
+        average.leave(heavy, alone + 20);
+        average.leave(light, alone);
+        assert_eq!((average.value(), average.weight), (alone + 10, i128::from(heavy)));
     }
 }

@@ -99,15 +99,21 @@ impl<D: Draw> Lottery<D> {
     }
 
     /// All tickets that run `task` join the draw.
+    #[inline]
     fn join(&mut self, machine: &mut Machine, task: TaskIx) {
         let class = machine.tasks()[task].class;
         self.books.set_class(task, Some(class));
         self.draw.insert(&self.books, &mut machine.rng, task, class);
         if self.books.has_loans() {
-            for lender in self.books.lenders(task) {
-                self.books.set_class(lender, Some(class));
-                self.draw.insert(&self.books, &mut machine.rng, lender, class);
-            }
+            self.join_lenders(machine, task, class);
+        }
+    }
+
+    #[inline(never)] // so that what calls it is small enough to be inlined itself
+    fn join_lenders(&mut self, machine: &mut Machine, task: TaskIx, class: usize) {
+        for lender in self.books.lenders(task) {
+            self.books.set_class(lender, Some(class));
+            self.draw.insert(&self.books, &mut machine.rng, lender, class);
         }
     }
 
@@ -169,14 +175,12 @@ impl<D: Draw> Policy for Lottery<D> {
     }
 
     fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
-        let held = self.held.as_mut().and_then(|held| held[cpu].take());
         let (rng, classes) = machine.rng_and_classes(cpu);
         let owner = self.draw.draw(&self.books, rng, classes);
-        if let Some(owner) = owner {
-            self.books.take_class(owner);
-        }
-        let task = match (owner, held) {
-            (Some(owner), held) => {
+        let held = self.held.as_mut().and_then(|held| held[cpu].take());
+        let task = match owner {
+            Some(owner) => {
+                self.books.take_class(owner);
                 let task = self.books.runner(owner);
                 if task != owner || self.books.has_loans() {
                     self.leave(task);
@@ -186,8 +190,7 @@ impl<D: Draw> Policy for Lottery<D> {
                 }
                 task
             }
-            (None, Some(held)) => held,
-            (None, None) => return None,
+            None => held?,
         };
         self.books.set_compensation(task, 1.0);
         Some(Pick { task, slice_ns: machine.quantum_ns })

@@ -93,7 +93,7 @@ proptest! {
     fn analysis_and_simulation_agree(set in sets()) {
         let scenario = scenario(&set, 1, 240 * MS);
         let analysis = analyse(&set, 1);
-        let rm = run(&scenario, PolicyKind::RateMonotonic, 1, 0, Observe { entitlement: false }, None, &|| true).unwrap();
+        let rm = run(&scenario, PolicyKind::RateMonotonic, 1, 0, Observe { entitlement: false, draws: false }, None, &|_| true).unwrap();
         for (task, response) in rm.tasks.iter().zip(&analysis.rm_response_ns) {
             match response {
                 Some(response) => {
@@ -103,7 +103,7 @@ proptest! {
                 None => prop_assert!(task.misses > 0),
             }
         }
-        let edf = run(&scenario, PolicyKind::Edf, 1, 0, Observe { entitlement: false }, None, &|| true).unwrap();
+        let edf = run(&scenario, PolicyKind::Edf, 1, 0, Observe { entitlement: false, draws: false }, None, &|_| true).unwrap();
         let misses: u64 = edf.tasks.iter().map(|t| t.misses).sum();
         if let Some(in_time) = analysis.edf_one_cpu {
             prop_assert_eq!(in_time, misses == 0);
@@ -118,7 +118,7 @@ proptest! {
         let implicit: Vec<RtTask> = set.iter().map(|t| RtTask { deadline_ns: t.period_ns, ..*t }).collect();
         if analyse(&implicit, cpus).within_global_edf_bound {
             let scenario = scenario(&implicit, cpus, 240 * MS);
-            let edf = run(&scenario, PolicyKind::Edf, 1, 0, Observe { entitlement: false }, None, &|| true).unwrap();
+            let edf = run(&scenario, PolicyKind::Edf, 1, 0, Observe { entitlement: false, draws: false }, None, &|_| true).unwrap();
             prop_assert_eq!(edf.tasks.iter().map(|t| t.misses).sum::<u64>(), 0);
         }
     }

@@ -3,12 +3,14 @@
 use super::expect::Expectations;
 use super::place::ScenarioError;
 use super::{
-    Class, Event, Group, MAX_CPUS, MAX_DEPTH, MAX_TASKS, MAX_TICKETS, Periodic, Quota, Scenario, Step, Task,
+    Class, Event, Group, MAX_CPUS, MAX_DEPTH, MAX_GROUP_QUEUES, MAX_TASKS, MAX_TICKETS, Periodic, Quota,
+    Scenario, Step, Task,
 };
 use crate::sim::policy::PolicyKind;
 use crate::sim::span::{Span, duration};
 use crate::tickets::Nice;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use toml::Spanned;
 
@@ -159,6 +161,8 @@ impl Reader<'_> {
             Some(n) => u32::try_from(self.number(n, "cpus", 1..=u64::from(MAX_CPUS))?).unwrap_or(1),
         };
         let groups = self.groups(&raw.group)?;
+        self.check_groups(&raw.group, &groups, cpus)?;
+        let mut seen = BTreeSet::new();
         let mut names = Names {
             groups: groups.iter().map(|g| g.name.clone()).collect(),
             tasks: Vec::new(),
@@ -170,7 +174,7 @@ impl Reader<'_> {
             if name.is_empty() {
                 return self.fail(&task.name.span(), "a task needs a name");
             }
-            if names.tasks.contains(name) {
+            if !seen.insert(name) {
                 return self.fail(
                     &task.name.span(),
                     format!("there are two tasks '{name}'; use count for equal tasks"),
@@ -219,7 +223,8 @@ impl Reader<'_> {
             None => 10_000_000,
             Some(text) => self.positive(text, "quantum")?,
         };
-        let expect = Expectations::from_toml(self.text, &names.tasks)?;
+        let counted: Vec<(String, u32)> = tasks.iter().map(|task| (task.name.clone(), task.count)).collect();
+        let expect = Expectations::from_toml(self.text, &counted)?;
         Ok(Scenario {
             name: raw.name,
             about: raw.about,
@@ -239,10 +244,17 @@ impl Reader<'_> {
     }
 
     fn groups(&self, raw: &[RawGroup]) -> Result<Vec<Group>> {
-        let index_of = |name: &str| raw.iter().position(|g| g.name.get_ref() == name);
+        let mut by_name = BTreeMap::new();
+        for (index, entry) in raw.iter().enumerate() {
+            by_name.entry(entry.name.get_ref().as_str()).or_insert(index);
+        }
+        let index_of = |name: &str| by_name.get(name).copied();
         let mut groups = Vec::with_capacity(raw.len());
         for (index, entry) in raw.iter().enumerate() {
             let name = entry.name.get_ref().clone();
+            if name.is_empty() {
+                return self.fail(&entry.name.span(), "a group needs a name");
+            }
             if index_of(&name) != Some(index) {
                 return self.fail(&entry.name.span(), format!("there are two groups '{name}'"));
             }
@@ -266,21 +278,42 @@ impl Reader<'_> {
             groups.push(Group { name, parent, weight, quota });
         }
         for (index, entry) in raw.iter().enumerate() {
-            let mut depth = 0;
-            let mut at = groups[index].parent;
-            while let Some(group) = at {
-                depth += 1;
-                if group == index || depth > groups.len() {
-                    let message = format!("group '{}' is inside itself", groups[index].name);
-                    return self.fail(&entry.name.span(), message);
-                }
-                at = groups[group].parent;
+            let above = |group: &usize| groups[*group].parent;
+            let ancestors = || std::iter::successors(groups[index].parent, above);
+            if ancestors().nth(MAX_DEPTH - 1).is_none() {
+                continue;
             }
-            if depth >= MAX_DEPTH {
+            // Who is still not at the top after as many steps as there are groups is in a circle, or below one.
+            let Some(other) = ancestors().nth(groups.len()) else {
                 return self.fail(&entry.name.span(), format!("groups nest deeper than {MAX_DEPTH}"));
-            }
+            };
+            let inside =
+                if ancestors().take(groups.len()).any(|group| group == index) { index } else { other };
+            let message = format!("group '{}' is inside itself", groups[inside].name);
+            return self.fail(&raw[inside].parent.as_ref().unwrap_or(&entry.name).span(), message);
         }
         Ok(groups)
+    }
+
+    /// That all groups together are no more than can be kept and summed.
+    fn check_groups(&self, raw: &[RawGroup], groups: &[Group], cpus: u32) -> Result<()> {
+        let queues = groups.len() as u64 * u64::from(cpus);
+        if let (true, Some(last)) = (queues > MAX_GROUP_QUEUES, raw.last()) {
+            let count = groups.len();
+            let message =
+                format!("{count} groups on {cpus} CPUs; groups times CPUs may be {MAX_GROUP_QUEUES}");
+            return self.fail(&last.name.span(), message);
+        }
+        let mut weights = 0;
+        for (entry, group) in raw.iter().zip(groups) {
+            weights += group.weight; // the sum so far and this are 2^53 at most
+            if weights > MAX_TICKETS {
+                let message =
+                    format!("the weights of all groups up to '{}' sum to more than 2^53", group.name);
+                return self.fail(&entry.name.span(), message);
+            }
+        }
+        Ok(())
     }
 
     fn task(&self, raw: &RawTask, index: usize, cpus: u32, names: &mut Names) -> Result<Task> {
@@ -501,14 +534,16 @@ impl Reader<'_> {
 
     /// Whoever waits must have somebody who wakes.
     fn check_waits(&self, raw: &[RawTask], tasks: &[Task], events: &[Event]) -> Result<()> {
+        let mut posted = vec![false; events.len()];
+        for step in tasks.iter().flat_map(|task| &task.steps) {
+            if let Step::Post { event, .. } = step {
+                posted[*event] = true;
+            }
+        }
         for (entry, task) in raw.iter().zip(tasks) {
             for (at, step) in task.steps.iter().enumerate() {
                 let Step::Await { event } = step else { continue };
-                let posted = tasks
-                    .iter()
-                    .flat_map(|t| &t.steps)
-                    .any(|s| matches!(s, Step::Post { event: e, .. } if e == event));
-                if !posted {
+                if !posted[*event] {
                     let span = entry
                         .phases
                         .as_ref()

@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(tasks[0].periodic, Some(Periodic { period_ns: 100_000_000, deadline_ns: 100_000_000 }));
         assert_eq!((tasks[1].count, tasks[1].tickets, tasks[2].steps.len()), (2, 335, 7));
         let fifo =
-            run(&import.scenario, PolicyKind::RoundRobin, 1, 0, Observe::default(), None, &|| true).unwrap();
+            run(&import.scenario, PolicyKind::RoundRobin, 1, 0, Observe::default(), None, &|_| true).unwrap();
         assert_eq!((fifo.tasks[0].runtime_ns, fifo.tasks[0].misses), (400_000_000, 0));
         assert_eq!(fifo.tasks[2].runtime_ns, 36_000_000);
     }
@@ -391,7 +391,7 @@ mod tests {
             "global": { "duration": 1 } }"#;
         let import = from_rtapp(text, "test", 2).unwrap();
         let result =
-            run(&import.scenario, PolicyKind::Fifo, 1, 0, Observe::default(), None, &|| true).unwrap();
+            run(&import.scenario, PolicyKind::Fifo, 1, 0, Observe::default(), None, &|_| true).unwrap();
         // One signal every 10 ms, from 10 ms on; the one at the end wakes nobody who runs.
         assert_eq!(result.tasks[0].runtime_ns, 99_000_000);
     }

@@ -119,11 +119,11 @@ fn simulate_all(
     policy: PolicyKind,
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<Vec<f64>>>> {
-    let observe = Observe { entitlement: false };
+    let observe = Observe { entitlement: false, draws: false };
     let mut shares = Vec::new();
     for number in 0..RUNS {
         let outcome =
-            simulate_once(scenario, policy, scenario.seed, number, observe, None, &|| !interrupt.raised());
+            simulate_once(scenario, policy, scenario.seed, number, observe, None, &|_| !interrupt.raised());
         let outcome = outcome.with_context(|| format!("the simulation under {policy}"))?;
         if interrupt.raised() {
             return Ok(None);

@@ -1,19 +1,19 @@
 //! A line on a terminal that says how far long work is.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tombola_core::sim::compare::Progress;
 
 /// Percent done, on standard error; silent where that is no terminal.
 pub struct Line {
     terminal: bool,
     /// The percentage shown, plus 1; 0 before the first.
-    shown: AtomicUsize,
+    shown: AtomicU64,
 }
 
 impl Line {
     pub fn new() -> Self {
-        Self { terminal: io::stderr().is_terminal(), shown: AtomicUsize::new(0) }
+        Self { terminal: io::stderr().is_terminal(), shown: AtomicU64::new(0) }
     }
 
     /// Writes a percentage that was not reached before; from any thread.
@@ -21,10 +21,10 @@ impl Line {
         if !self.terminal {
             return;
         }
-        let percent = progress.done * 100 / progress.planned.max(1);
+        let Progress { done, planned, permille } = progress;
+        let percent = permille / 10;
         if self.shown.fetch_max(percent + 1, Ordering::Relaxed) <= percent {
-            let Progress { done, planned } = progress;
-            let _ = write!(io::stderr(), "\rsimulating: run {done} of {planned}, {percent} %");
+            let _ = write!(io::stderr(), "\rsimulating: {done} of {planned} runs done, {percent} %");
         }
     }
 

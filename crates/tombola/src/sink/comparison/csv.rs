@@ -1,10 +1,11 @@
 //! One row for each task and policy: times in ns, shares as parts of the machine; an empty cell for what was not worked
-//! out. `_pm` is half the width of the 95 % interval of the mean before it, empty for a single run.
+//! out. The verdict on the draws is of all tasks of a policy together, and empty where it is not random. `_pm` is half the width of the 95 % interval of the mean before it, empty for a single run.
 
 use super::Results;
 use crate::text::harmless_in_csv;
 use anyhow::Result;
 use tombola_core::sim::compare::{Estimate, TaskResult};
+use tombola_core::sim::draws::Judgement;
 
 /// A row under construction, with the titles of its cells.
 #[derive(Default)]
@@ -19,13 +20,17 @@ impl Record {
         self.cells.push(value);
     }
 
+    fn some(&mut self, title: &str, value: Option<impl ToString>) {
+        self.cell(title, value.map_or_else(String::new, |value| value.to_string()));
+    }
+
     fn mean(&mut self, title: &str, estimate: Option<Estimate>) {
         self.cell(title, estimate.map_or_else(String::new, |e| e.mean.to_string()));
         let half_width = estimate.and_then(|e| e.half_width);
         self.cell(&format!("{title}_pm"), half_width.map_or_else(String::new, |h| h.to_string()));
     }
 
-    fn of(policy: &str, runs: u32, task: &TaskResult) -> Self {
+    fn of(policy: &str, runs: u32, draws: Option<&Judgement>, task: &TaskResult) -> Self {
         let mut record = Self::default();
         record.cell("task", harmless_in_csv(task.name.as_bytes()));
         record.cell("count", task.count.to_string());
@@ -52,6 +57,15 @@ impl Record {
         record.mean("throughput_per_s", Some(task.throughput));
         record.mean("misses", Some(task.misses));
         record.cell("tardiness_max_ns", task.tardiness_max_ns.to_string());
+        record.some("wins", task.wins.map(|(won, _)| won));
+        record.some("expected_wins", task.wins.map(|(_, expected)| expected));
+        record.some("draws", draws.map(|d| d.draws));
+        record.some("draws_not_judged", draws.map(|d| d.unjudged));
+        record.some("p_shares", draws.and_then(|d| d.shares));
+        record.some("p_next", draws.and_then(Judgement::next));
+        record.some("p_waits", draws.and_then(|d| d.waits));
+        record.some("p_draws", draws.and_then(Judgement::p_value));
+        record.some("draws_rejected", draws.map(Judgement::is_rejected));
         record
     }
 }
@@ -65,7 +79,7 @@ pub(crate) fn render(results: &Results) -> Result<String> {
     let tasks = 0..results.scenario.tasks.len();
     let rows = tasks.flat_map(|task| results.done().map(move |(policy, result)| (policy, result, task)));
     for (number, (policy, result, task)) in rows.enumerate() {
-        let record = Record::of(policy.name(), result.runs, &result.tasks[task]);
+        let record = Record::of(policy.name(), result.runs, result.draws.as_ref(), &result.tasks[task]);
         if number == 0 {
             writer.write_record(&record.titles)?;
         }

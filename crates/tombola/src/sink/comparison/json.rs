@@ -4,6 +4,7 @@
 use super::{Results, fairness};
 use serde::Serialize;
 use tombola_core::sim::compare::{Estimate, TaskResult};
+use tombola_core::sim::draws::Judgement;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -29,6 +30,43 @@ struct PolicyEntry<'a> {
     jain: Option<f64>,
     tasks: Vec<TaskEntry<'a>>,
     expectations: Vec<Expectation<'a>>,
+    /// `null`: the policy is not random.
+    draws: Option<Draws>,
+}
+
+/// The verdict on the draws of a random policy; a p-value is `null` where there was too little to see.
+#[derive(Serialize)]
+struct Draws {
+    judged: u64,
+    /// Made while tickets were lent.
+    not_judged: u64,
+    p_shares: Option<f64>,
+    p_pairs: Option<f64>,
+    p_autocorrelation: Option<f64>,
+    p_repeats: Option<f64>,
+    /// The three before it together.
+    p_next: Option<f64>,
+    p_waits: Option<f64>,
+    /// All together.
+    p: Option<f64>,
+    rejected: bool,
+}
+
+impl From<&Judgement> for Draws {
+    fn from(judgement: &Judgement) -> Self {
+        Self {
+            judged: judgement.draws,
+            not_judged: judgement.unjudged,
+            p_shares: judgement.shares,
+            p_pairs: judgement.pairs,
+            p_autocorrelation: judgement.autocorrelation,
+            p_repeats: judgement.repeats,
+            p_next: judgement.next(),
+            p_waits: judgement.waits,
+            p: judgement.p_value(),
+            rejected: judgement.is_rejected(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -63,6 +101,9 @@ struct TaskEntry<'a> {
     throughput_per_s: Mean,
     misses: Mean,
     tardiness_max_ns: u64,
+    /// Draws won in all runs, and what the tickets make likely; `null` without draws.
+    wins: Option<u64>,
+    expected_wins: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -121,6 +162,7 @@ pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
                     got_sequence: verdict.sequence.as_ref().map(|(_, got)| got.as_str()),
                 })
                 .collect(),
+            draws: result.draws.as_ref().map(Draws::from),
         },
         Err(error) => PolicyEntry {
             policy: policy.name(),
@@ -131,6 +173,7 @@ pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
             jain: None,
             tasks: Vec::new(),
             expectations: Vec::new(),
+            draws: None,
         },
     });
     let document = Document {
@@ -189,6 +232,8 @@ impl<'a> From<&'a TaskResult> for TaskEntry<'a> {
             throughput_per_s: t.throughput.into(),
             misses: t.misses.into(),
             tardiness_max_ns: t.tardiness_max_ns,
+            wins: t.wins.map(|(won, _)| won),
+            expected_wins: t.wins.map(|(_, expected)| expected),
         }
     }
 }

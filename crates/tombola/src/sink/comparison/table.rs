@@ -1,7 +1,7 @@
 //! The table for people. Times are in milliseconds, shares in percent of the whole machine.
 //!
 //! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that rounds to 0. What
-//! no policy of the table has, has no column.
+//! no policy of the table has, has no column: so are the p-values of draws there only beside a random policy.
 
 use super::{Results, fairness, length, realtime, verdict};
 use crate::sink::table::layout::Layout;
@@ -9,6 +9,7 @@ use crate::sink::table::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
 use std::fmt::Write;
 use tombola_core::sim::compare::{Estimate, TaskResult};
+use tombola_core::sim::draws::Judgement;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;
@@ -47,26 +48,31 @@ fn head(results: &Results) -> String {
 }
 
 fn policies(results: &Results, text: &mut String) {
-    let mut layout = Layout::new(&[
-        ("POLICY", Left),
-        ("RUNS", Right),
-        ("TIME", Right),
-        ("BUSY%", Right),
-        ("JAIN", Right),
-        ("EXPECTED", Left),
-    ]);
+    let mut layout =
+        Layout::new(&[("POLICY", Left), ("RUNS", Right), ("TIME", Right), ("BUSY%", Right), ("JAIN", Right)]);
+    let chance = results.done().any(|(_, result)| result.draws.is_some());
+    if chance {
+        layout.add_columns(&CHANCE.map(|title| (title, if title == "LOTTERY" { Left } else { Right })));
+    }
+    layout.add_columns(&[("EXPECTED", Left)]);
     for (policy, result) in &results.comparison.policies {
         layout.cell(policy.name().to_owned());
         let Ok(result) = result else {
-            for cell in ["0", "-", "-", "-", "could not be run to the end"] {
-                layout.cell(cell.to_owned());
+            let blank = if chance { CHANCE.len() } else { 0 };
+            layout.cell("0".to_owned());
+            for _ in 0..3 + blank {
+                layout.cell("-".to_owned());
             }
+            layout.cell("could not be run to the end".to_owned());
             continue;
         };
         layout.cell(result.runs.to_string());
         layout.cell(length(result.duration_ns));
         layout.cell(percent(result.busy));
         layout.cell(fairness(result).map_or_else(|| "-".to_owned(), |index| format!("{index:.6}")));
+        if chance {
+            draws(result.draws.as_ref(), &mut layout);
+        }
         let verdicts = results.judged(result);
         let hold = verdicts.iter().filter(|verdict| verdict.holds).count();
         layout.cell(match (hold, verdicts.len()) {
@@ -77,6 +83,37 @@ fn policies(results: &Results, text: &mut String) {
         });
     }
     layout.write(text, "");
+}
+
+/// Columns about the draws of random policies.
+const CHANCE: [&str; 5] = ["DRAWS", "P_SHARE", "P_NEXT", "P_WAIT", "LOTTERY"];
+
+fn draws(judgement: Option<&Judgement>, layout: &mut Layout) {
+    let Some(judgement) = judgement else {
+        for cell in ["-", "-", "-", "-", "not random"] {
+            layout.cell(cell.to_owned());
+        }
+        return;
+    };
+    layout.cell(judgement.draws.to_string());
+    for p in [judgement.shares, judgement.next(), judgement.waits] {
+        layout.cell(p.map_or_else(|| "-".to_owned(), p_value));
+    }
+    layout.cell(match judgement.p_value() {
+        None if judgement.unjudged > 0 => "not judged: tickets lent".to_owned(),
+        None => "too few draws".to_owned(),
+        Some(_) if judgement.is_rejected() => "REJECTED".to_owned(),
+        Some(_) => "passes".to_owned(),
+    });
+}
+
+/// Three digits where they matter, a power of ten where it does.
+fn p_value(p: f64) -> String {
+    match p {
+        _ if p >= 0.001 => format!("{p:.3}"),
+        _ if p >= 1e-99 => format!("{p:.0e}"),
+        _ => "<1e-99".to_owned(),
+    }
 }
 
 /// A column: its title, and what stands in it for one task under one policy; `None` where that has no such thing.

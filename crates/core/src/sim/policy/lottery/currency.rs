@@ -12,16 +12,18 @@ pub struct Currencies {
     loans: BTreeMap<TaskIx, Vec<TaskIx>>,
 }
 
+/// In one cache line, hence the short indices.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Owner {
     /// Tickets in the currency of its group.
     amount: f64,
     compensation: f64,
-    group: Option<usize>,
+    group: Option<u32>,
     active: bool,
     /// Affinity class its tickets are queued for; `None` while they are not in the draw.
-    class: Option<usize>,
-    lent_to: Option<TaskIx>,
+    class: Option<u32>,
+    lent_to: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +35,17 @@ struct Currency {
     active: f64,
 }
 
+/// An index of a scenario: it allows a million tasks, with a group and an affinity class each at most.
+fn short(index: usize) -> u32 {
+    u32::try_from(index).expect("a scenario has fewer than 2³² of anything")
+}
+
 impl Currencies {
     pub(super) fn new(machine: &Machine) -> Self {
         let owners = machine.tasks().iter().map(|t| Owner {
             amount: t.tickets as f64,
             compensation: 1.0,
-            group: t.group,
+            group: t.group.map(short),
             active: false,
             class: None,
             lent_to: None,
@@ -79,7 +86,7 @@ impl Currencies {
 
     /// The group of an owner.
     pub fn group_of(&self, owner: TaskIx) -> Option<usize> {
-        self.owners[owner].group
+        self.owners[owner].group.map(|group| group as usize)
     }
 
     /// The group a group is in.
@@ -106,7 +113,7 @@ impl Currencies {
     /// Worth of an owner's tickets in base tickets.
     pub fn value(&self, owner: TaskIx) -> f64 {
         let mut value = self.rate(owner);
-        let mut at = self.owners[owner].group;
+        let mut at = self.group_of(owner);
         while let Some(group) = at {
             value *= self.exchange(group);
             at = self.groups[group].parent;
@@ -118,7 +125,7 @@ impl Currencies {
     pub(super) fn amount_as_if_active(&self, owner: TaskIx) -> f64 {
         let mut value = self.owners[owner].amount;
         let mut coming = if self.owners[owner].active { 0.0 } else { value };
-        let mut at = self.owners[owner].group;
+        let mut at = self.group_of(owner);
         while let Some(group) = at {
             let currency = &self.groups[group];
             value *= currency.weight / (currency.active + coming);
@@ -149,15 +156,15 @@ impl Currencies {
     }
 
     pub(super) fn class(&self, owner: TaskIx) -> Option<usize> {
-        self.owners[owner].class
+        self.owners[owner].class.map(|class| class as usize)
     }
 
     pub(super) fn set_class(&mut self, owner: TaskIx, class: Option<usize>) {
-        self.owners[owner].class = class;
+        self.owners[owner].class = class.map(short);
     }
 
     pub(super) fn take_class(&mut self, owner: TaskIx) -> Option<usize> {
-        self.owners[owner].class.take()
+        self.owners[owner].class.take().map(|class| class as usize)
     }
 
     pub(super) fn has_loans(&self) -> bool {
@@ -165,12 +172,13 @@ impl Currencies {
     }
 
     pub(super) fn lend(&mut self, waiter: TaskIx, holder: TaskIx) {
-        self.owners[waiter].lent_to = Some(holder);
+        self.owners[waiter].lent_to = Some(short(holder));
         self.loans.entry(holder).or_default().push(waiter);
     }
 
     pub(super) fn take_back(&mut self, waiter: TaskIx) {
         let Some(holder) = self.owners[waiter].lent_to.take() else { return };
+        let holder = holder as usize;
         if let Some(lenders) = self.loans.get_mut(&holder) {
             lenders.retain(|l| *l != waiter);
             if lenders.is_empty() {
@@ -183,7 +191,7 @@ impl Currencies {
     pub(super) fn runner(&self, owner: TaskIx) -> TaskIx {
         let mut at = owner;
         while let Some(next) = self.owners[at].lent_to {
-            at = next;
+            at = next as usize;
         }
         at
     }

@@ -65,6 +65,16 @@ sequence = "A.0 A.1"
     assert_eq!(bounds("response_max.C"), Bounds { low: 2_700_000.0, high: 3_300_000.0 });
 }
 
+fn groups(count: usize) -> String {
+    (0..count).fold(String::new(), |text, group| text + &format!("[[group]]\nname='g{group}'\n"))
+}
+
+/// Groups within groups.
+fn nested(depth: usize) -> String {
+    let inner = (1..depth).map(|g| format!("[[group]]\nname='g{g}'\nparent='g{}'\n", g - 1));
+    std::iter::once(groups(1)).chain(inner).collect()
+}
+
 /// Every refusal names the place.
 #[test]
 fn what_cannot_be_run_is_refused_where_it_stands() {
@@ -108,12 +118,30 @@ fn what_cannot_be_run_is_refused_where_it_stands() {
         (format!("{task}phases = [{{ wake = \"B\" }}]\n"), "line 5, column 11", "no task 'B'"),
         (format!("{task}phases = [{{ jump = \"B\" }}]\n"), "line 5, column 13", "unknown variant"),
         (format!("{task}phases = [{{ run = \"0ms\" }}]\n"), "line 4, column 8", "without taking any time"),
-        (format!("[[group]]\nname = \"g\"\nparent = \"g\"\n{task}"), "line 4, column 8", "inside itself"),
+        (
+            format!("[[group]]\nname = \"g\"\nparent = \"g\"\n{task}"),
+            "line 5, column 10",
+            "'g' is inside itself",
+        ),
         (
             format!("[[group]]\nname='g'\nparent='h'\n[[group]]\nname='h'\nparent='g'\n{task}"),
-            "line 4, column 6",
-            "inside itself",
+            "line 5, column 8",
+            "'g' is inside itself",
         ),
+        // Below a circle, not in it.
+        (
+            format!("[[group]]\nname='f'\nparent='g'\n[[group]]\nname='g'\nparent='g'\n{task}"),
+            "line 8, column 8",
+            "'g' is inside itself",
+        ),
+        (nested(33) + task, "line 99, column 6", "nest deeper than 32"),
+        (format!("[[group]]\nname=''\n{task}"), "line 4, column 6", "needs a name"),
+        (
+            format!("[[group]]\nname='g'\nweight=9007199254740992\n[[group]]\nname='h'\n{task}"),
+            "line 7, column 6",
+            "sum to more than 2^53",
+        ),
+        (format!("cpus = 1024\n{}{task}", groups(1000)), "line 2003, column 6", "1000 groups on 1024 CPUs"),
         (format!("[[group]]\nname='g'\nweight=0\n{task}"), "line 5, column 8", "weight is 0"),
         (format!("[[group]]\nname='g'\nperiod='1ms'\n{task}"), "line 5, column 8", "needs a quota"),
         (format!("policies = [\"lotery\"]\n{task}"), "line 3, column 13", "unknown policy 'lotery'"),
@@ -122,6 +150,15 @@ fn what_cannot_be_run_is_refused_where_it_stands() {
         (format!("{task}[expect]\nshare.B = 1\n"), "line 6, column 7", "no task 'B'"),
         (format!("{task}[expect]\nspeed.A = 1\n"), "line 6, column 1", "unknown expectation"),
         (format!("{task}[expect]\nshare.A = \"x\"\n"), "line 6, column 11", "a number"),
+        (format!("{task}[expect]\ntolerance = nan\n"), "line 6, column 13", "a number of 0 or more"),
+        (format!("{task}[expect]\nsequence = \"A Z\"\n"), "line 6, column 12", "no task 'Z'"),
+        (format!("{task}[expect]\nsequence = \"A.0\"\n"), "line 6, column 12", "no task 'A.0'"),
+        (
+            format!("{task}count = 2\n[expect]\nsequence = \"A.0 A.2\"\n"),
+            "line 7, column 12",
+            "no task 'A.2'",
+        ),
+        (format!("{task}[expect]\nsequence = \"\"\n"), "line 6, column 12", "empty"),
         (format!("{task}[expect.for.best]\nshare.A = 1\n"), "line 5, column 13", "unknown policy"),
     ] {
         let message = refused(&body);
@@ -130,6 +167,7 @@ fn what_cannot_be_run_is_refused_where_it_stands() {
             "{body}\n -> {message}\n expected {place}: {words}"
         );
     }
+    assert_eq!(Scenario::from_toml(&format!("{HEAD}{}{task}", nested(32))).unwrap().groups.len(), 32);
     assert!(refused("").contains("no task"));
     assert!(
         Scenario::from_toml("name = \"x\"\n[[task]]\nname='a'\n")

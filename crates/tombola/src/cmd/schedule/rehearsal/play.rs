@@ -194,7 +194,7 @@ impl Actor<'_> {
         setpriority_process(None, nice.get().into())
             .with_context(|| format!("cannot set nice {nice} of a thread"))?;
         if self.stage.partial {
-            join()?;
+            join(0)?;
         }
         Ok(())
     }

@@ -1,0 +1,265 @@
+//! One CPU: the slice it is in, what is charged for it, and the choice of the next.
+
+use super::{Arrival, CpuIx, Departure, Outcome, Pick, SimError, Simulation, Slice, TaskIx, TaskPlace};
+
+/// What the engine knows of a CPU beyond what policies see.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lane {
+    /// Who ran here last, to know whether a switch is one.
+    last: Option<TaskIx>,
+    /// Charged part of the present slice.
+    pub(super) charged_ns: u64,
+    /// Charged, and not yet taken out of the bandwidth of groups.
+    pub(super) unspent_ns: u64,
+    due: bool,
+}
+
+impl Simulation<'_> {
+    /// A phase or a slice ends on a CPU.
+    pub(super) fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
+        self.charge(cpu);
+        let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
+        let now = self.machine.now_ns;
+        if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
+            match self.finish_run(task)? {
+                Outcome::Runs => {}
+                Outcome::Blocked => return self.vacate(cpu, Departure::Blocked),
+                Outcome::Ended => return self.vacate(cpu, Departure::Ended),
+            }
+        }
+        if now >= self.machine.cpus[cpu].slice_end_ns || self.is_throttled(task) {
+            self.mark_due(cpu);
+        } else {
+            self.arm(cpu, task);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn mark_due(&mut self, cpu: CpuIx) {
+        if !self.lanes[cpu].due {
+            self.lanes[cpu].due = true;
+            // Almost always there is but one.
+            if self.due.is_empty() {
+                self.due.push(cpu);
+            } else {
+                let at = self.due.partition_point(|c| *c > cpu);
+                self.due.insert(at, cpu);
+            }
+        }
+    }
+
+    /// Books what a CPU's task ran since it was last charged, and takes it out of the bandwidth of its groups.
+    #[inline]
+    pub(super) fn charge(&mut self, cpu: CpuIx) {
+        self.book(cpu);
+        if !self.groups.is_empty() {
+            self.spend_unspent(cpu);
+        }
+    }
+
+    /// Books what a CPU's task ran since it was last charged. Looking at a simulation changes nothing: bandwidth is
+    /// spent, and groups are throttled, only at the events that would see it anyway.
+    #[inline]
+    pub(super) fn book(&mut self, cpu: CpuIx) {
+        let view = &self.machine.cpus[cpu];
+        if let Some(task) = view.task {
+            let ran = self.machine.now_ns - view.since_ns - self.lanes[cpu].charged_ns;
+            if ran > 0 {
+                self.book_time(cpu, task, ran);
+            }
+        }
+    }
+
+    #[inline(never)] // so that what calls it is small enough to be inlined itself
+    fn book_time(&mut self, cpu: CpuIx, task: TaskIx, ran: u64) {
+        let (now, view, lane) = (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.lanes[cpu]);
+        lane.charged_ns += ran;
+        lane.unspent_ns += ran;
+        let work = now.saturating_sub(view.work_ns);
+        view.work_ns = view.work_ns.max(now);
+        let left = &mut self.machine.tasks[task].left_ns;
+        if *left != u64::MAX {
+            *left -= work.min(*left);
+        }
+        let total = &mut self.bodies[task].total_left_ns;
+        if *total != u64::MAX {
+            *total -= work.min(*total);
+        }
+        self.meter.ran(task, cpu, ran, ran - work.min(ran));
+    }
+
+    /// A task stops being on its CPU.
+    fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
+        self.charge(cpu);
+        let view = &mut self.machine.cpus[cpu];
+        let task = view.task.take()?;
+        let slice = Slice { from_ns: view.since_ns, cpu, task, ran_ns: self.lanes[cpu].charged_ns, why };
+        self.idle_cpus += 1;
+        self.events.remove(cpu);
+        if let Some(lag) = &mut self.lag {
+            lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
+        }
+        if let Some(observer) = &mut self.observer
+            && slice.ran_ns > 0
+        {
+            observer(&slice);
+        }
+        self.machine.tasks[task].place = TaskPlace::Away;
+        self.policy.stopped(&mut self.machine, cpu, task, slice.ran_ns, why);
+        Some(task)
+    }
+
+    /// The task of a CPU no longer wants it.
+    fn vacate(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
+        self.abandon(cpu, why)?;
+        self.mark_due(cpu);
+        Ok(())
+    }
+
+    /// All choices that the present instant calls for.
+    pub(super) fn choose(&mut self) -> Result<(), SimError> {
+        if self.fluid.is_some() {
+            return self.fluid_choose();
+        }
+        loop {
+            while let Some(cpu) = self.due.pop() {
+                self.lanes[cpu].due = false;
+                self.rechoose(cpu, Departure::Expired, Arrival::Expired)?;
+            }
+            if self.arrived {
+                self.arrived = false;
+                if self.idle_cpus > 0 {
+                    self.fill_idle()?;
+                }
+                if let Some(cpu) = self.policy.preempt(&mut self.machine) {
+                    self.rechoose(cpu, Departure::Preempted, Arrival::Preempted)?;
+                    self.arrived = true;
+                }
+                self.take_timers();
+            } else if self.due.is_empty() {
+                #[cfg(test)]
+                self.note_idle();
+                return Ok(());
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn note_idle(&mut self) {
+        let idle = |cpu: CpuIx| self.machine.cpus[cpu].task.is_none();
+        let queued = |task: TaskIx| self.machine.tasks[task].place == TaskPlace::Queued;
+        let (m, n) = (self.lanes.len(), self.bodies.len());
+        let wasted = (0..m).any(|c| idle(c) && (0..n).any(|t| queued(t) && self.machine.allows(t, c)));
+        self.idled += u64::from(wasted);
+    }
+
+    /// Idle CPUs look for work: first those that queued tasks used last, then the others in order.
+    fn fill_idle(&mut self) -> Result<(), SimError> {
+        for cpu in 0..self.lanes.len() {
+            if self.machine.cpus[cpu].task.is_none() && !self.lanes[cpu].due {
+                self.fill(cpu, None)?;
+                if self.idle_cpus == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A CPU puts its task, if it has one, back into the queue and chooses again.
+    fn rechoose(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), SimError> {
+        let task = self.machine.cpus[cpu].task;
+        if let Some(task) = task {
+            self.stop(cpu, why);
+            self.enqueue(task, back);
+        }
+        self.fill(cpu, task)
+    }
+
+    /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
+    fn fill(&mut self, cpu: CpuIx, before: Option<TaskIx>) -> Result<(), SimError> {
+        let mut before = before;
+        loop {
+            let pick = self.policy.pick(&mut self.machine, cpu);
+            if let Some(pick) = pick
+                && self.is_throttled(pick.task)
+            {
+                self.park(cpu, pick.task);
+                continue;
+            }
+            if let Some(was) = before.take_if(|was| pick.is_none_or(|p| p.task != *was)) {
+                self.meter.displaced(was, self.machine.now_ns);
+            }
+            let Some(pick) = pick else { return Ok(()) };
+            let continues = before.take() == Some(pick.task);
+            match self.start(cpu, pick, continues)? {
+                Outcome::Runs => return Ok(()),
+                Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
+                Outcome::Ended => self.abandon(cpu, Departure::Ended)?,
+            }
+        }
+    }
+
+    /// A task gives its CPU up.
+    fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
+        if let Some(task) = self.stop(cpu, why) {
+            self.set_runnable(task, false);
+            self.meter.left(task);
+            self.after_block(task)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, SimError> {
+        let now = self.machine.now_ns;
+        let Pick { task, slice_ns } = pick;
+        debug_assert!(self.machine.allows(task, cpu), "a policy put a task on a CPU it may not use");
+        let is_switch = self.lanes[cpu].last != Some(task);
+        let cost = if is_switch { self.scenario.switch_cost_ns } else { 0 };
+        let moved = self.machine.tasks[task].last_cpu.is_some_and(|last| last != cpu);
+        if !continues {
+            self.meter.starts(task, now, moved);
+            if let Some(lag) = &mut self.lag {
+                lag.bend(task, now, self.meter.tallies[task].runtime_ns);
+            }
+        }
+        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, unspent_ns: 0, due: self.lanes[cpu].due };
+        let view = &mut self.machine.cpus[cpu];
+        view.task = Some(task);
+        view.since_ns = now;
+        view.work_ns = now + cost;
+        view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
+        let body = &mut self.machine.tasks[task];
+        body.last_cpu = Some(cpu);
+        body.place = TaskPlace::On(cpu);
+        self.idle_cpus -= 1;
+        self.count_step(task)?;
+        let outcome = if self.bodies[task].at_run { Outcome::Runs } else { self.step(task)? };
+        if outcome == Outcome::Runs {
+            self.arm(cpu, task);
+        }
+        Ok(outcome)
+    }
+
+    /// Sets the timer of a CPU to the next thing that happens to its task by itself.
+    fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
+        let view = self.machine.cpus[cpu];
+        let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
+        let mut at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
+        if !self.groups.is_empty() {
+            at = at.min(self.out_of_bandwidth(task));
+        }
+        if at == u64::MAX {
+            self.events.remove(cpu);
+        } else {
+            self.schedule(cpu, at);
+        }
+    }
+}
+
+/// When a slice that begins to work at `from_ns` is seen to be over.
+fn slice_end(from_ns: u64, slice_ns: u64, tick_ns: u64) -> u64 {
+    let end = from_ns.saturating_add(slice_ns);
+    if tick_ns == 0 || end == u64::MAX { end } else { end.div_ceil(tick_ns).saturating_mul(tick_ns) }
+}
