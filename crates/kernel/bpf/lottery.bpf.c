@@ -681,6 +681,7 @@ void OPS(lottery_enable, struct task_struct *p)
 	tc->tickets = tc->explicit_tickets ? tc->explicit_tickets : tickets_by_nice(p);
 	tc->slept = 1;
 	tc->debt = DRAW_ONE / tc->tickets;
+	begin_slice(p, tc); /* it may be running */
 }
 
 void OPS(lottery_exit_task, struct task_struct *p, struct scx_exit_task_args *args)

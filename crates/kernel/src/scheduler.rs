@@ -156,15 +156,18 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
                 let bytes = map.initial_value_mut().filter(|bytes| bytes.len() == size_of::<sched_ext_ops>());
                 let bytes =
                     bytes.ok_or_else(|| Error::Object { what: "its scheduler has another shape".into() })?;
-                // SAFETY: libbpf's buffer is the struct of the object, whose size was checked, aligned as malloc aligns.
-                let ops = unsafe { &mut *bytes.as_mut_ptr().cast::<sched_ext_ops>() };
+                #[allow(clippy::cast_ptr_alignment)] // read and written unaligned
+                let at = bytes.as_mut_ptr().cast::<sched_ext_ops>();
+                // SAFETY: libbpf's buffer is the struct of the object, whose size was checked; it need not be aligned.
+                let mut ops = unsafe { at.read_unaligned() };
                 if options.partial {
                     ops.flags |= SWITCH_PARTIAL;
                 }
-                let name = options.law.ops_name();
-                for (to, from) in ops.name.iter_mut().zip(name.bytes().chain([0])) {
+                for (to, from) in ops.name.iter_mut().zip(options.law.ops_name().bytes().chain([0])) {
                     *to = from.cast_signed();
                 }
+                // SAFETY: as above.
+                unsafe { at.write_unaligned(ops) };
             }
             _ => continue,
         }

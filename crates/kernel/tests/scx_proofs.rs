@@ -221,7 +221,7 @@ fn simulated(scenario: &str) -> Vec<f64> {
                 .unwrap();
         sums.resize(outcome.tasks.len(), 0.0);
         for (sum, task) in sums.iter_mut().zip(&outcome.tasks) {
-            *sum += task.share * scenario.cpus as f64 / 40.0;
+            *sum += task.share * f64::from(scenario.cpus) / 40.0;
         }
     }
     sums

@@ -174,3 +174,26 @@ fn scx_a_rehearsal_that_goes_otherwise_is_called_off() {
     assert!(table.lines().any(|row| row.starts_with("b ") && row.ends_with("off")), "{table}");
     assert_eq!(state(), "disabled");
 }
+
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_it_is_started_again_when_a_cpu_comes_or_goes() {
+    let switch = "/sys/devices/system/cpu/cpu1/online";
+    if fs::metadata(switch).is_err() {
+        println!("SKIP: no CPU that can be switched off");
+        return;
+    }
+    let (running, mut messages) = in_charge(&["schedule"]);
+    for state in ["0", "1"] {
+        fs::write(switch, state).unwrap();
+        let mut line = String::new();
+        while !line.contains("started again") {
+            line.clear();
+            assert!(messages.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        assert!(line.contains("set of CPUs changed"), "{line}");
+    }
+    assert_eq!(state(), "enabled");
+    running.signal(Signal::SIGTERM);
+    wait_for("the kernel's own scheduler", || (state() == "disabled").then_some(()));
+}

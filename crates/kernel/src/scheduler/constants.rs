@@ -44,7 +44,7 @@ pub(super) fn check() -> Result<()> {
         } else if let Some(kind) = btf.type_by_id::<types::Enum64<'_>>(id.into()) {
             for member in kind.iter() {
                 if let Some(name) = member.name.and_then(|n| n.to_str()) {
-                    see(name, member.value as u64)?;
+                    see(name, u64::try_from(member.value).unwrap_or(0))?;
                 }
             }
         }

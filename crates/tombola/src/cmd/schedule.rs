@@ -11,7 +11,7 @@ use crate::interval::{Interval, Plain};
 use crate::sink::schedule_table::{ScheduleView, render};
 use crate::windows::{Waited, notify};
 use anyhow::Result;
-use charge::Charge;
+use charge::{Charge, Fate};
 use std::io::Write;
 use std::time::Instant;
 use tombola_kernel::scheduler::{SchedulerOptions, join};
@@ -29,7 +29,8 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         partial: args.partial,
         flaw: None,
     };
-    let charge = Charge::take(&options)?;
+    let mut charge = Charge::take(&options)?;
+    let begin = charge.since();
     announce(&options, args.command.is_empty());
     let mut command = match args.command.split_first() {
         None => None,
@@ -39,7 +40,18 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
     let mut reports = Reports { args, options: &options, number: 0 };
-    let thrown_out = watch(args, &charge, command.as_mut(), &interrupt, &mut reports, out)?;
+    let thrown_out = loop {
+        match watch(args, &charge, begin, command.as_mut(), &interrupt, &mut reports, out)? {
+            Fate::InCharge => break false,
+            Fate::Gone => break true,
+            Fate::Restart => {
+                reports.write(&charge.figures()?, out)?;
+                let why = charge.give_back()?;
+                charge = Charge::take(&options)?;
+                notify(&format!("started again, its counts begin anew: {why}"));
+            }
+        }
+    };
     // Before the end: with the scheduler its tasks go.
     let last = charge.figures();
     let farewell = charge.give_back();
@@ -69,17 +81,17 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     })
 }
 
-/// Waits for the first of: the scheduler is thrown out, a signal, the end of the command, the end of the time. Returns whether
-/// it was the first.
+/// Waits for the first of: the scheduler is thrown out, a signal, the end of the command, the end of the time since `begin`.
+/// Returns what has become of the scheduler.
 fn watch(
     args: &ScheduleArgs,
     charge: &Charge,
+    begin: Instant,
     mut command: Option<&mut Command>,
     interrupt: &Interrupt,
     reports: &mut Reports<'_>,
     out: &mut dyn Write,
-) -> Result<bool> {
-    let begin = charge.since();
+) -> Result<Fate> {
     let end = args.duration.and_then(|length| begin.checked_add(length));
     let interval = args.interval.map(Interval::get);
     let mut next = interval.and_then(|interval| begin.checked_add(interval));
@@ -93,12 +105,13 @@ fn watch(
             interrupt.wait(wait);
             false
         };
-        if charge.is_gone()? {
-            return Ok(true);
+        let fate = charge.fate()?;
+        if fate != Fate::InCharge {
+            return Ok(fate);
         }
         let now = Instant::now();
         if ended || interrupt.raised() || end.is_some_and(|end| now >= end) {
-            return Ok(false);
+            return Ok(Fate::InCharge);
         }
         if let (Some(at), Some(interval)) = (next, interval)
             && now >= at

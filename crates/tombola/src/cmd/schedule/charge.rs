@@ -26,6 +26,17 @@ pub(super) struct Figures {
     pub(super) tasks: Vec<ScheduledTask>,
 }
 
+/// What has become of a scheduler that was put in charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is.
+    InCharge,
+    /// A CPU came or went: the kernel has taken it out and expects it again.
+    Restart,
+    /// The kernel has thrown it out. It is not put back: whatever it did wrong, it would do again.
+    Gone,
+}
+
 impl Charge {
     pub(super) fn take(options: &SchedulerOptions) -> Result<Self> {
         let scheduler = Scheduler::start(options).context("cannot start the scheduler")?;
@@ -40,9 +51,13 @@ impl Charge {
         self.scheduler.control()
     }
 
-    /// Whether the kernel has thrown it out. It is never put back: whatever it did wrong, it would do again.
-    pub(super) fn is_gone(&self) -> Result<bool> {
-        Ok(self.control().farewell()?.is_some())
+    /// Whether the kernel has thrown it out, and whether it wants it back.
+    pub(super) fn fate(&self) -> Result<Fate> {
+        Ok(match self.control().farewell()? {
+            None => Fate::InCharge,
+            Some(told) if told.asks_for_restart() => Fate::Restart,
+            Some(_) => Fate::Gone,
+        })
     }
 
     pub(super) fn figures(&self) -> Result<Figures> {

@@ -1,6 +1,6 @@
 //! The tasks of a scenario as threads.
 
-use super::super::charge::{Charge, Figures, LOOK};
+use super::super::charge::{Charge, Fate, Figures, LOOK};
 use super::cgroups::Cgroups;
 use super::mean_slice;
 use crate::cmd::workload::burner::{cpu_time, work};
@@ -125,7 +125,7 @@ fn wait(end: Instant, charge: &Charge, interrupt: &Interrupt) -> Result<bool> {
         if left.is_zero() {
             return Ok(true);
         }
-        if interrupt.wait(left.min(LOOK)) || charge.is_gone()? {
+        if interrupt.wait(left.min(LOOK)) || charge.fate()? != Fate::InCharge {
             return Ok(false);
         }
     }
