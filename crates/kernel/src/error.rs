@@ -119,7 +119,7 @@ pub enum Error {
     },
     /// The kernel has no sched_ext.
     #[error(
-        "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT, Linux 6.12 or later), which a scheduler of our own needs; \
+        "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT; tried: Linux 6.17, 6.19, 7.3), which a scheduler of our own needs; \
              'tombola doctor' says what it has, 'tombola simulate' shows a lottery without it"
     )]
     NoSchedExt,

@@ -10,7 +10,7 @@ use tombola_kernel::scheduler::{Guard, Law, Slice};
 
 /// Put a lottery scheduler into the kernel, until Ctrl-C, a time, or the end of a command; then report who won what.
 ///
-/// Needs Linux 6.12 or later with `sched_ext`, and root. However this process ends, the kernel's own scheduler is back at once.
+/// Needs a kernel with `sched_ext` (tried: Linux 6.17, 6.19, 7.3), and root. However this process ends, the kernel's own scheduler is back at once.
 /// With a command the exit status is the command's. With --scenario, one of the simulator's scenarios is acted out by real
 /// threads, and held against the simulation: status 3 where the two differ by more than chance allows.
 #[derive(Debug, Args)]
