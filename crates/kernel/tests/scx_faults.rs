@@ -96,6 +96,7 @@ fn scx_five_hundred_runnable_tasks_all_run() {
     println!("500 tasks: {totals:?}");
     assert_eq!(totals.overflow, 0);
     assert!(totals.draws > 500);
+    workers.iter().for_each(Worker::tell);
     drop(workers);
     alive(&scheduler);
 }
