@@ -198,11 +198,8 @@ void OPS(lottery_runnable, struct task_struct *p, __u64 enq_flags)
 void OPS(lottery_running, struct task_struct *p)
 {
 	struct task_context *tc = context_of(p);
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
 
-	if (timer)
-		timer->slice_end = bpf_ktime_get_ns() + p->scx.slice;
+	note_end(p->scx.slice);
 	if (!tc)
 		return;
 	/* Moved by the kernel or as a last resort: it did not win. */

