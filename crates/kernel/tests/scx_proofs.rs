@@ -209,18 +209,18 @@ fn scx_stride_has_the_shares_without_the_chance() {
     assert!(returns.p_value().unwrap() < REJECTED && (returns.wins as f64) < returns.expected, "{returns:?}");
 }
 
-/// CPUs that each task of a scenario gets under the lottery, by simulation: mean of 40 runs.
+/// CPUs that each task of a scenario gets under the lottery, by simulation: mean of 10 runs.
 fn simulated(scenario: &str) -> Vec<f64> {
     let scenario = Scenario::from_toml(scenario).unwrap();
     let policy: PolicyKind = "lottery-kernel".parse().unwrap();
     let mut sums = Vec::new();
-    for number in 0..40 {
+    for number in 0..10 {
         let outcome =
             run(&scenario, policy, 7, number, Observe { entitlement: false, draws: false }, None, &|_| true)
                 .unwrap();
         sums.resize(outcome.tasks.len(), 0.0);
         for (sum, task) in sums.iter_mut().zip(&outcome.tasks) {
-            *sum += task.share * f64::from(scenario.cpus) / 40.0;
+            *sum += task.share * f64::from(scenario.cpus) / 10.0;
         }
     }
     sums
@@ -271,7 +271,7 @@ fn scx_pinned_and_free_tasks_share_as_the_simulator_says() {
         r#"
         name = "two pinned, two free"
         cpus = 2
-        duration = "20s"
+        duration = "10s"
         quantum = "1ms"
         [[task]]
         name = "pinned"
