@@ -165,7 +165,7 @@ mod tests {
             &[
                 "TOMBOLA-VM BOOT 7.3.4",
                 "TOMBOLA-VM BEGIN a",
-                "[    3.1] something TOMBOLA-VM PASS a",
+                "[    3.1] something TOMBOLA-VM PASS a: 0.4 s",
                 "TOMBOLA-VM BEGIN b",
                 "TOMBOLA-VM SKIP b: no setpriv",
                 "TOMBOLA-VM BEGIN c",
@@ -176,6 +176,7 @@ mod tests {
         );
         assert_eq!(run.release.as_deref(), Some("7.3.4"));
         assert_eq!(run.counts(), (1, 1, 1));
+        assert_eq!(run.verdicts[0].name, "a");
         assert_eq!(run.verdicts[1].outcome, Outcome::Skip("no setpriv".into()));
         assert!(run.failed() && run.trouble.is_none());
     }

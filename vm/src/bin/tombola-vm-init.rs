@@ -64,7 +64,7 @@ fn run() -> Result<()> {
         let seconds = start.elapsed().as_secs_f64();
         let skip = skip_reason(&output);
         match (ended, skip) {
-            (Ok(()), None) => say(&format!("PASS {} ({seconds:.1} s)", step.name)),
+            (Ok(()), None) => say(&format!("PASS {}: {seconds:.1} s", step.name)),
             (Ok(()), Some(reason)) => say(&format!("SKIP {}: {reason}", step.name)),
             (Err(why), _) => say(&format!("FAIL {}: {why} ({seconds:.1} s)", step.name)),
         }
