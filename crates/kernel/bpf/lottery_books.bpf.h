@@ -123,6 +123,7 @@ struct scratch {
 	struct number least;	/* the winning residual */
 	__u32 winner;
 	__u32 n;		/* candidates */
+	__u32 slot, unused;	/* what look_for_group and look_for_queue found */
 	struct candidate prev;	/* the task whose slice is over */
 	struct candidate candidates[QUEUES];
 };
@@ -288,35 +289,63 @@ static __always_inline bool same_key(const struct group_key *a, const struct gro
 	return a->id == b->id && a->kind == b->kind;
 }
 
+/*
+ * Slots: the arrays under the lock decide who has which, and the maps are hints where to look first. A map cannot be changed
+ * under a lock: a CPU that looks between a slot and its hint walks the slots.
+ */
+
 #define IS_NEW (1ULL << 32)
+
+/* The lock is held. Leaves the slot of a group in s->slot, or else in s->unused one to take; NONE where there is none. */
+static __always_inline void look_for_group(struct scratch *s, struct group_key *key)
+{
+	struct group *g;
+	__u32 i;
+
+	s->slot = NONE;
+	s->unused = NONE;
+	bpf_for(i, 1, GROUPS) {
+		g = group_at(i);
+		if (!g)
+			break;
+		if (same_key(&g->key, key)) {
+			s->slot = i;
+			break;
+		}
+		if (s->unused == NONE && !g->users && !g->active)
+			s->unused = i;
+		if (i >= group_count)
+			break;
+	}
+}
 
 /* The slot of a group, with one more user; NONE when there is no room. With IS_NEW it has no parent yet. */
 APART __u64 hold_group(struct group_key *key, __u64 weight)
 {
+	struct scratch *s = scratch();
 	struct group_key old = {};
-	__u32 slot = NONE, i, *found;
 	struct group *g, *above;
+	__u32 slot, *hint;
+	bool hinted = true;
+	__u64 is_new = 0;
 
-	if (!key)
+	if (!key || !s)
 		return NONE;
-	found = bpf_map_lookup_elem(&group_slots, key);
-	if (found) {
-		g = group_at(*found);
-		if (!g)
-			return NONE;
-		bpf_spin_lock(&books);
-		if (same_key(&g->key, key)) {
-			g->users++;
-			slot = *found;
-		}
-		bpf_spin_unlock(&books);
-		return slot; /* NONE: taken by another group a moment ago; who asks tries again later */
-	}
+	hint = bpf_map_lookup_elem(&group_slots, key);
+	slot = hint ? *hint : NONE;
 	bpf_spin_lock(&books);
-	bpf_for(i, 1, GROUPS) {
-		g = group_at(i);
-		if (!g || g->users || g->active)
-			continue;
+	g = group_at(slot);
+	if (!g || !same_key(&g->key, key)) {
+		hinted = false;
+		look_for_group(s, key);
+		slot = s->slot;
+		if (slot == NONE) {
+			slot = s->unused;
+			is_new = IS_NEW;
+		}
+		g = group_at(slot);
+	}
+	if (g && is_new) {
 		old = g->key;
 		above = group_at(old.kind ? g->parent : NONE);
 		if (above)
@@ -324,30 +353,21 @@ APART __u64 hold_group(struct group_key *key, __u64 weight)
 		g->key = *key;
 		g->parent = NONE;
 		g->weight = weight;
-		g->users = 1;
 		rate(g);
-		slot = i;
-		if (i >= group_count)
-			group_count = i + 1;
-		break;
+		if (slot >= group_count)
+			group_count = slot + 1;
 	}
+	if (g)
+		g->users++;
 	bpf_spin_unlock(&books);
-	if (slot == NONE)
+	if (!g)
 		return NONE;
-	if (old.kind)
-		bpf_map_delete_elem(&group_slots, &old);
-	if (bpf_map_update_elem(&group_slots, key, &slot, BPF_NOEXIST)) {
-		/* Another CPU was faster: its slot counts, and ours is free again. */
-		bpf_spin_lock(&books);
-		g = group_at(slot);
-		if (g) {
-			g->users = 0;
-			g->key.kind = GROUP_UNKNOWN;
-		}
-		bpf_spin_unlock(&books);
-		return NONE;
+	if (!hinted) {
+		if (old.kind)
+			bpf_map_delete_elem(&group_slots, &old);
+		bpf_map_update_elem(&group_slots, key, &slot, BPF_ANY);
 	}
-	return slot | IS_NEW;
+	return slot | is_new;
 }
 
 APART int link_group(__u32 child, __u32 parent)
@@ -424,13 +444,37 @@ APART int drop_queue(__u32 slot)
 	return 0;
 }
 
+/* The lock is held. As look_for_group. */
+static __always_inline void look_for_queue(struct scratch *s, __u64 hash)
+{
+	struct queue *q;
+	__u32 i;
+
+	s->slot = NONE;
+	s->unused = NONE;
+	bpf_for(i, 0, QUEUES) {
+		q = queue_at(i);
+		if (!q)
+			break;
+		if (q->hash == hash) {
+			s->slot = i;
+			break;
+		}
+		if (s->unused == NONE && !q->users && !q->queued)
+			s->unused = i;
+		if (i >= queue_count)
+			break;
+	}
+}
+
 /* The slot of the queue for a group and the CPUs in the scratch, with one more user; NONE when there is no room. */
 APART __u32 hold_queue(__u32 group)
 {
 	struct scratch *s = scratch();
-	struct group *g = group_at(group);
-	__u32 slot = NONE, old_group = NONE, i, w, *found;
+	struct group *g = group_at(group), *before;
 	__u64 hash = 0xcbf29ce484222325ULL, old = 0; /* FNV-1a, by words */
+	__u32 slot, w, *hint;
+	bool hinted = true, is_new = false;
 	struct queue *q;
 
 	if (!g || !s)
@@ -440,57 +484,43 @@ APART __u32 hold_queue(__u32 group)
 	for (w = 0; w < CPU_WORDS; w++)
 		hash = ((hash ^ s->cpus[w]) * 0x100000001b3ULL) ^ (hash >> 29);
 
-	found = bpf_map_lookup_elem(&queue_slots, &hash);
-	if (found) {
-		q = queue_at(*found);
-		if (!q)
-			return NONE;
-		bpf_spin_lock(&books);
-		if (q->hash == hash) {
-			q->users++;
-			slot = *found;
-		}
-		bpf_spin_unlock(&books);
-		return slot;
-	}
+	hint = bpf_map_lookup_elem(&queue_slots, &hash);
+	slot = hint ? *hint : NONE;
 	bpf_spin_lock(&books);
-	bpf_for(i, 0, QUEUES) {
-		q = queue_at(i);
-		if (!q || q->users || q->queued)
-			continue;
-		if (q->hash) {
-			old = q->hash;
-			old_group = q->group;
+	q = queue_at(slot);
+	if (!q || q->hash != hash) {
+		hinted = false;
+		look_for_queue(s, hash);
+		slot = s->slot;
+		if (slot == NONE) {
+			slot = s->unused;
+			is_new = true;
 		}
+		q = queue_at(slot);
+	}
+	if (q && is_new) {
+		old = q->hash;
+		before = group_at(old ? q->group : NONE);
+		if (before)
+			before->users--;
 		q->hash = hash;
 		q->group = group;
 		q->tickets = 0;
-		q->users = 1;
 		g->users++;
 		for (w = 0; w < CPU_WORDS; w++)
 			q->cpus[w] = s->cpus[w];
-		slot = i;
-		if (i >= queue_count)
-			queue_count = i + 1;
-		break;
+		if (slot >= queue_count)
+			queue_count = slot + 1;
 	}
+	if (q)
+		q->users++;
 	bpf_spin_unlock(&books);
-	if (slot == NONE)
+	if (!q)
 		return NONE;
-	if (old) {
-		bpf_map_delete_elem(&queue_slots, &old);
-		drop_group(old_group);
-	}
-	if (bpf_map_update_elem(&queue_slots, &hash, &slot, BPF_NOEXIST)) {
-		bpf_spin_lock(&books);
-		q = queue_at(slot);
-		if (q) {
-			q->users = 0;
-			q->hash = 0;
-			g->users--;
-		}
-		bpf_spin_unlock(&books);
-		return NONE;
+	if (!hinted) {
+		if (old)
+			bpf_map_delete_elem(&queue_slots, &old);
+		bpf_map_update_elem(&queue_slots, &hash, &slot, BPF_ANY);
 	}
 	return slot;
 }
