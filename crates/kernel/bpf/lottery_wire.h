@@ -23,6 +23,7 @@ enum lottery_flaw {
 	FLAW_UNIFORM_KEYS = 2,	/* U/t in place of E/t */
 	FLAW_PREVIOUS_OUT = 3,	/* the task whose slice is over does not compete */
 	FLAW_NO_COMPENSATION = 4, /* what a task leaves of its slice is lost */
+	FLAW_NO_GUARD = 5,	/* nobody is let through who has waited too long */
 };
 
 /* What a task came to. */

@@ -143,6 +143,7 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
             Some(Flaw::UniformKeys) => 2,
             Some(Flaw::PreviousOut) => 3,
             Some(Flaw::NoCompensation) => 4,
+            Some(Flaw::NoGuard) => 5,
         },
         cpus,
         pad: 0,
@@ -162,6 +163,9 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
                 let mut ops = unsafe { at.read_unaligned() };
                 if options.partial {
                     ops.flags |= SWITCH_PARTIAL;
+                }
+                if let Some(limit) = options.watchdog {
+                    ops.timeout_ms = u32::try_from(limit.as_millis()).unwrap_or(ops.timeout_ms);
                 }
                 for (to, from) in ops.name.iter_mut().zip(options.law.ops_name().bytes().chain([0])) {
                     *to = from.cast_signed();

@@ -57,6 +57,8 @@ pub enum Flaw {
     PreviousOut,
     /// What a task leaves unused of its slice is lost.
     NoCompensation,
+    /// The guard lets nobody through.
+    NoGuard,
 }
 
 /// How long a slice lasts at most: 100 µs to 1 s, 5 ms by default.
@@ -137,6 +139,9 @@ pub struct SchedulerOptions {
     pub partial: bool,
     /// A fault, in tests.
     pub flaw: Option<Flaw>,
+    /// How long the kernel's watchdog lets a task wait, in tests that must not take longer than that; 30 s otherwise, the most
+    /// that the kernel grants.
+    pub watchdog: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         slice: args.slice.unwrap_or_default(),
         guard: args.guard.unwrap_or_default(),
         partial: args.partial,
-        flaw: None,
+        ..SchedulerOptions::default()
     };
     let mut charge = Charge::take(&options)?;
     let begin = charge.since();

@@ -59,7 +59,7 @@ pub(super) fn run(
         slice,
         guard: args.guard.unwrap_or_default(),
         partial: args.partial,
-        flaw: None,
+        ..SchedulerOptions::default()
     };
     let policy = policy(&scenario, args.policy);
     let Some(simulated) = simulate_all(&scenario, policy, interrupt)? else {
