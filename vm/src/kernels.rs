@@ -50,9 +50,9 @@ pub struct Kernel {
     pub name: String,
     /// The suite of Debian that has it.
     pub suite: String,
-    /// What root runs in it, in a machine of its own, because it has `sched_ext`; none where it has not.
+    /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has not.
     #[serde(default)]
-    pub scheduler: Vec<Selection>,
+    pub scheduler: Vec<Vec<Selection>>,
     /// Tests that cannot pass in it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,

@@ -1,17 +1,24 @@
-//! The lane: one kernel after another, and what came of it.
+//! The lane: what runs in which machine, and what came of it.
 
 use crate::accelerator;
-use crate::archive::{Archive, image_of};
+use crate::again::{second_plan, settle};
+use crate::archive::Archive;
+use crate::emulator::Emulator;
+use crate::images::{image_from, image_of};
 use crate::kernels::{Kernel, Kernels};
-use crate::machine::{Accelerator, Machine, Patience, Processor, WRONG_CLOCK};
-use crate::payload::{Binaries, Plans};
+use crate::machine::{Accelerator, Machine, Patience, WRONG_CLOCK};
+use crate::payload::{Binaries, Job, Plans};
 use crate::plan::{Plan, SENTINEL, Step};
+use crate::side_by_side::side_by_side;
 use crate::verdict::{Outcome, Run};
 use anyhow::{Context as _, Result, bail};
-use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Everything went well.
@@ -32,8 +39,30 @@ pub struct Lane<'a> {
     binaries: Binaries,
     logs: PathBuf,
     own_image: Option<PathBuf>,
-    accelerator: OnceCell<Accelerator>,
+    emulator: Emulator,
+    accelerator: OnceLock<Accelerator>,
     interrupted: &'a AtomicBool,
+}
+
+/// A kernel and its image.
+struct Subject<'k> {
+    kernel: &'k Kernel,
+    image: PathBuf,
+}
+
+/// One machine of a kernel, or the one that does once more what went wrong in it.
+struct Turn<'s> {
+    subject: &'s Subject<'s>,
+    job: Job,
+    first: Option<Run>,
+}
+
+/// What came of a kernel.
+struct Report<'k> {
+    kernel: &'k Kernel,
+    run: Run,
+    /// Of its machines, one after another.
+    time: Duration,
 }
 
 impl<'a> Lane<'a> {
@@ -41,7 +70,7 @@ impl<'a> Lane<'a> {
     /// the first machine finds out.
     ///
     /// # Errors
-    /// If the directory cannot be made.
+    /// If the directory cannot be made, or there is no QEMU.
     pub fn new(
         binaries: Binaries,
         logs: PathBuf,
@@ -50,67 +79,118 @@ impl<'a> Lane<'a> {
         interrupted: &'a AtomicBool,
     ) -> Result<Self> {
         fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
-        let accelerator = accelerator.map_or_else(OnceCell::new, OnceCell::from);
-        Ok(Self { binaries, logs, own_image, accelerator, interrupted })
+        let emulator = Emulator::find(&Archive::open()?)?;
+        let accelerator = accelerator.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { binaries, logs, own_image, emulator, accelerator, interrupted })
     }
 
     /// Runs the tests whose names contain `only` in these kernels, prints what comes of them, and returns a status.
     pub fn test(&self, kernels: &Kernels, chosen: &[Kernel], only: &str) -> u8 {
         let begin = Instant::now();
-        let mut runs = Vec::new();
-        for kernel in chosen {
-            println!("== kernel {}", kernel.name);
-            let start = Instant::now();
-            let run = self
-                .test_one(kernels, kernel, only)
-                .unwrap_or_else(|error| Run { trouble: Some(format!("{error:#}")), ..Run::default() });
-            if let Some(trouble) = &run.trouble {
-                println!("  TROUBLE {trouble}");
-            }
-            runs.push((kernel, run, start.elapsed()));
-            if self.interrupted.load(Ordering::Relaxed) {
-                break;
+        let mut reports: Vec<Report> = chosen
+            .iter()
+            .map(|kernel| Report { kernel, run: Run::default(), time: Duration::ZERO })
+            .collect();
+        // All images first: a download beside a machine would disturb it.
+        let mut subjects = Vec::new();
+        for report in &mut reports {
+            match self.image(report.kernel) {
+                Ok(image) => subjects.push(Subject { kernel: report.kernel, image }),
+                Err(error) => report.has_trouble(&format!("{error:#}")),
             }
         }
+        let turns = self.turns(kernels, &subjects, only, &mut reports);
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        side_by_side(
+            turns,
+            cpus,
+            |turn| {
+                let start = Instant::now();
+                (self.take(turn), start.elapsed())
+            },
+            |turn, (run, time)| {
+                let report = reports.iter_mut().find(|report| report.is_of(turn.subject))?;
+                report.time += time;
+                Some((cpus, self.ended(report, turn, run)?))
+            },
+        );
         println!("\nKernels, {:.0} s in all", begin.elapsed().as_secs_f64());
-        for (kernel, run, time) in &runs {
-            self.print(kernel, run, *time);
+        for report in &reports {
+            self.print(report);
         }
         // A test that failed weighs more than a machine that did not come up.
-        if runs.iter().any(|(_, run, _)| run.failed()) {
+        if reports.iter().any(|report| report.run.failed()) {
             FAILED
-        } else if runs.iter().any(|(_, run, _)| run.trouble.is_some()) {
+        } else if reports.iter().any(|report| report.run.trouble.is_some()) {
             TROUBLE
         } else {
             GOOD
         }
     }
 
-    fn test_one(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Run> {
-        let Plans { plans, skipped } = self.binaries.plans(kernels, kernel, only)?;
-        for verdict in &skipped {
-            println!("  {verdict}");
-        }
-        let mut run = Run::default();
-        for (processor, plan) in plans {
-            let show = |line: &str| {
-                println!("  {}", line.trim_start().trim_start_matches(SENTINEL).trim_start());
-            };
-            let mut booted = self.boot(kernel, processor, &plan, show)?;
-            if let Some(again) = second_plan(&plan, &booted) {
-                println!("  once more, in a second machine:");
-                let second = self.boot(kernel, processor, &again, show)?;
-                settle(&mut booted, &second);
+    /// What every machine is to do, with the CPUs that it takes of the host. Those that can share the host come last, so that they
+    /// find each other.
+    fn turns<'s>(
+        &self,
+        kernels: &Kernels,
+        subjects: &'s [Subject<'s>],
+        only: &str,
+        reports: &mut [Report<'_>],
+    ) -> VecDeque<(usize, Turn<'s>)> {
+        let mut turns = Vec::new();
+        for subject in subjects {
+            let Some(report) = reports.iter_mut().find(|report| report.is_of(subject)) else { continue };
+            match self.binaries.plans(kernels, subject.kernel, only) {
+                Ok(Plans { jobs, skipped }) => {
+                    for verdict in &skipped {
+                        report.say(&verdict.to_string());
+                    }
+                    report.run.verdicts.extend(skipped);
+                    turns.extend(jobs.into_iter().map(|job| (job.cpus, Turn { subject, job, first: None })));
+                }
+                Err(error) => report.has_trouble(&format!("{error:#}")),
             }
-            run.release = booted.release.or(run.release);
-            run.verdicts.extend(booted.verdicts);
-            run.trouble = run.trouble.or(booted.trouble);
         }
-        run.verdicts.extend(skipped);
-        Ok(run)
+        turns.sort_by_key(|(cpus, _)| Reverse(*cpus));
+        turns.into()
     }
 
-    fn print(&self, kernel: &Kernel, run: &Run, time: Duration) {
+    fn take(&self, turn: &Turn<'_>) -> Result<Run> {
+        let Turn { subject: Subject { kernel, image }, job: Job { machine, plan, .. }, .. } = turn;
+        self.boot(image, &self.log_of(kernel, machine), plan, |line| {
+            println!("  {:<6} {}", kernel.name, line.trim_start().trim_start_matches(SENTINEL).trim_start());
+        })
+    }
+
+    /// Enters what came of a machine into the report, or returns what is to be done once more.
+    fn ended<'s>(&self, report: &mut Report<'_>, turn: Turn<'s>, run: Result<Run>) -> Option<Turn<'s>> {
+        let run = match run {
+            Ok(run) => run,
+            Err(error) => {
+                report.run.add(turn.first.unwrap_or_default());
+                report.has_trouble(&format!("{error:#}"));
+                return None;
+            }
+        };
+        if let Some(trouble) = &run.trouble {
+            report.say(&format!("TROUBLE {trouble}"));
+        }
+        let Some(first) = turn.first else {
+            let again = second_plan(&turn.job.plan, &run);
+            let Some(plan) = again.filter(|_| !self.interrupted.load(Ordering::Relaxed)) else {
+                report.run.add(run);
+                return None;
+            };
+            let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+            report.say(&format!("once more, in a fresh machine of its own: {}", names.join(", ")));
+            let job = Job { machine: format!("{}-again", turn.job.machine), plan, ..turn.job };
+            return Some(Turn { first: Some(run), job, ..turn });
+        };
+        report.run.add(settle(first, run));
+        None
+    }
+
+    fn print(&self, Report { kernel, run, time }: &Report<'_>) {
         let (passed, skipped, failed) = run.counts();
         let (name, seconds) = (&kernel.name, time.as_secs_f64());
         match &run.release {
@@ -128,10 +208,7 @@ impl<'a> Lane<'a> {
             println!("         TROUBLE {trouble}");
         }
         if run.release.is_some() && (run.failed() || run.trouble.is_some()) {
-            println!(
-                "         consoles: {}",
-                self.logs.join(format!("console-{}*.log", kernel.name)).display()
-            );
+            println!("         consoles: {}", self.log_of(kernel, "*").display());
         }
     }
 
@@ -141,19 +218,13 @@ impl<'a> Lane<'a> {
     /// If the machine did not come to its end.
     pub fn run(&self, kernel: &Kernel, command: Vec<String>, limit_s: u64) -> Result<u8> {
         let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
-        // One that can do everything: what the command needs is not known.
-        let processor = if !kernel.scheduler.is_empty() || self.own_image.is_some() {
-            Processor::Complete
-        } else {
-            Processor::Parallel
-        };
-        let run = self.boot(kernel, processor, &Plan { steps: vec![step] }, |_| ())?;
-        let log = fs::read_to_string(self.log_of(kernel, processor))?;
-        for line in output_of(&log) {
+        let log = self.log_of(kernel, "command");
+        let run = self.boot(&self.image(kernel)?, &log, &Plan { steps: vec![step] }, |_| ())?;
+        for line in output_of(&fs::read_to_string(&log)?) {
             println!("{line}");
         }
         if let Some(why) = run.trouble {
-            bail!("{why}; console: {}", self.log_of(kernel, processor).display());
+            bail!("{why}; console: {}", log.display());
         }
         for verdict in &run.verdicts {
             if let Outcome::Fail(why) = &verdict.outcome {
@@ -164,25 +235,20 @@ impl<'a> Lane<'a> {
         Ok(GOOD)
     }
 
-    fn boot(
-        &self,
-        kernel: &Kernel,
-        processor: Processor,
-        plan: &Plan,
-        mut show: impl FnMut(&str),
-    ) -> Result<Run> {
-        let image = match &self.own_image {
-            Some(file) => image_of(file)?,
-            None => Archive::open()?.kernel(&kernel.name, &kernel.suite)?,
-        };
-        let accelerator = match self.accelerator.get() {
-            Some(known) => *known,
-            None => *self.accelerator.get_or_init(|| self.choose(&image)),
-        };
+    fn image(&self, kernel: &Kernel) -> Result<PathBuf> {
+        match &self.own_image {
+            Some(file) => image_of(file),
+            None => image_from(&Archive::open()?, &kernel.name, &kernel.suite),
+        }
+    }
+
+    fn boot(&self, image: &Path, log: &Path, plan: &Plan, mut show: impl FnMut(&str)) -> Result<Run> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Ok(Run { trouble: Some("interrupted".into()), ..Run::default() });
+        }
+        let accelerator = *self.accelerator.get_or_init(|| self.choose(image));
         let initramfs = self.binaries.pack(plan)?;
-        let log = self.log_of(kernel, processor);
-        let machine =
-            Machine { processor, ..self.machine(&image, &initramfs, &log, accelerator, Patience::default()) };
+        let machine = self.machine(image, &initramfs, log, accelerator, Patience::default());
         let mut left = BOOTS;
         loop {
             let run = machine.boot(&mut show)?;
@@ -205,8 +271,8 @@ impl<'a> Lane<'a> {
         accelerator: Accelerator,
         patience: Patience,
     ) -> Machine<'m> {
-        let processor = Processor::Parallel;
-        Machine { kernel, initramfs, log, accelerator, processor, patience, interrupted: self.interrupted }
+        let (emulator, interrupted) = (&self.emulator, self.interrupted);
+        Machine { kernel, initramfs, log, emulator, accelerator, patience, interrupted }
     }
 
     fn choose(&self, image: &Path) -> Accelerator {
@@ -224,45 +290,24 @@ impl<'a> Lane<'a> {
         accelerator
     }
 
-    fn log_of(&self, kernel: &Kernel, processor: Processor) -> PathBuf {
-        let which = match processor {
-            Processor::Parallel => "",
-            Processor::Complete => "-complete",
-        };
-        self.logs.join(format!("console-{}{which}.log", kernel.name))
+    fn log_of(&self, kernel: &Kernel, machine: &str) -> PathBuf {
+        self.logs.join(format!("console-{}-{machine}.log", kernel.name))
     }
 }
 
-/// How many tests of one machine may get a second try. More are no accident.
-const ACCIDENTS: usize = 2;
-
-/// The steps that failed, if there are few. An emulated machine stands still whenever its host does something else, and tests
-/// that compare clocks see that; so a failure counts if a fresh machine shows it too.
-fn second_plan(plan: &Plan, run: &Run) -> Option<Plan> {
-    let verdict = |step: &Step| run.verdicts.iter().find(|v| v.name == step.name).map(|v| &v.outcome);
-    let failed = plan.steps.iter().filter(|s| matches!(verdict(s), Some(Outcome::Fail(_)))).count();
-    // A panic also takes the steps behind it: they have no verdict yet.
-    let open = |step: &&Step| matches!(verdict(step), None | Some(Outcome::Fail(_)));
-    let steps: Vec<Step> = plan.steps.iter().filter(open).cloned().collect();
-    (run.trouble.is_none() && (1..=ACCIDENTS).contains(&failed)).then_some(Plan { steps })
-}
-
-/// What failed in one machine and passed in another has shown nothing: it is skipped by name, never passed.
-fn settle(run: &mut Run, second: &Run) {
-    for verdict in &mut run.verdicts {
-        let Outcome::Fail(reason) = &verdict.outcome else { continue };
-        if second.verdicts.iter().any(|v| v.name == verdict.name && v.outcome == Outcome::Pass) {
-            let both = format!("failed in one machine ({reason}) and passed in another");
-            println!("  {} {both}", verdict.name);
-            verdict.outcome = Outcome::Skip(both);
-        }
+impl Report<'_> {
+    fn is_of(&self, subject: &Subject<'_>) -> bool {
+        self.kernel.name == subject.kernel.name
     }
-    for verdict in &second.verdicts {
-        if run.verdicts.iter().all(|known| known.name != verdict.name) {
-            run.verdicts.push(verdict.clone());
-        }
+
+    fn say(&self, line: &str) {
+        println!("  {:<6} {line}", self.kernel.name);
     }
-    run.trouble.clone_from(&second.trouble);
+
+    fn has_trouble(&mut self, why: &str) {
+        self.say(&format!("TROUBLE {why}"));
+        self.run.add(Run { trouble: Some(why.to_owned()), ..Run::default() });
+    }
 }
 
 /// The lines between the begin of the command and its verdict.
@@ -288,30 +333,6 @@ fn status_in(why: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Verdict;
-
-    #[test]
-    fn a_failure_gets_a_second_try_and_many_do_not() {
-        let step = |name: &str| Step { name: name.into(), argv: Vec::new(), as_user: false, limit_s: 1 };
-        let verdict = |name: &str, outcome| Verdict { name: name.into(), outcome };
-        let fail = || Outcome::Fail("late".into());
-        let plan = Plan { steps: ["a", "b", "c", "d"].map(step).into() };
-        let mut run = Run {
-            verdicts: vec![verdict("a", Outcome::Pass), verdict("b", fail()), verdict("c", fail())],
-            ..Run::default()
-        };
-        let again = second_plan(&plan, &run).unwrap();
-        assert_eq!(again.steps, [step("b"), step("c"), step("d")]);
-        let second = Run {
-            verdicts: vec![verdict("b", Outcome::Pass), verdict("c", fail()), verdict("d", Outcome::Pass)],
-            ..Run::default()
-        };
-        settle(&mut run, &second);
-        assert_eq!(run.counts(), (2, 1, 1));
-        run.verdicts = ["b", "c", "d"].map(|name| verdict(name, fail())).into();
-        assert_eq!(second_plan(&plan, &run), None);
-        assert_eq!(second_plan(&plan, &Run::default()), None);
-    }
 
     #[test]
     fn a_commands_output_and_status_are_found_on_the_console() {

@@ -1,16 +1,21 @@
 //! The lane: boots a kernel under QEMU with an initramfs made here, runs the live tests in it, and says how each ended.
 //!
-//! Values flow one way: [`kernels`] (which) → [`archive`] (its image) → [`payload`] and [`plan`] (what to run) →
-//! [`initramfs`] (packed) → [`machine`] (booted, watched) → [`console`] (read) → [`verdict`] (printed). [`lane`] walks that way
-//! once for each kernel.
+//! Values flow one way: [`kernels`] (which) → [`images`] (from the [`archive`]) → [`payload`] and [`plan`] (what to run) →
+//! [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`] (read) → [`verdict`] (printed).
+//! [`lane`] walks that way once for each machine, and [`again`] once more where something went wrong.
 
 pub mod accelerator;
+pub mod again;
 pub mod archive;
 pub mod console;
+pub mod emulator;
+pub mod images;
 pub mod initramfs;
 pub mod kernels;
 pub mod lane;
 pub mod machine;
 pub mod payload;
 pub mod plan;
+pub mod side_by_side;
+pub mod sources;
 pub mod verdict;

@@ -1,10 +1,12 @@
 //! A machine under QEMU: booted, watched, turned off.
 
 use crate::console::Console;
+use crate::emulator::Emulator;
 use crate::payload::in_path;
 use crate::verdict::Run;
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
@@ -21,18 +23,6 @@ pub enum Accelerator {
     Tcg,
     /// The host's hardware.
     Kvm,
-}
-
-/// What an emulated processor can do. Hardware can do both at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Processor {
-    /// Its CPUs run side by side, without cmpxchg16b: QEMU 7.2 leaves a pointer in the flags where it emulates that beside
-    /// other CPUs. Kernels use it for each allocation and panic sooner or later, 6.12 within seconds of forking; without it
-    /// they take another way.
-    Parallel,
-    /// Its CPUs take turns, with cmpxchg16b: kernels allocate nothing for BPF timers and task storage without it
-    /// (`kmalloc_nolock`, 6.18), and so take no scheduler of ours.
-    Complete,
 }
 
 /// How long to be patient.
@@ -66,10 +56,10 @@ pub struct Machine<'a> {
     pub initramfs: &'a [u8],
     /// Where its console is kept.
     pub log: &'a Path,
-    /// How it is driven.
+    /// What runs it.
+    pub emulator: &'a Emulator,
+    /// How that drives it.
     pub accelerator: Accelerator,
-    /// What it is, where it is emulated.
-    pub processor: Processor,
     /// When to give it up.
     pub patience: Patience,
     /// Set from outside to turn it off.
@@ -181,27 +171,24 @@ impl Machine<'_> {
     fn start(&self, initrd: &Path) -> Result<Child> {
         let accelerate = match self.accelerator {
             // The fifth level of page tables only costs time.
-            Accelerator::Tcg => match self.processor {
-                Processor::Parallel => ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,cx16=off"],
-                Processor::Complete => ["-accel", "tcg,thread=single", "-cpu", "max,la57=off"],
-            },
+            Accelerator::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
             Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
         };
         // Time stamps of an emulated processor are those of the host: the kernel's suspicion would cost it its clock.
         let words =
             "console=ttyS0 panic=-1 loglevel=5 mitigations=off tsc=reliable nowatchdog random.trust_cpu=on";
-        let mut qemu: Vec<&str> = vec!["qemu-system-x86_64"];
-        qemu.extend(accelerate);
-        qemu.extend(["-smp", "2", "-m", "1G", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]);
-        qemu.extend(["-append", words, "-kernel"]);
-        if in_path(qemu[0]).is_none() {
-            bail!("there is no {}; scripts/run.sh setup installs it", qemu[0]);
-        }
-        // The kernel ends QEMU when this process ends, by whatever signal.
+        // The kernel ends QEMU when the thread that starts it ends, and that is when this process does, by whatever signal.
         let guard = ["setpriv", "--pdeathsig=KILL", "--"];
-        let argv = if in_path(guard[0]).is_some() { [&guard, qemu.as_slice()].concat() } else { qemu };
+        let mut argv: Vec<&OsStr> = Vec::new();
+        if in_path(guard[0]).is_some() {
+            argv.extend(guard.map(OsStr::new));
+        }
+        argv.extend(self.emulator.argv.iter().map(OsString::as_os_str));
         Command::new(argv[0])
             .args(&argv[1..])
+            .args(accelerate)
+            .args(["-smp", "2", "-m", "1G", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"])
+            .args(["-append", words, "-kernel"])
             .arg(self.kernel)
             .arg("-initrd")
             .arg(initrd)

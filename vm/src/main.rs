@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tombola_vm::archive::image_of;
+use tombola_vm::images::image_of;
 use tombola_vm::kernels::{Kernel, Kernels};
 use tombola_vm::lane::{Lane, TROUBLE};
 use tombola_vm::machine::Accelerator;

@@ -2,7 +2,6 @@
 
 use crate::initramfs::Initramfs;
 use crate::kernels::{Kernel, Kernels, Selection};
-use crate::machine::Processor;
 use crate::plan::{PLAN_PATH, Plan, Step, USER_PINS};
 use crate::verdict::{Outcome, Verdict};
 use anyhow::{Context as _, Result, ensure};
@@ -35,11 +34,27 @@ pub struct Binaries {
 /// What is to be done in one kernel.
 #[derive(Clone, Debug)]
 pub struct Plans {
-    /// A machine each, with the processor that it needs.
-    pub plans: Vec<(Processor, Plan)>,
+    /// A machine each.
+    pub jobs: Vec<Job>,
     /// What is not to be done, and why.
     pub skipped: Vec<Verdict>,
 }
+
+/// What one machine is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Which of its kernel's machines it is: a word, in the name of its console.
+    pub machine: String,
+    /// CPUs of the host that it should have for itself.
+    pub cpus: usize,
+    /// Its steps.
+    pub plan: Plan,
+}
+
+/// Tests of the monitor compare clocks on both CPUs of their machine.
+const MONITOR_CPUS: usize = 2;
+/// Tests of the scheduler count draws, most of them of one CPU, and do not care how long they take.
+const SCHEDULER_CPUS: usize = 1;
 
 /// The part of cargo's messages that is needed here.
 #[derive(Deserialize)]
@@ -93,18 +108,21 @@ impl Binaries {
         Ok(found)
     }
 
-    /// The steps for one kernel whose names contain `only`, by the processor that they need, and what is skipped of them.
+    /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them.
     ///
     /// # Errors
     /// If a test program or a test of the list is not there, or a program does not run here.
     pub fn plans(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Plans> {
-        let mut skipped = Vec::new();
         let mut monitor = vec![self.doctor(false), self.doctor(true)];
         monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
         monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
-        let scheduler = self.steps(&kernel.scheduler, false, kernels.scheduler_limit_s)?;
-        let mut plans = Vec::new();
-        for (processor, mut steps) in [(Processor::Parallel, monitor), (Processor::Complete, scheduler)] {
+        let mut all = vec![("monitor".to_owned(), MONITOR_CPUS, monitor)];
+        for (number, list) in (1..).zip(&kernel.scheduler) {
+            let steps = self.steps(list, false, kernels.scheduler_limit_s)?;
+            all.push((format!("scheduler-{number}"), SCHEDULER_CPUS, steps));
+        }
+        let (mut jobs, mut skipped) = (Vec::new(), Vec::new());
+        for (machine, cpus, mut steps) in all {
             steps.retain(|step| step.name.contains(only));
             steps.retain(|step| match kernel.skip.get(step.name.trim_start_matches("user ")) {
                 None => true,
@@ -114,10 +132,10 @@ impl Binaries {
                 }
             });
             if !steps.is_empty() {
-                plans.push((processor, Plan { steps }));
+                jobs.push(Job { machine, cpus, plan: Plan { steps } });
             }
         }
-        Ok(Plans { plans, skipped })
+        Ok(Plans { jobs, skipped })
     }
 
     fn steps(&self, selections: &[Selection], as_user: bool, limit_s: u64) -> Result<Vec<Step>> {
@@ -267,24 +285,22 @@ mod tests {
         };
         let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
                     scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
-                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = ['s:root_s_1']\n";
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = [['s:root_s_1'], ['s:root_s_2', 'b']]\n";
         let kernels: Kernels = toml::from_str(list).unwrap();
         let steps = |kernel: usize, only: &str| {
-            let Plans { plans, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
-            let names = plans.iter().flat_map(|(_, plan)| &plan.steps);
+            let Plans { jobs, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
+            let names = jobs.iter().flat_map(|job| &job.plan.steps);
             let names = names.map(|step| format!("{} {}", step.name, step.limit_s));
             (names.collect::<Vec<_>>(), skipped.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         let (names, skipped) = steps(0, "");
         assert_eq!(names, ["doctor 60", "user doctor 60", "root_a_1 1", "root_b_2 1", "user root_a_1 1"]);
         assert_eq!(skipped, ["SKIP  root_a_2: no such field", "SKIP  user root_a_2: no such field"]);
-        // The scheduler's tests come in a machine of their own.
-        let plans = binaries.plans(&kernels, &kernels.kernel[1], "").unwrap().plans;
-        assert_eq!(
-            plans.iter().map(|(p, _)| *p).collect::<Vec<_>>(),
-            [Processor::Parallel, Processor::Complete]
-        );
-        let (names, skipped) = steps(1, "_s_");
+        // The scheduler's tests come in machines of their own.
+        let jobs = binaries.plans(&kernels, &kernels.kernel[1], "").unwrap().jobs;
+        let machines: Vec<_> = jobs.iter().map(|job| (job.machine.as_str(), job.plan.steps.len())).collect();
+        assert_eq!(machines, [("monitor", 7), ("scheduler-1", 1), ("scheduler-2", 3)]);
+        let (names, skipped) = steps(1, "_s_1");
         assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
         assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);
 

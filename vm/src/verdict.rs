@@ -39,6 +39,8 @@ pub struct Run {
     pub release: Option<String>,
     /// In the order in which the steps ended.
     pub verdicts: Vec<Verdict>,
+    /// The step that had begun and not ended when the machine went off, where that is nobody's failure.
+    pub open: Option<String>,
     /// Why the machine did not come to the end of its plan by no fault of a test.
     pub trouble: Option<String>,
 }
@@ -51,6 +53,13 @@ impl Run {
             Outcome::Skip(_) => (pass, skip + 1, fail),
             Outcome::Fail(_) => (pass, skip, fail + 1),
         })
+    }
+
+    /// Takes in what another machine of the same kernel came to.
+    pub fn add(&mut self, other: Self) {
+        self.release = self.release.take().or(other.release);
+        self.verdicts.extend(other.verdicts);
+        self.trouble = self.trouble.take().or(other.trouble);
     }
 
     /// Whether a test failed.

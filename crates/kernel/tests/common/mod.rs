@@ -3,6 +3,8 @@
 #![allow(dead_code)] // every test binary uses a part of it
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
+pub(crate) mod play;
+
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
