@@ -11,6 +11,7 @@ mod batch;
 mod btf_file;
 mod clock;
 pub mod error;
+mod group_mode;
 mod group_name;
 mod interference;
 mod layout;
@@ -29,6 +30,7 @@ mod status;
 mod wire;
 
 pub use error::{Error, Result};
+pub use group_mode::GroupMode;
 pub use group_name::GroupNames;
 pub use interference::InterferenceMonitor;
 pub use monitor::{Loaded, PinnedMonitor, PrivateMonitor};

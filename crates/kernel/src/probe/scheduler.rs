@@ -2,6 +2,7 @@
 
 use super::{Finding, Verdict, kernel_file};
 use crate::btf_file::{has_member, tracepoint_arguments};
+use crate::group_mode::GroupMode;
 use crate::scheduler::SchedExtState;
 use libbpf_rs::btf::{Btf, types};
 use std::path::Path;
@@ -11,6 +12,7 @@ pub(super) fn probe(btf: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = btf.iter().flat_map(|btf| [sched_switch(btf), run_delay(btf)]).collect();
     findings.push(sched_ext(btf.as_ref()));
     findings.extend(autogroup());
+    findings.push(group_weights(&GroupMode::now()));
     findings
 }
 
@@ -82,6 +84,18 @@ fn autogroup() -> Option<Finding> {
         )
         .remedy("to compare across sessions: sudo sysctl kernel.sched_autogroup_enabled=0")
     })
+}
+
+fn group_weights(mode: &GroupMode) -> Finding {
+    let name = "group weights";
+    if mode.is_whole() {
+        return Finding::new(name, Verdict::Ok, "of a group on all CPUs together (cgroup_mode smp)");
+    }
+    let text = format!(
+        "cgroup_mode {mode}: a group's weight counts anew for each CPU it uses; 'audit' takes it for the whole group"
+    );
+    Finding::new(name, Verdict::Info, text)
+        .remedy("to compare: echo smp > /sys/kernel/debug/sched/cgroup_mode")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
 use tombola_core::source::Origin;
 use tombola_core::window::Window;
+use tombola_kernel::GroupMode;
 use tombola_kernel::scheduler::SchedExtState;
 
 /// Length of an interval where none is given and no command sets it.
@@ -128,6 +129,7 @@ impl Shown {
             audit,
             origin,
             scheduler: scheduler(&SchedExtState::now()),
+            group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
             by: args.by,
             rows: &self.rows[..top],
             rows_left_out: self.rows.len() - top,

@@ -65,6 +65,16 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
     if let Some(scheduler) = &view.scheduler {
         line(out, format_args!("scheduler: {}", harmless(scheduler.as_bytes())));
     }
+    if let Some(mode) = &view.group_mode {
+        line(
+            out,
+            format_args!(
+                "group weights: this kernel counts them anew for each CPU a group uses (cgroup_mode {}); entitled is by weight \
+                 for the whole group",
+                harmless(mode.as_bytes())
+            ),
+        );
+    }
     let (books, s) = (&audit.books, if audit.cpus == 1 { "" } else { "s" });
     line(
         out,

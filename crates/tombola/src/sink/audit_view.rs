@@ -19,6 +19,8 @@ pub(crate) struct AuditView<'a> {
     pub(crate) origin: Origin,
     /// Scheduler in BPF that is in charge, and of whom: raw.
     pub(crate) scheduler: Option<String>,
+    /// The kernel's rule for the weights of groups, where it is not the ledger's.
+    pub(crate) group_mode: Option<String>,
     /// What the rows are about.
     pub(crate) by: By,
     /// Rows in the order in which they are shown.

@@ -89,6 +89,9 @@ struct IntervalRecord {
     monitor: &'static str,
     /// Scheduler in BPF (`sched_ext`) that was in charge at the end of the interval, and of whom.
     scheduler: Option<String>,
+    /// The kernel's rule for the weights of groups (`cgroup_mode`), where it is not the ledger's, which takes a weight for the
+    /// whole group.
+    group_mode: Option<String>,
     /// What a row is about: task, process, group or comm.
     by: String,
     /// CPUs that were there.
@@ -320,6 +323,7 @@ fn interval(view: &AuditView<'_>) -> IntervalRecord {
             Origin::Attach => "attach",
         },
         scheduler: view.scheduler.as_ref().map(|scheduler| harmless(scheduler.as_bytes())),
+        group_mode: view.group_mode.as_ref().map(|mode| harmless(mode.as_bytes())),
         by: view.by.to_string(),
         cpus: audit.cpus,
         tasks: audit.lines.len(),

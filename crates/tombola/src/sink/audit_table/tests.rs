@@ -68,6 +68,7 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
         audit,
         origin: Origin::Attach,
         scheduler: None,
+        group_mode: None,
         by: By::Task,
         rows,
         rows_left_out: 0,
@@ -143,4 +144,12 @@ fn a_scheduler_in_bpf_is_named_harmlessly() {
     let scheduler = Some("\u{1b}x (sched_ext), whole machine".to_owned());
     let text = render(&AuditView { scheduler, ..view(&audit, &[], &groups) });
     assert_eq!(text.lines().nth(1), Some("scheduler: \\x1bx (sched_ext), whole machine"));
+}
+
+#[test]
+fn a_kernel_with_another_rule_for_groups_is_named() {
+    let (audit, groups) = example();
+    let text = render(&AuditView { group_mode: Some("concur".to_owned()), ..view(&audit, &[], &groups) });
+    let told = text.lines().nth(1).unwrap();
+    assert!(told.starts_with("group weights: ") && told.contains("(cgroup_mode concur)"), "{told}");
 }
