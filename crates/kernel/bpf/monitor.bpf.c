@@ -341,6 +341,25 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 	settle(rec, p, slot, slice);
 }
 
+/*
+ * Reads the monotonic clock beside the run queue's, which was read a moment ago. A machine that stands still in between, as a
+ * virtual one does, would shift all instants of this CPU: such a pair is left out. Twice in a row means that the clocks have
+ * parted. The monotonic clock is slewed by at most 500 ppm (kernel/time/ntp.c, MAXFREQ), about 1/2048.
+ */
+static __always_inline void pair_clocks(struct cpu_slot *slot, __u64 clock_ns)
+{
+	__u64 mono_ns = bpf_ktime_get_ns(), since_ns = clock_ns - slot->ref_clock_ns;
+	__s64 late_ns = mono_ns - slot->ref_mono_ns - since_ns;
+
+	if (late_ns > (__s64)(since_ns >> 11) && !slot->late_pairs) {
+		slot->late_pairs++;
+		return;
+	}
+	slot->late_pairs = 0;
+	slot->ref_mono_ns = mono_ns;
+	slot->ref_clock_ns = clock_ns;
+}
+
 static __always_inline int switched(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
 	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
@@ -353,11 +372,12 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	slice.end_ns = queue_clock(prev, &slot->taken_ns);
 	slice.seen_from_start = slot->since_ns != 0;
 	slice.start_ns = slot->since_ns;
-	if (!slice.seen_from_start || (slice.end_ns ^ slice.start_ns) >> REFRESH_SHIFT) {
+	if (!slice.seen_from_start) {
 		slot->ref_mono_ns = bpf_ktime_get_ns();
 		slot->ref_clock_ns = slice.end_ns;
-		if (!slice.seen_from_start)
-			slice.start_ns = slice.end_ns - (slot->ref_mono_ns - control->begin_ns);
+		slice.start_ns = slice.end_ns - (slot->ref_mono_ns - control->begin_ns);
+	} else if ((slice.end_ns ^ slice.start_ns) >> REFRESH_SHIFT) {
+		pair_clocks(slot, slice.end_ns);
 	}
 	slice.cpu = cpu;
 	slice.ran_ns = slice.end_ns - slice.start_ns;

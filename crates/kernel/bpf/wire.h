@@ -59,7 +59,8 @@ struct task_record {
  * One CPU: its books, its open slice, and its share of the loss counters. Written only by that CPU.
  *
  * "Clock" is the CPU's run-queue clock, which the scheduler has just read and we get for nothing; it runs at the rate of
- * CLOCK_MONOTONIC but from another origin. ref_clock_ns and ref_mono_ns are one instant on both, taken about once a second.
+ * CLOCK_MONOTONIC but from another origin. ref_clock_ns and ref_mono_ns are one instant on both, taken about once a second
+ * (pair_clocks).
  */
 struct cpu_slot {
 	__u64 since_ns; /* begin of the open slice, clock; 0: no switch yet, so since control.begin_ns */
@@ -83,7 +84,8 @@ struct cpu_slot {
 	__u64 stale_records;   /* records found under a reused pid whose end was not seen */
 	__u64 groups_full;     /* groups that found no room in group_map */
 	__u64 taken_ns;	       /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
-	__u64 pad[5];	       /* a whole number of cache lines */
+	__u64 late_pairs;      /* pairs in a row that were left out: 0 or 1 */
+	__u64 pad[4];	       /* a whole number of cache lines */
 };
 
 /*
