@@ -1,69 +1,39 @@
 //! The binary from outside: exit statuses, closed readers, signals.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
+mod common;
+
+use common::program::{Running, run, tombola};
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-fn tombola(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tombola"));
-    command.args(args).stdin(Stdio::null());
-    for pin in ["MAP_PIN", "PROG_PIN", "LINK_PIN", "BTF_PATH"] {
-        command.env_remove(pin);
-    }
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    tombola(args).output().unwrap()
-}
+use nix::sys::signal::Signal;
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// A process that does not outlive its test, whatever the test finds.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a command and returns it with its first line: what follows knows that it runs.
+fn start(args: &[&str]) -> (Running, BufReader<ChildStdout>, String) {
+    let mut child = tombola(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let running = Running(child);
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    (running, out, line)
 }
 
-impl Running {
-    /// Starts a command and returns it with its first line: what follows knows that it runs.
-    fn start(args: &[&str]) -> (Self, BufReader<ChildStdout>, String) {
-        // Signals may be ignored where the tests run (nohup, `&`), and tombola leaves ignored ones so.
-        let mut command = Command::new("env");
-        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_tombola")]).args(args);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let running = Self(child);
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        (running, out, line)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        let mut status = None;
-        until(|| {
-            status = self.0.try_wait().unwrap();
-            status.is_some()
-        });
-        status.and_then(|status| status.code())
-    }
+fn exit_code(running: &mut Running) -> Option<i32> {
+    let mut status = None;
+    until(|| {
+        status = running.0.try_wait().unwrap();
+        status.is_some()
+    });
+    status.and_then(|status| status.code())
 }
 
 /// Polls a condition under one generous limit.
@@ -168,12 +138,12 @@ fn a_workload_names_itself_and_reports_every_thread() {
 #[test]
 fn an_interrupted_workload_still_reports() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let (mut running, mut out, first) = Running::start(&["workload", "--duration", "1d"]);
+        let (mut running, mut out, first) = start(&["workload", "--duration", "1d"]);
         assert!(first.starts_with(&format!("pid {}: ", running.0.id())), "{first}");
         running.signal(signal);
         let mut rest = String::new();
         out.read_to_string(&mut rest).unwrap();
-        assert_eq!(running.exit_code(), Some(0), "{signal}");
+        assert_eq!(exit_code(&mut running), Some(0), "{signal}");
         assert!(rest.contains("interrupted") && rest.contains("CPU_MS"), "{signal}: {rest}");
     }
 }
@@ -182,24 +152,24 @@ fn an_interrupted_workload_still_reports() {
 fn a_second_interrupt_ends_at_once_even_when_the_first_cannot_finish() {
     // A thousand rows are more than a pipe holds, and nobody reads: the report of the first interrupt blocks.
     let args = ["workload", "--threads", "1000", "--pattern", "sleep", "--burst", "10us", "--pause", "1d"];
-    let (mut running, _unread, _) = Running::start(&[&args[..], &["--duration", "1d"]].concat());
+    let (mut running, _unread, _) = start(&[&args[..], &["--duration", "1d"]].concat());
     let threads = format!("/proc/{}/task", running.0.id());
     let threads = || std::fs::read_dir(&threads).unwrap().count();
     until(|| threads() == 1001);
     running.signal(Signal::SIGINT);
     until(|| threads() == 1);
     running.signal(Signal::SIGINT);
-    assert_eq!(running.exit_code(), Some(130));
+    assert_eq!(exit_code(&mut running), Some(130));
 }
 
 #[test]
 fn a_reader_that_leaves_ends_the_run_quietly() {
-    let (mut running, out, first) = Running::start(&["workload", "--duration", "100ms"]);
+    let (mut running, out, first) = start(&["workload", "--duration", "100ms"]);
     assert!(!first.is_empty());
     drop(out);
     let mut complaint = String::new();
     running.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-    assert_eq!((running.exit_code(), complaint.as_str()), (Some(0), ""));
+    assert_eq!((exit_code(&mut running), complaint.as_str()), (Some(0), ""));
 }
 
 #[test]

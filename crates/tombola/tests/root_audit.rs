@@ -8,6 +8,9 @@
 //! comes with a tick. `SLICES` is the tolerance of a lag over a whole interval.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
+mod common;
+
+use common::program::{run, tombola};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,15 +23,6 @@ const SLICES_NS: f64 = 20e6;
 
 /// What a share may differ from the formula.
 const ONE_IN_A_THOUSAND: f64 = 1e-3;
-
-fn tombola() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tombola"));
-    for pin in ["MAP_PIN", "PROG_PIN", "LINK_PIN", "BTF_PATH"] {
-        command.env_remove(pin);
-    }
-    command.stdin(Stdio::null());
-    command
-}
 
 /// A `tombola workload` of one burning thread.
 struct Burner {
@@ -185,8 +179,7 @@ impl Audited {
     /// Audits three seconds.
     fn of(burners: &[&Burner]) -> Self {
         let tids: Vec<String> = burners.iter().map(|burner| burner.tid.to_string()).collect();
-        let output = tombola()
-            .args(["audit", "--format", "json", "--interval", "3", "-t", &tids.join(",")])
+        let output = tombola(&["audit", "--format", "json", "--interval", "3", "-t", &tids.join(",")])
             .output()
             .unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -418,7 +411,7 @@ fn root_totals_are_those_of_schedstat() {
 
 /// Runs `tombola audit` with these flags; status, standard output, standard error.
 fn audit(flags: &[&str]) -> (Option<i32>, String, String) {
-    let output = tombola().arg("audit").args(flags).output().unwrap();
+    let output = tombola(&["audit"]).args(flags).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -440,7 +433,7 @@ fn root_checks_and_filters_have_their_status() {
     let (status, _, said) = audit(&["--interval", "50ms", "--comm", "^no such name$"]);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("no task ran or waited that the filters hold for"), "{said}");
-    let output = tombola().args(["hist", "--interval", "500ms", "-t", &tid]).output().unwrap();
+    let output = run(&["hist", "--interval", "500ms", "-t", &tid]);
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("distribution"));
 }

@@ -4,43 +4,15 @@
 
 mod common;
 
+use common::program::{Running, run, tombola};
 use common::{failed, ok, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-
-fn tombola(args: &[&str]) -> Command {
-    // Signals may be ignored where the tests run (nohup, `&`), and tombola leaves ignored ones so.
-    let mut command = Command::new("env");
-    command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_tombola")]).args(args);
-    command.stdin(Stdio::null());
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    tombola(args).output().unwrap()
-}
+use std::process::{ChildStderr, Stdio};
 
 fn state() -> String {
     fs::read_to_string("/sys/kernel/sched_ext/state").unwrap().trim().to_owned()
-}
-
-/// A process that does not outlive its test, whatever the test finds.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
-    }
 }
 
 /// A scheduler in charge, and its further messages, which must be kept open.

@@ -2,6 +2,8 @@
 #![allow(dead_code)] // every test binary uses a part of it
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
+pub(crate) mod program;
+
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
