@@ -36,6 +36,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   test       every test this machine can run, with a list of what was skipped
              --vm [KERNEL...]: the live tests in other kernels, under QEMU (no root, no KVM needed)
   vm         one command in another kernel: vm [KERNEL] -- COMMAND, vm --kernel FILE -- COMMAND
+             --with FILE: with a file of this machine, such as a program that is not in there
   bench      what measuring costs                         (root; asks sudo)
   vmlinux    regenerate the kernel types the BPF programs are built with
   doctor     what this kernel lets this user do

@@ -26,7 +26,8 @@ const INTERRUPTED: u8 = 130;
     version,
     after_help = "Exit status: 0 all passed, 1 a test failed, 2 usage, 3 the lane itself could not work.\n\n\
 Examples:\n  scripts/run.sh test --vm            every kernel\n  scripts/run.sh test --vm 6.1 7.3    these two\n  \
-scripts/run.sh vm 7.3 -- tombola doctor\n  scripts/run.sh vm --kernel ./bzImage -- tombola doctor"
+scripts/run.sh vm 7.3 -- tombola doctor\n  scripts/run.sh vm --kernel ./bzImage -- tombola doctor\n  \
+scripts/run.sh vm 7.3 --with /usr/bin/perf -- perf bench sched pipe"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -73,6 +74,9 @@ enum Verb {
         /// How long it may take, seconds
         #[arg(long, default_value_t = 600)]
         limit: u64,
+        /// A file to put into /bin of the machine, with the shared libraries it needs; may be given several times
+        #[arg(long, value_name = "FILE")]
+        with: Vec<PathBuf>,
         /// The command; tombola and a few programs are there
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -126,14 +130,14 @@ fn run(verb: Verb) -> Result<u8> {
             let binaries = Binaries::find(BufReader::new(file), &options.tombola)?;
             options.lane(binaries, &interrupted)?.test(&kernels, &chosen, &only)
         }
-        Verb::Run { options, name, limit, command } => {
+        Verb::Run { options, name, limit, with, command } => {
             let names: Vec<String> =
                 name.or_else(|| Some(kernels.kernel.last()?.name.clone())).into_iter().collect();
             let chosen = match chosen(&kernels, &options, &names) {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(usage(&error)),
             };
-            let binaries = Binaries::find(Cursor::new(""), &options.tombola)?;
+            let binaries = Binaries::find(Cursor::new(""), &options.tombola)?.with(with)?;
             let kernel = chosen.first().context("vm/kernels.toml is empty")?;
             match options.lane(binaries, &interrupted)?.run(kernel, command, limit) {
                 Err(_) if interrupted.load(Ordering::Relaxed) => INTERRUPTED,

@@ -29,6 +29,8 @@ pub struct Binaries {
     tests: BTreeMap<String, Vec<PathBuf>>,
     /// Where the tests of the command line expect the binary that they test.
     expected: BTreeSet<PathBuf>,
+    /// Files of the user's, for `/bin`.
+    with: Vec<PathBuf>,
 }
 
 /// What is to be done in one kernel.
@@ -87,6 +89,7 @@ impl Binaries {
             init: env::current_exe()?.with_file_name("tombola-vm-init"),
             tests: BTreeMap::new(),
             expected: BTreeSet::new(),
+            with: Vec::new(),
         };
         for file in [&found.tombola, &found.init] {
             ensure!(file.is_file(), "{} is not there; build it first", file.display());
@@ -106,6 +109,17 @@ impl Binaries {
             }
         }
         Ok(found)
+    }
+
+    /// Puts files of the user's into `/bin` as well, under their own names and with the libraries that they need.
+    ///
+    /// # Errors
+    /// If one is no file.
+    pub fn with(self, files: Vec<PathBuf>) -> Result<Self> {
+        for file in &files {
+            ensure!(file.is_file(), "{} is no file", file.display());
+        }
+        Ok(Self { with: files, ..self })
     }
 
     /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them.
@@ -189,6 +203,11 @@ impl Binaries {
             archive.directory(Path::new(dir));
         }
         let mut libraries = BTreeSet::new();
+        // First: of two files with one path the archive keeps the first. As they are: stripping spoils an object of BPF programs.
+        for file in &self.with {
+            libraries.extend(libraries_of(file));
+            archive.copy(file, &in_machine(file))?;
+        }
         let mut put = |archive: &mut Initramfs, from: &Path, to: &Path| -> Result<()> {
             libraries.extend(libraries_of(from));
             let stripped = tempfile::NamedTempFile::new()?;
@@ -275,6 +294,29 @@ mod tests {
     }
 
     #[test]
+    fn a_users_file_goes_in_as_it_is_and_before_what_is_there_anyway() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("sh");
+        fs::write(&own, "not the host's").unwrap();
+        let binaries = Binaries {
+            tombola: program(dir.path(), "tombola"),
+            init: program(dir.path(), "init"),
+            tests: BTreeMap::new(),
+            expected: BTreeSet::new(),
+            with: Vec::new(),
+        };
+        let binaries = binaries.with(vec![own]).unwrap();
+        let image = binaries.pack(&Plan::default()).unwrap();
+        let count = |text: &[u8]| image.windows(text.len()).filter(|part| *part == text).count();
+        // A name comes after its header, which ends with a sum of zeros.
+        assert_eq!((count(b"00000000bin/sh\0"), count(b"not the host's")), (1, 1));
+
+        let missing = dir.path().join("missing");
+        let refused = binaries.with(vec![missing]).unwrap_err().to_string();
+        assert!(refused.contains("missing is no file"), "{refused}");
+    }
+
+    #[test]
     fn a_plan_follows_the_list() {
         let dir = tempfile::tempdir().unwrap();
         let binaries = Binaries {
@@ -282,6 +324,7 @@ mod tests {
             init: "/x/init".into(),
             tests: ["a", "b", "s"].map(|name| (name.to_owned(), vec![program(dir.path(), name)])).into(),
             expected: BTreeSet::new(),
+            with: Vec::new(),
         };
         let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
                     scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
