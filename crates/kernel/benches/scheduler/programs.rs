@@ -1,0 +1,64 @@
+//! Time that a scheduler's BPF programs take, as the kernel counts it.
+
+use anyhow::{Context as _, Result, ensure};
+use libbpf_rs::libbpf_sys::{BPF_STATS_RUN_TIME, bpf_enable_stats};
+use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+/// What a program did in a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    /// As the kernel cuts it off, after 15 characters.
+    pub(crate) name: String,
+    pub(crate) runs: u64,
+    pub(crate) ns: u64,
+}
+
+/// The programs that came after this was made: a scheduler's, if nothing else is loaded meanwhile.
+pub(crate) struct Programs {
+    others: BTreeSet<u32>,
+}
+
+impl Programs {
+    pub(crate) fn before() -> Self {
+        Self { others: ProgInfoIter::default().map(|info| info.id).collect() }
+    }
+
+    fn now(&self) -> Vec<ProgramInfo> {
+        ProgInfoIter::default().filter(|info| !self.others.contains(&info.id)).collect()
+    }
+
+    /// What each does within so long. Callbacks of timers are no programs of their own: the kernel does not count them.
+    pub(crate) fn watch(&self, window: Duration) -> Result<Vec<Work>> {
+        let _counting = counting()?;
+        let before = self.now();
+        thread::sleep(window);
+        let works: Vec<Work> = self
+            .now()
+            .iter()
+            .filter_map(|after| {
+                let before = before.iter().find(|before| before.id == after.id)?;
+                let runs = after.run_cnt - before.run_cnt;
+                let ns = after.run_time_ns - before.run_time_ns;
+                (runs > 0).then(|| Work { name: after.name.to_string_lossy().into_owned(), runs, ns })
+            })
+            .collect();
+        ensure!(!works.is_empty(), "no program ran");
+        Ok(works)
+    }
+}
+
+/// Counting is on while the descriptor is open; no sysctl is touched.
+fn counting() -> Result<OwnedFd> {
+    // SAFETY: a number goes in, a descriptor or a negative errno comes out.
+    let fd = unsafe { bpf_enable_stats(BPF_STATS_RUN_TIME) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd)).context("bpf(BPF_ENABLE_STATS)");
+    }
+    // SAFETY: the kernel has just returned it, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

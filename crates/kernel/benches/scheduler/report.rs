@@ -1,0 +1,215 @@
+//! Tables of medians and quartiles over the rounds.
+
+use crate::Run;
+use crate::charge::Kind;
+use crate::programs::Work;
+use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+
+/// The runs of each scheduler, by round.
+pub(crate) type Results = BTreeMap<Kind, Vec<Run>>;
+
+/// Median and quartiles.
+struct Spread {
+    low: f64,
+    median: f64,
+    high: f64,
+    digits: usize,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>, digits: usize) -> Self {
+        let mut sorted: Vec<f64> = values.collect();
+        sorted.sort_by(f64::total_cmp);
+        let quantile = |q: f64| {
+            let at = q * (sorted.len() - 1) as f64;
+            // At least one round was measured, and 0 ≤ at ≤ length − 1.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+            below + (above - below) * at.fract()
+        };
+        Self { low: quantile(0.25), median: quantile(0.5), high: quantile(0.75), digits }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, median, high, digits } = self;
+        write!(f, "{median:.digits$} ({low:.digits$}–{high:.digits$})")
+    }
+}
+
+/// Ratios of one scheduler to another within each round.
+fn ratio(results: &Results, of: Kind, to: Kind, value: impl Fn(&Run) -> f64) -> Spread {
+    Spread::of(results[&of].iter().zip(&results[&to]).map(|(a, b)| value(a) / value(b)), 2)
+}
+
+/// Sum over all programs, and the runs of the one that is called once for each decision.
+fn decisions(works: &[Work]) -> (f64, f64, f64) {
+    let runs_of =
+        |part: &str| works.iter().filter(|work| work.name.contains(part)).map(|work| work.runs).sum::<u64>();
+    // The global queue is the kernel's: nothing of the scheduler is asked when a CPU looks for a task.
+    let decisions = match runs_of("_dispatc") {
+        0 => runs_of("_enqueue"),
+        runs => runs,
+    };
+    let (ns, runs) = works.iter().fold((0, 0), |(ns, runs), work| (ns + work.ns, runs + work.runs));
+    (ns as f64, runs as f64, decisions as f64)
+}
+
+/// What the kernel's counting says of a program that does nothing.
+fn price(works: &[Work]) -> f64 {
+    works
+        .iter()
+        .find(|work| work.name.contains("_running"))
+        .map_or(0.0, |work| work.ns as f64 / work.runs as f64)
+}
+
+/// Time in programs for each decision, less the price of counting, in every round.
+fn net_ns(results: &Results, kind: Kind, threads: usize) -> Vec<f64> {
+    let direct = results[&Kind::Direct].iter().map(|run| price(&run.works[&threads]));
+    let runs = results[&kind].iter().map(|run| decisions(&run.works[&threads]));
+    runs.zip(direct).map(|((ns, runs, decisions), price)| (ns - runs * price) / decisions).collect()
+}
+
+fn row(cells: impl IntoIterator<Item = String>) {
+    println!("| {} |", cells.into_iter().collect::<Vec<_>>().join(" | "));
+}
+
+fn head(names: &[&str]) {
+    println!();
+    row(names.iter().map(|name| (*name).to_owned()));
+    row(names.iter().enumerate().map(|(at, _)| if at == 0 { "---".into() } else { "---:".to_owned() }));
+}
+
+/// Everything, to standard output.
+pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
+    println!("{}", machine(results)?);
+    let others = &Kind::ALL[1..];
+
+    println!("\nTime against the fair class, `perf bench`:");
+    head(&["in charge", "pipe, wall", "pipe, CPU", "messaging, wall", "messaging, CPU"]);
+    let values: [fn(&Run) -> f64; 4] =
+        [|r| r.pipe.wall, |r| r.pipe.cpu, |r| r.messaging.wall, |r| r.messaging.cpu];
+    for &kind in others {
+        row([kind.to_string()]
+            .into_iter()
+            .chain(values.map(|v| ratio(results, kind, Kind::Fair, v).to_string())));
+    }
+    row(["**lottery** against FIFO".to_owned()]
+        .into_iter()
+        .chain(values.map(|v| ratio(results, Kind::Lottery, Kind::Fifo, v).to_string())));
+
+    println!("\nTime of a yield, N threads on one CPU that do nothing else, against the fair class:");
+    head(&["N", "global queue", "FIFO", "**lottery**", "stride", "**lottery** against FIFO"]);
+    for n in threads {
+        let time = |run: &Run| 1.0 / run.yields[n].rounds;
+        let against = |kind: Kind, base: Kind| ratio(results, kind, base, time).to_string();
+        row([n.to_string()]
+            .into_iter()
+            .chain(others.iter().map(|&kind| against(kind, Kind::Fair)))
+            .chain([against(Kind::Lottery, Kind::Fifo)]));
+    }
+
+    growth(results, threads);
+    program_time(results, threads);
+    throughput(results, threads);
+    Ok(())
+}
+
+/// The same time against the same scheduler with the fewest threads.
+fn growth(results: &Results, threads: &[usize]) {
+    let Some(fewest) = threads.first() else { return };
+    println!("\nTime of a yield against that of the same scheduler with {fewest} threads:");
+    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    for n in threads {
+        let grown = |kind: &Kind| {
+            Spread::of(results[kind].iter().map(|r| r.yields[fewest].rounds / r.yields[n].rounds), 2)
+                .to_string()
+        };
+        row([n.to_string()].into_iter().chain(Kind::ALL.iter().map(grown)));
+    }
+}
+
+fn program_time(results: &Results, threads: &[usize]) {
+    println!(
+        "\nTime in BPF programs for each decision, N burners on one CPU, ns, the price of counting taken off:"
+    );
+    head(&[
+        "N",
+        "global queue",
+        "FIFO",
+        "**lottery**",
+        "stride",
+        "**lottery** against FIFO",
+        "a program that does nothing",
+    ]);
+    for &n in threads {
+        let of = |kind: Kind| net_ns(results, kind, n);
+        let against = of(Kind::Lottery).into_iter().zip(of(Kind::Fifo)).map(|(a, b)| a / b);
+        let prices = results[&Kind::Direct].iter().map(|run| price(&run.works[&n]));
+        row([n.to_string()]
+            .into_iter()
+            .chain(Kind::ALL[1..].iter().map(|&kind| Spread::of(of(kind).into_iter(), 0).to_string()))
+            .chain([Spread::of(against, 1).to_string(), Spread::of(prices, 0).to_string()]));
+    }
+    for &n in [threads.first(), threads.last()].into_iter().flatten() {
+        println!("\nThe same by program, {n} burners, as counted:");
+        head(&["program", "runs a decision", "ns a run", "ns a decision"]);
+        for kind in [Kind::Fifo, Kind::Lottery] {
+            by_program(&results[&kind], n);
+        }
+    }
+}
+
+fn by_program(runs: &[Run], threads: usize) {
+    let mut all: BTreeMap<&str, [Vec<f64>; 3]> = BTreeMap::new();
+    for run in runs {
+        let works = &run.works[&threads];
+        let (_, _, decisions) = decisions(works);
+        for Work { name, runs, ns } in works {
+            let (runs, ns) = (*runs as f64, *ns as f64);
+            let row = all.entry(name).or_default();
+            row[0].push(runs / decisions);
+            row[1].push(ns / runs);
+            row[2].push(ns / decisions);
+        }
+    }
+    for (name, [often, each, part]) in all {
+        let cell = |values: Vec<f64>, digits| Spread::of(values.into_iter(), digits).to_string();
+        row([format!("`{name}`"), cell(often, 2), cell(each, 0), cell(part, 0)]);
+    }
+}
+
+fn throughput(results: &Results, threads: &[usize]) {
+    println!("\nWork that N burners on one CPU got done, against the fair class; below, switches a second:");
+    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    for n in threads {
+        let done = |&kind: &Kind| ratio(results, kind, Kind::Fair, |run| run.burns[n].rounds).to_string();
+        row([n.to_string()].into_iter().chain(Kind::ALL.iter().map(done)));
+    }
+    for n in threads {
+        let switches =
+            |kind: &Kind| Spread::of(results[kind].iter().map(|run| run.burns[n].switches), 0).to_string();
+        row([format!("{n}, switches")].into_iter().chain(Kind::ALL.iter().map(switches)));
+    }
+}
+
+fn machine(results: &Results) -> Result<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let processors = fs::read_to_string("/proc/cpuinfo")?;
+    let models: Vec<&str> = processors
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name"))
+        .filter_map(|line| line.split_once(": ").map(|(_, model)| model))
+        .collect();
+    let rounds = results.values().next().context("nothing was measured")?.len();
+    Ok(format!(
+        "Kernel {}, {} CPUs ({}); {rounds} rounds; medians and quartiles.",
+        release.trim(),
+        models.len(),
+        models.first().unwrap_or(&"?")
+    ))
+}

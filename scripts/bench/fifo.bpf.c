@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * References of the scheduler's bench, not a part of the product: two schedulers that do as little as one can.
+ *
+ * fifo   one queue for the machine, first in, first out: what a scheduler has to do that keeps its tasks itself.
+ * direct hands every task to the kernel's own global queue and decides nothing: what sched_ext costs by itself. Its empty
+ *        program running, called at every switch, tells the price of a call and of its counting.
+ *
+ * The loader creates the one that is asked for, and writes the slice.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "sched_ext.bpf.h"
+
+#define OPS(name, args...) SEC("struct_ops/" #name) BPF_PROG(name, ##args)
+#define OPS_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
+
+#define SHARED 0
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* In a section of its own, so that the loader writes this and nothing else. */
+const volatile __u64 slice_ns SEC(".rodata.slice") = 1000000;
+
+/* Why the scheduler is gone; empty while it is there. */
+char farewell[128] SEC(".data.farewell") = "";
+
+__s32 OPS(fifo_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_flags)
+{
+	bool is_idle = false;
+	__s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
+
+	if (is_idle)
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, 0);
+	return cpu;
+}
+
+void OPS(fifo_enqueue, struct task_struct *p, __u64 enq_flags)
+{
+	scx_bpf_dsq_insert(p, SHARED, slice_ns, enq_flags);
+}
+
+void OPS(fifo_dispatch, __s32 cpu, struct task_struct *prev)
+{
+	scx_bpf_dsq_move_to_local(SHARED);
+}
+
+__s32 OPS_SLEEPABLE(fifo_init)
+{
+	return scx_bpf_create_dsq(SHARED, -1);
+}
+
+void OPS(direct_enqueue, struct task_struct *p, __u64 enq_flags)
+{
+	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, slice_ns, enq_flags);
+}
+
+void OPS(direct_running, struct task_struct *p)
+{
+}
+
+void OPS(reference_exit, struct scx_exit_info *info)
+{
+	bpf_probe_read_kernel_str(farewell, sizeof(farewell), info->reason);
+}
+
+SEC(".struct_ops.link")
+struct sched_ext_ops fifo = {
+	.select_cpu = (void *)fifo_select_cpu,
+	.enqueue = (void *)fifo_enqueue,
+	.dispatch = (void *)fifo_dispatch,
+	.init = (void *)fifo_init,
+	.exit = (void *)reference_exit,
+	.timeout_ms = 30000,
+	.name = "bench_fifo",
+};
+
+SEC(".struct_ops.link")
+struct sched_ext_ops direct = {
+	.enqueue = (void *)direct_enqueue,
+	.running = (void *)direct_running,
+	.exit = (void *)reference_exit,
+	.timeout_ms = 30000,
+	.name = "bench_direct",
+};
