@@ -46,6 +46,7 @@ are not touched, and nothing stays behind. For figures worth keeping, nothing el
 
 Progress goes to standard error, the tables to standard output:
   scripts/run.sh bench >tables.md
+What a decision of the scheduler costs is measured by another: scripts/run.sh bench --scheduler --help
 HELP
 }
 

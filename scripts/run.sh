@@ -38,6 +38,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   vm         one command in another kernel: vm [KERNEL] -- COMMAND, vm --kernel FILE -- COMMAND
              --with FILE: with a file of this machine, such as a program that is not in there
   bench      what measuring costs                         (root; asks sudo)
+             --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
   vmlinux    regenerate the kernel types the BPF programs are built with
   doctor     what this kernel lets this user do
   help       this text
@@ -52,6 +53,7 @@ Examples:
   sudo scripts/run.sh unload
   scripts/run.sh test --vm 5.10 7.3
   scripts/run.sh vm 7.3 -- tombola doctor
+  scripts/run.sh bench --scheduler --quick
 HELP
 }
 
@@ -596,6 +598,10 @@ main() {
     test) run_tests "$@" ;;
     vm) vm "$@" ;;
     bench)
+        if [[ ${1:-} == --scheduler ]]; then
+            shift
+            companion bench-scheduler "$@"
+        fi
         need_binary
         companion bench "$@"
         ;;

@@ -7,8 +7,8 @@ use nix::sys::time::TimeValLike as _;
 use nix::unistd::Pid;
 use std::hint::black_box;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -118,8 +118,6 @@ pub(crate) struct Rate {
     pub(crate) rounds: f64,
     /// Switches away from threads that could have gone on, in the kernel's books.
     pub(crate) switches: f64,
-    /// CPU time, seconds.
-    pub(crate) cpu: f64,
 }
 
 impl Crowd {
@@ -128,15 +126,19 @@ impl Crowd {
         pin_to(&places.others)?;
         let mut crowd =
             Self { stop: Arc::new(AtomicBool::new(false)), counts: Vec::new(), threads: Vec::new() };
-        // Who works already would be in the way of those that are still to come.
-        let all = Arc::new(Barrier::new(size + 1));
+        // Who works already would be in the way of those that are still to come. No barrier: it has a lock, and who loses the CPU
+        // with it in hand gets the CPU back after all who work already.
+        let (ready, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for _ in 0..size {
             let count = Arc::new(Count(AtomicU64::new(0)));
-            let (own, stop, all, cpu) =
-                (Arc::clone(&count), Arc::clone(&crowd.stop), Arc::clone(&all), places.loaded);
+            let (own, cpu) = (Arc::clone(&count), places.loaded);
+            let (stop, ready, go) = (Arc::clone(&crowd.stop), Arc::clone(&ready), Arc::clone(&go));
             let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
                 pin_to(&[cpu]).expect("this CPU was allowed a moment ago");
-                all.wait();
+                ready.fetch_add(1, Ordering::Relaxed);
+                while !go.load(Ordering::Relaxed) {
+                    thread::park();
+                }
                 let mut rounds = 0;
                 while !stop.load(Ordering::Relaxed) {
                     round();
@@ -147,28 +149,34 @@ impl Crowd {
             crowd.threads.push(thread.context("starting a thread")?);
             crowd.counts.push(count);
         }
-        all.wait();
+        while ready.load(Ordering::Relaxed) < size {
+            thread::sleep(Duration::from_millis(1));
+        }
+        go.store(true, Ordering::Relaxed);
+        for thread in &crowd.threads {
+            thread.thread().unpark();
+        }
         thread::sleep(SETTLING);
         Ok(crowd)
     }
 
+    /// Rounds of all threads so far.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
+    }
+
     /// Lets it go on for so long.
     pub(crate) fn watch(&self, window: Duration) -> Result<Rate> {
-        let look = || -> Result<(f64, f64, f64, Instant)> {
-            let rounds: u64 = self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum();
-            let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-            let switches = usage.involuntary_context_switches();
-            Ok((rounds as f64, switches as f64, cpu_of(&usage), Instant::now()))
+        let look = || -> Result<(f64, f64, Instant)> {
+            let rounds = self.rounds();
+            let switches = getrusage(UsageWho::RUSAGE_SELF)?.involuntary_context_switches();
+            Ok((rounds as f64, switches as f64, Instant::now()))
         };
         let before = look()?;
         thread::sleep(window);
         let after = look()?;
-        let wall = (after.3 - before.3).as_secs_f64();
-        Ok(Rate {
-            rounds: (after.0 - before.0) / wall,
-            switches: (after.1 - before.1) / wall,
-            cpu: (after.2 - before.2) / wall,
-        })
+        let wall = (after.2 - before.2).as_secs_f64();
+        Ok(Rate { rounds: (after.0 - before.0) / wall, switches: (after.1 - before.1) / wall })
     }
 }
 

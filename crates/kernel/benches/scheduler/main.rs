@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use charge::{Charge, Kind, References};
 use clap::Parser;
 use load::{Crowd, Measured, Places, Rate};
-use programs::{Programs, Work};
+use programs::{Programs, Works};
 use report::{Results, print};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 /// What a decision of the scheduler costs, beside a first-in-first-out scheduler and the kernel's fair class.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Arguments {
     /// The compiled scripts/bench/fifo.bpf.c
     object: PathBuf,
@@ -34,7 +35,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [2, 10, 100, 500])]
     threads: Vec<usize>,
     /// How long each of the loads of threads is watched, milliseconds
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     window: u64,
     /// Operations of perf bench sched pipe
     #[arg(long, default_value_t = 10_000)]
@@ -54,8 +55,8 @@ struct Run {
     /// By number of threads.
     yields: BTreeMap<usize, Rate>,
     burns: BTreeMap<usize, Rate>,
-    /// Of the burners' second window, with counting on.
-    works: BTreeMap<usize, Vec<Work>>,
+    /// Of the same threads that yield, with counting on.
+    works: BTreeMap<usize, Works>,
 }
 
 fn main() -> Result<()> {
@@ -94,12 +95,12 @@ fn measure(kind: Kind, references: &References, arguments: &Arguments, places: &
     for &threads in &arguments.threads {
         let crowd = Crowd::start(threads, places, std::thread::yield_now)?;
         yields.insert(threads, crowd.watch(window)?);
+        if kind != Kind::Fair {
+            works.insert(threads, programs.watch(&crowd, window)?);
+        }
         drop(crowd);
         let crowd = Crowd::start(threads, places, load::burn)?;
         burns.insert(threads, crowd.watch(window)?);
-        if kind != Kind::Fair {
-            works.insert(threads, programs.watch(window)?);
-        }
         drop(crowd);
         ensure!(charge.holds(), "the scheduler is gone: {}", charge.farewell());
     }

@@ -1,5 +1,6 @@
 //! Time that a scheduler's BPF programs take, as the kernel counts it.
 
+use crate::load::Crowd;
 use anyhow::{Context as _, Result, ensure};
 use libbpf_rs::libbpf_sys::{BPF_STATS_RUN_TIME, bpf_enable_stats};
 use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
@@ -18,6 +19,13 @@ pub(crate) struct Work {
     pub(crate) ns: u64,
 }
 
+/// What all programs of a scheduler did while threads yielded.
+pub(crate) struct Works {
+    pub(crate) programs: Vec<Work>,
+    /// Yields, each of which asks for one decision, as the threads count them.
+    pub(crate) decisions: f64,
+}
+
 /// The programs that came after this was made: a scheduler's, if nothing else is loaded meanwhile.
 pub(crate) struct Programs {
     others: BTreeSet<u32>,
@@ -33,11 +41,12 @@ impl Programs {
     }
 
     /// What each does within so long. Callbacks of timers are no programs of their own: the kernel does not count them.
-    pub(crate) fn watch(&self, window: Duration) -> Result<Vec<Work>> {
+    pub(crate) fn watch(&self, crowd: &Crowd, window: Duration) -> Result<Works> {
         let _counting = counting()?;
-        let before = self.now();
+        let (before, done) = (self.now(), crowd.rounds());
         thread::sleep(window);
-        let works: Vec<Work> = self
+        let decisions = crowd.rounds() - done;
+        let programs: Vec<Work> = self
             .now()
             .iter()
             .filter_map(|after| {
@@ -47,8 +56,8 @@ impl Programs {
                 (runs > 0).then(|| Work { name: after.name.to_string_lossy().into_owned(), runs, ns })
             })
             .collect();
-        ensure!(!works.is_empty(), "no program ran");
-        Ok(works)
+        ensure!(!programs.is_empty() && decisions > 0, "no program ran, or no thread");
+        Ok(Works { programs, decisions: decisions as f64 })
     }
 }
 

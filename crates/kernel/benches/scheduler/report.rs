@@ -2,9 +2,9 @@
 
 use crate::Run;
 use crate::charge::Kind;
-use crate::programs::Work;
+use crate::programs::{Work, Works};
 use anyhow::{Context as _, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 
@@ -46,32 +46,21 @@ fn ratio(results: &Results, of: Kind, to: Kind, value: impl Fn(&Run) -> f64) -> 
     Spread::of(results[&of].iter().zip(&results[&to]).map(|(a, b)| value(a) / value(b)), 2)
 }
 
-/// Sum over all programs, and the runs of the one that is called once for each decision.
-fn decisions(works: &[Work]) -> (f64, f64, f64) {
-    let runs_of =
-        |part: &str| works.iter().filter(|work| work.name.contains(part)).map(|work| work.runs).sum::<u64>();
-    // The global queue is the kernel's: nothing of the scheduler is asked when a CPU looks for a task.
-    let decisions = match runs_of("_dispatc") {
-        0 => runs_of("_enqueue"),
-        runs => runs,
-    };
-    let (ns, runs) = works.iter().fold((0, 0), |(ns, runs), work| (ns + work.ns, runs + work.runs));
-    (ns as f64, runs as f64, decisions as f64)
-}
-
 /// What the kernel's counting says of a program that does nothing.
-fn price(works: &[Work]) -> f64 {
-    works
-        .iter()
-        .find(|work| work.name.contains("_running"))
-        .map_or(0.0, |work| work.ns as f64 / work.runs as f64)
+fn price(works: &Works) -> f64 {
+    let nothing = works.programs.iter().find(|work| work.name == "direct_running");
+    nothing.map_or(f64::NAN, |work| work.ns as f64 / work.runs as f64)
 }
 
 /// Time in programs for each decision, less the price of counting, in every round.
 fn net_ns(results: &Results, kind: Kind, threads: usize) -> Vec<f64> {
     let direct = results[&Kind::Direct].iter().map(|run| price(&run.works[&threads]));
-    let runs = results[&kind].iter().map(|run| decisions(&run.works[&threads]));
-    runs.zip(direct).map(|((ns, runs, decisions), price)| (ns - runs * price) / decisions).collect()
+    let works = results[&kind].iter().map(|run| &run.works[&threads]);
+    let net = |(works, price): (&Works, f64)| {
+        works.programs.iter().map(|work| work.ns as f64 - work.runs as f64 * price).sum::<f64>()
+            / works.decisions
+    };
+    works.zip(direct).map(net).collect()
 }
 
 fn row(cells: impl IntoIterator<Item = String>) {
@@ -122,7 +111,7 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
 /// The same time against the same scheduler with the fewest threads.
 fn growth(results: &Results, threads: &[usize]) {
     let Some(fewest) = threads.first() else { return };
-    println!("\nTime of a yield against that of the same scheduler with {fewest} threads:");
+    println!("\nTime of a yield against that of the same scheduler with {fewest} threads; below, µs:");
     head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
     for n in threads {
         let grown = |kind: &Kind| {
@@ -131,12 +120,15 @@ fn growth(results: &Results, threads: &[usize]) {
         };
         row([n.to_string()].into_iter().chain(Kind::ALL.iter().map(grown)));
     }
+    for n in threads {
+        let time =
+            |kind: &Kind| Spread::of(results[kind].iter().map(|r| 1e6 / r.yields[n].rounds), 1).to_string();
+        row([format!("{n}, µs")].into_iter().chain(Kind::ALL.iter().map(time)));
+    }
 }
 
 fn program_time(results: &Results, threads: &[usize]) {
-    println!(
-        "\nTime in BPF programs for each decision, N burners on one CPU, ns, the price of counting taken off:"
-    );
+    println!("\nTime in BPF programs for each of these yields, ns, the price of counting taken off:");
     head(&[
         "N",
         "global queue",
@@ -155,31 +147,41 @@ fn program_time(results: &Results, threads: &[usize]) {
             .chain(Kind::ALL[1..].iter().map(|&kind| Spread::of(of(kind).into_iter(), 0).to_string()))
             .chain([Spread::of(against, 1).to_string(), Spread::of(prices, 0).to_string()]));
     }
-    for &n in [threads.first(), threads.last()].into_iter().flatten() {
-        println!("\nThe same by program, {n} burners, as counted:");
-        head(&["program", "runs a decision", "ns a run", "ns a decision"]);
-        for kind in [Kind::Fifo, Kind::Lottery] {
-            by_program(&results[&kind], n);
-        }
+    println!("\nThe same by program, ns for each yield, as counted:");
+    let heads: Vec<String> = threads.iter().map(|n| format!("N = {n}")).collect();
+    head(
+        &["program", "runs a yield, at most threads"]
+            .into_iter()
+            .chain(heads.iter().map(String::as_str))
+            .collect::<Vec<_>>(),
+    );
+    for kind in [Kind::Fifo, Kind::Lottery] {
+        by_program(&results[&kind], threads);
     }
 }
 
-fn by_program(runs: &[Run], threads: usize) {
-    let mut all: BTreeMap<&str, [Vec<f64>; 3]> = BTreeMap::new();
-    for run in runs {
-        let works = &run.works[&threads];
-        let (_, _, decisions) = decisions(works);
-        for Work { name, runs, ns } in works {
-            let (runs, ns) = (*runs as f64, *ns as f64);
-            let row = all.entry(name).or_default();
-            row[0].push(runs / decisions);
-            row[1].push(ns / runs);
-            row[2].push(ns / decisions);
+/// Programs that run less often than once in a hundred decisions are left out.
+fn by_program(runs: &[Run], threads: &[usize]) {
+    let of = |name: &str, n: &usize, value: fn(&Work) -> u64| {
+        let per_decision = |run: &Run| {
+            let Works { programs, decisions } = &run.works[n];
+            programs.iter().find(|work| work.name == name).map_or(0.0, |work| value(work) as f64) / decisions
+        };
+        Spread::of(runs.iter().map(per_decision), 0)
+    };
+    let names: BTreeSet<&str> = runs
+        .iter()
+        .flat_map(|run| run.works.values().flat_map(|works| &works.programs))
+        .map(|work| work.name.as_str())
+        .collect();
+    for name in names {
+        let Some(most) = threads.last() else { return };
+        let often = Spread { digits: 2, ..of(name, most, |work| work.runs) };
+        if often.median >= 0.01 {
+            row([format!("`{name}`"), often.to_string()]
+                .into_iter()
+                .chain(threads.iter().map(|n| of(name, n, |work| work.ns).to_string())));
         }
-    }
-    for (name, [often, each, part]) in all {
-        let cell = |values: Vec<f64>, digits| Spread::of(values.into_iter(), digits).to_string();
-        row([format!("`{name}`"), cell(often, 2), cell(each, 0), cell(part, 0)]);
     }
 }
 

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# What a decision of the scheduler costs. See `bench-scheduler.sh --help`.
+set -euo pipefail
+export LC_ALL=C # decimal points
+
+script=$(readlink -f -- "${BASH_SOURCE[0]}")
+root=$(dirname -- "$(dirname -- "$script")")
+target=${CARGO_TARGET_DIR:-$root/target}
+
+say() { printf '%s\n' "$*"; }
+note() { printf 'bench: %s\n' "$*" >&2; }
+die() {
+    note "$@"
+    exit 1
+}
+have() { command -v -- "$1" >/dev/null 2>&1; }
+
+help() {
+    cat <<'HELP'
+Usage: scripts/run.sh bench --scheduler [--quick] [--rounds N] [--window MS] [--threads A,B,…] [--kernel NAME | --here]
+
+Measures what a decision of the lottery costs, beside stride, a first-in-first-out scheduler and one that decides nothing
+(scripts/bench/fifo.bpf.c), and the kernel's fair class, and prints tables in Markdown:
+  1. perf bench sched pipe on one CPU, and sched messaging with 80 processes on all, against the fair class;
+  2. the time of a yield, N threads on one CPU that do nothing else, and how it grows with N;
+  3. the time that BPF programs take for each of these yields;
+  4. the work that N burners on one CPU get done.
+
+It boots a kernel with sched_ext under QEMU (scripts/run.sh vm): no root needed. An emulated machine's nanoseconds mean
+nothing; ratios within one run are what can be compared. With --here it runs on this machine, as root (asks sudo), if its
+kernel has sched_ext; every task of the machine is then scheduled by each of them in turn.
+
+  --quick           one short round: whether it works, not what it costs
+  --rounds N        rounds, each with every scheduler once             [default: 5]
+  --window MS       how long each load of N threads is watched         [default: 500]
+  --threads A,B,…   the numbers of threads                             [default: 2,10,100,500]
+  --kernel NAME     the kernel to boot, a series of vm/kernels.toml    [default: 7.3]
+  --here            in this machine's own kernel
+
+Needs perf. Progress goes to standard error, the tables to standard output; a machine says nothing until it is done:
+  scripts/run.sh bench --scheduler >tables.md
+HELP
+}
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+kernel=7.3
+here=
+options=()
+while (($#)); do
+    case $1 in
+    --rounds | --window | --threads | --kernel)
+        (($# >= 2)) || die "$1 needs a value; see --help"
+        ;;&
+    --quick) options=(--rounds 1 --window 100 --pipe-ops 1000 --messaging-loops 5 "${options[@]}") ;;
+    --here) here=yes ;;
+    --rounds | --window | --threads)
+        [[ $2 =~ ^[0-9]{1,6}(,[0-9]{1,6})*$ ]] || die "$1 must be a whole number, not '$2'"
+        options+=("$1" "$2")
+        shift
+        ;;
+    --kernel)
+        kernel=$2
+        shift
+        ;;
+    -h | --help)
+        help
+        exit
+        ;;
+    *)
+        note "unknown argument '$1'; see --help"
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+# --- build, as the caller -----------------------------------------------------------------------------------------
+
+as_root=() as_caller=() caller_home=$HOME
+((EUID == 0)) || as_root=(sudo --)
+if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
+    as_caller=(sudo -H -u "#$SUDO_UID" --)
+    caller_home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
+fi
+[[ -d $caller_home/.cargo/bin ]] && PATH=$PATH:$caller_home/.cargo/bin
+have cargo || die "no cargo here: https://rustup.rs"
+have clang || die "clang is not installed: scripts/run.sh setup installs it"
+perf=$(command -v perf) || die "perf is not installed: scripts/run.sh setup installs it"
+if [[ -n $here ]]; then
+    [[ -d /sys/kernel/sched_ext ]] || die "this kernel has no sched_ext; without --here another one is booted"
+    ((EUID == 0)) || have sudo || die "this needs root, and there is no sudo here: run it as root"
+fi
+
+cd -- "$root"
+driver=$("${as_caller[@]}" env "PATH=$PATH" cargo bench --package tombola-kernel --bench scheduler --no-run \
+    --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+[[ -x $driver ]] || die "the driver could not be built"
+
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+headers=$(find "$target/release/build" -path '*/libbpf-sys-*/out/include' -prune -print -quit)
+clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$headers" -I"$root/crates/kernel/bpf" \
+    -c "$root/scripts/bench/fifo.bpf.c" -o "$work/fifo.bpf.o" || die "scripts/bench/fifo.bpf.c does not compile"
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+if [[ -n $here ]]; then
+    "${as_root[@]}" env "PATH=$PATH" "$driver" "$work/fifo.bpf.o" "${options[@]}"
+else
+    install -m 755 -- "$driver" "$work/bench-scheduler"
+    chmod 755 -- "$work" # the lane runs as the caller
+    # What the kernel and the driver say meanwhile comes on the same console.
+    "$root/scripts/run.sh" vm "$kernel" --limit 3600 --with "$work/bench-scheduler" --with "$work/fifo.bpf.o" --with "$perf" \
+        -- bench-scheduler /bin/fifo.bpf.o "${options[@]}" | sed -E '/^(bench: |\[ *[0-9]+\.)/d'
+fi
