@@ -114,5 +114,5 @@ else
     chmod 755 -- "$work" # the lane runs as the caller
     # What the kernel and the driver say meanwhile comes on the same console.
     "$root/scripts/run.sh" vm "$kernel" --limit 3600 --with "$work/bench-scheduler" --with "$work/fifo.bpf.o" --with "$perf" \
-        -- bench-scheduler /bin/fifo.bpf.o "${options[@]}" | sed -E '/^(bench: |\[ *[0-9]+\.)/d'
+        -- bench-scheduler /bin/fifo.bpf.o "${options[@]}" | sed -E '/^(bench: |\[ *[0-9]+\.)/d; /./,$!d'
 fi

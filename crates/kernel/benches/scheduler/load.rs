@@ -106,6 +106,7 @@ struct Count(AtomicU64);
 
 /// Threads that do the same again and again on one CPU, until this is dropped.
 pub(crate) struct Crowd {
+    go: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     counts: Vec<Arc<Count>>,
     threads: Vec<JoinHandle<()>>,
@@ -124,15 +125,15 @@ impl Crowd {
     /// The calling thread keeps away from their CPU from now on.
     pub(crate) fn start(size: usize, places: &Places, round: fn()) -> Result<Self> {
         pin_to(&places.others)?;
-        let mut crowd =
-            Self { stop: Arc::new(AtomicBool::new(false)), counts: Vec::new(), threads: Vec::new() };
+        let flag = || Arc::new(AtomicBool::new(false));
+        let mut crowd = Self { go: flag(), stop: flag(), counts: Vec::new(), threads: Vec::new() };
         // Who works already would be in the way of those that are still to come. No barrier: it has a lock, and who loses the CPU
         // with it in hand gets the CPU back after all who work already.
-        let (ready, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let ready = Arc::new(AtomicUsize::new(0));
         for _ in 0..size {
             let count = Arc::new(Count(AtomicU64::new(0)));
             let (own, cpu) = (Arc::clone(&count), places.loaded);
-            let (stop, ready, go) = (Arc::clone(&crowd.stop), Arc::clone(&ready), Arc::clone(&go));
+            let (stop, ready, go) = (Arc::clone(&crowd.stop), Arc::clone(&ready), Arc::clone(&crowd.go));
             let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
                 pin_to(&[cpu]).expect("this CPU was allowed a moment ago");
                 ready.fetch_add(1, Ordering::Relaxed);
@@ -152,12 +153,16 @@ impl Crowd {
         while ready.load(Ordering::Relaxed) < size {
             thread::sleep(Duration::from_millis(1));
         }
-        go.store(true, Ordering::Relaxed);
-        for thread in &crowd.threads {
-            thread.thread().unpark();
-        }
+        crowd.let_go();
         thread::sleep(SETTLING);
         Ok(crowd)
+    }
+
+    fn let_go(&self) {
+        self.go.store(true, Ordering::Relaxed);
+        for thread in &self.threads {
+            thread.thread().unpark();
+        }
     }
 
     /// Rounds of all threads so far.
@@ -183,6 +188,7 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.let_go(); // where not all could be started, the others still wait
         for thread in self.threads.drain(..) {
             thread.join().expect("it does nothing that could panic");
         }

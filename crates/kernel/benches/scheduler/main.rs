@@ -60,7 +60,10 @@ struct Run {
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    arguments.threads.sort_unstable();
+    arguments.threads.dedup();
+    ensure!(arguments.threads.first().is_some_and(|fewest| *fewest > 0), "at least one thread must compete");
     let references = References { object: arguments.object.clone() };
     let places = Places::find()?;
     let mut results = Results::new();
