@@ -65,7 +65,7 @@ fn starving(guard: Guard, flaw: Option<Flaw>) -> (Scheduler, [Worker; 2]) {
 fn scx_the_guard_comes_before_the_watchdog() {
     let (scheduler, workers) = starving(Guard::new(Duration::from_secs(1)).unwrap(), None);
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(15) {
+    while begin.elapsed() < Duration::from_secs(10) {
         thread::sleep(Duration::from_secs(1));
         alive(&scheduler);
     }
@@ -73,7 +73,7 @@ fn scx_the_guard_comes_before_the_watchdog() {
     println!("guard: {guarded} firings in {:.0?}", begin.elapsed());
     // One a second, less what the lottery itself let it win, and what its turns and the guard's own period take. A worker of the
     // kernel may starve beside it.
-    assert!((7..=28).contains(&guarded), "{guarded} firings");
+    assert!((4..=18).contains(&guarded), "{guarded} firings");
     assert!(schedstat(workers[1].tid).unwrap().runtime_ns > 0);
 }
 

@@ -104,11 +104,11 @@ fn scx_who_looks_at_a_running_one_is_told_its_name_and_changes_its_tickets() {
 #[ignore = "sched_ext: runs in the lane"]
 fn scx_the_simulator_and_the_kernel_agree_on_scenarios() {
     for args in [
-        &["three-burners", "--duration", "10s", "--slice", "1ms"][..],
-        &["two-users", "--duration", "10s", "--slice", "1ms", "--partial"],
-        &["lottery-two-cpus", "--duration", "10s", "--slice", "1ms"],
-        &["sleeper", "--duration", "10s"],
-        &["three-burners", "--duration", "10s", "--policy", "stride"],
+        &["three-burners", "--duration", "6s", "--slice", "1ms"][..],
+        &["two-users", "--duration", "6s", "--slice", "1ms", "--partial"],
+        &["lottery-two-cpus", "--duration", "6s", "--slice", "1ms"],
+        &["sleeper", "--duration", "6s"],
+        &["three-burners", "--duration", "6s", "--policy", "stride"],
     ] {
         let output = run(&[&["schedule", "--scenario"], args].concat());
         let table = String::from_utf8_lossy(&output.stdout).into_owned();
