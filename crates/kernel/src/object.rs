@@ -112,8 +112,9 @@ pub(crate) fn refused(action: &str, error: &libbpf_rs::Error) -> Error {
     let text = libbpf_log::text();
     let verifier_spoke = text.contains("BEGIN PROG LOAD LOG");
     let os = os_error(error);
-    if os.kind() == io::ErrorKind::PermissionDenied && !verifier_spoke {
-        let rights = Rights::of_this_process();
+    let rights = Rights::of_this_process();
+    // Who may load and not look into the kernel is told so by the verifier, in words of its own.
+    if os.kind() == io::ErrorKind::PermissionDenied && (!verifier_spoke || rights.lack()) {
         let why = format!("{}; {}; see 'tombola doctor'", rights.reasons().join("; "), rights.remedy());
         return Error::Refused { why, log: None };
     }

@@ -2,28 +2,11 @@
 
 mod common;
 
+use common::program::{NOBODY, as_nobody, is_installed};
 use common::{BpfFs, copy_for_anyone, failed, ok};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
-
-const NOBODY: u32 = 65534;
-
-fn is_installed(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
-}
-
-/// The binary as an ordinary user with these capabilities and no others, not even within reach.
-fn as_nobody(binary: &Path, capabilities: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
-    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-        command.arg(format!("{set}=-all{capabilities}"));
-    }
-    command.arg(binary);
-    command
-}
 
 #[test]
 #[ignore = "needs root and BPF"]

@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::program::{Running, run, tombola};
-use common::{failed, ok, wait_for};
+use common::program::{Running, as_nobody, is_installed, run, tombola};
+use common::{copy_for_anyone, failed, ok, wait_for};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -168,4 +168,30 @@ fn scx_it_is_started_again_when_a_cpu_comes_or_goes() {
     assert_eq!(state(), "enabled");
     running.signal(Signal::SIGTERM);
     wait_for("the kernel's own scheduler", || (state() == "disabled").then_some(()));
+}
+
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_two_capabilities_are_enough_to_schedule_and_not_to_change_tickets() {
+    if !is_installed("setpriv") {
+        println!("SKIP: setpriv (util-linux) is not installed");
+        return;
+    }
+    let (_dir, copy) = copy_for_anyone();
+    let of_nobody = |capabilities: &str, args: &[&str]| {
+        as_nobody(&copy, capabilities).args(args).stdin(Stdio::null()).output().unwrap()
+    };
+    for (too_few, missing) in [("", "CAP_BPF and CAP_PERFMON missing"), (",+bpf", ": CAP_PERFMON missing")] {
+        let said = failed(&of_nobody(too_few, &["schedule", "--duration", "1s"]));
+        assert!(said.contains(missing), "'{too_few}': {said}");
+        assert_eq!(state(), "disabled");
+    }
+    let two = ",+bpf,+perfmon";
+    let report = ok(&of_nobody(two, &["schedule", "--duration", "1s"]));
+    assert!(report.starts_with("schedule 1: lottery for 1."), "{report}");
+    assert_eq!(state(), "disabled");
+
+    let (running, _messages) = in_charge(&["schedule"]);
+    let said = failed(&of_nobody(two, &["tickets", "set", &running.0.id().to_string(), "5"]));
+    assert!(said.contains("root"), "{said}");
 }

@@ -82,6 +82,11 @@ impl Rights {
         }
     }
 
+    /// Whether a capability is missing, or what there is does not count.
+    pub(crate) fn lack(self) -> bool {
+        !self.initial_namespace || !self.missing(&Release::running()).is_empty()
+    }
+
     /// Why the kernel may have said EPERM, most likely first.
     pub(crate) fn reasons(self) -> Vec<String> {
         let mut reasons = Vec::new();

@@ -64,7 +64,9 @@ fn sched_ext_text(state: &SchedExtState, built: bool) -> String {
             };
             format!("on: scheduler {ops} is running{whom}; 'tombola schedule' cannot run beside it")
         }
-        SchedExtState::Disabled => "there, disabled: 'tombola schedule' can run, as root".to_owned(),
+        SchedExtState::Disabled => {
+            "there, disabled: 'tombola schedule' can run, as root or with CAP_BPF and CAP_PERFMON".to_owned()
+        }
         SchedExtState::Absent if built => "there, its state is not shown in /sys".to_owned(),
         SchedExtState::Absent => {
             "not in this kernel (CONFIG_SCHED_CLASS_EXT, 6.12): 'tombola schedule' cannot run".to_owned()

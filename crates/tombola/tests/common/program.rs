@@ -2,6 +2,8 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::env;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The binary with these arguments. Signals may be ignored where the tests run (nohup, `&`), and tombola leaves ignored ones so:
@@ -18,6 +20,24 @@ pub(crate) fn tombola(args: &[&str]) -> Command {
 
 pub(crate) fn run(args: &[&str]) -> Output {
     tombola(args).output().unwrap()
+}
+
+/// Number of an ordinary user, and of its group.
+pub(crate) const NOBODY: u32 = 65534;
+
+pub(crate) fn is_installed(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
+/// The binary as an ordinary user with these capabilities and no others, not even within reach.
+pub(crate) fn as_nobody(binary: &Path, capabilities: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
+    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+        command.arg(format!("{set}=-all{capabilities}"));
+    }
+    command.arg(binary);
+    command
 }
 
 /// A process that does not outlive its test, whatever the test finds.
