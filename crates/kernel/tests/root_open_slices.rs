@@ -47,7 +47,8 @@ fn hog_counts() -> bool {
     let mut earlier: Option<(u64, Snapshot, u64)> = None;
     for _ in 0..5 {
         let (before, snapshot, after) = bracketed(&monitor, hog.tid);
-        if earlier.is_none() && snapshot.cpus[last_cpu()].running.is_none() {
+        let is_seen = snapshot.cpus[last_cpu()].running.is_some_and(|running| running.id.pid == hog.tid);
+        if earlier.is_none() && !is_seen {
             return false;
         }
         if let Some((before_then, then, after_then)) = &earlier {

@@ -176,10 +176,14 @@ struct Audited {
 }
 
 impl Audited {
-    /// Audits three seconds.
+    /// Audits two seconds: a hundred slices.
     fn of(burners: &[&Burner]) -> Self {
+        Self::over("2", burners)
+    }
+
+    fn over(seconds: &str, burners: &[&Burner]) -> Self {
         let tids: Vec<String> = burners.iter().map(|burner| burner.tid.to_string()).collect();
-        let output = tombola(&["audit", "--format", "json", "--interval", "3", "-t", &tids.join(",")])
+        let output = tombola(&["audit", "--format", "json", "--interval", seconds, "-t", &tids.join(",")])
             .output()
             .unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -327,8 +331,10 @@ fn root_a_quota_binds() {
     let burner = group.with(Burner::start(&format!("--nice 0 --cpu {cpu}")));
     // A period more or less, and its slices. A machine that stands still (emulated, on a busy host) loses periods.
     let fits = |audited: &Audited| audited.number(0, "lag_ns").abs() < 20e6 + SLICES_NS;
-    let audited =
-        (0..3).map(|_| Audited::of(&[&burner])).find(fits).expect("a lag within a period, in one of three");
+    let audited = (0..3)
+        .map(|_| Audited::over("3", &[&burner]))
+        .find(fits)
+        .expect("a lag within a period, in one of three");
     assert_eq!(audited.rows[0]["bound"], "quota");
     let share = audited.number(0, "entitled_ns") / audited.total("interval_ns");
     assert!((share / 0.2 - 1.0).abs() < ONE_IN_A_THOUSAND, "{share}");
