@@ -153,16 +153,15 @@ fn root_exec_by_a_thread_goes_on_as_its_leader() {
         // Time of the thread, of its leader, and of nobody else.
         let old: u64 =
             window.tasks.iter().filter(|t| t.totals.id.pid == tid).map(|t| t.delta.runtime_ns).sum();
-        assert_eq!(old, 0, "under the old pid; {said}");
+        // (Fails where the leader stands still within its last switch while the thread's totals are added to its record: a gap
+        // of the monitor's, seen once in an emulated machine. monitor.bpf.c, sched_exec.)
+        assert!(task.delta.runtime_ns > 50_000_000 && old == 0, "{old} ns under the old pid; {said}");
         // A leader that stands between its reaping and its last switch, on a CPU that stands still (an emulated one, on a busy
-        // host), is in one of the books only; and one that stands still within its last switch, while the thread's totals are
-        // added to its record, takes these along. Time that is lost or counted twice otherwise is so every time.
+        // host), is in one of the books only. Time that is lost or counted twice is so every time.
         let slack = tolerance_ns(process_ns);
         if threads + slack < process_ns || task.delta.runtime_ns > process_ns + slack {
             off.push(said.clone());
             assert!(off.len() < 4, "another run time than the process clock's: {off:?}");
-        } else {
-            assert!(task.delta.runtime_ns > 50_000_000, "{said}");
         }
         assert!(task.delta.wait_ns < 60_000_000_000 && window.loss.is_none(), "{said}");
         child.kill().unwrap();
