@@ -137,7 +137,10 @@ fn run(verb: Verb) -> Result<u8> {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(usage(&error)),
             };
-            let binaries = Binaries::find(Cursor::new(""), &options.tombola)?.with(with)?;
+            let binaries = match Binaries::find(Cursor::new(""), &options.tombola)?.with(with) {
+                Ok(binaries) => binaries,
+                Err(error) => return Ok(usage(&error)),
+            };
             let kernel = chosen.first().context("vm/kernels.toml is empty")?;
             match options.lane(binaries, &interrupted)?.run(kernel, command, limit) {
                 Err(_) if interrupted.load(Ordering::Relaxed) => INTERRUPTED,
