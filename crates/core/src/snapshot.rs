@@ -174,6 +174,10 @@ pub struct Loss {
     pub stale_records: u64,
     /// Times a group found no room in the map of groups: its tasks count as members of the root.
     pub groups_full: u64,
+    /// Switches between processes that the kernel did not show to the source.
+    pub unseen_switches: u64,
+    /// CPU time of the slices around them: it is in the books, a part of it with another task than the one that ran.
+    pub unseen_ns: u64,
 }
 
 impl Loss {
@@ -199,6 +203,8 @@ impl Loss {
             clock_backwards: d(self.clock_backwards, earlier.clock_backwards),
             stale_records: d(self.stale_records, earlier.stale_records),
             groups_full: d(self.groups_full, earlier.groups_full),
+            unseen_switches: d(self.unseen_switches, earlier.unseen_switches),
+            unseen_ns: d(self.unseen_ns, earlier.unseen_ns),
         }
     }
 }

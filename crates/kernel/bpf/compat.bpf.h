@@ -32,6 +32,35 @@ static __always_inline unsigned int task_state(struct task_struct *p)
 	return ((struct task_struct___before_5_14 *)p)->state;
 }
 
+/* signal_struct::group_exec_task was group_exit_task before 5.17 (60700e38fb68 "signal: Rename group_exit_task group_exec_task"). */
+struct signal_struct___before_5_17 {
+	struct task_struct *group_exit_task;
+} __attribute__((preserve_access_index));
+
+/*
+ * Whether another thread of p's process has called execve and waits for all others to end: it takes over the leader's pid and
+ * start time (de_thread() in fs/exec.c). Before 5.17 also while another thread writes a core dump.
+ *
+ * What is read of p after this is read later: pids are swapped before this mark is taken away.
+ */
+static __always_inline bool replaced_in_exec(struct task_struct *p)
+{
+	struct task_struct *successor;
+
+	if (bpf_core_field_exists(p->signal->group_exec_task))
+		successor = p->signal->group_exec_task;
+	else
+		successor = ((struct signal_struct___before_5_17 *)p->signal)->group_exit_task;
+	barrier();
+	return successor && successor != p;
+}
+
+/* The pid of p, which another CPU may change (exchange_tids()): loaded here and nowhere else. */
+static __always_inline __u32 pid_now(struct task_struct *p)
+{
+	return *(volatile pid_t *)&p->pid;
+}
+
 /*
  * The kernel's run-queue wait of a task. The field exists with CONFIG_SCHED_INFO (selected by SCHEDSTATS and by
  * TASK_DELAY_ACCT); from 5.14 (c5895d3f06cb "sched: Simplify sched_info_on()") that is enough, before it is kept

@@ -12,7 +12,8 @@
  * a slice shows in the same place: the slice before it ended in sleep.
  *
  * A task dies in a switch, with TASK_DEAD in its state, after sched_process_exit: there its record moves from task_map to
- * a ring of the CPU, where a reader finds its final totals. The ring forgets; the sums in the slot do not.
+ * a ring of the CPU, where a reader finds its final totals. The ring forgets; the sums in the slot do not. A leader that
+ * dies because another thread execs leaves its record to that thread (monitor_exec.bpf.h).
  *
  * Guarantees: no clock read (the run queue's clock serves) and at most one hash lookup a switch; no allocation (task_map is
  * preallocated: under the run-queue lock an allocating map can deadlock before the BPF allocator of 6.1); no probe read, so
@@ -171,20 +172,16 @@ static __always_inline void refresh(struct task_record *rec, struct task_struct 
 	refresh_groups(p, slot);
 }
 
-/* Makes `rec`, all zero, the record of p, whose first slice is being closed. */
-static __always_inline void begin_record(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
+/* Makes `rec`, all zero, the record of p, of whom no slice before this one is known. */
+static __always_inline void begin_record(struct task_record *rec, struct task_struct *p, __u32 pid, struct cpu_slot *slot,
 					 const struct control *control, const struct slice *slice)
 {
-	rec->pid = p->pid;
+	rec->pid = pid;
 	rec->start_ns = p->start_boottime;
 	rec->cpu = slice->cpu;
-	if (rec->start_ns >= control->begin_boot_ns)
-		rec->state = TASK_SLEEPING; /* its birth is its first wakeup */
-	else {
-		/* Older than the monitor: nobody saw how it came to wait, or whether it was asleep. */
-		rec->state = TASK_WAITING;
-		rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
-	}
+	rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
+	/* Its birth is its first wakeup; of a task older than the monitor nobody saw how it came to wait. */
+	rec->state = rec->start_ns >= control->begin_boot_ns ? TASK_SLEEPING : TASK_WAITING;
 	refresh(rec, p, slot);
 }
 
@@ -234,18 +231,18 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 }
 
 /* The next place in this CPU's ring, numbered and counted. */
-static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, const struct control *control,
-						       const struct slice *slice)
+static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, const struct control *control, __u32 cpu,
+						       __u64 ended_ns)
 {
 	__u32 bits = control->ring_bits & 31;
-	__u32 index = (slice->cpu << bits) + (slot->exits & ((1U << bits) - 1));
+	__u32 index = (cpu << bits) + (slot->exits & ((1U << bits) - 1));
 	struct exited_record *end = bpf_map_lookup_elem(&exited_map, &index);
 
 	slot->exits++;
 	if (!end)
 		return 0;
 	end->number = slot->exits;
-	end->ended_ns = slice->end_ns;
+	end->ended_ns = ended_ns;
 	return end;
 }
 
@@ -266,12 +263,14 @@ static __noinline struct task_record *insert(__u32 pid, struct cpu_slot *slot)
 	return 0;
 }
 
-/* Final totals of p: what task_map holds of it, or, if its whole life was this slice, this slice. */
-static __always_inline void book_exit(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
-				      const struct control *control, const struct slice *slice)
+/*
+ * Final totals of p: what task_map holds of it, or, if nothing, this slice. `left`: p was a leader, and its pid and record go
+ * on with the thread that has called execve: this slice is all that is p's alone.
+ */
+static __always_inline void book_exit(struct task_record *rec, struct task_struct *p, __u32 pid, bool left,
+				      struct cpu_slot *slot, const struct control *control, const struct slice *slice)
 {
-	struct exited_record *end = next_exit(slot, control, slice);
-	__u32 pid = p->pid;
+	struct exited_record *end = next_exit(slot, control, slice->cpu, slice->end_ns);
 
 	if (!end)
 		return;
@@ -280,13 +279,14 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 		bpf_map_delete_elem(&task_map, &pid);
 	} else {
 		end->task = empty_record;
-		begin_record(&end->task, p, slot, control, slice);
-		/* A leader whose identity a thread has taken over in execve may end after that: its last slice belongs to its old pid. */
-		if (p->pid != p->tgid && p->start_boottime == p->group_leader->start_boottime)
-			end->task.pid = p->tgid;
+		begin_record(&end->task, p, left ? p->tgid : pid, slot, control, slice);
 	}
 	settle(&end->task, p, slot, slice);
 	refresh_comm(&end->task, p);
+	if (left) {
+		end->task.state = TASK_LEFT;
+		slot->exits_left++;
+	}
 	slot->exits_runtime_ns += end->task.runtime_ns;
 }
 
@@ -303,11 +303,9 @@ static __always_inline struct task_record *replace(struct task_record *rec, stru
 	if (rec->start_ns > p->start_boottime)
 		return 0;
 	slot->stale_records++;
-	end = next_exit(slot, control, slice);
-	if (end) {
-		end->ended_ns = rec->slice_end_ns;
+	end = next_exit(slot, control, slice->cpu, rec->slice_end_ns);
+	if (end)
 		end->task = *rec;
-	}
 	slot->exits_runtime_ns += rec->runtime_ns;
 	*rec = empty_record;
 	return rec;
@@ -316,9 +314,10 @@ static __always_inline struct task_record *replace(struct task_record *rec, stru
 static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *slot, const struct control *control,
 				       struct slice *slice)
 {
-	__u32 pid = p->pid;
+	bool replaced = slice->dead && replaced_in_exec(p);
+	__u32 pid = pid_now(p);
 	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid);
-	bool fresh = !rec;
+	bool fresh = !rec, left;
 
 	if (rec && rec->start_ns != p->start_boottime) {
 		rec = replace(rec, p, slot, control, slice);
@@ -327,7 +326,9 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 			slice->dead = true;
 	}
 	if (slice->dead) {
-		book_exit(fresh ? 0 : rec, p, slot, control, slice);
+		/* Before the kernel has swapped the pids, and after. */
+		left = pid == p->tgid ? replaced : p->start_boottime == p->group_leader->start_boottime;
+		book_exit(fresh || left ? 0 : rec, p, pid, left, slot, control, slice);
 		return;
 	}
 	if (!rec)
@@ -337,7 +338,7 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 		return;
 	}
 	if (fresh)
-		begin_record(rec, p, slot, control, slice);
+		begin_record(rec, p, pid, slot, control, slice);
 	settle(rec, p, slot, slice);
 }
 
@@ -385,6 +386,12 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 		slice.ran_ns = 0;
 		slot->clock_backwards++;
 	}
+	/* A switch in between was not shown to us: somebody's time is prev's now. (Pids change in execve, that of the process stays.) */
+	if (slice.seen_from_start && slot->tgid != prev->tgid) {
+		slot->unseen_switches++;
+		slot->unseen_ns += slice.ran_ns;
+		slot->delay_ns = task_run_delay(prev);
+	}
 	if (prev->pid) {
 		/* A task preempted after it has set its state to sleep is still runnable. */
 		slice.runnable = preempt || !prev_state;
@@ -398,8 +405,8 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	}
 	slot->since_ns = slice.end_ns;
 	slot->pid = next->pid;
+	slot->tgid = next->tgid;
 	if (next->pid) {
-		slot->tgid = next->tgid;
 		slot->start_ns = next->start_boottime;
 		slot->delay_ns = task_run_delay(next);
 	}
@@ -419,45 +426,4 @@ int BPF_PROG(sched_lottery_3, bool preempt, struct task_struct *prev, struct tas
 	return switched(preempt, prev, next, task_state(prev));
 }
 
-/*
- * execve by a thread that is not the leader gives it pid and start time of its leader (de_thread()). The thread's record
- * moves to the new pid; a record that is there already holds slices since, or the leader's.
- *
- * Known gap: a leader that is at its final switch on another CPU just now copies its record and deletes it (book_exit), and
- * what is added between the two is lost. They are some hundred instructions of each; seen only where a CPU stood still there.
- */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
-{
-	__u32 pid = p->pid, old = old_pid;
-	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid), *thread;
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu);
-	int i;
-
-	if (pid != old) {
-		thread = bpf_map_lookup_elem(&task_map, &old);
-		if (thread && !rec && !bpf_map_update_elem(&task_map, &pid, thread, BPF_NOEXIST))
-			rec = bpf_map_lookup_elem(&task_map, &pid);
-		else if (thread && rec) {
-			rec->runtime_ns += thread->runtime_ns;
-			rec->wait_ns += thread->wait_ns;
-			if (rec->wait_max_ns < thread->wait_max_ns)
-				rec->wait_max_ns = thread->wait_max_ns;
-			rec->switches += thread->switches;
-			rec->involuntary += thread->involuntary;
-			rec->wakeups += thread->wakeups;
-			rec->migrations += thread->migrations;
-			for (i = 0; i < WAIT_BUCKETS; i++)
-				rec->wait_hist[i] += thread->wait_hist[i];
-		}
-		if (thread && rec) {
-			bpf_map_delete_elem(&task_map, &old);
-			rec->pid = pid;
-			rec->start_ns = p->start_boottime;
-		}
-	}
-	if (rec && slot)
-		refresh(rec, p, slot);
-	return 0;
-}
+#include "monitor_exec.bpf.h"

@@ -111,6 +111,12 @@ struct cpumask {
 	unsigned long bits[1];
 };
 
+struct task_struct;
+
+struct signal_struct {
+	struct task_struct *group_exec_task;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int static_prio;
@@ -124,6 +130,7 @@ struct task_struct {
 	__u64 start_boottime;
 	char comm[16];
 	struct task_struct *group_leader;
+	struct signal_struct *signal;
 	struct sched_entity se;
 	struct sched_ext_entity scx;
 	struct sched_info sched_info;

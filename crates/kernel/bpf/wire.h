@@ -18,6 +18,7 @@
 enum task_state_kind {
 	TASK_SLEEPING = 0, /* was not runnable when it left its CPU */
 	TASK_WAITING = 1,  /* was runnable when it left its CPU */
+	TASK_LEFT = 2,	   /* in exited_map: the last slice of a leader whose pid and record go on with a thread that execs */
 };
 
 enum group_kind {
@@ -51,6 +52,8 @@ struct task_record {
 	__u32 group_kind;  /* enum group_kind */
 	__u32 cpus_allowed; /* how many CPUs its affinity mask holds */
 	__u64 cpus_low;	   /* the mask's first 64 CPUs */
+	__u32 exec_tid;	   /* pid it had before it took over its leader's in execve; 0: it never did */
+	__u32 pad;
 	char comm[COMM_LEN];
 	__u64 wait_hist[WAIT_BUCKETS]; /* waits of closed slices */
 };
@@ -67,13 +70,13 @@ struct cpu_slot {
 	__u64 start_ns; /* identity of the task that runs: start_boottime */
 	__u64 delay_ns; /* its sched_info.run_delay before this slice's wait was booked */
 	__u32 pid;	/* 0: the idle task */
-	__u32 tgid;
+	__u32 tgid;	/* 0: the idle task */
 	__u64 busy_ns; /* closed slices of tasks */
 	__u64 unfair_ns; /* those of them whose task holds no tickets: FIFO, RR, DEADLINE, stop */
 	__u64 idle_ns; /* closed slices of the idle task */
 	__u64 ref_clock_ns;
 	__u64 ref_mono_ns;
-	__u64 exits; /* tasks whose final slice was closed here: also the next index into this CPU's part of exited_map */
+	__u64 exits; /* entries made in this CPU's part of exited_map: also the next index into it */
 	__u64 exits_runtime_ns;
 	/* Loss, each counted where it happens. */
 	__u64 untracked_ns;    /* slices of tasks that found no room in task_map */
@@ -85,7 +88,10 @@ struct cpu_slot {
 	__u64 groups_full;     /* groups that found no room in group_map */
 	__u64 taken_ns;	       /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
 	__u64 late_pairs;      /* pairs in a row that were left out: 0 or 1 */
-	__u64 pad[4];	       /* a whole number of cache lines */
+	__u64 exits_left;      /* exits that are no task's end: TASK_LEFT */
+	__u64 unseen_switches; /* slices closed by a task of another process than the one that was seen to begin them */
+	__u64 unseen_ns;       /* their length: booked to the task that closed them, not all of it rightly */
+	__u64 pad;	       /* a whole number of cache lines */
 };
 
 /*
@@ -111,7 +117,7 @@ struct group_record {
 /* A task that ended. Each CPU has a ring of these in exited_map: CPU c owns indices [c << ring_bits, (c + 1) << ring_bits). */
 struct exited_record {
 	__u64 number;	/* 1 + the value of cpu_slot.exits when it was written; 0: never written */
-	__u64 ended_ns; /* end of the final slice, on the clock of its CPU */
+	__u64 ended_ns; /* on the clock of task.cpu */
 	struct task_record task;
 };
 

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::error::{Error, Result, os_error};
-use crate::monitor_object::{EXEC, MonitorObject, built_in_layout};
+use crate::monitor_object::{MonitorObject, OTHERS, built_in_layout};
 use crate::object::LoadedObject;
 use crate::pins::{Pins, companion, is_elsewhere};
 use crate::reader::Reader;
@@ -253,7 +253,7 @@ fn open_pin_error(path: &Path, reason: io::Error) -> Error {
 }
 
 fn attach(loaded: &LoadedObject) -> Result<Vec<Link>> {
-    Ok(vec![loaded.attach(loaded.switch)?, loaded.attach(EXEC)?])
+    [loaded.switch].iter().chain(&OTHERS).map(|name| loaded.attach(name)).collect()
 }
 
 fn pin_all(loaded: &LoadedObject, links: &mut [Link], pins: &Pins) -> Result<()> {
@@ -274,14 +274,11 @@ fn pin_all(loaded: &LoadedObject, links: &mut [Link], pins: &Pins) -> Result<()>
         loaded.map(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
         chmod(&path, 0o644)?;
     }
-    for (program_name, path) in
-        [(loaded.switch, pins.prog.clone()), (EXEC, pins.companion(companion::EXEC_PROG))]
-    {
-        loaded.program(program_name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
-    }
-    let link_pins = [pins.link.clone(), pins.companion(companion::EXEC_LINK)];
-    for (link, path) in links.iter_mut().zip(link_pins) {
-        link.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
+    let others = OTHERS.map(|name| (name, pins.companion(name), pins.companion_link(name)));
+    let programs = [(loaded.switch, pins.prog.clone(), pins.link.clone())].into_iter().chain(others);
+    for ((name, path, link_path), link) in programs.zip(links) {
+        loaded.program(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
+        link.pin(&link_path).map_err(|e| failed(&link_path, os_error(&e)))?;
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use libbpf_rs::btf::Btf;
 use std::borrow::Cow;
 use std::fs;
 
-/// Name of the program that follows `execve`.
-pub(crate) const EXEC: &str = "sched_exec";
+/// The programs beside the one of the switch: they follow `execve`, and what it may leave behind.
+pub(crate) const OTHERS: [&str; 2] = ["sched_exec", "sched_free"];
 
 /// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192 of them take
 /// 3 MB.
@@ -48,7 +48,7 @@ impl MonitorObject {
             bytes: &bytes,
             btf: settings.btf.as_deref(),
             switch: ["sched_lottery", "sched_lottery_3"],
-            others: &[EXEC],
+            others: &OTHERS,
             rooms: &[("task_map", max_tasks), ("cpu_map", cpus), ("exited_map", cpus << ring_bits)],
         })?;
         Ok(Self { loaded, layout, ring_bits, max_tasks })

@@ -1,6 +1,7 @@
 //! Where a monitor lives in the BPF file system.
 
 use crate::error::{Error, Result};
+use crate::monitor_object::OTHERS;
 use crate::ownership;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -43,8 +44,6 @@ pub(crate) mod companion {
     pub(crate) const CONTROL_MAP: &str = "control_map";
     pub(crate) const SCHEMA_MAP: &str = "schema_map";
     pub(crate) const MAPS: [&str; 5] = [CPU_MAP, EXITED_MAP, GROUP_MAP, CONTROL_MAP, SCHEMA_MAP];
-    pub(crate) const EXEC_PROG: &str = "sched_exec";
-    pub(crate) const EXEC_LINK: &str = "sched_exec_link";
 }
 
 impl Pins {
@@ -60,20 +59,24 @@ impl Pins {
         self.companions().join(name)
     }
 
+    /// The pin of the link of a companion program.
+    pub(crate) fn companion_link(&self, program: &str) -> PathBuf {
+        self.companion(&format!("{program}_link"))
+    }
+
     /// Everything a monitor pins, in the order in which it is to be removed: links first, which stops the measuring.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
-        vec![
-            self.link.clone(),
-            self.companion(companion::EXEC_LINK),
-            self.prog.clone(),
-            self.companion(companion::EXEC_PROG),
-            self.map.clone(),
-            self.companion(companion::CPU_MAP),
-            self.companion(companion::EXITED_MAP),
-            self.companion(companion::GROUP_MAP),
-            self.companion(companion::CONTROL_MAP),
-            self.companion(companion::SCHEMA_MAP),
-        ]
+        let links = OTHERS.map(|name| self.companion_link(name));
+        let programs = OTHERS.map(|name| self.companion(name));
+        let maps = companion::MAPS.map(|name| self.companion(name));
+        [self.link.clone()]
+            .into_iter()
+            .chain(links)
+            .chain([self.prog.clone()])
+            .chain(programs)
+            .chain([self.map.clone()])
+            .chain(maps)
+            .collect()
     }
 
     /// Whether a map of the monitor exists.

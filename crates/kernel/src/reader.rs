@@ -38,6 +38,10 @@ use tombola_core::usage::Usage;
 /// that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
+/// `TASK_WAITING` and `TASK_LEFT` in `bpf/wire.h`.
+const WAITING: u32 = 1;
+const LEFT: u32 = 2;
+
 /// Reads one monitor.
 pub struct Reader {
     task_map: MapHandle,
@@ -97,16 +101,7 @@ impl Reader {
                 living.insert(identity(&record), record);
             }
         })?;
-        let (exited, exits) = self.exited(&moment)?;
-        for task in &exited {
-            // Read alive, ended before its end was read. (A life that goes on after a part of it has ended is younger than that end.)
-            if living
-                .get(&task.totals.id)
-                .is_some_and(|record| moment.latest_slice(record).1 <= task.ended_ns)
-            {
-                living.remove(&task.totals.id);
-            }
-        }
+        let (exited, exits) = self.exited(&moment, &mut living)?;
         let mut tasks: Vec<TaskTotals> = living.values().map(|record| moment.living(record)).collect();
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let is_full = living.len() >= self.max_tasks() as usize;
@@ -157,10 +152,15 @@ impl Reader {
         Ok(slots)
     }
 
-    /// Ended tasks that are remembered, parts of one life put together, and the sums over all.
-    fn exited(&self, moment: &Moment<'_>) -> Result<(Vec<ExitedTask>, ExitTotals)> {
+    /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
+    /// and have ended before their end was read are taken out of `living`.
+    fn exited(
+        &self,
+        moment: &Moment<'_>,
+        living: &mut BTreeMap<TaskId, task_record>,
+    ) -> Result<(Vec<ExitedTask>, ExitTotals)> {
         let mut totals = ExitTotals {
-            count: moment.slots.iter().map(|s| s.exits).sum(),
+            count: moment.slots.iter().map(|s| s.exits - s.exits_left).sum(),
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
@@ -173,10 +173,17 @@ impl Reader {
                     return;
                 }
                 let task = moment.ended(&end);
+                let is_an_end = end.task.state != LEFT;
                 if slot.is_some_and(|slot| end.number > slot.exits) {
                     // Ended after its CPU's slot was read.
-                    totals.count += 1;
+                    totals.count += u64::from(is_an_end);
                     totals.runtime_ns += task.totals.usage.runtime_ns;
+                }
+                let is_its_end = |record: &task_record| {
+                    record.exec_tid == end.task.exec_tid && moment.latest_slice(record).1 <= task.ended_ns
+                };
+                if is_an_end && living.get(&task.totals.id).is_some_and(is_its_end) {
+                    living.remove(&task.totals.id);
                 }
                 match ends.get_mut(&task.totals.id) {
                     None => {
@@ -278,13 +285,15 @@ impl Moment<'_> {
         let mut totals = totals(record);
         let (_, slice_end_ns) = self.latest_slice(record);
         let slot = self.slots.iter().find(|slot| slot.pid == record.pid && slot.start_ns == record.start_ns);
-        let since_ns = slot.map(|slot| monotonic_ns(slot, slot.since_ns));
-        if let Some(since_ns) = since_ns.filter(|&since_ns| slice_end_ns <= since_ns) {
-            // The slice is open: nothing of it is in the record, nor is the wait before it, of which only a preempted
-            // task's is known before the kernel books it.
+        // The slice of the slot was open at the instant. The record's latest slice either ended before it began, or is it, or
+        // a later one, and ended after the instant. The clocks of two CPUs are not compared more exactly than that.
+        let is_open = |since_ns: &u64| slice_end_ns <= since_ns.midpoint(self.taken_ns);
+        if let Some(since_ns) = slot.map(|slot| monotonic_ns(slot, slot.since_ns)).filter(is_open) {
+            // Nothing of it is in the record, nor is the wait before it, of which only a preempted task's is known before the
+            // kernel books it.
             totals.usage.runtime_ns += self.taken_ns.saturating_sub(since_ns);
             if totals.state == TaskState::Waiting {
-                totals.usage.wait_ns += since_ns - slice_end_ns;
+                totals.usage.wait_ns += since_ns.saturating_sub(slice_end_ns);
             }
         } else {
             totals.usage.runtime_ns -= self.overshoot_ns(record);
@@ -330,7 +339,7 @@ fn totals(record: &task_record) -> TaskTotals {
         group: group(record.group_kind, record.group_id),
         affinity: affinity(record),
         cpu: record.cpu,
-        state: if record.state == 1 { TaskState::Waiting } else { TaskState::Sleeping },
+        state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
         usage: Usage {
             runtime_ns: record.runtime_ns,
             wait_ns: record.wait_ns,
@@ -384,6 +393,8 @@ fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
     sum.clock_backwards += slot.clock_backwards;
     sum.stale_records += slot.stale_records;
     sum.groups_full += slot.groups_full;
+    sum.unseen_switches += slot.unseen_switches;
+    sum.unseen_ns += slot.unseen_ns;
     sum
 }
 
@@ -416,4 +427,54 @@ fn online_cpus(possible: usize) -> Vec<bool> {
         }
     }
     online
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine of two CPUs, whose second one runs a task since 20 ms, at 100 ms.
+    fn moment(slots: &[cpu_slot; 2]) -> Moment<'_> {
+        Moment { taken_ns: 100_000_000, begin_ns: 0, slots, online: vec![true; 2] }
+    }
+
+    fn slots() -> [cpu_slot; 2] {
+        let idle = cpu_slot { since_ns: 10_000_000, ..cpu_slot::default() };
+        [idle, cpu_slot { since_ns: 80_000_000, pid: 7, start_ns: 1, ..idle }]
+    }
+
+    /// The task's record, its latest slice on the first CPU, of 5 ms.
+    fn record(slice_end_ns: u64) -> task_record {
+        task_record {
+            pid: 7,
+            start_ns: 1,
+            runtime_ns: 5_000_000,
+            slice_start_ns: slice_end_ns - 5_000_000,
+            slice_end_ns,
+            state: WAITING,
+            ..task_record::default()
+        }
+    }
+
+    #[test]
+    fn an_open_slice_counts_though_the_clocks_of_two_cpus_differ_a_little() {
+        let slots = slots();
+        for late_ns in [0, 400_000] {
+            let totals = moment(&slots).living(&record(80_000_000 + late_ns));
+            assert_eq!(totals.usage.runtime_ns, 25_000_000);
+            assert_eq!((totals.usage.wait_ns, totals.state), (0, TaskState::Running));
+        }
+        assert_eq!(moment(&slots).living(&record(78_000_000)).usage.wait_ns, 2_000_000);
+    }
+
+    #[test]
+    fn of_a_slice_that_ended_after_the_instant_the_end_is_taken_off() {
+        let slots = slots();
+        let mut later = record(103_000_000);
+        assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 2_000_000);
+        // It was the slot's.
+        later.cpu = 1;
+        (later.slice_start_ns, later.runtime_ns) = (80_000_000, 28_000_000);
+        assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 25_000_000);
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lot
 
 // Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the schema map.
 const _: () = {
-    assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 8 + 16 + 24 * 8);
+    assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 8 + 2 * 4 + 16 + 24 * 8);
     assert!(size_of::<cpu_slot>() == 192);
     assert!(size_of::<exited_record>() == 16 + size_of::<task_record>());
     assert!(size_of::<group_record>() == 2 * 16 + 5 * 8);

@@ -1,14 +1,9 @@
-//! Who a row is about: short lives, reused PIDs, exec.
+//! Who a row is about: short lives and reused PIDs.
 
 mod common;
 
-use common::{BURN, Group, NamedShell, monitor, named, row, schedstat, tolerance_ns, wait_for};
-use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{Pid, gettid};
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
-use std::time::Duration;
-use std::{env, fs, thread};
+use common::{BURN, Group, NamedShell, monitor, named, schedstat, tolerance_ns, wait_for};
+use std::fs;
 use tombola_core::window::Window;
 
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -86,112 +81,4 @@ fn root_a_reused_pid_is_two_rows() {
         assert!(task.ended && task.delta.runtime_ns + 1_000_000 >= had, "{task:?} had {had} ns");
     }
     assert_eq!(window.loss.stale_records, 0);
-}
-
-/// Names the process that the next test starts: this test binary again, which then does what is to be watched.
-const THREAD_THAT_EXECS: &str = "TOMBOLA_TEST_THREAD_THAT_EXECS";
-
-#[test]
-#[ignore = "needs root and BPF"]
-fn root_exec_by_a_thread_goes_on_as_its_leader() {
-    if let Some(program) = env::var_os(THREAD_THAT_EXECS) {
-        thread::spawn(move || {
-            while common::own_cpu_ns() < 50_000_000 {
-                common::spin();
-            }
-            // The name tells the thread's old pid.
-            let tid = gettid().to_string();
-            panic!("{}", Command::new(program).args(["-c", "read x", &tid]).exec());
-        })
-        .join()
-        .unwrap();
-    }
-    let shell = NamedShell::new("execedbythread");
-    let monitor = monitor();
-    // Leader and thread end and switch in any order on two CPUs: more than one try.
-    let mut off = Vec::new();
-    for round in 0..10 {
-        let mut child = Command::new(env::current_exe().unwrap());
-        child
-            .args(["root_exec_by_a_thread_goes_on_as_its_leader", "--exact", "--ignored", "--nocapture"])
-            .arg("--test-threads=1")
-            .env(THREAD_THAT_EXECS, shell.path());
-        let before = monitor.reader().snapshot().unwrap();
-        // Standard input stays open, so that the shell waits.
-        let mut child = child
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let pid = child.id();
-        let tid: u32 = wait_for("the thread has execed and sleeps", || {
-            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-            let tid = line.split('\0').nth(3)?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            (stat.rsplit_once(") ")?.1.starts_with('S') && line.contains("read x")).then_some(tid)
-        });
-        thread::sleep(Duration::from_millis(20));
-        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.try_into().unwrap())).unwrap();
-        let process_ns: u64 = Duration::from(clock_gettime(clock).unwrap()).as_nanos().try_into().unwrap();
-        let snapshot = monitor.reader().snapshot().unwrap();
-        let window = Window::between(&before, &snapshot);
-        let task = row(&window, pid);
-        // The process clock is that of all its threads, up to when each is reaped. One besides the two was there: the test
-        // harness's.
-        let threads: u64 =
-            window.tasks.iter().filter(|t| t.totals.tgid == pid).map(|t| t.delta.runtime_ns).sum();
-        let said = format!(
-            "round {round}: {task:#?}, thread {tid}, all threads {threads} ns, kernel {process_ns} ns"
-        );
-        assert_eq!((task.totals.comm.as_slice(), task.totals.tgid), (&b"execedbythread"[..], pid), "{said}");
-        assert!(!task.ended, "{said}");
-        assert!(
-            !snapshot.tasks.iter().any(|t| t.id.pid == tid),
-            "a living record of the thread's old pid: {said}"
-        );
-        // Time of the thread, of its leader, and of nobody else.
-        let old: u64 =
-            window.tasks.iter().filter(|t| t.totals.id.pid == tid).map(|t| t.delta.runtime_ns).sum();
-        // (Fails where the leader stands still within its last switch while the thread's totals are added to its record: a gap
-        // of the monitor's, seen once in an emulated machine. monitor.bpf.c, sched_exec.)
-        assert!(task.delta.runtime_ns > 50_000_000 && old == 0, "{old} ns under the old pid; {said}");
-        // A leader that stands between its reaping and its last switch, on a CPU that stands still (an emulated one, on a busy
-        // host), is in one of the books only. Time that is lost or counted twice is so every time.
-        let slack = tolerance_ns(process_ns);
-        if threads + slack < process_ns || task.delta.runtime_ns > process_ns + slack {
-            off.push(said.clone());
-            assert!(off.len() < 4, "another run time than the process clock's: {off:?}");
-        }
-        assert!(task.delta.wait_ns < 60_000_000_000 && window.loss.is_none(), "{said}");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-#[test]
-#[ignore = "needs root and BPF"]
-fn root_exec_changes_the_name_and_nothing_else() {
-    let (one, two) = (NamedShell::new("nameone"), NamedShell::new("nametwo"));
-    let monitor = monitor();
-    let before = monitor.reader().snapshot().unwrap();
-    let script = format!(
-        "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; exec {} -c '{BURN}'",
-        two.path().display()
-    );
-    let group = Group::spawn(&mut one.command(&script));
-    let pid = group.pid();
-    wait_for("it has the second name", || {
-        (fs::read(format!("/proc/{pid}/comm")).ok()? == b"nametwo\n").then_some(())
-    });
-    // It has the name before execve is done: by then it burns.
-    let named_ns = schedstat(pid).unwrap().runtime_ns;
-    wait_for("it burns", || schedstat(pid).filter(|now| now.runtime_ns > named_ns + 50_000_000));
-    let bracket = schedstat(pid).unwrap();
-    let window = Window::between(&before, &monitor.reader().snapshot().unwrap());
-    let task = row(&window, pid);
-    assert_eq!(task.totals.comm, b"nametwo");
-    assert!(named(&window, "nameone").is_empty());
-    let slack = tolerance_ns(bracket.runtime_ns);
-    assert!(task.delta.runtime_ns + slack >= bracket.runtime_ns, "{task:?} {bracket:?}");
 }

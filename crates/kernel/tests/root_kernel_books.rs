@@ -50,6 +50,12 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
     let to = Bracket::take(&monitor);
     let window = Window::between(&from.snapshot, &to.snapshot);
     let stolen_ns = to.stolen_after_ns - from.stolen_before_ns + TICK_NS;
+    // Tasks whose switches a kernel hides (common::has_unseen_switch) have no row: their time is in rows of others.
+    let rows: BTreeSet<_> = window.tasks.iter().map(|task| task.totals.id.pid).collect();
+    let without_row = from.before.iter().filter(|(tid, _)| !rows.contains(tid));
+    let hidden_ns: u64 = without_row
+        .filter_map(|(tid, then)| Some(to.after.get(tid)?.runtime_ns.saturating_sub(then.runtime_ns)))
+        .sum();
 
     let mut compared = BTreeSet::new();
     for task in &window.tasks {
@@ -76,7 +82,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
             &format!("runtime of {what}"),
             task.delta.runtime_ns,
             &runtime,
-            (slack, slack + stolen_ns),
+            (slack, slack + stolen_ns + hidden_ns),
         );
 
         let wait = if burns {
@@ -94,7 +100,7 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         // switch it lengthens it.
         // A wait that ended in a slice after the snapshot's instant, and before the record was read, is counted to its end.
         let reading_ns = from.reading_ns.max(to.reading_ns);
-        let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns + reading_ns;
+        let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns + reading_ns + hidden_ns;
         assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack, slack));
     }
     // Whatever else lives on this machine: the load was there all the time.
@@ -156,7 +162,7 @@ fn root_books_balance_over_five_seconds_of_mixed_load() {
     let reading_ns = u64::try_from(slowest_ns).unwrap() * cpus().len() as u64;
     for window in &windows {
         let books = window.books();
-        assert!(window.loss.is_none(), "{:?}", window.loss);
+        assert!(common::is_complete(&window.loss), "{:?}", window.loss);
         if window.length_ns() > 500_000_000 {
             let limit_ns = books.wall_ns / 1000 + reading_ns;
             assert!(books.residual_ns.unsigned_abs() <= limit_ns, "{books:?}, reading {reading_ns} ns");

@@ -12,9 +12,12 @@ use tombola_core::window::Window;
 /// Takes a snapshot, and what the kernel says the thread had before and after it.
 #[allow(clippy::unwrap_used)] // not seen as test code by the lint
 fn bracketed(monitor: &tombola_kernel::PrivateMonitor, tid: u32) -> (u64, Snapshot, u64) {
-    let before = exact_runtime_ns(tid);
-    let snapshot = monitor.reader().snapshot().unwrap();
-    (before, snapshot, exact_runtime_ns(tid))
+    common::wait_for("every CPU runs what it was seen to switch to", || {
+        let before = exact_runtime_ns(tid);
+        let snapshot = monitor.reader().snapshot().unwrap();
+        let after = exact_runtime_ns(tid);
+        (!common::has_unseen_switch(&snapshot)).then_some((before, snapshot, after))
+    })
 }
 
 #[test]

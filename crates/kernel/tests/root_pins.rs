@@ -28,6 +28,19 @@ fn pin_foreign_map(name: &str, path: &Path) {
     map.pin(path).unwrap();
 }
 
+/// The pins beside map, program and link.
+const COMPANIONS: [&str; 9] = [
+    "control_map",
+    "cpu_map",
+    "exited_map",
+    "group_map",
+    "sched_exec",
+    "sched_exec_link",
+    "sched_free",
+    "sched_free_link",
+    "schema_map",
+];
+
 /// Id of the program that a file descriptor stands for, as /proc tells.
 fn program_id(path: &Path) -> u32 {
     let program = ProgramHandle::from_pinned_path(path).unwrap();
@@ -42,14 +55,11 @@ fn root_unload_leaves_no_pin_and_no_program() {
     let settings = fs.settings();
     let monitor = load(&settings);
     assert_eq!(fs.names(), ["link", "prog", "task_map", "task_map_tombola"]);
-    assert_eq!(
-        names_in(&monitor.pins.companions()),
-        ["control_map", "cpu_map", "exited_map", "group_map", "sched_exec", "sched_exec_link", "schema_map"]
-    );
+    assert_eq!(names_in(&monitor.pins.companions()), COMPANIONS);
     let ids = [program_id(&monitor.pins.prog), program_id(&monitor.pins.companions().join("sched_exec"))];
     let map_id = MapHandle::from_pinned_path(&monitor.pins.map).unwrap().info().unwrap().info.id;
     let removed = PinnedMonitor::unload(&settings.pins).unwrap();
-    assert_eq!(removed.len(), 10);
+    assert_eq!(removed.len(), 3 + COMPANIONS.len());
     assert!(fs.names().is_empty(), "{:?}", fs.names());
     // The kernel frees programs and maps after a grace period.
     wait_for("programs and map are gone", || {
@@ -164,9 +174,7 @@ fn root_a_monitor_without_one_of_its_pins_is_incomplete_and_unload_cleans() {
     let of = |path: &Path, root: &Path| path.strip_prefix(root).unwrap().to_owned();
     let root = pins.map.parent().unwrap();
     let mut all = vec![of(&pins.map, root), of(&pins.prog, root), of(&pins.link, root)];
-    for name in
-        ["control_map", "cpu_map", "exited_map", "group_map", "sched_exec", "sched_exec_link", "schema_map"]
-    {
+    for name in COMPANIONS {
         all.push(of(&companions.join(name), root));
     }
     for missing in all {
@@ -177,7 +185,12 @@ fn root_a_monitor_without_one_of_its_pins_is_incomplete_and_unload_cleans() {
         assert!(matches!(error, Error::Incomplete { .. }), "{}: {error}", missing.display());
         let said = error.to_string();
         assert!(said.contains("--force") && said.contains("unload"), "{said}");
-        assert_eq!(PinnedMonitor::unload(&fs.pins()).unwrap().len(), 9, "{}", missing.display());
+        assert_eq!(
+            PinnedMonitor::unload(&fs.pins()).unwrap().len(),
+            2 + COMPANIONS.len(),
+            "{}",
+            missing.display()
+        );
         assert!(fs.names().is_empty(), "{}: {:?}", missing.display(), fs.names());
     }
 }

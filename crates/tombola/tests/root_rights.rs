@@ -72,6 +72,6 @@ fn root_two_capabilities_load_and_none_is_needed_to_read() {
     }
     let rights = if may_read { "" } else { ",+bpf,+perfmon" };
     let said = ok(&fs.with(as_nobody(&copy, rights), "unload").output().unwrap());
-    assert_eq!(said, "unloaded: 10 pins removed\n");
+    assert_eq!(said, "unloaded: 12 pins removed\n");
     assert!(fs.names().is_empty());
 }

@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 use tempfile::TempDir;
-use tombola_core::snapshot::{Snapshot, TaskState};
+use tombola_core::snapshot::{Loss, Snapshot, TaskState};
 use tombola_core::window::{TaskWindow, Window};
 use tombola_kernel::{MaxTasks, Pins, PrivateMonitor, Settings};
 
@@ -98,6 +98,27 @@ pub(crate) fn names_in(dir: &Path) -> Vec<String> {
 /// A private monitor with the given room.
 pub(crate) fn monitor() -> PrivateMonitor {
     PrivateMonitor::start(&Settings::default()).unwrap()
+}
+
+/// A snapshot in which every CPU runs what it was seen to switch to.
+pub(crate) fn seen(monitor: &PrivateMonitor) -> Snapshot {
+    wait_for("every CPU runs what it was seen to switch to", || {
+        Some(monitor.reader().snapshot().unwrap()).filter(|snapshot| !has_unseen_switch(snapshot))
+    })
+}
+
+/// Whether a task sleeps that the monitor takes for running. There are kernels, that of some sandboxes, that show no tracepoint the
+/// switches away from the threads of their own supervisor: what runs after one is then known only when it leaves the CPU.
+pub(crate) fn has_unseen_switch(snapshot: &Snapshot) -> bool {
+    snapshot.cpus.iter().filter_map(|cpu| cpu.running).any(|running| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", running.id.pid)).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    })
+}
+
+/// Whether nothing was lost but what such a kernel did not show.
+pub(crate) fn is_complete(loss: &Loss) -> bool {
+    Loss { unseen_switches: 0, unseen_ns: 0, ..*loss }.is_none()
 }
 
 /// The tasks of a window with this name.

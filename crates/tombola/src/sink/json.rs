@@ -151,6 +151,8 @@ struct LossRecord {
     clock_backwards: u64,
     stale_records: u64,
     groups_full: u64,
+    unseen_switches: u64,
+    unseen_ns: u64,
 }
 
 /// The command that was run.
@@ -364,6 +366,8 @@ fn loss(loss: &Loss) -> LossRecord {
         clock_backwards: loss.clock_backwards,
         stale_records: loss.stale_records,
         groups_full: loss.groups_full,
+        unseen_switches: loss.unseen_switches,
+        unseen_ns: loss.unseen_ns,
     }
 }
 

@@ -19,5 +19,10 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     add(loss.clock_backwards, "time stamps ran backwards");
     add(loss.stale_records, "ends of tasks missed and found when the PID was used again");
     add(loss.groups_full, "times a group found no room: its tasks count as the root's");
+    let time = ms3(loss.unseen_ns);
+    add(
+        loss.unseen_switches,
+        &format!("switches not shown by the kernel ({time} ms, in part with another task than ran)"),
+    );
     if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
 }

@@ -97,7 +97,7 @@ impl BpfFs {
     }
 
     pub(crate) fn unload(&self) {
-        assert_eq!(ok(&self.tombola("unload").output().unwrap()), "unloaded: 10 pins removed\n");
+        assert_eq!(ok(&self.tombola("unload").output().unwrap()), "unloaded: 12 pins removed\n");
         assert!(self.names().is_empty(), "{:?}", self.names());
     }
 }

@@ -81,8 +81,16 @@ fn few_draws_say_why_there_is_no_test() {
 #[test]
 fn loss_is_shown_with_its_remedy() {
     let loss = Loss { untracked_ns: 3_400_000, map_full: 12, ..Loss::default() };
-    let loss_total =
-        Loss { map_busy: 1, map_other: 2, clock_backwards: 3, stale_records: 4, map_full: 13, ..loss };
+    let loss_total = Loss {
+        map_busy: 1,
+        map_other: 2,
+        clock_backwards: 3,
+        stale_records: 4,
+        map_full: 13,
+        unseen_switches: 5,
+        unseen_ns: 6_700_000,
+        ..loss
+    };
     let unlisted_exits = ExitTotals { count: 3, runtime_ns: 7_000_000 };
     let mut tasks = burners();
     tasks[0].ended = true;
