@@ -102,6 +102,14 @@ impl BpfFs {
     }
 }
 
+/// Whether the line that begins so says that nothing was lost, but for switches that this machine's kernel hides: see "In a sample" in
+/// docs/troubleshooting.md.
+pub(crate) fn lost_nothing(text: &str, begin: &str) -> bool {
+    let loss =
+        text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_else(|| panic!("no loss: {text}"));
+    loss.split("; ").all(|part| part == "none" || part.contains(" switches not shown by the kernel ("))
+}
+
 impl Drop for BpfFs {
     fn drop(&mut self) {
         let _ = umount2(self.dir.path(), MntFlags::MNT_DETACH);
