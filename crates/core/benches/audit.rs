@@ -36,6 +36,7 @@ fn window(tasks: u32) -> Window {
                 nice,
                 policy: Policy::Other,
                 weight: nice.weight(),
+                tickets_set: None,
                 group: Group::Cgroup(rng.random_range(1..=GROUPS)),
                 affinity: (pid % 2 == 0).then(|| (first..first + 16).collect()),
                 cpu: first,

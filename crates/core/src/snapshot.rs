@@ -77,6 +77,9 @@ pub struct TaskTotals {
     pub policy: Policy,
     /// Weight in the fair class, 1024 for nice 0.
     pub weight: u32,
+    /// Tickets that were set for it by hand, in the currency of its group: they count in place of the weight. `None` where its nice
+    /// value decides, and where the source does not ask.
+    pub tickets_set: Option<u32>,
     /// The group whose weight the scheduler uses for the task.
     pub group: Group,
     /// CPUs its affinity allows; `None` where the source does not know.

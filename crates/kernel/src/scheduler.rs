@@ -27,15 +27,32 @@ use crate::object::{possible_cpus, refused};
 use crate::wire::{LOTTERY, Wire as _, sched_ext_ops, settings};
 use control::{ACCOUNT, PROGRAMS};
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, OpenObject};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
+use tombola_core::identity::TaskId;
 
 /// `CPU_WORDS` × 64 of `bpf/lottery_books.bpf.h`.
 const MOST_CPUS: u32 = 1024;
 
 /// `SCX_OPS_SWITCH_PARTIAL`, held against the kernel's by `constants`.
 const SWITCH_PARTIAL: u64 = 8;
+
+/// `.name` of `lottery` in `bpf/lottery.bpf.c`.
+const OPS: &str = "tombola_lottery";
+
+/// The tickets that were set by hand, by task, of whichever scheduler of ours runs; none where none does.
+///
+/// # Errors
+/// As [`SchedulerControl::find`] and [`SchedulerControl::tasks`], where one runs.
+pub fn tickets_set() -> Result<BTreeMap<TaskId, u32>> {
+    if !matches!(SchedExtState::now(), SchedExtState::Loaded { ops, .. } if ops == OPS) {
+        return Ok(BTreeMap::new());
+    }
+    let tasks = SchedulerControl::find()?.tasks()?;
+    Ok(tasks.into_iter().filter(|task| task.explicit).map(|task| (task.id, task.tickets)).collect())
+}
 
 /// A scheduler that runs until this is dropped.
 pub struct Scheduler {

@@ -4,16 +4,19 @@ use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::path::Path;
-use tombola_core::snapshot::{Group, Snapshot};
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::{ExitedTask, Group, Snapshot};
 use tombola_core::source::{Origin, Source};
 use tombola_kernel::{
-    Error, GroupNames, InterferenceMonitor, PinnedMonitor, Pins, PrivateMonitor, Reader, Settings,
+    Error, GroupNames, InterferenceMonitor, PinnedMonitor, Pins, PrivateMonitor, Reader, Settings, scheduler,
 };
 
 /// The live machine.
 pub struct Live {
     monitor: Monitor,
     interference: Option<InterferenceMonitor>,
+    /// Tickets that were set by hand, as of the latest look, where it is asked for them.
+    tickets_set: Option<BTreeMap<TaskId, u32>>,
     names: Option<GroupNames>,
 }
 
@@ -37,7 +40,7 @@ impl Live {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { monitor, interference: None, names: None })
+        Ok(Self { monitor, interference: None, tickets_set: None, names: None })
     }
 
     /// Looks from now on who stands in whose way, with a second monitor that ends with this value.
@@ -46,6 +49,15 @@ impl Live {
     /// Whatever keeps this user from loading one; a reader of pins may lack the right.
     pub fn watch_interference(&mut self) -> Result<()> {
         self.interference = Some(InterferenceMonitor::start()?);
+        Ok(())
+    }
+
+    /// Asks from now on a scheduler of ours, while one runs, for the tickets that were set by hand.
+    ///
+    /// # Errors
+    /// One runs, and this user may not ask it.
+    pub fn ask_for_tickets(&mut self) -> Result<()> {
+        self.tickets_set = Some(scheduler::tickets_set()?);
         Ok(())
     }
 
@@ -67,7 +79,19 @@ impl Source for Live {
 
     fn snapshot(&mut self) -> Result<Snapshot, Box<dyn StdError + Send + Sync>> {
         let interference = self.interference.as_ref().map(InterferenceMonitor::read).transpose()?;
-        Ok(Snapshot { interference, ..self.reader().snapshot()? })
+        let mut snapshot = Snapshot { interference, ..self.reader().snapshot()? };
+        if let Some(before) = &mut self.tickets_set {
+            // Of a scheduler that began since, and that this user may not ask, they are not known.
+            let now = scheduler::tickets_set().unwrap_or_default();
+            for task in &mut snapshot.tasks {
+                task.tickets_set = now.get(&task.id).copied();
+            }
+            for ExitedTask { totals, .. } in &mut snapshot.exited {
+                totals.tickets_set = before.get(&totals.id).copied();
+            }
+            *before = now;
+        }
+        Ok(snapshot)
     }
 
     fn group_names(&mut self, groups: &BTreeSet<Group>) -> BTreeMap<Group, String> {

@@ -86,6 +86,13 @@ impl Windows {
         Ok(())
     }
 
+    /// Asks from the next interval on for tickets that were set by hand. Where this user may not, says so and goes on without.
+    pub fn ask_for_tickets(&mut self) {
+        if let Err(error) = self.source.ask_for_tickets() {
+            notify(&format!("tickets that were set by hand are not known: {error:#}"));
+        }
+    }
+
     /// How the source began.
     pub fn origin(&self) -> Origin {
         self.source.origin()

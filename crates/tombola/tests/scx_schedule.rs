@@ -89,6 +89,20 @@ fn scx_who_looks_at_a_running_one_is_told_its_name_and_changes_its_tickets() {
     let given = ok(&tickets(&["give", &one, &two, "500"]));
     assert_eq!(given, format!("{one}: 2000 -> 1500 tickets\n{two}: 335 -> 835 tickets\n"));
     assert!(failed(&tickets(&["give", &one, &two, "1500"])).contains("must keep one"));
+    // The ledger goes by them. Both burn on one CPU, in one group.
+    let audit =
+        ok(&run(&["audit", "--interval", "1s", "--format", "json", "-t", &one, "-t", &two, "--sort", "run"]));
+    let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
+    let row = |pid: &str| {
+        let rows = audit["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["pid"].as_u64() == pid.parse().ok()).unwrap().clone()
+    };
+    let [first, second] = [row(&one), row(&two)];
+    for (row, weight) in [(&first, 1500), (&second, 835)] {
+        assert_eq!((&row["weight"], &row["tickets_set"]), (&weight.into(), &true.into()), "{row}");
+    }
+    let ratio = first["entitled_ns"].as_f64().unwrap() / second["entitled_ns"].as_f64().unwrap();
+    assert!((ratio / (1500.0 / 835.0) - 1.0).abs() < 0.001, "{ratio}: {first} {second}");
     assert_eq!(ok(&tickets(&["set", &one, "--by-nice"])), format!("{one}: 1500 -> 335 tickets\n"));
     assert!(failed(&tickets(&["set", "4194304", "5"])).contains("there is no task 4194304"));
 

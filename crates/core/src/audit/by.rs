@@ -102,6 +102,8 @@ pub struct Row {
     pub policy: Option<Policy>,
     /// The weight it competes with: of a group its own, else the sum of the tasks'. `None` where there is none.
     pub weight: Option<u64>,
+    /// Whether tickets that were set by hand are in that weight.
+    pub tickets_set: bool,
     /// What it got.
     pub usage: Usage,
     /// Entitled and received; `None` where no task takes part in the division.
@@ -134,6 +136,7 @@ impl Row {
             nice: Some(totals.nice),
             policy: Some(totals.policy),
             weight: entry.map(|entry| entry.weight),
+            tickets_set: entry.is_some() && totals.tickets_set.is_some(),
             usage: line.task.delta,
             account: entry.map(|entry| entry.account),
             got_share: entry.map_or(0.0, |entry| entry.got_share),
@@ -163,6 +166,7 @@ impl Row {
             received_ns: before.received_ns.saturating_add(account.received_ns),
         });
         self.weight = Some(self.weight.unwrap_or(0).saturating_add(*weight));
+        self.tickets_set |= totals.tickets_set.is_some();
         self.got_share += got_share;
         self.fair_share += fair_share;
     }
@@ -202,6 +206,7 @@ pub(super) fn rows(audit: &Audit, by: By, keep: impl Fn(&Line) -> bool) -> Vec<R
             && let Ok(at) = audit.groups.binary_search_by_key(group, |g| g.totals.id)
         {
             row.weight = Some(audit.groups[at].totals.weight);
+            row.tickets_set = false;
         }
         rows.push(row);
     }

@@ -123,14 +123,15 @@ impl Claims {
     }
 }
 
-/// Weight among the members of the group. The kernel keeps the weight of the fair class up to date only for tasks of
-/// that class.
+/// Weight among the members of the group: tickets that were set, or what follows from nice value and policy. The kernel keeps
+/// the weight of the fair class up to date only for tasks of that class.
 fn weight(totals: &TaskTotals) -> u64 {
-    u64::from(match totals.policy {
+    let by_policy = || match totals.policy {
         Policy::Idle => IDLE_WEIGHT,
         Policy::Ext => totals.nice.weight(),
         _ => totals.weight.max(1),
-    })
+    };
+    u64::from(totals.tickets_set.map_or_else(by_policy, |tickets| tickets.max(1)))
 }
 
 /// What each CPU had for the tasks in the ledger, and where the rest went.

@@ -194,7 +194,11 @@ impl Search<'_> {
         let (group, group_weight) = (self.claims.groups[id.0], self.claims.demand.groups[id.0].weight);
         let weight = |claim: usize| self.claims.demand.claims[claim].weight;
         let first_weight = weight(members.claims[0]);
-        let is_same = members.claims.iter().all(|&claim| weight(claim) == first_weight);
+        // Whose tickets were set has no weight by nice value.
+        let is_same = members
+            .claims
+            .iter()
+            .all(|&claim| weight(claim) == first_weight && self.task(claim).totals.tickets_set.is_none());
         if is_same && !members.has_subgroups && first_weight != u64::from(Nice::default().weight()) {
             let nice = first.totals.nice;
             let about = About::NiceActsOnNobody { group, nice, group_weight, entitled_ns, by_nice_ns };

@@ -65,6 +65,7 @@ impl Case {
             nice: Nice::all().find(|nice| nice.weight() == weight).unwrap_or_default(),
             policy: Policy::Other,
             weight,
+            tickets_set: None,
             group,
             affinity: None,
             cpu: 0,

@@ -40,6 +40,7 @@ impl Task {
             nice,
             policy: self.policy,
             weight: nice.weight(),
+            tickets_set: None,
             group: Group::Cgroup(1),
             affinity: None,
             cpu: 0,

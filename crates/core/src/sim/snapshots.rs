@@ -120,6 +120,7 @@ impl Simulation<'_> {
                 (Class::RoundRobin, _) => Policy::RoundRobin,
             },
             weight: u32::try_from(entry.tickets).unwrap_or(u32::MAX),
+            tickets_set: None, // those of a scenario are the weight
             group: view.group.map_or(ROOT, group),
             affinity: Some(
                 self.machine

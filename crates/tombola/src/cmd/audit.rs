@@ -45,6 +45,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     if !args.no_interference {
         windows.watch_interference()?;
     }
+    windows.ask_for_tickets();
     let mut command = match args.command.split_first() {
         None => None,
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
@@ -175,7 +176,7 @@ fn rivals(audit: &Audit, command: &Command) -> BTreeSet<TaskId> {
 }
 
 /// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
-/// they have under the kernel's own.
+/// they have under the kernel's own, or, under ours, the tickets that were set.
 fn scheduler(state: &SchedExtState) -> Option<String> {
     let SchedExtState::Loaded { ops, state, whole_machine } = state else { return None };
     let whom = match whole_machine {

@@ -172,6 +172,9 @@ fn write_rows(out: &mut String, view: &AuditView<'_>) {
         }
     }
     layout.write(out, "");
+    if view.rows.iter().any(|row| row.tickets_set) {
+        line(out, format_args!("* tickets that were set count in place of the weight by nice value"));
+    }
 }
 
 fn figures(row: &Row) -> [String; 10] {
@@ -182,7 +185,8 @@ fn figures(row: &Row) -> [String; 10] {
     let entitled = row.account.map(|account| account.entitled_ns);
     [
         // Who has no weight shows the policy that is the reason.
-        row.weight.map_or_else(policy, |weight| weight.to_string()),
+        row.weight
+            .map_or_else(policy, |weight| format!("{weight}{}", if row.tickets_set { "*" } else { "" })),
         ms3(usage.runtime_ns),
         ms3(usage.wait_ns),
         entitled.map_or_else(dash, ms3),

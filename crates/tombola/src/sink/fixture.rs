@@ -34,6 +34,7 @@ pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u
         nice,
         policy,
         weight: nice.weight(),
+        tickets_set: None,
         group: match pid % 3 {
             0 => Group::Unknown,
             n => Group::Cgroup(n.into()),

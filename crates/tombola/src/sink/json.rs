@@ -255,6 +255,8 @@ pub(crate) struct RowRecord {
     wakeups: u64,
     /// Slices on another CPU than the one before.
     migrations: u64,
+    /// Whether tickets that were set by hand are in the weight.
+    tickets_set: bool,
 }
 
 /// `--format json`: one line.
@@ -460,6 +462,7 @@ fn row_record(view: &AuditView<'_>, row: &Row, text: fn(&[u8]) -> String) -> Row
         preempted: usage.involuntary,
         wakeups: usage.wakeups,
         migrations: usage.migrations,
+        tickets_set: row.tickets_set,
     }
 }
 

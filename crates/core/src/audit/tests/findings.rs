@@ -36,6 +36,30 @@ fn three_sessions_make_three_nice_values_equal() {
 }
 
 #[test]
+fn tickets_that_were_set_count_in_place_of_nice() {
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    case.burner(Group::Cgroup(2), 335, SECOND / 4).totals.tickets_set = Some(300);
+    case.burner(Group::Cgroup(2), 1024, SECOND / 4).totals.tickets_set = Some(100);
+    case.burner(ROOT, 1024, SECOND / 2);
+    let audit = case.gives(&[0.375, 0.125, 0.5]);
+    let rows = audit.rows(By::Task, |_| true);
+    let weights: Vec<_> = rows.iter().map(|row| (row.weight, row.tickets_set)).collect();
+    assert_eq!(weights, [(Some(300), true), (Some(100), true), (Some(1024), false)]);
+    // A process, a name: some of its weight is of that kind. A group has a weight of its own.
+    assert!(audit.rows(By::Process, |_| true)[0].tickets_set);
+    assert!(audit.rows(By::Group, |_| true).iter().all(|row| !row.tickets_set));
+
+    // Alone in its session, with nice 5 and tickets of its own: the nice value is not what acts on nobody.
+    let mut case = Case::cpus(1);
+    for group in [2, 3] {
+        case.group(group, Some(1), 1024);
+        case.burner(Group::Cgroup(group), 335, SECOND / 2).totals.tickets_set = Some(335);
+    }
+    assert_eq!(abouts(&case), []);
+}
+
+#[test]
 fn nice_that_acts_is_not_mentioned() {
     let mut case = Case::cpus(1);
     case.group(2, Some(1), 1024);

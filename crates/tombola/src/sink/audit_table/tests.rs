@@ -131,6 +131,17 @@ fn hostile_names_stay_in_their_row() {
 }
 
 #[test]
+fn tickets_that_were_set_have_a_mark() {
+    let mut tasks = hostile();
+    tasks[0].totals.tickets_set = Some(77);
+    let audit = Audit::new(&window(tasks)).unwrap();
+    let rows = audit.rows(By::Task, |_| true);
+    let text = render(&view(&audit, &rows, &Groups::new()));
+    assert!(text.contains(" 77* "), "{text}");
+    assert!(text.ends_with("* tickets that were set count in place of the weight by nice value\n"), "{text}");
+}
+
+#[test]
 fn loss_and_nobody() {
     let loss = Loss { untracked_ns: 3_400_000, map_full: 12, ..Loss::default() };
     let audit = Audit::new(&Window { loss, loss_total: loss, ..window(vec![]) }).unwrap();
