@@ -230,7 +230,7 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 	rec->tickets = is_fair(policy) ? weight : 0;
 }
 
-/* The next place in this CPU's ring, numbered and counted. */
+/* The next place in this CPU's ring, counted. It is to be filled, and published then. */
 static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, const struct control *control, __u32 cpu,
 						       __u64 ended_ns)
 {
@@ -241,9 +241,16 @@ static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, co
 	slot->exits++;
 	if (!end)
 		return 0;
-	end->number = slot->exits;
+	end->begun = slot->exits;
+	barrier();
 	end->ended_ns = ended_ns;
 	return end;
+}
+
+static __always_inline void publish(struct exited_record *end)
+{
+	barrier();
+	end->number = end->begun;
 }
 
 /* A new record for p in task_map, or nothing where there is no room. */
@@ -276,7 +283,6 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 		return;
 	if (rec) {
 		end->task = *rec;
-		bpf_map_delete_elem(&task_map, &pid);
 	} else {
 		end->task = empty_record;
 		begin_record(&end->task, p, left ? p->tgid : pid, slot, control, slice);
@@ -288,6 +294,10 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 		slot->exits_left++;
 	}
 	slot->exits_runtime_ns += end->task.runtime_ns;
+	publish(end);
+	/* Not before: a reader finds it in one of the two. */
+	if (rec)
+		bpf_map_delete_elem(&task_map, &pid);
 }
 
 /*
@@ -304,8 +314,10 @@ static __always_inline struct task_record *replace(struct task_record *rec, stru
 		return 0;
 	slot->stale_records++;
 	end = next_exit(slot, control, slice->cpu, rec->slice_end_ns);
-	if (end)
+	if (end) {
 		end->task = *rec;
+		publish(end);
+	}
 	slot->exits_runtime_ns += rec->runtime_ns;
 	*rec = empty_record;
 	return rec;

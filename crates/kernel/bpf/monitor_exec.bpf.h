@@ -106,6 +106,9 @@ int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
  * An execve that is killed while it waits for other threads leaves a leader that had its final switch and whose record nobody
  * took over. This is raised when a task is reaped and has had its final switch, after a grace period: what is still there of
  * it now ends. (If the pid has a new task by then, replace() has found it, and counted it.)
+ *
+ * RCU calls back with bottom halves off, where no switch of this CPU comes between the lines below. With PREEMPT_RT one can,
+ * and in a case as rare as this may then overwrite the entry in the ring.
  */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(sched_free, struct task_struct *p)
@@ -125,6 +128,7 @@ int BPF_PROG(sched_free, struct task_struct *p)
 	if (!end)
 		return 0;
 	end->task = *rec;
+	publish(end);
 	slot->exits_runtime_ns += rec->runtime_ns;
 	bpf_map_delete_elem(&task_map, &pid);
 	return 0;

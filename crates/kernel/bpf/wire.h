@@ -116,9 +116,10 @@ struct group_record {
 
 /* A task that ended. Each CPU has a ring of these in exited_map: CPU c owns indices [c << ring_bits, (c + 1) << ring_bits). */
 struct exited_record {
-	__u64 number;	/* 1 + the value of cpu_slot.exits when it was written; 0: never written */
+	__u64 number;	/* 1 + the value of cpu_slot.exits when it was written; 0: never. Written last, and read first */
 	__u64 ended_ns; /* on the clock of task.cpu */
 	struct task_record task;
+	__u64 begun; /* the same, written first and read last: where the two differ, the rest is just being written */
 };
 
 /* --- interference.bpf.c -------------------------------------------------------------------------------------------- */

@@ -160,7 +160,7 @@ impl Reader {
         living: &mut BTreeMap<TaskId, task_record>,
     ) -> Result<(Vec<ExitedTask>, ExitTotals)> {
         let mut totals = ExitTotals {
-            count: moment.slots.iter().map(|s| s.exits - s.exits_left).sum(),
+            count: moment.slots.iter().map(|s| s.exits.saturating_sub(s.exits_left)).sum(),
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
@@ -169,7 +169,8 @@ impl Reader {
             each_value::<exited_record>(&self.exited_map, |end| {
                 let slot = moment.slots.get(index >> self.ring_bits);
                 index += 1;
-                if end.number == 0 {
+                // Empty, or just being written: then it is still among the living.
+                if end.number == 0 || end.number != end.begun {
                     return;
                 }
                 let task = moment.ended(&end);

@@ -44,7 +44,7 @@ pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lot
 const _: () = {
     assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 8 + 2 * 4 + 16 + 24 * 8);
     assert!(size_of::<cpu_slot>() == 192);
-    assert!(size_of::<exited_record>() == 16 + size_of::<task_record>());
+    assert!(size_of::<exited_record>() == 24 + size_of::<task_record>());
     assert!(size_of::<group_record>() == 2 * 16 + 5 * 8);
     assert!(size_of::<control>() == 24);
     assert!(size_of::<pair_key>() == 24);
