@@ -5,14 +5,14 @@
 mod common;
 
 use common::{
-    BURN, Group, NamedShell, monitor, named, own_cpu_ns, row, schedstat, spin, stolen_ns, tolerance_ns,
-    wait_for,
+    BURN, Group, NamedShell, become_fifo, cpus, last_cpu, monitor, named, own_cpu_ns, pin_to, row, schedstat,
+    spin, stolen_ns, tolerance_ns, wait_for,
 };
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{ForkResult, Pid, fork, gettid, pipe, read, write};
+use nix::unistd::{ForkResult, Pid, Uid, fork, gettid, pipe, read, write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command};
 use std::time::Duration;
@@ -195,23 +195,52 @@ fn end_this_thread() {
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
+/// What a thread has behind it when it execs.
+#[derive(Debug)]
+enum Life {
+    /// Slices as they come.
+    Usual,
+    /// The slice that it is in, and none before.
+    OneSlice,
+    /// Others, and then one that is older than the end of its leader.
+    Slept,
+}
+
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_exec_by_the_last_thread_loses_no_time_of_a_slice_older_than_its_leaders_end() {
     let shell = NamedShell::new("lastthread");
     let monitor = monitor();
-    for round in 0..5 {
+    // Who is real-time, alone on its CPU, has one slice from before its leader's end to after the execve: its first one, where it
+    // inherits both, or one after others. An ordinary user has threads of the usual kind only.
+    let all = [Life::Usual, Life::OneSlice, Life::Slept];
+    let lives = if cpus().len() > 1 && Uid::effective().is_root() { &all[..] } else { &all[..1] };
+    for (round, life) in lives.iter().cycle().take(9).enumerate() {
         let (before, stolen_before_ns) = (monitor.reader().snapshot().unwrap(), stolen_ns());
         let child = forked(|| {
-            thread::spawn({
-                let mut command = shell.command(BURN);
-                move || {
-                    while own_cpu_ns() < 60_000_000 {
-                        spin();
-                    }
-                    panic!("{}", command.exec());
+            let mut command = shell.command(BURN);
+            let mut burn_and_exec = move || {
+                while own_cpu_ns() < 60_000_000 {
+                    spin();
                 }
-            });
+                panic!("{}", command.exec());
+            };
+            match life {
+                Life::Usual => drop(thread::spawn(burn_and_exec)),
+                Life::OneSlice => drop(thread::spawn(move || {
+                    let everywhere = cpus();
+                    pin_to(&[last_cpu()]);
+                    become_fifo();
+                    thread::spawn(burn_and_exec);
+                    pin_to(&everywhere);
+                })),
+                Life::Slept => drop(thread::spawn(move || {
+                    pin_to(&[last_cpu()]);
+                    thread::sleep(Duration::from_millis(1));
+                    become_fifo();
+                    burn_and_exec();
+                })),
+            }
             thread::sleep(Duration::from_millis(20));
             end_this_thread();
         });
@@ -225,7 +254,8 @@ fn root_exec_by_the_last_thread_loses_no_time_of_a_slice_older_than_its_leaders_
             let slack_ns = tolerance_ns(most_ns) + (stolen_ns() - stolen_before_ns);
             let agrees = booked_ns + slack_ns >= least_ns && booked_ns <= most_ns + slack_ns
                 || common::has_unseen_switch(&snapshot);
-            let said = format!("round {round}: {booked_ns} not in {least_ns}..{most_ns} by {slack_ns}");
+            let said =
+                format!("round {round}, {life:?}: {booked_ns} not in {least_ns}..{most_ns} by {slack_ns}");
             (least_ns, agrees, said)
         };
         wait_for("it burns after the execve", || {

@@ -107,8 +107,8 @@ pub(crate) fn seen(monitor: &PrivateMonitor) -> Snapshot {
     })
 }
 
-/// Whether a task sleeps that the monitor takes for running. There are kernels, that of some sandboxes, that show no tracepoint the
-/// switches away from the threads of their own supervisor: what runs after one is then known only when it leaves the CPU.
+/// Whether a task sleeps that the monitor takes for running. There are kernels that show no tracepoint the switches away from some
+/// threads: what runs after one of these is known only when it leaves the CPU.
 pub(crate) fn has_unseen_switch(snapshot: &Snapshot) -> bool {
     snapshot.cpus.iter().filter_map(|cpu| cpu.running).any(|running| {
         let stat = fs::read_to_string(format!("/proc/{}/stat", running.id.pid)).unwrap_or_default();
