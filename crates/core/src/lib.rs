@@ -27,7 +27,6 @@ pub mod policy;
 pub mod race;
 pub mod report;
 pub mod rolling;
-pub mod sim;
 pub mod snapshot;
 pub mod source;
 pub mod statistics;

@@ -6,10 +6,10 @@ mod common;
 
 use common::play::{DRAWS, Played, options, play, tids};
 use common::{Worker, cpus, last_cpu};
-use tombola_core::sim::outcome::{Observe, run};
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::Scenario;
 use tombola_kernel::scheduler::Scheduler;
+use tombola_lab::outcome::{Observe, run};
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
 
 /// CPUs that each task of a scenario gets under the lottery, by simulation: mean of 10 runs.
 fn simulated(scenario: &str) -> Vec<f64> {

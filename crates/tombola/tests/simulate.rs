@@ -11,8 +11,8 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
-use tombola_core::sim::library::SCENARIOS;
-use tombola_core::sim::policy::PolicyKind;
+use tombola_lab::library::SCENARIOS;
+use tombola_lab::policy::PolicyKind;
 
 fn simulate(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tombola"))

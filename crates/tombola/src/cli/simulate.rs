@@ -3,8 +3,8 @@
 use crate::whole;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::MAX_CPUS;
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::MAX_CPUS;
 
 /// Run a scenario under one scheduler after another, and show who would have got what.
 ///
@@ -14,7 +14,7 @@ use tombola_core::sim::scenario::MAX_CPUS;
 #[command(after_help = "\
 Examples:
   tombola simulate three-burners
-  tombola simulate scenarios/web-and-batch.toml --policy lottery,stride,eevdf,rr --runs 1000 --jobs 2
+  tombola simulate crates/lab/scenarios/web-and-batch.toml --policy lottery,stride,eevdf,rr --runs 1000 --jobs 2
   tombola simulate stride-3-2-1 --policy stride --timeline out.csv
   tombola simulate --list                    policies and built-in scenarios")]
 pub struct SimulateArgs {

@@ -1,7 +1,7 @@
 use super::*;
 use clap::{CommandFactory, error::ErrorKind};
-use tombola_core::sim::policy::PolicyKind;
 use tombola_kernel::scheduler::{Guard, Law, Slice};
+use tombola_lab::policy::PolicyKind;
 
 fn dump(args: &[&str]) -> Result<DumpArgs, clap::Error> {
     match Cli::try_parse_from(["tombola", "dump"].iter().chain(args))?.verb {

@@ -18,12 +18,12 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::thread::available_parallelism;
 use target::Target;
-use tombola_core::sim::compare::{Comparison, Plan, compare};
-use tombola_core::sim::library::{self, SCENARIOS};
-use tombola_core::sim::outcome::Observe;
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::Scenario;
-use tombola_core::sim::scenario::rtapp::from_rtapp;
+use tombola_lab::compare::{Comparison, Plan, compare};
+use tombola_lab::library::{self, SCENARIOS};
+use tombola_lab::outcome::Observe;
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
+use tombola_lab::scenario::rtapp::from_rtapp;
 
 /// Policies for a scenario that names none.
 const DEFAULT: [PolicyKind; 4] =

@@ -6,12 +6,12 @@ mod realtime;
 pub(crate) mod table;
 mod verdict;
 
-use tombola_core::sim::compare::{Comparison, PolicyResult};
-use tombola_core::sim::expectation::Verdict;
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::realtime::{Analysis, RtTask, analyse, task_set};
-use tombola_core::sim::scenario::Scenario;
 use tombola_core::statistics::jain;
+use tombola_lab::compare::{Comparison, PolicyResult};
+use tombola_lab::expectation::Verdict;
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::realtime::{Analysis, RtTask, analyse, task_set};
+use tombola_lab::scenario::Scenario;
 
 /// A comparison with what is printed beside it.
 pub(crate) struct Results<'a> {

@@ -8,9 +8,9 @@ use super::table::{line, name, percent, signed};
 use crate::interval::Plain;
 use crate::text::harmless;
 use std::time::Duration;
-use tombola_core::sim::compare::Estimate;
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::Scenario;
+use tombola_lab::compare::Estimate;
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
 
 /// A rehearsal.
 pub(crate) struct RehearsalView<'a> {

@@ -5,11 +5,11 @@ use anyhow::Result;
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tombola_core::sim::engine::Slice;
-use tombola_core::sim::outcome::{Observe, run};
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::{Scenario, Step};
-use tombola_core::sim::timeline::{HEADER, Picture, row};
+use tombola_lab::engine::Slice;
+use tombola_lab::outcome::{Observe, run};
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::{Scenario, Step};
+use tombola_lab::timeline::{HEADER, Picture, row};
 
 /// Columns of a picture: it fits a terminal with the numbers of the CPUs in front.
 const COLUMNS: u16 = 100;

@@ -18,11 +18,11 @@ use play::{Played, Stage};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
-use tombola_core::sim::compare::Estimate;
-use tombola_core::sim::outcome::{Observe, run as simulate_once};
-use tombola_core::sim::policy::PolicyKind;
-use tombola_core::sim::scenario::Scenario;
 use tombola_kernel::scheduler::{Law, SchedulerOptions, Slice};
+use tombola_lab::compare::Estimate;
+use tombola_lab::outcome::{Observe, run as simulate_once};
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
 
 /// Runs of the simulation: enough to know the spread of one run to about an eighth of itself.
 const RUNS: u32 = 30;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tombola_core::sim::compare::Progress;
+use tombola_lab::compare::Progress;
 
 /// Percent done, on standard error; silent where that is no terminal.
 pub struct Line {

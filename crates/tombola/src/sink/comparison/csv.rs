@@ -4,8 +4,8 @@
 use super::Results;
 use crate::text::harmless_in_csv;
 use anyhow::Result;
-use tombola_core::sim::compare::{Estimate, TaskResult};
-use tombola_core::sim::draws::Judgement;
+use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::draws::Judgement;
 
 /// A row under construction, with the titles of its cells.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 
 use super::{Results, fairness};
 use serde::Serialize;
-use tombola_core::sim::compare::{Estimate, TaskResult};
-use tombola_core::sim::draws::Judgement;
+use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::draws::Judgement;
 
 #[derive(Serialize)]
 struct Document<'a> {

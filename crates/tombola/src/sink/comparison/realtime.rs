@@ -3,7 +3,7 @@
 use super::{Results, length};
 use crate::text::harmless;
 use std::fmt::Write;
-use tombola_core::sim::realtime::Analysis;
+use tombola_lab::realtime::Analysis;
 
 /// Most tasks whose response times are printed.
 const MOST: usize = 32;

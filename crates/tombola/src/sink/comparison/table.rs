@@ -8,8 +8,8 @@ use crate::sink::table::layout::Layout;
 use crate::sink::table::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
 use std::fmt::Write;
-use tombola_core::sim::compare::{Estimate, TaskResult};
-use tombola_core::sim::draws::Judgement;
+use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::draws::Judgement;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;

@@ -2,8 +2,8 @@
 
 use super::length;
 use crate::text::harmless;
-use tombola_core::sim::expectation::Verdict;
-use tombola_core::sim::scenario::expect::Metric;
+use tombola_lab::expectation::Verdict;
+use tombola_lab::scenario::expect::Metric;
 
 /// What was expected and what came out: `share.A = 0.500000, expected 0.49 to 0.51`.
 pub(super) fn text(verdict: &Verdict) -> String {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tombola_core::sim::scenario::Scenario;
+use tombola_lab::scenario::Scenario;
 
 /// Largest `cpu.weight`.
 const MOST: u64 = 10_000;

@@ -17,9 +17,9 @@ use std::sync::{OnceLock, mpsc};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tombola_core::draw::seeded;
-use tombola_core::sim::scenario::{Scenario, Step, Task};
 use tombola_core::tickets::Nice;
 use tombola_kernel::scheduler::join;
+use tombola_lab::scenario::{Scenario, Step, Task};
 
 /// What a scenario is acted out on.
 pub(super) struct Stage<'a> {

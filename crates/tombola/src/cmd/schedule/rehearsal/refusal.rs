@@ -3,7 +3,7 @@
 use super::cgroups::weights;
 use crate::text::harmless;
 use anyhow::{Result, bail};
-use tombola_core::sim::scenario::{Class, Scenario, Step, Task};
+use tombola_lab::scenario::{Class, Scenario, Step, Task};
 
 /// Most threads: as many as `workload` takes.
 const MOST_THREADS: usize = 1024;

@@ -1,0 +1,376 @@
+//! What tasks do: their way through the steps of the scenario.
+
+use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace};
+use crate::scenario::Step;
+use crate::span::Span;
+use rand_chacha::ChaCha8Rng;
+use std::collections::VecDeque;
+
+/// Where a task is in its program.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(super) struct Body {
+    /// Index of the step it is at.
+    at: usize,
+    /// Passes through the steps that it has finished.
+    rounds: u64,
+    /// CPU time after which it ends; `u64::MAX` = never.
+    pub(super) total_left_ns: u64,
+    /// Whether the step it is at is a run whose length stands in the machine's view of it.
+    pub(super) at_run: bool,
+    /// The length of the run it comes to next is drawn already.
+    drawn: bool,
+    /// It has come.
+    pub(super) born: bool,
+    ended: bool,
+    blocked: Blocked,
+    /// When its present phase or job began.
+    ready_ns: u64,
+    rng: Option<Box<ChaCha8Rng>>,
+}
+
+/// What a task that is away waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocked {
+    Timer,
+    Lock(usize),
+    Event(usize),
+}
+
+/// A lock, and who wants it in order of coming.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lock {
+    holder: Option<TaskIx>,
+    waiters: VecDeque<TaskIx>,
+}
+
+/// How a task's steps left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It needs the CPU.
+    Runs,
+    /// It waits for something.
+    Blocked,
+    /// It is over.
+    Ended,
+}
+
+impl Step {
+    /// Whether a length in it is drawn at random.
+    pub(super) fn is_random(&self) -> bool {
+        matches!(self, Self::Run(span) | Self::Sleep(span) if span.is_random())
+    }
+}
+
+impl Body {
+    pub(super) fn new(task: &Task, rng: Option<Box<ChaCha8Rng>>) -> Self {
+        Self {
+            at: 0,
+            rounds: 0,
+            total_left_ns: if task.total_ns == 0 { u64::MAX } else { task.total_ns },
+            at_run: false,
+            drawn: false,
+            born: false,
+            ended: false,
+            blocked: Blocked::Timer,
+            ready_ns: task.arrive_ns,
+            rng,
+        }
+    }
+
+    fn draw(&mut self, span: Span) -> u64 {
+        match (span, &mut self.rng) {
+            (Span::Fixed(ns), _) => ns,
+            (span, Some(rng)) => span.sample(rng),
+            (span, None) => span.mean_ns(),
+        }
+    }
+}
+
+impl Simulation<'_> {
+    /// Takes all steps that need no time, until the task must run, wait or end.
+    pub(super) fn step(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
+        let steps = &self.entry(task).steps;
+        loop {
+            self.count_step(task)?;
+            let now = self.machine.now_ns;
+            let is_last = self.is_last(task);
+            let body = &mut self.bodies[task];
+            if body.at == steps.len() {
+                body.at = 0;
+                body.rounds += 1;
+                let loops = self.entry(task).loops;
+                if loops > 0 && self.bodies[task].rounds >= loops {
+                    return Ok(self.end(task));
+                }
+                continue;
+            }
+            match steps[body.at] {
+                Step::Burn => {
+                    self.machine.tasks[task].left_ns = u64::MAX;
+                    body.at_run = true;
+                    return Ok(Outcome::Runs);
+                }
+                Step::Run(span) => {
+                    if !std::mem::take(&mut body.drawn) {
+                        self.machine.tasks[task].left_ns = body.draw(span);
+                    }
+                    if self.machine.tasks[task].left_ns > 0 {
+                        body.at_run = true;
+                        return Ok(Outcome::Runs);
+                    }
+                    body.at += 1;
+                }
+                Step::Sleep(_) | Step::NextJob { .. } if is_last => return Ok(self.end(task)),
+                Step::Sleep(span) => {
+                    let length = body.draw(span);
+                    body.at += 1;
+                    body.blocked = Blocked::Timer;
+                    self.phase_done(task);
+                    let slot = self.lanes.len() + task;
+                    self.schedule(slot, now.saturating_add(length));
+                    return Ok(Outcome::Blocked);
+                }
+                Step::NextJob { period_ns } => {
+                    body.at += 1;
+                    body.blocked = Blocked::Timer;
+                    self.complete(task);
+                    let view = &mut self.machine.tasks[task];
+                    view.release_ns = view.release_ns.saturating_add(period_ns);
+                    let at = view.release_ns.max(now);
+                    let slot = self.lanes.len() + task;
+                    self.schedule(slot, at);
+                    return Ok(Outcome::Blocked);
+                }
+                Step::Post { event, all } => {
+                    body.at += 1;
+                    self.post(event, all);
+                }
+                Step::Await { event } => {
+                    if let Some(instance) = self.token_of(event, task) {
+                        let token = &mut self.tokens[event][instance];
+                        if *token > 0 {
+                            *token -= 1;
+                            self.bodies[task].at += 1;
+                            continue;
+                        }
+                    } else {
+                        self.waiters[event].push_back(task);
+                    }
+                    let body = &mut self.bodies[task];
+                    body.at += 1;
+                    body.blocked = Blocked::Event(event);
+                    self.phase_done(task);
+                    return Ok(Outcome::Blocked);
+                }
+                Step::Lock(lock) => {
+                    body.at += 1;
+                    if self.locks[lock].holder.is_none() {
+                        self.locks[lock].holder = Some(task);
+                    } else {
+                        body.blocked = Blocked::Lock(lock);
+                        self.locks[lock].waiters.push_back(task);
+                        return Ok(Outcome::Blocked);
+                    }
+                }
+                Step::Unlock(lock) => {
+                    body.at += 1;
+                    self.unlock(lock, task);
+                }
+            }
+        }
+    }
+
+    /// The run a task was in is over, or all CPU time it may ever have.
+    pub(super) fn finish_run(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
+        if self.bodies[task].total_left_ns == 0 {
+            return Ok(self.end(task));
+        }
+        let body = &mut self.bodies[task];
+        body.at_run = false;
+        body.at += 1;
+        self.step(task)
+    }
+
+    /// What blocking calls for once the task is off its CPU: whom it waits for gets its tickets.
+    pub(super) fn after_block(&mut self, task: TaskIx) -> Result<(), SimError> {
+        let Blocked::Lock(lock) = self.bodies[task].blocked else { return Ok(()) };
+        if self.bodies[task].ended {
+            return Ok(());
+        }
+        let Some(holder) = self.locks[lock].holder else { return Ok(()) };
+        let mut at = holder;
+        while let (TaskPlace::Away, Blocked::Lock(next)) =
+            (self.machine.tasks[at].place, self.bodies[at].blocked)
+        {
+            let Some(next_holder) = self.locks[next].holder else { break };
+            if next_holder == task {
+                let blocked = [task, at].iter().filter_map(|t| self.blocked_on(*t)).collect();
+                return Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked });
+            }
+            at = next_holder;
+        }
+        if self.fluid.is_none() {
+            self.policy.lend(&mut self.machine, task, holder);
+        }
+        Ok(())
+    }
+
+    /// A task wants the CPU again.
+    pub(super) fn wake(&mut self, task: TaskIx, why: Arrival) {
+        let now = self.machine.now_ns;
+        let entry = self.entry(task);
+        let body = &mut self.bodies[task];
+        let view = &mut self.machine.tasks[task];
+        body.born = true;
+        if let Some(periodic) = entry.periodic {
+            if body.blocked == Blocked::Timer {
+                view.deadline_ns = view.release_ns.saturating_add(periodic.deadline_ns);
+                body.ready_ns = view.release_ns;
+            }
+        } else if !matches!(body.blocked, Blocked::Lock(_)) {
+            body.ready_ns = now;
+            if !entry.steps.iter().any(|s| matches!(s, Step::NextJob { .. })) {
+                view.release_ns = now;
+            }
+        }
+        // The next run is drawn ahead so that policies that look at lengths see it.
+        let mut at = body.at;
+        while let Some(step) = entry.steps.get(if at == entry.steps.len() { 0 } else { at }) {
+            match step {
+                Step::Run(span) if !body.drawn => {
+                    view.left_ns = body.draw(*span);
+                    body.drawn = true;
+                }
+                Step::Burn => view.left_ns = u64::MAX,
+                Step::Lock(_) | Step::Unlock(_) | Step::Post { .. } if at < entry.steps.len() => {
+                    at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            break;
+        }
+        body.blocked = Blocked::Timer;
+        body.at_run = false;
+        self.meter.wakes(task, now);
+        self.set_runnable(task, true);
+        if self.is_throttled(task)
+            && let Some(group) = self.throttling(task)
+        {
+            self.groups[group].parked.push(task);
+            return;
+        }
+        self.enqueue(task, why);
+    }
+
+    fn token_of(&self, event: usize, task: TaskIx) -> Option<usize> {
+        self.scenario.events[event].receiver.map(|entry| task - self.first[entry])
+    }
+
+    fn post(&mut self, event: usize, all: bool) {
+        if let Some(entry) = self.scenario.events[event].receiver {
+            for instance in 0..self.tokens[event].len() {
+                let task = self.first[entry] + instance;
+                let waits = self.bodies[task].born
+                    && !self.bodies[task].ended
+                    && self.machine.tasks[task].place == TaskPlace::Away
+                    && self.bodies[task].blocked == Blocked::Event(event);
+                if waits {
+                    self.wake(task, Arrival::Woken);
+                } else {
+                    self.tokens[event][instance] = self.tokens[event][instance].saturating_add(1);
+                }
+            }
+        } else {
+            let count = if all { self.waiters[event].len() } else { 1 };
+            for _ in 0..count {
+                if let Some(task) = self.waiters[event].pop_front() {
+                    self.wake(task, Arrival::Woken);
+                }
+            }
+        }
+    }
+
+    fn unlock(&mut self, lock: usize, task: TaskIx) {
+        if self.locks[lock].holder != Some(task) {
+            return;
+        }
+        self.locks[lock].holder = None;
+        let waiting: Vec<TaskIx> = self.locks[lock].waiters.iter().copied().collect();
+        if waiting.is_empty() {
+            return;
+        }
+        for waiter in &waiting {
+            self.policy.give_back(&mut self.machine, *waiter, task);
+        }
+        let chosen = self.policy.next_holder(&mut self.machine, &waiting).min(waiting.len() - 1);
+        let heir = waiting[chosen];
+        self.locks[lock].waiters.remove(chosen);
+        self.locks[lock].holder = Some(heir);
+        for waiter in waiting.iter().filter(|w| **w != heir) {
+            self.policy.lend(&mut self.machine, *waiter, heir);
+        }
+        self.wake(heir, Arrival::Woken);
+    }
+
+    fn end(&mut self, task: TaskIx) -> Outcome {
+        self.complete(task);
+        for lock in 0..self.locks.len() {
+            self.unlock(lock, task);
+        }
+        self.bodies[task].ended = true;
+        self.living -= 1;
+        self.meter.ended(task, self.machine.now_ns);
+        Outcome::Ended
+    }
+
+    /// Whether a task is at the last step of its last round.
+    fn is_last(&self, task: TaskIx) -> bool {
+        let (body, entry) = (&self.bodies[task], self.entry(task));
+        entry.loops > 0 && body.rounds + 1 >= entry.loops && body.at + 1 == entry.steps.len()
+    }
+
+    /// A task blocks: it has answered what woke it, unless it is in the middle of a job.
+    fn phase_done(&mut self, task: TaskIx) {
+        if self.entry(task).periodic.is_none() {
+            self.complete(task);
+        }
+    }
+
+    /// A phase or job is done.
+    fn complete(&mut self, task: TaskIx) {
+        let view = &mut self.machine.tasks[task];
+        let deadline = std::mem::replace(&mut view.deadline_ns, u64::MAX);
+        self.meter.completed(task, self.bodies[task].ready_ns, deadline, self.machine.now_ns);
+    }
+
+    /// Whether a task that is away has a wakeup to come.
+    pub(super) fn wakes_at(&self, task: TaskIx) -> bool {
+        self.bodies[task].blocked == Blocked::Timer
+    }
+
+    /// What a blocked task waits for, if a living task could still give it.
+    pub(super) fn blocked_on(&self, task: TaskIx) -> Option<String> {
+        let body = &self.bodies[task];
+        if body.ended || !body.born || self.machine.tasks[task].place != TaskPlace::Away {
+            return None;
+        }
+        match body.blocked {
+            Blocked::Timer => None,
+            Blocked::Lock(lock) => {
+                let holder = self.locks[lock].holder?;
+                let name = &self.scenario.locks[lock];
+                Some(format!("'{}' waits for lock '{name}' of '{}'", self.name(task), self.name(holder)))
+            }
+            Blocked::Event(event) => {
+                let posts = |t: &Task| {
+                    t.steps.iter().any(|s| matches!(s, Step::Post { event: e, .. } if *e == event))
+                };
+                let hope = (0..self.bodies.len()).any(|t| !self.bodies[t].ended && posts(self.entry(t)));
+                let name = &self.scenario.events[event].name;
+                hope.then(|| format!("'{}' waits for the {name}", self.name(task)))
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Earliest eligible virtual deadline first, as published.
+//!
+//! Source: I. Stoica, H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and Accurate Mechanism for
+//! Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995.
+//!
+//! Law. v is a task's service divided by its weight w; V = Σw·v / Σw over those who want the CPU. A task is eligible
+//! iff v ≤ V; a request of one quantum r has the deadline v + r/w. Run the eligible task with the earliest deadline,
+//! ties by declaration, until its request is served. Its lag w·(V − v) stays within one quantum when no request is
+//! longer than one. A task that leaves keeps its lag and comes back with it.
+//!
+//! On more than one CPU there is one queue, and V is the same average; the bound does not hold there, nor with
+//! affinity, where nobody may be eligible: then the least v runs, and no CPU idles. Groups are flattened.
+//!
+//! v is an integer of 2⁻⁴⁰ ns per ticket with the remainder carried.
+
+use super::queue::ClassQueue;
+use super::stride::Quotient;
+use super::{Arrival, Departure, Pick, Policy};
+use crate::machine::{CpuIx, Machine, TaskIx};
+
+/// [`SCALE`](super::stride::SCALE), signed.
+const SCALE: i128 = 1 << 40;
+
+/// Σ w and Σ w·(v − base) over a set of entities: their weighted average of v.
+///
+/// The base follows the average where products would leave the range: a v that a light task has reached alone, times the
+/// weight of the heaviest that then comes, is beyond 2^127.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Average {
+    pub(super) weight: i128,
+    sum: i128,
+    base: i128,
+}
+
+impl Average {
+    /// Adds an entity.
+    pub(super) fn join(&mut self, weight: u64, v: i128) {
+        let part = self.part(weight, v);
+        self.weight += i128::from(weight);
+        self.sum += part;
+    }
+
+    /// Takes one away.
+    pub(super) fn leave(&mut self, weight: u64, v: i128) {
+        let part = self.part(weight, v);
+        self.weight -= i128::from(weight);
+        self.sum -= part;
+    }
+
+    /// w·(v − base), after the base has been moved if that is too far off.
+    fn part(&mut self, weight: u64, v: i128) -> i128 {
+        let w = i128::from(weight);
+        if let Some(part) = w.checked_mul(v - self.base).filter(|part| part.unsigned_abs() >> 126 == 0) {
+            return part;
+        }
+        let now = if self.weight == 0 { v } else { self.value() };
+        self.sum -= self.weight * (now - self.base);
+        self.base = now;
+        w.saturating_mul(v - now)
+    }
+
+    /// Service of a member that has not been added to its v yet.
+    pub(super) fn with_service(mut self, ran_ns: u64) -> Self {
+        self.sum += i128::from(ran_ns) * SCALE;
+        self
+    }
+
+    /// V, rounded down; 0 for nobody.
+    pub(super) fn value(&self) -> i128 {
+        if self.weight == 0 { 0 } else { self.base + self.sum.div_euclid(self.weight) }
+    }
+
+    /// Where an entity of some weight must come in so that its lag is `lag` (pass units × weight) once it is counted:
+    /// its coming moves the average away from it, so it must stand further off by (W + w)/W.
+    pub(super) fn place(&self, weight: u64, lag: i128) -> i128 {
+        let w = i128::from(weight);
+        if self.weight == 0 {
+            return self.value();
+        }
+        // lag is at most a few quanta of service: 2^40 · 2^50; divided first so that nothing overflows.
+        let own = lag / w;
+        self.value() - own - (own / self.weight) * w - (own % self.weight) * w / self.weight
+    }
+}
+
+/// EEVDF over one queue.
+pub struct Eevdf {
+    clients: Vec<Client>,
+    average: Average,
+    /// Last V for somebody who comes when nobody is there.
+    last: i128,
+    /// Not eligible when last looked at, by v.
+    early: ClassQueue<i128>,
+    /// Eligible when last looked at, by deadline.
+    eligible: ClassQueue<i128>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    weight: u64,
+    v: Quotient,
+    /// w·(V − v) while away.
+    lag: i128,
+    deadline: i128,
+    /// Part of the present request already served.
+    served_ns: u64,
+}
+
+impl Eevdf {
+    /// For a machine.
+    pub fn new(machine: &Machine) -> Self {
+        let clients = machine.tasks().iter().map(|t| Client {
+            weight: t.flat_tickets,
+            v: Quotient::default(),
+            lag: 0,
+            deadline: 0,
+            served_ns: 0,
+        });
+        Self {
+            clients: clients.collect(),
+            average: Average::default(),
+            last: 0,
+            early: ClassQueue::new(machine),
+            eligible: ClassQueue::new(machine),
+        }
+    }
+
+    fn now(&self, machine: &Machine) -> Average {
+        (0..machine.cpus().len())
+            .filter(|cpu| machine.cpus()[*cpu].task.is_some())
+            .fold(self.average, |average, cpu| average.with_service(machine.ran_ns(cpu)))
+    }
+
+    fn request(&mut self, machine: &Machine, task: TaskIx) {
+        let client = &mut self.clients[task];
+        let mut end = client.v;
+        end.add(machine.quantum_ns, client.weight);
+        client.deadline = end.whole;
+        client.served_ns = 0;
+    }
+}
+
+impl Policy for Eevdf {
+    fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, why: Arrival) {
+        if !matches!(why, Arrival::Expired | Arrival::Preempted) {
+            let average = self.now(machine);
+            let mut client = self.clients[task];
+            client.v.whole =
+                if average.weight == 0 { self.last } else { average.place(client.weight, client.lag) };
+            self.average.join(client.weight, client.v.whole);
+            self.clients[task] = client;
+            self.request(machine, task);
+        }
+        self.early.push(machine, task, self.clients[task].v.whole);
+    }
+
+    fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
+        let now = self.now(machine).value();
+        while let Some((v, task)) = self.early.peek(machine, cpu) {
+            if v > now {
+                break;
+            }
+            self.early.pop(machine, cpu);
+            self.eligible.push(machine, task, self.clients[task].deadline);
+        }
+        let task = loop {
+            match self.eligible.pop(machine, cpu) {
+                // V may have gone back since: somebody came with little service.
+                Some((_, task)) if self.clients[task].v.whole > now => {
+                    self.early.push(machine, task, self.clients[task].v.whole);
+                }
+                Some((_, task)) => break task,
+                None => break self.early.pop(machine, cpu)?.1,
+            }
+        };
+        let left = machine.quantum_ns.saturating_sub(self.clients[task].served_ns);
+        Some(Pick { task, slice_ns: left.max(1) })
+    }
+
+    fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
+        let mut client = self.clients[task];
+        self.average.leave(client.weight, client.v.whole);
+        client.v.add(ran_ns, client.weight);
+        client.served_ns += ran_ns;
+        self.average.join(client.weight, client.v.whole);
+        self.clients[task] = client;
+        if client.served_ns >= machine.quantum_ns {
+            self.request(machine, task);
+        }
+        if matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled) {
+            let now = self.now(machine);
+            self.last = now.value();
+            self.clients[task].lag = i128::from(client.weight) * (now.value() - client.v.whole);
+            self.average.leave(client.weight, client.v.whole);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The heaviest task comes after the lightest has been alone for a year: no product leaves its range, and V is
+    /// what plain fractions say.
+    #[test]
+    fn an_average_of_the_heaviest_and_the_lightest_is_exact() {
+        let (light, heavy) = (1u64, 1u64 << 63);
+        let alone = 31_536_000_000_000_000 * SCALE;
+        let mut average = Average::default();
+        average.join(light, alone);
+        assert_eq!(average.value(), alone);
+        average.join(heavy, alone + 10);
+        average.join(heavy, alone + 20);
+        // (1·0 + 2^63·10 + 2^63·20) / (2^64 + 1) is a little below 15.
+        assert_eq!(average.value(), alone + 14);
+        average.leave(heavy, alone + 20);
+        average.leave(light, alone);
+        assert_eq!((average.value(), average.weight), (alone + 10, i128::from(heavy)));
+    }
+}

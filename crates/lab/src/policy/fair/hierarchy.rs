@@ -1,0 +1,216 @@
+//! Run queues of the fair class: one for each CPU and group, and an entity for each of them in the queue above.
+//!
+//! An entity is a task, or a group on one CPU. Its weight is that of the task, or the group's shares times the load of
+//! its queue on this CPU, divided by the load of its queues on all CPUs (`calc_group_shares`); the load of a queue is the
+//! weight of those who want the CPU there, now.
+
+use crate::heap::IndexedHeap;
+use crate::machine::{CpuIx, Machine, TaskIx};
+use crate::policy::eevdf::Average;
+use crate::policy::stride::Quotient;
+
+/// Index of an entity: the tasks come first, then the groups, CPU by CPU.
+pub(super) type EntityIx = usize;
+
+/// Weights are finer than tickets by this, as in the kernel (`scale_load`): parts of a group's shares stay exact enough.
+pub(super) const SCALE_LOAD: u64 = 1 << 10;
+/// Least weight of a group's entity (`MIN_SHARES`).
+const MIN_SHARES: u64 = 2;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entity {
+    pub(super) weight: u64,
+    pub(super) v: Quotient,
+    /// EEVDF: w·(V − v) while away.
+    pub(super) lag: i128,
+    pub(super) deadline: i128,
+    pub(super) served_ns: u64,
+    /// A task that has never run. Groups are never new: their queues are there before their tasks.
+    pub(super) is_new: bool,
+    /// Wants the CPU: counted in its queue.
+    pub(super) member: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RunQueue {
+    /// Those who wait: the running one is not in it.
+    pub(super) by_v: IndexedHeap<i128>,
+    /// Weight and average of those who wait or run.
+    pub(super) average: Average,
+    /// Least v: never goes back.
+    pub(super) floor: i128,
+    pub(super) members: u64,
+}
+
+/// All queues of a machine.
+pub(super) struct Hierarchy {
+    cpus: usize,
+    /// The root and the groups: 0 is the root, g + 1 is group g.
+    nodes: usize,
+    tasks: usize,
+    parents: Vec<usize>,
+    shares: Vec<u64>,
+    node_of: Vec<usize>,
+    pub(super) entities: Vec<Entity>,
+    pub(super) queues: Vec<RunQueue>,
+}
+
+impl Hierarchy {
+    pub(super) fn new(machine: &Machine) -> Self {
+        let node = |group: Option<usize>| group.map_or(0, |g| g + 1);
+        let (cpus, nodes) = (machine.cpus().len(), machine.groups().len() + 1);
+        let entity = |weight: u64, is_new| Entity {
+            weight,
+            v: Quotient::default(),
+            lag: 0,
+            deadline: 0,
+            served_ns: 0,
+            is_new,
+            member: false,
+        };
+        let tasks = machine.tasks().iter().map(|t| entity(t.tickets * SCALE_LOAD, true));
+        let groups = machine.groups().iter().flat_map(|g| vec![entity(g.weight * SCALE_LOAD, false); cpus]);
+        let queue = RunQueue { by_v: IndexedHeap::new(0), average: Average::default(), floor: 0, members: 0 };
+        Self {
+            cpus,
+            nodes,
+            tasks: machine.tasks().len(),
+            parents: std::iter::once(0).chain(machine.groups().iter().map(|g| node(g.parent))).collect(),
+            shares: std::iter::once(0)
+                .chain(machine.groups().iter().map(|g| g.weight * SCALE_LOAD))
+                .collect(),
+            node_of: machine.tasks().iter().map(|t| node(t.group)).collect(),
+            entities: tasks.chain(groups).collect(),
+            queues: vec![queue; cpus * nodes],
+        }
+    }
+
+    pub(super) fn has_groups(&self) -> bool {
+        self.nodes > 1
+    }
+
+    /// The queues of a CPU, the root first.
+    pub(super) fn queues_of(&self, cpu: CpuIx) -> std::ops::Range<usize> {
+        cpu * self.nodes..(cpu + 1) * self.nodes
+    }
+
+    /// The queue an entity belongs to on a CPU.
+    pub(super) fn queue(&self, entity: EntityIx, cpu: CpuIx) -> usize {
+        let node = match entity.checked_sub(self.tasks) {
+            None => self.node_of[entity],
+            Some(group) => self.parents[group / self.cpus + 1],
+        };
+        cpu * self.nodes + node
+    }
+
+    /// The entity whose members are in a queue; `None` for a root.
+    pub(super) fn owner(&self, queue: usize) -> Option<EntityIx> {
+        let (cpu, node) = (queue / self.nodes, queue % self.nodes);
+        Some(self.tasks + node.checked_sub(1)? * self.cpus + cpu)
+    }
+
+    /// The queue of a group's members; `None` for a task.
+    pub(super) fn members(&self, entity: EntityIx) -> Option<usize> {
+        let group = entity.checked_sub(self.tasks)?;
+        Some(group % self.cpus * self.nodes + group / self.cpus + 1)
+    }
+
+    /// The entity above an entity on a CPU.
+    pub(super) fn above(&self, entity: EntityIx, cpu: CpuIx) -> Option<EntityIx> {
+        self.owner(self.queue(entity, cpu))
+    }
+
+    /// Whether an entity is a task or one of the groups it is in, on a CPU.
+    pub(super) fn is_on_path(&self, entity: EntityIx, task: TaskIx, cpu: CpuIx) -> bool {
+        let mut at = Some(task);
+        while let Some(here) = at {
+            if here == entity {
+                return true;
+            }
+            at = self.above(here, cpu);
+        }
+        false
+    }
+
+    /// Counts an entity in its queue, where its v says.
+    pub(super) fn join(&mut self, entity: EntityIx, queue: usize) {
+        let Entity { weight, v, member, .. } = &mut self.entities[entity];
+        *member = true;
+        let queue = &mut self.queues[queue];
+        queue.average.join(*weight, v.whole);
+        queue.members += 1;
+    }
+
+    /// Counts an entity no more.
+    pub(super) fn depart(&mut self, entity: EntityIx, queue: usize) {
+        let Entity { weight, v, member, .. } = &mut self.entities[entity];
+        *member = false;
+        let queue = &mut self.queues[queue];
+        queue.by_v.remove(entity);
+        queue.average.leave(*weight, v.whole);
+        queue.members -= 1;
+        if queue.members == 0 {
+            queue.floor = queue.floor.max(v.whole);
+        }
+    }
+
+    /// Gives the entities of a group their weights anew: the load of its queues has changed. `keep_lag` moves v and
+    /// deadline so that service owed, and service still to be had before the deadline, stay what they were.
+    pub(super) fn reweigh(&mut self, queue: usize, keep_lag: bool) {
+        let node = queue % self.nodes;
+        let load = |cpu: usize| self.queues[cpu * self.nodes + node].average.weight;
+        let total: i128 = (0..self.cpus).map(load).sum();
+        for cpu in 0..self.cpus {
+            let load = self.queues[cpu * self.nodes + node].average.weight;
+            if load == 0 {
+                continue;
+            }
+            let Some(entity) = self.owner(cpu * self.nodes + node) else { return };
+            let part = i128::from(self.shares[node]) * load / total;
+            let weight = u64::try_from(part).unwrap_or(u64::MAX).max(MIN_SHARES);
+            self.set_weight(entity, self.queue(entity, cpu), weight, keep_lag);
+        }
+    }
+
+    fn set_weight(&mut self, index: EntityIx, queue: usize, weight: u64, keep_lag: bool) {
+        let entity = &mut self.entities[index];
+        let old = std::mem::replace(&mut entity.weight, weight);
+        if old == weight || !entity.member {
+            return;
+        }
+        let queue = &mut self.queues[queue];
+        let now = queue.average.value();
+        queue.average.leave(old, entity.v.whole);
+        if keep_lag {
+            let scaled = |distance: i128| distance * i128::from(old) / i128::from(weight);
+            let left = scaled(entity.deadline - entity.v.whole);
+            entity.v.whole = now - scaled(now - entity.v.whole);
+            entity.deadline = entity.v.whole + left;
+            if queue.by_v.key(index).is_some() {
+                queue.by_v.set(index, entity.v.whole);
+            }
+        }
+        queue.average.join(weight, entity.v.whole);
+    }
+
+    /// The part of some time that an entity has of its queue, of the group's part in the queue above, and so on; counted
+    /// as if it were there.
+    pub(super) fn portion(&self, entity: EntityIx, cpu: CpuIx, of_ns: u64) -> u64 {
+        let (mut part, mut at) = (of_ns, Some(entity));
+        while let Some(here) = at {
+            let Entity { weight, member, .. } = self.entities[here];
+            let queue = self.queue(here, cpu);
+            let coming = if member { 0 } else { i128::from(weight) };
+            let whole = u128::try_from(self.queues[queue].average.weight + coming).unwrap_or(1).max(1);
+            part = u64::try_from(u128::from(part) * u128::from(weight) / whole).unwrap_or(part);
+            at = self.owner(queue);
+        }
+        part
+    }
+
+    pub(super) fn raise_floor(&mut self, queue: usize, running: i128) {
+        let queue = &mut self.queues[queue];
+        let least = queue.by_v.peek().map_or(running, |(head, _)| head.min(running));
+        queue.floor = queue.floor.max(least);
+    }
+}

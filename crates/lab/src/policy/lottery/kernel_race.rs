@@ -1,0 +1,68 @@
+//! The draw of the scheduler in BPF, as it is there: the race in integers of [`tombola_core::race`].
+//!
+//! The same law as [`super::Race`], built otherwise: no heaps within heaps, but one queue for each group and affinity
+//! class, of which a draw compares all that have somebody and that the CPU may serve, affinity classes in order and in
+//! each the root, then groups in order. Its cost is that of the number of groups.
+//!
+//! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most, more count as that; compensation is in steps
+//! of 1/1024 and 1024 at most.
+
+use super::{Currencies, Draw, TaskIx};
+use crate::machine::Machine;
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use tombola_core::race::{self, Queues};
+
+/// The race in integers.
+#[derive(Clone, Debug)]
+pub struct KernelRace {
+    queues: Queues,
+    /// Queues of each affinity class: one for the root, and one for each group.
+    nodes: usize,
+}
+
+impl KernelRace {
+    /// A race for the groups and affinity classes of a machine.
+    pub fn new(machine: &Machine) -> Self {
+        let groups = machine.groups();
+        let nodes = groups.len() + 1;
+        let of_class = (0..nodes).map(|node| node.checked_sub(1));
+        let queues = (0..machine.class_count()).flat_map(|_| of_class.clone());
+        Self { queues: Queues::new(groups.iter().map(|g| g.parent), queues), nodes }
+    }
+}
+
+/// A count of tickets, which the books keep as a whole number below 2⁵³.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(tickets: f64) -> u64 {
+    tickets as u64
+}
+
+impl Draw for KernelRace {
+    fn insert(&mut self, books: &Currencies, rng: &mut ChaCha8Rng, owner: TaskIx, class: usize) {
+        let amount = books.amount(owner);
+        let tickets = u32::try_from(whole(amount)).unwrap_or(u32::MAX).clamp(1, race::TICKETS_MOST);
+        // Exact: `compensation` is a multiple of 1/1024, and with 2^20 tickets the rate has 41 bits.
+        let compensation = whole(books.rate(owner) / amount * race::COMPENSATION_ONE as f64);
+        let residual = race::residual(race::exponential(rng.next_u64()), tickets, compensation);
+        let node = books.group_of(owner).map_or(0, |group| group + 1);
+        self.queues.join(class * self.nodes + node, owner, residual);
+    }
+
+    fn remove(&mut self, _books: &Currencies, owner: TaskIx, _class: usize) {
+        self.queues.leave(owner);
+    }
+
+    fn after_change(&mut self, books: &Currencies, group: usize) {
+        self.queues.set_worth(group, whole(books.weight(group)), whole(books.active(group)));
+    }
+
+    fn draw(&mut self, _books: &Currencies, _rng: &mut ChaCha8Rng, classes: &[usize]) -> Option<TaskIx> {
+        let nodes = self.nodes;
+        self.queues.draw(classes.iter().flat_map(|class| class * nodes..(class + 1) * nodes))
+    }
+
+    fn compensation(&self, used_ns: u64, slice_ns: u64) -> f64 {
+        race::compensation(used_ns, slice_ns) as f64 / race::COMPENSATION_ONE as f64
+    }
+}

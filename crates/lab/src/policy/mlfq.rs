@@ -1,0 +1,105 @@
+//! Multi-level feedback queue.
+//!
+//! Source: F. J. Corbató, M. Merwin-Daggett, R. C. Daley, "An experimental time-sharing system", 1962; the rules are
+//! those of R. and A. Arpaci-Dusseau, "Operating Systems: Three Easy Pieces", chapter 8.
+//!
+//! Law. (1) The highest level with a queued task runs, (2) in turns within a level; (3) a new task begins at the top;
+//! (4) a task that has used up its allotment at a level, however often it gave up the CPU in between, goes one level
+//! down; (5) every second all tasks go back to the top. There are four levels; the allotment and the slice are one
+//! quantum at the top and twice as long at each level below. Tickets mean nothing.
+
+use super::queue::ClassQueue;
+use super::{Arrival, Departure, Pick, Policy};
+use crate::machine::{CpuIx, Machine, TaskIx};
+
+/// Levels, 0 = top.
+const LEVELS: u8 = 4;
+/// Time between two boosts.
+const BOOST_NS: u64 = 1_000_000_000;
+
+/// The multi-level feedback queue.
+pub struct Mlfq {
+    queue: ClassQueue<(u8, u64)>,
+    sequence: u64,
+    levels: Vec<Level>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    depth: u8,
+    used_ns: u64,
+    /// The boost it has seen last, by number.
+    boost: u64,
+}
+
+impl Mlfq {
+    /// A feedback queue for a machine.
+    pub fn new(machine: &Machine) -> Self {
+        Self {
+            queue: ClassQueue::new(machine),
+            sequence: 0,
+            levels: vec![Level::default(); machine.tasks().len()],
+        }
+    }
+
+    fn allotment(machine: &Machine, level: u8) -> u64 {
+        machine.quantum_ns.saturating_mul(1 << level)
+    }
+
+    /// Rule 5, applied to a task when it is looked at.
+    fn boost(&mut self, task: TaskIx, now_ns: u64) {
+        let number = now_ns / BOOST_NS;
+        let level = &mut self.levels[task];
+        if level.boost != number {
+            *level = Level { depth: 0, used_ns: 0, boost: number };
+        }
+    }
+
+    /// Rule 5, for those who wait: once in a period.
+    fn boost_queued(&mut self, machine: &Machine) {
+        let number = machine.now_ns() / BOOST_NS;
+        let mut stale: Vec<((u8, u64), TaskIx)> =
+            self.queue.iter().filter(|(_, task)| self.levels[*task].boost != number).collect();
+        stale.sort_unstable();
+        for ((_, sequence), task) in stale {
+            self.boost(task, machine.now_ns());
+            self.queue.push(machine, task, (0, sequence));
+        }
+    }
+}
+
+impl Policy for Mlfq {
+    fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, _why: Arrival) {
+        self.boost(task, machine.now_ns());
+        self.sequence += 1;
+        self.queue.push(machine, task, (self.levels[task].depth, self.sequence));
+    }
+
+    fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
+        if let Some(((level, _), _)) = self.queue.peek(machine, cpu) {
+            // Nobody can be boosted above a head that is at the top already.
+            if level > 0 {
+                self.boost_queued(machine);
+            }
+        }
+        let (_, task) = self.queue.pop(machine, cpu)?;
+        let level = self.levels[task];
+        Some(Pick {
+            task,
+            slice_ns: Self::allotment(machine, level.depth).saturating_sub(level.used_ns).max(1),
+        })
+    }
+
+    fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, _why: Departure) {
+        let level = &mut self.levels[task];
+        level.used_ns += ran_ns;
+        if level.used_ns >= Self::allotment(machine, level.depth) {
+            *level = Level { depth: (level.depth + 1).min(LEVELS - 1), used_ns: 0, ..*level };
+        }
+    }
+
+    fn preempt(&mut self, machine: &mut Machine) -> Option<CpuIx> {
+        let levels = &self.levels;
+        self.queue.worst_running(machine, |_, task| (levels[task].depth, 0))
+    }
+}

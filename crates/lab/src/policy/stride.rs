@@ -1,0 +1,199 @@
+//! Stride scheduling: the deterministic counterpart of a lottery.
+//!
+//! Source: C. A. Waldspurger, W. E. Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource Management",
+//! MIT/LCS/TM-528, 1995, sections 2 and 3.
+//!
+//! Law. stride = stride1/tickets. Run the task with the smallest pass, ties by declaration; then pass += stride × part
+//! of the quantum used. A global pass advances by stride1/(all active tickets) for each quantum of service. A task
+//! that leaves keeps remain = pass − global pass and comes back with pass = global pass + remain; a new one begins
+//! with remain = stride. Any two tasks stay within one quantum of their ratio; against the ideal the error of a task
+//! may grow to O(number of tasks).
+//!
+//! Groups are flattened: tickets are what they are worth when everybody is runnable.
+//!
+//! [`Arithmetic::Exact`] keeps passes as integers of 2⁻⁴⁰ ns per ticket with the remainder carried, so that equal
+//! passes are equal and errors do not add up. [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋,
+//! and what is cut off adds up for ever.
+
+use super::queue::ClassQueue;
+use super::{Arrival, Departure, Pick, Policy};
+use crate::machine::{CpuIx, Machine, TaskIx};
+
+/// Pass units in one nanosecond of a task with one ticket, under exact arithmetic.
+pub const SCALE: u128 = 1 << 40;
+
+/// How strides are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Without error.
+    Exact,
+    /// Integer strides from this constant; the paper has 2²⁰.
+    Stride1(u64),
+}
+
+/// A quotient that is kept exactly: a sum of `service / tickets` with its remainder.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quotient {
+    pub(super) whole: i128,
+    /// Numerator of what the division left over; below the tickets it was divided by.
+    rest: u64,
+}
+
+impl Quotient {
+    /// Adds service / tickets, in pass units.
+    pub(super) fn add(&mut self, service_ns: u64, tickets: u64) {
+        let numerator = u128::from(service_ns) * SCALE + u128::from(self.rest);
+        let tickets = u128::from(tickets.max(1));
+        // Below 2^127: service is bounded by the longest simulation (2^62 ns) times the number of CPUs.
+        self.whole += i128::try_from(numerator / tickets).unwrap_or(i128::MAX / 4);
+        self.rest = u64::try_from(numerator % tickets).unwrap_or(0); // below a 64-bit divisor
+    }
+}
+
+/// The stride policy.
+pub struct Stride {
+    arithmetic: Arithmetic,
+    queue: ClassQueue<i128>,
+    clients: Vec<Client>,
+    global: Quotient,
+    /// Service since the global pass was last brought up to date.
+    pending_ns: u64,
+    tickets: u64,
+    seen_ns: u64,
+    running: u64,
+    quantum_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    tickets: u64,
+    pass: Quotient,
+    /// Pass − global pass while it is away.
+    remain: i128,
+    /// What a full quantum adds: whole and rest.
+    full: (i128, u64),
+}
+
+impl Client {
+    /// The pass after a full quantum, without a division.
+    fn add_full(&mut self, exact: bool) {
+        let (whole, rest) = self.full;
+        self.pass.whole += whole;
+        if exact {
+            self.pass.rest += rest;
+            if self.pass.rest >= self.tickets {
+                self.pass.rest -= self.tickets;
+                self.pass.whole += 1;
+            }
+        }
+    }
+}
+
+impl Stride {
+    /// A stride scheduler for a machine.
+    pub fn new(machine: &Machine, arithmetic: Arithmetic) -> Self {
+        let mut stride = Self {
+            arithmetic,
+            queue: ClassQueue::new(machine),
+            clients: Vec::new(),
+            global: Quotient::default(),
+            pending_ns: 0,
+            tickets: 0,
+            seen_ns: 0,
+            running: 0,
+            quantum_ns: machine.quantum_ns,
+        };
+        stride.clients = machine
+            .tasks()
+            .iter()
+            .map(|task| {
+                let mut full = Quotient::default();
+                stride.advance(&mut full, machine.quantum_ns, task.flat_tickets);
+                Client {
+                    tickets: task.flat_tickets,
+                    pass: Quotient::default(),
+                    remain: full.whole,
+                    full: (full.whole, full.rest),
+                }
+            })
+            .collect();
+        // The rest of the first stride belongs to the pass, or a third of a quantum would begin rounded.
+        for client in &mut stride.clients {
+            client.pass.rest = client.full.1;
+        }
+        stride
+    }
+
+    fn advance(&self, pass: &mut Quotient, service_ns: u64, tickets: u64) {
+        match self.arithmetic {
+            Arithmetic::Exact => pass.add(service_ns, tickets),
+            Arithmetic::Stride1(one) => {
+                let stride = one / tickets.max(1);
+                let part = u128::from(stride) * u128::from(service_ns) / u128::from(self.quantum_ns);
+                pass.whole += i128::try_from(part).unwrap_or(i128::MAX / 4);
+            }
+        }
+    }
+
+    /// Counts the service given since it was last asked.
+    fn note(&mut self, machine: &Machine) {
+        let now = machine.now_ns();
+        self.pending_ns += (now - self.seen_ns) * self.running;
+        self.seen_ns = now;
+    }
+
+    fn global_pass(&mut self) -> i128 {
+        if self.pending_ns > 0 && self.tickets > 0 {
+            let mut global = self.global;
+            self.advance(&mut global, self.pending_ns, self.tickets);
+            self.global = global;
+        }
+        self.pending_ns = 0;
+        self.global.whole
+    }
+
+    fn set_tickets(&mut self, tickets: u64) {
+        self.global.rest = 0;
+        self.tickets = tickets;
+    }
+}
+
+impl Policy for Stride {
+    fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, why: Arrival) {
+        if !matches!(why, Arrival::Expired | Arrival::Preempted) {
+            self.note(machine);
+            let global = self.global_pass();
+            let client = &mut self.clients[task];
+            client.pass.whole = global + client.remain;
+            let tickets = self.tickets + client.tickets;
+            self.set_tickets(tickets);
+        }
+        self.queue.push(machine, task, self.clients[task].pass.whole);
+    }
+
+    fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
+        let (_, task) = self.queue.pop(machine, cpu)?;
+        self.note(machine);
+        self.running += 1;
+        Some(Pick { task, slice_ns: machine.quantum_ns })
+    }
+
+    fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
+        self.note(machine);
+        self.running -= 1;
+        let away = matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled);
+        if ran_ns == self.quantum_ns && !away {
+            let exact = self.arithmetic == Arithmetic::Exact;
+            self.clients[task].add_full(exact);
+            return;
+        }
+        let mut client = self.clients[task];
+        self.advance(&mut client.pass, ran_ns, client.tickets);
+        if away {
+            let global = self.global_pass();
+            client.remain = client.pass.whole - global;
+            self.set_tickets(self.tickets - client.tickets);
+        }
+        self.clients[task] = client;
+    }
+}
