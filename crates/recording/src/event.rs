@@ -1,0 +1,171 @@
+//! One thing that happened, in the words that all recordings share.
+
+use tombola_core::cpu_set::CpuSet;
+use tombola_core::snapshot::{Group, GroupTotals};
+
+/// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `cpu`, `seq`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When, nanoseconds of the recording's own clock (of [`Header::clock`](crate::capabilities::Header)).
+    pub ts_ns: u64,
+    /// The CPU that told it.
+    pub cpu: u32,
+    /// Its number among the events of its CPU, which keeps the order of those at one instant.
+    pub seq: u64,
+    /// What.
+    pub kind: Kind,
+}
+
+/// A thread as an event names it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Task {
+    /// Thread id; 0 is the idle task of a CPU.
+    pub pid: u32,
+    /// Process, where the format tells it.
+    pub tgid: Option<u32>,
+    /// Name: up to 15 bytes, any but NUL; empty where the format does not tell it.
+    pub comm: Vec<u8>,
+    /// The kernel's priority: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline. Boosted under priority inheritance.
+    pub prio: Option<i32>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A CPU went from one task to another.
+    Switch {
+        /// Who left; `None` where the format does not tell it (the first switch of a CPU in compact Perfetto bundles).
+        prev: Option<Task>,
+        /// In what state it left.
+        state: Left,
+        /// Who came.
+        next: Task,
+    },
+    /// A task was made runnable.
+    Wake {
+        /// Who.
+        wakee: Task,
+        /// Who was on the CPU that woke it, where known. A cause only if `context` is `Task`.
+        waker: Option<u32>,
+        /// The CPU it is to run on, where told.
+        target: Option<u32>,
+        /// Which of the kernel's three points.
+        stage: Stage,
+        /// In what context the waker was.
+        context: Context,
+    },
+    /// A task was moved between run queues.
+    Migrate {
+        /// Who.
+        task: Task,
+        /// From.
+        from: Option<u32>,
+        /// To.
+        to: u32,
+    },
+    /// A task was born.
+    Fork {
+        /// By whom.
+        parent: Task,
+        /// Who.
+        child: Task,
+    },
+    /// A task runs another program from now on; `old_pid` is its thread id before, if it was not the leader.
+    Exec {
+        /// Who, with its new name where told.
+        task: Task,
+        /// Its thread id before.
+        old_pid: u32,
+    },
+    /// A task ends. Its final switch comes later.
+    Exit {
+        /// Who.
+        task: Task,
+    },
+    /// A task has a new name.
+    Rename {
+        /// Who, with its new name.
+        task: Task,
+    },
+    /// Attributes of a task that no foreign format has.
+    Attributes {
+        /// Who.
+        task: Task,
+        /// When it was born, on the clock of the events; its identity with the thread id.
+        start_ns: Option<u64>,
+        /// Weight in the fair class, 1024 for nice 0.
+        weight: Option<u32>,
+        /// Scheduling policy, the kernel's number.
+        policy: Option<u32>,
+        /// The group whose weight the scheduler uses.
+        group: Option<Group>,
+        /// CPUs its affinity allows.
+        affinity: Option<CpuSet>,
+    },
+    /// A scheduling group as it is from now on.
+    Group {
+        /// Its weight, quota and parent.
+        totals: GroupTotals,
+        /// Its full path, raw.
+        name: Option<String>,
+    },
+    /// The CPU came online.
+    Online,
+    /// The CPU went offline.
+    Offline,
+    /// Events are missing.
+    Loss {
+        /// Of which CPU; `None` for any.
+        of_cpu: Option<u32>,
+        /// How many; `None` where only the fact is known.
+        count: Option<u64>,
+        /// Since when nothing is certain; `None` where unknown (since the CPU's previous event).
+        from_ns: Option<u64>,
+    },
+}
+
+/// The state in which a task left its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Left {
+    /// It could have gone on; whether it was preempted, where the format tells it.
+    Runnable {
+        /// The kernel's preemption flag ("R+").
+        preempted: Option<bool>,
+    },
+    /// Interruptible sleep (S).
+    Sleep,
+    /// Uninterruptible sleep (D).
+    Disk,
+    /// Stopped or traced (T, t).
+    Stopped,
+    /// Its end (X, Z).
+    Dead,
+    /// Parked, or an idle kernel worker (P, I).
+    Idle,
+    /// A state of no known letter.
+    Other(u64),
+    /// Not told.
+    Unknown,
+}
+
+/// Which of the kernel's wakeup events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// `sched_waking`: on the waker's CPU, before the task is placed.
+    Waking,
+    /// `sched_wakeup`: after it was queued.
+    Woken,
+    /// `sched_wakeup_new`: its first.
+    New,
+}
+
+/// In what context a wake happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Context {
+    /// The waker itself did it: a causal edge.
+    Task,
+    /// An interrupt on top of whoever ran: a timer, a device.
+    Interrupt,
+    /// Not told.
+    Unknown,
+}

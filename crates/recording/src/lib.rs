@@ -1,0 +1,15 @@
+//! Recordings of scheduling events: what happened, event by event, told by the kernel, by a file or by the simulator.
+//!
+//! ```text
+//! bytes ─► reader (one a format) ─► events as recorded ─► merge by time ─► normaliser ─► intervals ─┬─► snapshots
+//!                                                                                                   ├─► exact ledger
+//!                                                                                                   ├─► demand, periods
+//!                                                                                                   └─► writers
+//! ```
+//!
+//! What a format cannot tell is unknown ([`capabilities::Capabilities`]), never guessed in silence; what the normaliser had to
+//! mend is counted by kind.
+#![forbid(unsafe_code)]
+
+pub mod capabilities;
+pub mod event;
