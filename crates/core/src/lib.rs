@@ -18,6 +18,7 @@ pub mod audit;
 pub mod cpu_set;
 pub mod draw;
 pub mod entitlement;
+pub mod frame;
 pub mod group_path;
 pub mod histogram;
 pub mod identity;

@@ -65,8 +65,9 @@ impl fmt::Display for Since {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::PreviousSample => "since the previous sample",
-            Self::Begin(Origin::Load) => "since load",
-            Self::Begin(Origin::Attach) => "since attach",
+            Self::Begin(Origin::Loaded) => "since load",
+            Self::Begin(Origin::Private) => "since attach",
+            Self::Begin(Origin::Recorded | Origin::Simulated) => "since the begin",
         })
     }
 }

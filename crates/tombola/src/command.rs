@@ -1,8 +1,8 @@
 //! A command that is run to be watched: a child process, and all that comes from it.
 
 use crate::interrupt::Interrupt;
+use crate::pace::Waited;
 use crate::text::harmless;
-use crate::windows::Waited;
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp};

@@ -11,13 +11,13 @@ mod command;
 mod exit;
 mod interrupt;
 mod interval;
+mod pace;
 mod select;
 mod sink;
 mod source;
 mod text;
 mod wall_time;
 mod whole;
-mod windows;
 
 use clap::Parser;
 use exit::Exit;

@@ -1,9 +1,7 @@
 //! Which tasks are shown.
 
 use crate::cli::SelectArgs;
-use crate::sink::Groups;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use tombola_core::frame::Frame;
 use tombola_core::group_path::short_name;
 use tombola_core::window::TaskWindow;
 
@@ -17,8 +15,8 @@ impl SelectArgs {
             && self.user.is_none()
     }
 
-    /// Whether the filters hold for a task, `groups` being the full names of all groups.
-    pub fn holds(&self, task: &TaskWindow, groups: &Groups) -> bool {
+    /// Whether the filters hold for a task of this frame.
+    pub fn holds(&self, task: &TaskWindow, frame: &Frame) -> bool {
         let totals = &task.totals;
         (self.pids.is_empty() || self.pids.contains(&totals.tgid))
             && (self.tids.is_empty() || self.tids.contains(&totals.id.pid))
@@ -26,8 +24,8 @@ impl SelectArgs {
             && self
                 .cgroup
                 .as_ref()
-                .is_none_or(|wanted| groups.get(&totals.group).is_some_and(|name| is_in(name, wanted)))
-            && self.user.is_none_or(|uid| !task.ended && owner(totals.tgid) == Some(uid))
+                .is_none_or(|wanted| frame.groups.get(&totals.group).is_some_and(|name| is_in(name, wanted)))
+            && self.user.is_none_or(|uid| !task.ended && frame.owner(totals.tgid) == Some(uid))
     }
 }
 
@@ -40,15 +38,11 @@ fn is_in(name: &str, wanted: &str) -> bool {
     name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/') || rest == " (deleted)")
 }
 
-/// Effective user of a living process.
-fn owner(pid: u32) -> Option<u32> {
-    fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::fixture::burners;
+    use crate::sink::Groups;
+    use crate::sink::fixture::{burners, frame};
     use tombola_core::snapshot::Group;
 
     #[test]
@@ -71,9 +65,9 @@ mod tests {
     #[test]
     fn filters_are_all_to_hold() {
         let tasks = burners();
-        let groups = Groups::from([(Group::Cgroup(2), "/batch".to_owned())]);
+        let frame = frame(Groups::from([(Group::Cgroup(2), "/batch".to_owned())]));
         let pids = |select: &SelectArgs| -> Vec<u32> {
-            tasks.iter().filter(|task| select.holds(task, &groups)).map(|task| task.totals.id.pid).collect()
+            tasks.iter().filter(|task| select.holds(task, &frame)).map(|task| task.totals.id.pid).collect()
         };
         let mut select = SelectArgs::default();
         assert!(select.is_all());

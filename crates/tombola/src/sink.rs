@@ -25,17 +25,11 @@ pub(crate) mod timeline;
 pub(crate) use audit_view::{AuditView, CommandView};
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use tombola_core::report::Report;
+use std::collections::BTreeMap;
 use tombola_core::snapshot::Group;
 
 /// Names of scheduling groups, as they are to be shown.
 pub(crate) type Groups = BTreeMap<Group, String>;
-
-/// The groups of a report's tasks.
-pub(crate) fn groups_of(report: &Report) -> BTreeSet<Group> {
-    report.rows.iter().map(|row| row.task.totals.group).collect()
-}
 
 /// The group's name if the caller knows it, else its id.
 fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {

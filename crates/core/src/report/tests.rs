@@ -73,9 +73,9 @@ fn the_first_sample_names_what_its_deltas_reach_back_to() {
         let options = Options { origin, ..Options::default() };
         Report::new(window, &Rolling::default(), options).head.since.to_string()
     };
-    assert_eq!(since(true, Origin::Load), "since load");
-    assert_eq!(since(true, Origin::Attach), "since attach");
-    assert_eq!(since(false, Origin::Attach), "since the previous sample");
+    assert_eq!(since(true, Origin::Loaded), "since load");
+    assert_eq!(since(true, Origin::Private), "since attach");
+    assert_eq!(since(false, Origin::Private), "since the previous sample");
 }
 
 #[test]

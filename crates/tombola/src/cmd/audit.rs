@@ -5,9 +5,10 @@ use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
+use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::line_file::LineFile;
-use crate::sink::{AuditView, CommandView, Groups, audit_csv, audit_table, json};
-use crate::windows::{Windows, notify, wait_for};
+use crate::sink::{AuditView, CommandView, audit_csv, audit_table, json};
+use crate::source::{self, Wanted};
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use std::cmp::Reverse;
@@ -16,11 +17,9 @@ use std::io::Write;
 use std::time::Duration;
 use tombola_core::audit::{About, Audit, Finding, Line, Row};
 use tombola_core::cpu_set::CpuSet;
+use tombola_core::frame::{Frame, Scheduler};
 use tombola_core::identity::TaskId;
 use tombola_core::source::Origin;
-use tombola_core::window::Window;
-use tombola_kernel::GroupMode;
-use tombola_kernel::scheduler::SchedExtState;
 
 /// Length of an interval where none is given and no command sets it.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -41,28 +40,26 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     let sink = Sink::open(args)?;
     let interval = args.interval.map(Interval::get);
     let interval = if args.command.is_empty() { Some(interval.unwrap_or(INTERVAL)) } else { interval };
-    let mut windows = Windows::open(args.map.as_deref(), interval, args.iterations)?;
-    if !args.no_interference {
-        windows.watch_interference()?;
-    }
-    windows.ask_for_tickets();
+    let wanted =
+        Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };
+    let source = source::open(args.map.as_deref(), wanted)?;
+    let origin = source.origin();
+    let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
     let mut command = match args.command.split_first() {
         None => None,
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
     let mut outcome = Outcome::default();
     let mut iteration = 0;
-    while let Some(window) = windows.next(|length| match &mut command {
+    while let Some(Step { window, frame }) = pace.next(|length| match &mut command {
         None => Ok(wait_for(&interrupt, length)),
         Some(command) => command.wait(&interrupt, length),
     })? {
         iteration += 1;
-        let groups = names(&mut windows, &window);
-        let origin = windows.origin();
         let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
-        let shown = Shown::of(args, &audit, &groups, command.as_ref());
+        let shown = Shown::of(args, &audit, frame, command.as_ref());
         outcome.judge(args, &audit, &shown);
-        let view = shown.view(args, &audit, &groups, origin, iteration, command.as_ref());
+        let view = shown.view(args, &audit, frame, origin, iteration, command.as_ref());
         sink.write(&view, out)?;
     }
     if let Some(mut command) = command {
@@ -75,13 +72,6 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(outcome.exit(args))
 }
 
-/// Names of all groups that tasks are in, and of those above them.
-fn names(windows: &mut Windows, window: &Window) -> Groups {
-    let of_tasks = window.tasks.iter().map(|task| task.totals.group);
-    let of_groups = window.groups.iter().map(|group| group.totals.id);
-    windows.group_names(&of_tasks.chain(of_groups).collect())
-}
-
 /// What of an audit is shown.
 struct Shown {
     /// The rows, in order, those left out by `--top` too.
@@ -91,13 +81,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(args: &AuditArgs, audit: &Audit, groups: &Groups, command: Option<&Command>) -> Self {
+    fn of(args: &AuditArgs, audit: &Audit, frame: &Frame, command: Option<&Command>) -> Self {
         let tasks = if let (true, Some(command)) = (args.select.is_all(), command) {
             Some(rivals(audit, command))
         } else if args.select.is_all() {
             None
         } else {
-            let holds = |line: &&Line| args.select.holds(&line.task, groups);
+            let holds = |line: &&Line| args.select.holds(&line.task, frame);
             Some(audit.lines.iter().filter(holds).map(|line| line.task.totals.id).collect())
         };
         let keep = |line: &Line| tasks.as_ref().is_none_or(|tasks| tasks.contains(&line.task.totals.id));
@@ -115,7 +105,7 @@ impl Shown {
         &'a self,
         args: &AuditArgs,
         audit: &'a Audit,
-        groups: &'a Groups,
+        frame: &'a Frame,
         origin: Origin,
         iteration: u64,
         command: Option<&Command>,
@@ -129,13 +119,13 @@ impl Shown {
             iteration,
             audit,
             origin,
-            scheduler: scheduler(&SchedExtState::now()),
-            group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
+            scheduler: frame.machine.scheduler.as_ref().map(scheduler),
+            group_mode: frame.machine.group_mode.clone(),
             by: args.by,
             rows: &self.rows[..top],
             rows_left_out: self.rows.len() - top,
             findings: audit.findings.iter().filter(|finding| self.concerns(finding)).collect(),
-            groups,
+            groups: &frame.groups,
             hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
             command: command
                 .map(|command| CommandView { pid: command.pid(), exit_status: command.exit_status() }),
@@ -177,15 +167,15 @@ fn rivals(audit: &Audit, command: &Command) -> BTreeSet<TaskId> {
 
 /// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
 /// they have under the kernel's own, or, under ours, the tickets that were set.
-fn scheduler(state: &SchedExtState) -> Option<String> {
-    let SchedExtState::Loaded { ops, state, whole_machine } = state else { return None };
+fn scheduler(scheduler: &Scheduler) -> String {
+    let Scheduler { ops, state, whole_machine } = scheduler;
     let whom = match whole_machine {
         Some(true) => ", whole machine",
         Some(false) => ", tasks of the policy EXT only",
         None => "",
     };
     let state = if state == "enabled" { String::new() } else { format!(", {state}") };
-    Some(format!("{ops} (sched_ext){whom}{state}"))
+    format!("{ops} (sched_ext){whom}{state}")
 }
 
 /// Where the audits go.

@@ -4,15 +4,16 @@ use crate::cli::HistArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
-use crate::sink::Groups;
+use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::hist_table::{self, Waits};
-use crate::windows::{Windows, notify, wait_for};
+use crate::source::{self, Wanted};
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 use tombola_core::audit::Who;
+use tombola_core::frame::Frame;
 use tombola_core::usage::Usage;
 use tombola_core::window::{TaskWindow, Window};
 
@@ -20,15 +21,16 @@ use tombola_core::window::{TaskWindow, Window};
 pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let interval = args.interval.map_or(Duration::from_secs(5), Interval::get);
-    let mut windows = Windows::open(args.map.as_deref(), Some(interval), args.iterations)?;
+    let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
+    let source = source::open(args.map.as_deref(), wanted)?;
+    let mut pace = Pace::new(source, Some(interval), args.iterations, First::FromNow)?;
     let mut found = false;
     let mut is_first = true;
-    while let Some(window) = windows.next(|length| Ok(wait_for(&interrupt, length)))? {
-        let groups = windows.group_names(&window.tasks.iter().map(|task| task.totals.group).collect());
-        for waits in of_window(args, &window, &groups) {
+    while let Some(Step { window, frame }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? {
+        for waits in of_window(args, &window, frame) {
             found |= waits.usage.waits.count() > 0;
             let gap = if std::mem::take(&mut is_first) { "" } else { "\n" };
-            write!(out, "{gap}{}", hist_table::render(&waits, &groups))?;
+            write!(out, "{gap}{}", hist_table::render(&waits, &frame.groups))?;
         }
         out.flush()?;
     }
@@ -40,8 +42,8 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
 }
 
 /// The histograms of an interval, who waited longest first.
-fn of_window(args: &HistArgs, window: &Window, groups: &Groups) -> Vec<Waits> {
-    let shown = || window.tasks.iter().filter(|task| args.select.holds(task, groups));
+fn of_window(args: &HistArgs, window: &Window, frame: &Frame) -> Vec<Waits> {
+    let shown = || window.tasks.iter().filter(|task| args.select.holds(task, frame));
     let Some(by) = args.by else {
         let mut usage = Usage::default();
         shown().for_each(|task| usage.merge(&task.delta));
@@ -71,7 +73,8 @@ fn of_window(args: &HistArgs, window: &Window, groups: &Groups) -> Vec<Waits> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Verb};
-    use crate::sink::fixture::{burners, window};
+    use crate::sink::Groups;
+    use crate::sink::fixture::{burners, frame, window};
     use clap::Parser;
 
     #[test]
@@ -85,7 +88,7 @@ mod tests {
         for task in &mut tasks {
             task.delta.waits.record(1000);
         }
-        let all = of_window(&args, &window(tasks), &Groups::new());
+        let all = of_window(&args, &window(tasks), &frame(Groups::new()));
         let pids: Vec<Option<Who>> = all.into_iter().map(|waits| waits.who).collect();
         let ids = [101, 7].map(|pid| {
             Some(Who::Task(tombola_core::identity::TaskId { pid, start_ns: 1_000_000 + u64::from(pid) }))

@@ -1,11 +1,13 @@
 //! Reports made by hand, for tests.
 
+use super::Groups;
+use tombola_core::frame::{Frame, Machine};
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
 use tombola_core::report::{Options, Report};
 use tombola_core::rolling::{Alpha, Rolling};
-use tombola_core::snapshot::{ExitTotals, Group, Loss, TaskState, TaskTotals};
+use tombola_core::snapshot::{ExitTotals, Group, Loss, Snapshot, TaskState, TaskTotals};
 use tombola_core::tally::Tally;
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
@@ -74,6 +76,23 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
         loss: Loss::default(),
         loss_total: Loss::default(),
     }
+}
+
+/// A frame of which only the names of groups are known.
+pub(crate) fn frame(groups: Groups) -> Frame {
+    let snapshot = Snapshot {
+        taken_ns: 6_000_000_000,
+        unix_us: 1_700_000_000_000_042,
+        begin_ns: 0,
+        cpus: Vec::new(),
+        tasks: Vec::new(),
+        exited: Vec::new(),
+        exits: ExitTotals::default(),
+        groups: Vec::new(),
+        interference: None,
+        loss: Loss::default(),
+    };
+    Frame { snapshot, groups, owners: None, machine: Machine::default() }
 }
 
 pub(crate) fn report(window: Window) -> Report {

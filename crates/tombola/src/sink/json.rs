@@ -323,8 +323,10 @@ fn interval(view: &AuditView<'_>) -> IntervalRecord {
         interval_ns: audit.length_ns,
         entitlement_from: "interval totals",
         monitor: match view.origin {
-            Origin::Load => "load",
-            Origin::Attach => "attach",
+            Origin::Loaded => "load",
+            Origin::Private => "attach",
+            Origin::Recorded => "recording",
+            Origin::Simulated => "simulation",
         },
         scheduler: view.scheduler.as_ref().map(|scheduler| harmless(scheduler.as_bytes())),
         group_mode: view.group_mode.as_ref().map(|mode| harmless(mode.as_bytes())),

@@ -66,7 +66,7 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
     AuditView {
         iteration: 1,
         audit,
-        origin: Origin::Attach,
+        origin: Origin::Private,
         scheduler: None,
         group_mode: None,
         by: By::Task,

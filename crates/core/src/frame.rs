@@ -1,0 +1,49 @@
+//! A snapshot with the names and the machine it belongs to.
+
+use crate::snapshot::{Group, Snapshot};
+use std::collections::BTreeMap;
+
+/// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and not the one it runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// What everybody got.
+    pub snapshot: Snapshot,
+    /// Full names of scheduling groups: a cgroup's path in the hierarchy of the cpu controller, with "(deleted)" where it is gone. They
+    /// are raw: whoever shows them makes them harmless.
+    pub groups: BTreeMap<Group, String>,
+    /// Effective user of each process; `None` where the source was not asked for them, or does not know.
+    pub owners: Option<BTreeMap<u32, u32>>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// The machine that was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Machine {
+    /// Its host name; empty where not known.
+    pub host: String,
+    /// Release of its kernel; empty where not known.
+    pub release: String,
+    /// The scheduler in BPF that was in charge, if there was one.
+    pub scheduler: Option<Scheduler>,
+    /// The kernel's rule for the weights of groups where it is not the one that the ledger computes with: its own word for it.
+    pub group_mode: Option<String>,
+}
+
+/// A scheduler in BPF (`sched_ext`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduler {
+    /// Its name.
+    pub ops: String,
+    /// `enabled`, `enabling`, `disabling`: the kernel's word.
+    pub state: String,
+    /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the kernel does not say.
+    pub whole_machine: Option<bool>,
+}
+
+impl Frame {
+    /// Effective user of a process, where it is known.
+    pub fn owner(&self, tgid: u32) -> Option<u32> {
+        self.owners.as_ref()?.get(&tgid).copied()
+    }
+}

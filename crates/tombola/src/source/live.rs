@@ -1,0 +1,154 @@
+//! The live machine: a pinned monitor, or a private one.
+
+use super::Wanted;
+use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+use tombola_core::frame::{Frame, Machine, Scheduler};
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::{ExitedTask, Group, Snapshot};
+use tombola_core::source::{Origin, Source};
+use tombola_kernel::scheduler::{self, SchedExtState};
+use tombola_kernel::{
+    Error, GroupMode, GroupNames, InterferenceMonitor, PinnedMonitor, Pins, PrivateMonitor, Reader, Settings,
+};
+
+/// The live machine.
+pub struct Live {
+    monitor: Monitor,
+    interference: Option<InterferenceMonitor>,
+    /// Tickets that were set by hand, as of the latest look, where it is asked for them.
+    tickets_set: Option<BTreeMap<TaskId, u32>>,
+    names: GroupNames,
+    owners: bool,
+    /// Host name and release, which do not change.
+    machine: Machine,
+}
+
+enum Monitor {
+    Pinned(Reader),
+    Private(PrivateMonitor),
+}
+
+impl Live {
+    /// The monitor whose task map is pinned at `map`; without a path the default one, or a private monitor where none is
+    /// loaded.
+    ///
+    /// # Errors
+    /// A path that is no monitor's; whatever keeps this user from reading or loading one.
+    pub fn open(map: Option<&Path>) -> Result<Self> {
+        let pins = Pins { map: map.map_or_else(|| Pins::default().map, Path::to_owned), ..Pins::default() };
+        let monitor = match PinnedMonitor::find(&pins) {
+            Ok(pinned) => Monitor::Pinned(pinned.reader()?),
+            Err(Error::NotLoaded { .. }) if map.is_none() => {
+                Monitor::Private(PrivateMonitor::start(&Settings::default())?)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let names = GroupNames::new();
+        Ok(Self {
+            monitor,
+            interference: None,
+            tickets_set: None,
+            names,
+            owners: false,
+            machine: this_machine(),
+        })
+    }
+
+    /// Looks from now on for what is wanted, with a second monitor that ends with this value where that is who stands in whose way.
+    /// Returns what this user may not have, a sentence each.
+    pub fn want(&mut self, wanted: Wanted) -> Vec<String> {
+        let mut refused = Vec::new();
+        if wanted.interference {
+            match InterferenceMonitor::start() {
+                Ok(monitor) => self.interference = Some(monitor),
+                Err(error) => refused.push(format!("who stands in the way is not watched: {error:#}")),
+            }
+        }
+        if wanted.tickets {
+            match scheduler::tickets_set() {
+                Ok(tickets) => self.tickets_set = Some(tickets),
+                Err(error) => refused.push(format!("tickets that were set by hand are not known: {error:#}")),
+            }
+        }
+        self.owners = wanted.owners;
+        refused
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        let interference = self.interference.as_ref().map(InterferenceMonitor::read).transpose()?;
+        let reader = match &self.monitor {
+            Monitor::Pinned(reader) => reader,
+            Monitor::Private(private) => private.reader(),
+        };
+        let mut snapshot = Snapshot { interference, ..reader.snapshot()? };
+        if let Some(before) = &mut self.tickets_set {
+            // Of a scheduler that began since, and that this user may not ask, they are not known.
+            let now = scheduler::tickets_set().unwrap_or_default();
+            for task in &mut snapshot.tasks {
+                task.tickets_set = now.get(&task.id).copied();
+            }
+            for ExitedTask { totals, .. } in &mut snapshot.exited {
+                totals.tickets_set = before.get(&totals.id).copied();
+            }
+            *before = now;
+        }
+        Ok(snapshot)
+    }
+
+    /// Names of all groups of a snapshot.
+    fn group_names(&mut self, snapshot: &Snapshot) -> BTreeMap<Group, String> {
+        let of_living = snapshot.tasks.iter().map(|task| task.group);
+        let of_ended = snapshot.exited.iter().map(|task| task.totals.group);
+        let of_groups = snapshot.groups.iter().map(|group| group.id);
+        let groups: BTreeSet<Group> = of_living.chain(of_ended).chain(of_groups).collect();
+        self.names.learn(groups.iter().copied());
+        groups.into_iter().map(|group| (group, self.names.name(group))).collect()
+    }
+}
+
+impl Source for Live {
+    fn origin(&self) -> Origin {
+        match self.monitor {
+            Monitor::Pinned(_) => Origin::Loaded,
+            Monitor::Private(_) => Origin::Private,
+        }
+    }
+
+    fn next(&mut self, _: Option<Duration>) -> Result<Option<Frame>, Box<dyn StdError + Send + Sync>> {
+        let snapshot = self.snapshot()?;
+        let groups = self.group_names(&snapshot);
+        let owners = self.owners.then(|| owners(&snapshot));
+        let machine = Machine {
+            scheduler: scheduler_in_charge(),
+            group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
+            ..self.machine.clone()
+        };
+        Ok(Some(Frame { snapshot, groups, owners, machine }))
+    }
+}
+
+fn this_machine() -> Machine {
+    let name = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Machine { host: text(name.nodename()), release: text(name.release()), ..Machine::default() }
+}
+
+fn scheduler_in_charge() -> Option<Scheduler> {
+    match SchedExtState::now() {
+        SchedExtState::Loaded { ops, state, whole_machine } => Some(Scheduler { ops, state, whole_machine }),
+        SchedExtState::Absent | SchedExtState::Disabled => None,
+    }
+}
+
+/// Effective users of living processes.
+fn owners(snapshot: &Snapshot) -> BTreeMap<u32, u32> {
+    let processes: BTreeSet<u32> = snapshot.tasks.iter().map(|task| task.tgid).collect();
+    let owner = |pid: u32| Some((pid, fs::metadata(format!("/proc/{pid}")).ok()?.uid()));
+    processes.into_iter().filter_map(owner).collect()
+}
