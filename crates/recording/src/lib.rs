@@ -13,3 +13,5 @@
 
 pub mod capabilities;
 pub mod event;
+pub mod reader;
+pub mod state;
