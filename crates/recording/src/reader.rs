@@ -1,6 +1,8 @@
 //! From bytes to events: one reader a format, chosen by what a file holds, never by its name.
 
 pub mod error;
+pub mod format;
+pub mod format_order;
 
 pub use error::{Damage, Place, ReadError};
 
