@@ -3,6 +3,10 @@
 pub mod error;
 pub mod format;
 pub mod format_order;
+mod format_scan;
+mod format_sched;
+pub mod format_set;
+pub mod perf_data;
 
 pub use error::{Damage, Place, ReadError};
 
@@ -156,14 +160,13 @@ fn open_format(
     input: Box<dyn Input>,
     begin: &[u8],
 ) -> Result<Box<dyn Reader>, ReadError> {
-    drop(input);
     let no_reader = |format| ReadError::Unsupported {
         format,
         what: "this build has no reader for it".to_owned(),
         advice: "print it as text with its own tool (perf script, trace-cmd report) and read that".to_owned(),
     };
     match format {
-        Some(Format::PerfData) => Err(no_reader("perf.data")),
+        Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
         Some(Format::TraceDat) => Err(no_reader("trace.dat")),
         Some(Format::Perfetto) => Err(no_reader("Perfetto")),
         Some(Format::Text) => Err(no_reader("text")),

@@ -68,8 +68,7 @@ impl Format {
     ///
     /// A name, an ID or a number that is not there, or is none.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        let mut format =
-            Self { name: String::new(), id: 0, fields: Vec::new(), print: String::new() };
+        let mut format = Self { name: String::new(), id: 0, fields: Vec::new(), print: String::new() };
         let mut id = None;
         for (index, line) in text.lines().enumerate() {
             let fail = |what: String| FormatError { event: format.name.clone(), line: index + 1, what };
@@ -102,7 +101,7 @@ impl Format {
 
 impl Field {
     /// Reads `field:char prev_comm[16];	offset:8;	size:16;	signed:0;`.
-    fn parse(line: &str) -> Result<Self, String> {
+    pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let (mut declaration, mut offset, mut size, mut signed) = ("", None, None, false);
         for part in line.split(';').map(str::trim) {
             let Some((key, value)) = part.split_once(':') else { continue };
@@ -153,7 +152,8 @@ impl Layout {
             Holds::Value => (self.offset, self.size),
             Holds::Location | Holds::Relative => {
                 let place = order.u32(record, self.offset)?;
-                let base = if self.holds == Holds::Relative { self.offset.checked_add(self.size)? } else { 0 };
+                let base =
+                    if self.holds == Holds::Relative { self.offset.checked_add(self.size)? } else { 0 };
                 (base.checked_add((place & 0xffff) as usize)?, (place >> 16) as usize)
             }
         };
