@@ -194,7 +194,7 @@ fn same_as_script(file: &Path) -> Vec<Event> {
         assert_eq!(ours, theirs, "event {n}");
     }
     assert_eq!(ours.len(), theirs.len());
-    assert!(ours.len() > 1000, "{} events", ours.len());
+    assert!(ours.len() > 100, "{} events", ours.len());
     let ordered = events.windows(2).all(|two| two[0].ts_ns <= two[1].ts_ns);
     assert!(ordered, "sorted over all CPUs");
     events
@@ -351,7 +351,17 @@ fn root_losses_are_told_once_with_their_place() {
         println!("NOTE: nothing was lost");
     }
     assert_eq!(losses(true), placed);
-    // The kernel counts samples as lost that met a full ring; of those that no later write reported, only the count is known.
+    // The kernel counts per event the samples that met a full ring, and perf writes that at the end. What no later write could
+    // report has no place.
     let stats = perf(&["report", "--stats", "-i", file.to_str().unwrap()]);
-    println!("NOTE: {placed} lost with a place, {} without; {}", losses(false), stats.lines().count());
+    let per_event = stats.split_once("sched:sched_switch stats:").map_or("", |(_, rest)| rest).lines();
+    let counted: u64 = per_event
+        .filter(|line| line.contains("LOST_SAMPLES events:"))
+        .map(|line| value(line, "events:").parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(
+        losses(true) + losses(false),
+        placed.max(counted),
+        "{placed} by LOST, {counted} by LOST_SAMPLES"
+    );
 }
