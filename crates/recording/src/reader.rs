@@ -6,7 +6,9 @@ pub mod format_order;
 mod format_scan;
 mod format_sched;
 pub mod format_set;
+mod ftrace_page;
 pub mod perf_data;
+pub mod trace_dat;
 
 pub use error::{Damage, Place, ReadError};
 
@@ -167,7 +169,7 @@ fn open_format(
     };
     match format {
         Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
-        Some(Format::TraceDat) => Err(no_reader("trace.dat")),
+        Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
         Some(Format::Perfetto) => Err(no_reader("Perfetto")),
         Some(Format::Text) => Err(no_reader("text")),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),

@@ -1,4 +1,5 @@
 //! The reader of perf.data against perf itself: `perf script` and `perf sched timehist` of the same files, which are made here.
+#![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -245,7 +246,9 @@ fn sums(events: &[Event]) -> (Sums, u64) {
             sum.1 += event.ts_ns - since;
         }
     }
-    sums.values_mut().for_each(|sum| sum.1 /= 1000);
+    for sum in sums.values_mut() {
+        sum.1 /= 1000;
+    }
     (sums, switches)
 }
 

@@ -74,7 +74,7 @@ impl Format {
             let fail = |what: String| FormatError { event: format.name.clone(), line: index + 1, what };
             let line = line.trim();
             if let Some(name) = line.strip_prefix("name:") {
-                format.name = name.trim().to_owned();
+                name.trim().clone_into(&mut format.name);
             } else if let Some(number) = line.strip_prefix("ID:") {
                 let number = number.trim();
                 id = Some(number.parse().map_err(|_| fail(format!("\"{number}\" is no ID")))?);
@@ -82,7 +82,7 @@ impl Format {
                 let field = Field::parse(line).map_err(fail)?;
                 format.fields.push(field);
             } else if let Some(print) = line.strip_prefix("print fmt:") {
-                format.print = print.trim().to_owned();
+                print.trim().clone_into(&mut format.print);
             }
         }
         let fail = |what: &str| FormatError { event: format.name.clone(), line: 1, what: what.to_owned() };
@@ -100,7 +100,7 @@ impl Format {
 }
 
 impl Field {
-    /// Reads `field:char prev_comm[16];	offset:8;	size:16;	signed:0;`.
+    /// Reads `field:char prev_comm[16]; offset:8; size:16; signed:0;`.
     pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let (mut declaration, mut offset, mut size, mut signed) = ("", None, None, false);
         for part in line.split(';').map(str::trim) {

@@ -73,6 +73,16 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Goes on at `at`, which may be behind.
+    pub(crate) fn go_to(&mut self, at: u64, what: &str) -> Result<(), ReadError> {
+        if at > self.end {
+            return Err(self.damaged(format!("{what} is said to be at byte {at}, behind the end")));
+        }
+        self.at = at;
+        self.input.seek(SeekFrom::Start(at))?;
+        Ok(())
+    }
+
     pub(crate) fn u8(&mut self, what: &str) -> Result<u8, ReadError> {
         Ok(self.bytes(1, what)?[0])
     }

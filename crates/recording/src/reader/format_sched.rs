@@ -13,7 +13,7 @@ pub(crate) struct Decoders {
     order: Order,
     /// Decoder by `common_type`, `NONE` where there is none; ends with the largest that has one.
     by_id: Vec<u8>,
-    decoders: Vec<Decoder>,
+    all: Vec<Decoder>,
     law: StateLaw,
 }
 
@@ -59,29 +59,28 @@ struct Thread {
 impl Decoders {
     /// Of all events that `set` describes. A text tells what is missing.
     pub(crate) fn new(set: &FormatSet, release: Option<&str>) -> Result<Self, String> {
-        let mut all =
-            Self { order: set.order, by_id: Vec::new(), decoders: Vec::new(), law: StateLaw::default() };
+        let mut new = Self { order: set.order, by_id: Vec::new(), all: Vec::new(), law: StateLaw::default() };
         for format in &set.formats {
             let Some(decoder) = Decoder::new(format)? else { continue };
             if decoder.which == Which::Switch {
-                all.law = StateLaw::from_print_fmt(&format.print)
+                new.law = StateLaw::from_print_fmt(&format.print)
                     .or_else(|| release.and_then(StateLaw::from_release))
                     .unwrap_or_default();
             }
             let id = usize::from(format.id);
-            if all.by_id.len() <= id {
-                all.by_id.resize(id + 1, NONE);
+            if new.by_id.len() <= id {
+                new.by_id.resize(id + 1, NONE);
             }
             // At most one for each wanted name and system is kept; a hostile file may repeat them.
-            all.by_id[id] =
-                u8::try_from(all.decoders.len()).ok().filter(|&at| at != NONE).ok_or("too many formats")?;
-            all.decoders.push(decoder);
+            new.by_id[id] =
+                u8::try_from(new.all.len()).ok().filter(|&at| at != NONE).ok_or("too many formats")?;
+            new.all.push(decoder);
         }
-        Ok(all)
+        Ok(new)
     }
 
     fn decoder(&self, id: u16) -> Option<&Decoder> {
-        self.decoders.get(usize::from(*self.by_id.get(usize::from(id))?))
+        self.all.get(usize::from(*self.by_id.get(usize::from(id))?))
     }
 
     /// Which event has this `common_type`; `None` for one that does not matter.
@@ -128,7 +127,7 @@ impl Decoders {
     ) -> Result<Kind, &'static str> {
         let id = self.id(record).ok_or("common_type")?;
         let at = self.by_id.get(usize::from(id)).copied().unwrap_or(NONE);
-        let decoder = self.decoders.get(usize::from(at)).ok_or("common_type")?;
+        let decoder = self.all.get(usize::from(at)).ok_or("common_type")?;
         let order = self.order;
         let number = |layout: Option<Layout>| layout.and_then(|layout| layout.int(record, order));
         let cpu = |layout| number(layout).and_then(|cpu| u32::try_from(cpu).ok());
@@ -238,6 +237,7 @@ impl Thread {
 mod tests {
     use super::*;
     use crate::event::Left;
+    use std::fmt::Write as _;
 
     /// Fields of 3.10 (32 bits) and 5.10 (64 bits): `prev_state` has 4 and 8 bytes.
     fn switch(long: usize) -> Format {
@@ -252,7 +252,7 @@ mod tests {
             ("next_pid", 4),
             ("next_prio", 4),
         ] {
-            text += &format!("\tfield:int {name};\toffset:{at};\tsize:{size};\tsigned:1;\n");
+            writeln!(text, "\tfield:int {name};\toffset:{at};\tsize:{size};\tsigned:1;").unwrap();
             at += size;
         }
         Format::parse(&text).unwrap()

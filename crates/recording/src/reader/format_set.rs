@@ -44,7 +44,7 @@ impl FormatSet {
     pub(crate) fn read(scan: &mut Scan<'_>) -> Result<Self, ReadError> {
         let (mut set, _version) = Self::begin(scan)?;
         set.header_info(scan)?;
-        set.ftrace_formats(scan)?;
+        Self::ftrace_formats(scan)?;
         set.event_formats(scan)?;
         Ok(set)
     }
@@ -93,7 +93,7 @@ impl FormatSet {
     }
 
     /// Passes over the descriptions of ftrace's own events.
-    pub(crate) fn ftrace_formats(&mut self, scan: &mut Scan<'_>) -> Result<(), ReadError> {
+    pub(crate) fn ftrace_formats(scan: &mut Scan<'_>) -> Result<(), ReadError> {
         for _ in 0..scan.u32("the number of ftrace's formats")? {
             let length = scan.u64("the size of a format")?;
             scan.skip(length, "a format of ftrace's own events")?;

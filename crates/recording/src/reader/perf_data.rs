@@ -59,12 +59,13 @@ pub struct PerfData {
     begin: u64,
     length: u64,
     /// A record that was read ahead.
-    held: Option<Record>,
+    ahead: Option<Record>,
     window: Window,
     processes: HashMap<u32, u32>,
     /// perf's own records count threads as the tracepoints do: not so in a PID namespace.
     same_pids: bool,
-    told: Told,
+    /// Which events the tracepoints tell, so that perf's own records need not.
+    told: Vec<Which>,
     /// Events given, a CPU.
     numbers: Vec<u64>,
     lost_placed: u64,
@@ -72,15 +73,6 @@ pub struct PerfData {
     last: (u64, u32),
     damage: Damage,
     end: End,
-}
-
-/// Which events the tracepoints tell, so that perf's own records need not.
-#[derive(Default)]
-struct Told {
-    fork: bool,
-    exec: bool,
-    exit: bool,
-    rename: bool,
 }
 
 /// How far reading is.
@@ -102,15 +94,10 @@ impl PerfData {
         let (mut head, begin, end) = Head::read(&mut input)?;
         input.seek(SeekFrom::Start(begin))?;
         let mut records = Records::new(input, begin, end, head.order);
-        let held =
+        let ahead =
             if end.is_none() && begin == 16 { Self::pipe_head(&mut head, &mut records)? } else { None };
         let (decoders, layouts) = head.complete()?;
-        let told = Told {
-            fork: head.records(&decoders, Which::Fork),
-            exec: head.records(&decoders, Which::Exec),
-            exit: head.records(&decoders, Which::Exit),
-            rename: head.records(&decoders, Which::Rename),
-        };
+        let told = head.kinds(&decoders);
         let mut damage = Damage::default();
         if let Some((at, what)) = head.odd.take() {
             damage.add(Place::Byte(at), what);
@@ -122,7 +109,7 @@ impl PerfData {
             records,
             begin,
             length,
-            held,
+            ahead,
             window: Window::default(),
             processes: HashMap::from([(0, 0)]),
             same_pids: true,
@@ -164,7 +151,7 @@ impl PerfData {
     fn pump(&mut self) -> Result<bool, ReadError> {
         self.window.forget();
         loop {
-            let next = match self.held.take() {
+            let next = match self.ahead.take() {
                 Some(record) => Some(record),
                 None => self.records.next()?,
             };
@@ -177,7 +164,7 @@ impl PerfData {
                     return Ok(true);
                 }
                 kind::LOST | kind::COMM | kind::FORK | kind::EXIT | kind::LOST_SAMPLES => {
-                    self.take_other(&record)
+                    self.take_other(&record);
                 }
                 kind::AUXTRACE => {
                     let length = self.head.order.u64(self.records.body(&record), 0).unwrap_or_default();
@@ -310,16 +297,16 @@ impl PerfData {
                 let name = body.get(8..)?;
                 let end = name.iter().position(|&byte| byte == 0).unwrap_or(0).min(15);
                 let task = task(0, 4, &name[..end])?;
-                if exec && !self.told.exec {
+                if exec && !self.told.contains(&Which::Exec) {
                     let kind = Kind::Exec { old_pid: task.pid, task };
                     return Some(kind);
                 }
-                (!self.told.rename).then_some(Kind::Rename { task })
+                (!self.told.contains(&Which::Rename)).then_some(Kind::Rename { task })
             }
-            Kept::Fork if !self.told.fork => {
+            Kept::Fork if !self.told.contains(&Which::Fork) => {
                 Some(Kind::Fork { parent: task(4, 12, b"")?, child: task(0, 8, b"")? })
             }
-            Kept::Exit if !self.told.exit => Some(Kind::Exit { task: task(0, 8, b"")? }),
+            Kept::Exit if !self.told.contains(&Which::Exit) => Some(Kind::Exit { task: task(0, 8, b"")? }),
             _ => None,
         }
     }

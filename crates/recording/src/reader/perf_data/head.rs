@@ -80,7 +80,7 @@ impl Head {
         };
         let size = scan.u64("the size of the head")?;
         if size == PIPE_HEAD {
-            head.header.format = "perf.data from a pipe".to_owned();
+            "perf.data from a pipe".clone_into(&mut head.header.format);
             return Ok((head, PIPE_HEAD, None));
         }
         if size < FILE_HEAD {
@@ -235,10 +235,10 @@ impl Head {
         !self.attributes.is_empty() && self.formats.is_some()
     }
 
-    /// Whether an event of this kind was recorded.
-    pub(super) fn records(&self, decoders: &Decoders, which: Which) -> bool {
+    /// Which scheduling events were recorded.
+    pub(super) fn kinds(&self, decoders: &Decoders) -> Vec<Which> {
         let of = |attribute: &Attribute| attribute.tracepoint.and_then(|id| decoders.which(id));
-        self.attributes.iter().any(|attribute| of(attribute) == Some(which))
+        self.attributes.iter().filter_map(of).collect()
     }
 
     /// What the events need, once the head is complete.
