@@ -17,6 +17,11 @@ pub struct Header {
     pub clock: Option<String>,
     /// Wall clock at an instant of the events' clock, (event clock ns, Unix µs), where told.
     pub wall: Option<(u64, u64)>,
+    /// From when on the events of every CPU are complete, where the recording says so: what stands before its first switch is then
+    /// known too.
+    pub begin_ns: Option<u64>,
+    /// Until when the events of every CPU are complete, where the recording says so.
+    pub end_ns: Option<u64>,
     /// What the events can tell.
     pub can: Capabilities,
 }

@@ -13,5 +13,8 @@
 
 pub mod capabilities;
 pub mod event;
+pub mod interval;
+pub mod merge;
+pub mod normaliser;
 pub mod reader;
 pub mod state;
