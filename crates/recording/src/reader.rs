@@ -1,6 +1,7 @@
 //! From bytes to events: one reader a format, chosen by what a file holds, never by its name.
 
 pub mod error;
+pub mod text;
 
 pub use error::{Damage, Place, ReadError};
 
@@ -154,7 +155,6 @@ fn open_format(
     input: Box<dyn Input>,
     begin: &[u8],
 ) -> Result<Box<dyn Reader>, ReadError> {
-    drop(input);
     let no_reader = |format| ReadError::Unsupported {
         format,
         what: "this build has no reader for it".to_owned(),
@@ -164,7 +164,7 @@ fn open_format(
         Some(Format::PerfData) => Err(no_reader("perf.data")),
         Some(Format::TraceDat) => Err(no_reader("trace.dat")),
         Some(Format::Perfetto) => Err(no_reader("Perfetto")),
-        Some(Format::Text) => Err(no_reader("text")),
+        Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),
     }
 }
