@@ -26,6 +26,13 @@ pub struct Header {
     pub can: Capabilities,
 }
 
+impl Header {
+    /// The format in which the events were first recorded: `perf.data` also of a file that was converted from one.
+    pub fn first_format(&self) -> &str {
+        self.format.strip_prefix("Perfetto of ").unwrap_or(&self.format)
+    }
+}
+
 /// What the events of a recording can tell. Every figure that is derived says from this whether it is exact, bounded or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools)] // a table of yes and no
@@ -50,6 +57,8 @@ pub struct Capabilities {
     pub groups: bool,
     /// Affinity is told.
     pub affinity: bool,
+    /// Whether a task that left its CPU runnable was preempted is *not* told.
+    pub hides_preemption: bool,
     /// How losses are told.
     pub loss: LossTold,
     /// Finest difference of two time stamps, ns; 1,000 for text with microseconds.

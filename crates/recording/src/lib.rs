@@ -16,5 +16,8 @@ pub mod event;
 pub mod interval;
 pub mod merge;
 pub mod normaliser;
+mod own;
+mod proto;
 pub mod reader;
 pub mod state;
+pub mod writer;

@@ -5,14 +5,14 @@ use crate::reader::ReadError;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Merges lanes whose events are in order by (`ts_ns`, `cpu`, `seq`). Memory: one event a lane.
+/// Merges lanes whose events are in order by (`ts_ns`, `seq`, `cpu`). Memory: one event a lane.
 ///
 /// A lane that fails is over; its error is held back until the others are read to their ends, so that what was whole is kept. A lane
 /// that goes back in time is given as it stands, which the normaliser counts.
 pub struct Merge<L> {
     lanes: Vec<L>,
     heads: Vec<Option<Event>>,
-    order: BinaryHeap<Reverse<(u64, u32, u64, usize)>>,
+    order: BinaryHeap<Reverse<(u64, u64, u32, usize)>>,
     failed: Option<ReadError>,
 }
 
@@ -40,7 +40,7 @@ impl<L: Iterator<Item = Result<Event, ReadError>>> Merge<L> {
     fn advance(&mut self, lane: usize) {
         match self.lanes[lane].next() {
             Some(Ok(event)) => {
-                self.order.push(Reverse((event.ts_ns, event.cpu, event.seq, lane)));
+                self.order.push(Reverse((event.ts_ns, event.seq, event.cpu, lane)));
                 self.heads[lane] = Some(event);
             }
             Some(Err(error)) => {
@@ -83,7 +83,7 @@ mod tests {
                 (0..).zip(times).map(|(seq, ts)| event(ts, cpu, seq)).collect()
             }).collect();
             let mut sorted: Vec<Event> = lanes.iter().flatten().cloned().collect();
-            sorted.sort_by_key(|e| (e.ts_ns, e.cpu, e.seq));
+            sorted.sort_by_key(|e| (e.ts_ns, e.seq, e.cpu));
             let merged: Vec<Event> = Merge::new(lanes.into_iter().map(|l| l.into_iter().map(Ok))).map(Result::unwrap).collect();
             prop_assert_eq!(merged, sorted);
         }

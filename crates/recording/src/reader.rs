@@ -1,6 +1,7 @@
 //! From bytes to events: one reader a format, chosen by what a file holds, never by its name.
 
 pub mod error;
+pub mod perfetto;
 pub mod text;
 
 pub use error::{Damage, Place, ReadError};
@@ -18,7 +19,7 @@ impl<T: Read + Seek + Send> Input for T {}
 
 /// A recording being read.
 ///
-/// Events come in the order of (`ts_ns`, `cpu`, `seq`), as far as the recording is in order itself; a reader of a format that keeps
+/// Events come in the order of (`ts_ns`, `seq`, `cpu`), as far as the recording is in order itself; a reader of a format that keeps
 /// CPUs apart merges them ([`merge::Merge`](crate::merge::Merge)). Where the recording goes back in time the events are given as they
 /// stand, and the normaliser counts it.
 ///
@@ -163,7 +164,7 @@ fn open_format(
     match format {
         Some(Format::PerfData) => Err(no_reader("perf.data")),
         Some(Format::TraceDat) => Err(no_reader("trace.dat")),
-        Some(Format::Perfetto) => Err(no_reader("Perfetto")),
+        Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input)?)),
         Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),
     }

@@ -127,6 +127,7 @@ impl TextReader {
         };
         self.header.clock = is_perf.then(|| "perf".to_owned());
         self.header.cpus = cpus;
+        can.hides_preemption = is_plugin;
         self.header.can = Capabilities { resolution_ns: can.resolution_ns.min(1_000_000_000), ..can };
         self.input.seek(SeekFrom::Start(0))?;
         (self.read_bytes, self.line_number) = (0, 0);
