@@ -8,6 +8,8 @@ mod format_sched;
 pub mod format_set;
 mod ftrace_page;
 pub mod perf_data;
+pub mod perfetto;
+pub mod text;
 pub mod trace_dat;
 
 pub use error::{Damage, Place, ReadError};
@@ -25,8 +27,8 @@ impl<T: Read + Seek + Send> Input for T {}
 
 /// A recording being read.
 ///
-/// Events come in the order of (`ts_ns`, `cpu`, `seq`), as far as the recording is in order itself; a reader of a format that keeps
-/// CPUs apart merges them (by a k-way merge). Where the recording goes back in time the events are given as they
+/// Events come in the order of (`ts_ns`, `seq`, `cpu`), as far as the recording is in order itself; a reader of a format that keeps
+/// CPUs apart merges them ([`merge::Merge`](crate::merge::Merge)). Where the recording goes back in time the events are given as they
 /// stand, and the normaliser counts it.
 ///
 /// A reader never panics, and never holds more memory than the file is long plus a constant, whatever the bytes are.
@@ -162,16 +164,11 @@ fn open_format(
     input: Box<dyn Input>,
     begin: &[u8],
 ) -> Result<Box<dyn Reader>, ReadError> {
-    let no_reader = |format| ReadError::Unsupported {
-        format,
-        what: "this build has no reader for it".to_owned(),
-        advice: "print it as text with its own tool (perf script, trace-cmd report) and read that".to_owned(),
-    };
     match format {
         Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
         Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
-        Some(Format::Perfetto) => Err(no_reader("Perfetto")),
-        Some(Format::Text) => Err(no_reader("text")),
+        Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input)?)),
+        Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),
     }
 }

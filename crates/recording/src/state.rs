@@ -29,6 +29,8 @@ enum LawKind {
     Index,
     /// Before 4.14: the task's own bits.
     Raw,
+    /// As 4.14 and later, in a file of this crate.
+    Written,
 }
 
 impl Default for StateLaw {
@@ -80,17 +82,49 @@ impl StateLaw {
         Self { kind: LawKind::Raw, preempted }
     }
 
+    /// The law of a file that this crate wrote: it never changes while reading.
+    pub(crate) fn written(preempted: u64) -> Self {
+        let kind = if preempted == 0x100 { LawKind::Written } else { LawKind::Raw };
+        Self { kind, preempted }
+    }
+
+    /// The bit of the preemption flag.
+    pub(crate) fn preempted(&self) -> u64 {
+        self.preempted
+    }
+
+    /// The value that means a state in a file for others, who know the release.
+    pub(crate) fn number(&self, left: Left) -> u64 {
+        let is_raw = self.kind == LawKind::Raw;
+        match left {
+            Left::Runnable { preempted: Some(true) } => self.preempted,
+            Left::Runnable { .. } => 0,
+            Left::Sleep => 1,
+            Left::Disk => 2,
+            Left::Stopped => 4,
+            Left::Dead if is_raw => 0x40,
+            Left::Dead => 0x10,
+            Left::Idle if is_raw => 0x200,
+            Left::Idle => 0x80,
+            Left::Other(value) => value,
+            Left::Unknown => NOT_TOLD,
+        }
+    }
+
     /// What a value means. A law of 4.14 and later turns itself into that of the 4.14 that was released with an index, when it meets
     /// a value that cannot be anything else; values before the first such are then read as bits (1 and 2 mean the same in both).
     pub fn left(&mut self, value: u64) -> Left {
         if self.kind == LawKind::Report && (value == 0x1000 || (value < 0x40 && value.count_ones() > 1)) {
             *self = Self { kind: LawKind::Index, preempted: 0x1000 };
         }
+        if value == NOT_TOLD {
+            return Left::Unknown;
+        }
         if value == 0 || value & self.preempted != 0 {
             return Left::Runnable { preempted: Some(value != 0) };
         }
         match self.kind {
-            LawKind::Report => match value {
+            LawKind::Report | LawKind::Written => match value {
                 0x01 => Left::Sleep,
                 0x02 => Left::Disk,
                 0x04 | 0x08 => Left::Stopped,
@@ -123,19 +157,8 @@ fn raw_left(value: u64) -> Left {
     }
 }
 
-/// The number that Perfetto, perf and this crate's own files hold for a state of a kernel since 4.14.
-pub fn number(left: Left) -> u64 {
-    match left {
-        Left::Runnable { preempted: Some(true) } => 0x100,
-        Left::Runnable { .. } | Left::Unknown => 0,
-        Left::Sleep => 1,
-        Left::Disk => 2,
-        Left::Stopped => 4,
-        Left::Dead => 0x10,
-        Left::Idle => 0x80,
-        Left::Other(value) => value,
-    }
-}
+/// Stands for a state that was not told, in files that this crate writes.
+const NOT_TOLD: u64 = 1 << 30;
 
 /// Letters as the kernel's text has them: `S`, `D|K`, `R+`. Where `plugin` is true they were printed by libtraceevent's plugin, which
 /// knows the letters before 4.14 only (so `W` is an idle kernel worker and `x` a parked one) and leaves the plus away.

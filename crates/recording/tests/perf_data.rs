@@ -1,6 +1,8 @@
 //! The reader of perf.data against perf itself: `perf script` and `perf sched timehist` of the same files, which are made here.
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
+mod damage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Cursor;
@@ -311,21 +313,26 @@ fn root_a_clock_of_choice_has_its_instant_on_the_wall() {
     assert!(events[0].ts_ns.abs_diff(clock_ns) < 60_000_000_000);
 }
 
-#[test]
-fn root_a_pipe_says_the_same_as_perf_script() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pipe");
-    let to = fs::File::create(&file).unwrap();
+/// The same as [`record`], through a pipe.
+fn record_pipe(folder: &Path, more: &[&str]) -> Option<PathBuf> {
+    let file = folder.join("pipe");
     let record = Command::new("perf")
-        .args(["record", "-q", "-a", "-e", EVENTS, "-o", "-", "--", "bash", "-c"])
-        .arg("perf bench sched messaging -g 1 -l 60 >&2")
-        .stdout(to)
+        .args(["record", "-q", "-a", "-e", EVENTS, "-o", "-"])
+        .args(more)
+        .args(["--", "bash", "-c", "perf bench sched messaging -g 1 -l 60 >&2"])
+        .stdout(fs::File::create(&file).unwrap())
         .stderr(Stdio::null())
         .status();
     if !record.is_ok_and(|status| status.success()) {
-        skip("no perf, or it cannot record here");
-        return;
+        return skip("no perf, or it cannot record here");
     }
+    Some(file)
+}
+
+#[test]
+fn root_a_pipe_says_the_same_as_perf_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(file) = record_pipe(folder.path(), &[]) else { return };
     let events = same_as_script(&file);
     let reader = PerfData::open(Box::new(fs::File::open(&file).unwrap())).unwrap();
     assert_eq!(reader.header().format, "perf.data from a pipe");
@@ -374,6 +381,19 @@ fn root_losses_are_told_once_with_their_place() {
         placed.max(counted),
         "{placed} by LOST, {counted} by LOST_SAMPLES"
     );
+}
+
+#[test]
+fn root_damaged_files_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, more) in [("plain", &[][..]), ("packed", &["-z"])] {
+        let Some(file) = record(folder.path(), name, more) else { return };
+        damage::survives(&fs::read(&file).unwrap(), damage::rounds(60), read_bytes, words);
+    }
+    let Some(pipe) = record_pipe(folder.path(), &[]) else { return };
+    damage::survives(&fs::read(&pipe).unwrap(), damage::rounds(60), read_bytes, words);
+    let Some(pipe) = record_pipe(folder.path(), &["-z"]) else { return };
+    damage::survives(&fs::read(&pipe).unwrap(), damage::rounds(60), read_bytes, words);
 }
 
 /// Of other versions of perf: `TOMBOLA_PERF_FILES` is a folder of recordings, each with `FILE.script` beside it, which the perf that

@@ -2,6 +2,8 @@
 //! buffer, or real ones that nobody here made.
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
+mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write as _};
@@ -343,14 +345,40 @@ fn root_losses_are_those_of_the_kernels_statistics() {
     assert_eq!(losses, counted);
 }
 
-#[test]
-fn a_real_file_of_version_6_of_another_machine() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/recordings/tracedat-v6-arm64-mask2048-rtapp.dat");
+/// The real file of version 6, if it is there.
+fn of_another_machine() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings");
+    let file = folder.join("tracedat-v6-arm64-mask2048-rtapp.dat");
     if !file.exists() {
         println!("SKIP: {} is not there", file.display());
-        return;
+        return None;
     }
+    Some(file)
+}
+
+fn read_damaged(bytes: Vec<u8>) -> (Vec<Event>, Option<ReadError>) {
+    let (events, error, _) = read_bytes(bytes);
+    (events, error)
+}
+
+#[test]
+fn a_damaged_file_of_version_6_does_no_harm() {
+    let Some(file) = of_another_machine() else { return };
+    damage::survives(&fs::read(file).unwrap(), damage::rounds(60), read_damaged, words);
+}
+
+#[test]
+fn root_a_damaged_file_of_version_7_does_no_harm() {
+    let Some(instance) = Instance::new(16384) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("zstd.dat");
+    instance.record(&file);
+    damage::survives(&fs::read(&file).unwrap(), damage::rounds(60), read_damaged, words);
+}
+
+#[test]
+fn a_real_file_of_version_6_of_another_machine() {
+    let Some(file) = of_another_machine() else { return };
     let (events, error, skipped) = read_bytes(fs::read(&file).unwrap());
     assert!(error.is_none() && skipped == 0, "{error:?}");
     let switches = events.iter().filter(|event| matches!(event.kind, Kind::Switch { .. })).count();
