@@ -1,6 +1,7 @@
 //! What tasks and CPUs did, stretch by stretch.
 
 use crate::event::Left;
+use crate::normaliser::Life;
 use tombola_core::identity::TaskId;
 
 /// Something the normaliser found out.
@@ -13,8 +14,8 @@ pub enum Fact {
     Cpu(CpuInterval),
     /// A task ended with its last interval.
     Ended {
-        /// Who.
-        task: TaskId,
+        /// Who, as it was last known.
+        life: Box<Life>,
         /// When.
         at_ns: u64,
     },
@@ -38,6 +39,8 @@ pub struct Interval {
     pub to_ns: u64,
     /// What.
     pub what: What,
+    /// Its priority at the end, the kernel's number, where told.
+    pub prio: Option<i32>,
 }
 
 impl Interval {

@@ -265,7 +265,13 @@ impl Normaliser {
             What::Running { left: Some(_), .. } | What::Blocked { .. } | What::Runnable { ran: true, .. }
         );
         if to_ns > life.since_ns || slice {
-            self.facts.push(Fact::Task(Interval { task: life.id, from_ns: life.since_ns, to_ns, what }));
+            self.facts.push(Fact::Task(Interval {
+                task: life.id,
+                from_ns: life.since_ns,
+                to_ns,
+                what,
+                prio: life.prio,
+            }));
         }
         life.since_ns = to_ns;
     }
@@ -443,9 +449,9 @@ impl Normaliser {
         match life.doing {
             Doing::Runnable(since) => {
                 if let (Some(left), Ready::Woken(cause)) = (carried_from, since) {
-                    let (task, at) = (life.id, life.since_ns);
+                    let (task, at, prio) = (life.id, life.since_ns, life.prio);
                     let what = What::Blocked { left, cause };
-                    self.facts.push(Fact::Task(Interval { task, from_ns: at, to_ns: at, what }));
+                    self.facts.push(Fact::Task(Interval { task, from_ns: at, to_ns: at, what, prio }));
                 }
                 self.tell(task.pid, now, What::Runnable { since, ran: true });
             }
@@ -526,7 +532,7 @@ impl Normaliser {
         } else if let Some(ended_ns) = self.ended.get_mut(&pid) {
             *ended_ns = now;
         }
-        self.facts.push(Fact::Ended { task: life.id, at_ns: now });
+        self.facts.push(Fact::Ended { life: Box::new(life), at_ns: now });
     }
 
     fn exec(&mut self, task: &Task, old_pid: u32) {

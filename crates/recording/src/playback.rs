@@ -1,0 +1,179 @@
+//! A recording as a source of snapshots: the same windows, tickets, audits and reports judge it as a live machine.
+
+use crate::books::{Books, Certainty};
+use crate::capabilities::Header;
+use crate::event::Event;
+use crate::normaliser::{Normaliser, Repairs};
+use crate::reader::{Damage, ReadError, Reader};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::{Group, Snapshot};
+use tombola_core::source::{Origin, Source};
+
+/// A recording that is played up to an instant.
+///
+/// Memory is that of the living tasks and of some thousand ended ones, however long the recording is.
+pub struct Playback {
+    reader: Box<dyn Reader>,
+    normaliser: Normaliser,
+    books: Books,
+    /// The first event behind the present instant.
+    next: Option<Event>,
+    events: u64,
+    is_over: bool,
+    /// The instant of the next snapshot that [`Source::snapshot`] takes, and the step between them.
+    step: Option<(u64, u64)>,
+}
+
+impl Playback {
+    /// At the begin of a recording.
+    pub fn new(reader: Box<dyn Reader>) -> Self {
+        Self {
+            normaliser: Normaliser::new(reader.header()),
+            reader,
+            books: Books::default(),
+            next: None,
+            events: 0,
+            is_over: false,
+            step: None,
+        }
+    }
+
+    /// What stands at the head, and what the events can tell.
+    pub fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    /// Plays all events up to `ts_ns` (of the events' clock), those at that instant included. False where the recording ends before.
+    ///
+    /// # Errors
+    /// [`ReadError`], once; what was played stays valid.
+    pub fn advance_to(&mut self, ts_ns: u64) -> Result<bool, ReadError> {
+        loop {
+            if self.next.is_none() && !self.is_over {
+                let next = self.reader.next_event();
+                self.is_over = !matches!(next, Ok(Some(_)));
+                self.next = next?;
+            }
+            match self.next.take_if(|event| event.ts_ns <= ts_ns) {
+                Some(event) => self.play(&event),
+                None => return Ok(self.next.is_some()),
+            }
+        }
+    }
+
+    fn play(&mut self, event: &Event) {
+        self.events += 1;
+        self.normaliser.event(event);
+        for fact in self.normaliser.facts() {
+            self.books.fact(fact);
+        }
+    }
+
+    /// Plays the rest, up to the end that the header tells if that is later than the last event.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn advance_to_end(&mut self) -> Result<(), ReadError> {
+        self.advance_to(u64::MAX).map(|_| ())
+    }
+
+    /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
+    pub fn snapshot_at(&self, ts_ns: u64) -> Snapshot {
+        let at_ns = ts_ns.max(self.normaliser.now_ns());
+        self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
+    }
+
+    /// The machine at the end: where the header says that the recording is complete up to then, there, otherwise at the last event.
+    pub fn snapshot_at_end(&self) -> Snapshot {
+        self.snapshot_at(self.header().end_ns.unwrap_or(0))
+    }
+
+    /// An instant on the wall clock, µs since the Unix epoch; where the recording does not tell, µs of its own clock.
+    pub fn unix_us(&self, ts_ns: u64) -> u64 {
+        match self.header().wall {
+            Some((event_ns, unix_us)) if ts_ns >= event_ns => {
+                unix_us.saturating_add((ts_ns - event_ns) / 1000)
+            }
+            Some((event_ns, unix_us)) => unix_us.saturating_sub((event_ns - ts_ns) / 1000),
+            None => ts_ns / 1000,
+        }
+    }
+
+    /// How sure the totals of a task are.
+    pub fn certainty(&self, task: TaskId) -> Certainty {
+        self.books.certainty(task)
+    }
+
+    /// What had to be mended so far.
+    pub fn repairs(&self) -> &Repairs {
+        self.normaliser.repairs()
+    }
+
+    /// What could not be read so far.
+    pub fn damage(&self) -> &Damage {
+        self.reader.damage()
+    }
+
+    /// Events played.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How much of the file is behind, (bytes, of bytes).
+    pub fn progress(&self) -> (u64, u64) {
+        self.reader.progress()
+    }
+
+    /// The begin of the recording: what its header says, or its first event. Plays that.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn begin_ns(&mut self) -> Result<u64, ReadError> {
+        if let Some(begin_ns) = self.header().begin_ns {
+            return Ok(begin_ns);
+        }
+        if self.events == 0 {
+            self.advance_to(0)?;
+            return Ok(self.next.as_ref().map_or(0, |event| event.ts_ns));
+        }
+        Ok(self.normaliser.begin_ns())
+    }
+
+    /// Makes [`Source::snapshot`] give the world at `first_ns`, then every `step_ns` later, and at last at the end.
+    pub fn every(&mut self, first_ns: u64, step_ns: u64) {
+        self.step = Some((first_ns, step_ns.max(1)));
+    }
+
+    /// Whether everything was played.
+    pub fn is_over(&self) -> bool {
+        self.is_over && self.next.is_none()
+    }
+}
+
+impl Source for Playback {
+    fn origin(&self) -> Origin {
+        Origin::Attach
+    }
+
+    /// The world at the next of the instants that [`every`](Playback::every) set; at the end without that, and behind the last of them.
+    fn snapshot(&mut self) -> Result<Snapshot, Box<dyn Error + Send + Sync>> {
+        if let Some((at_ns, step_ns)) = self.step {
+            if self.advance_to(at_ns)? {
+                self.step = Some((at_ns.saturating_add(step_ns), step_ns));
+                return Ok(self.snapshot_at(at_ns));
+            }
+        } else {
+            self.advance_to_end()?;
+        }
+        Ok(self.snapshot_at_end())
+    }
+
+    fn group_names(&mut self, groups: &BTreeSet<Group>) -> BTreeMap<Group, String> {
+        let known = self.normaliser.groups();
+        let name =
+            |group: &Group| known.get(group).and_then(|(_, name)| name.clone()).map(|name| (*group, name));
+        groups.iter().filter_map(name).collect()
+    }
+}
