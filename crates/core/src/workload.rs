@@ -29,7 +29,8 @@ const SCOPES: [(&str, &str); 5] = [
 ];
 
 /// Folders in which a runtime without systemd keeps containers.
-const PARENTS: [(&str, &str); 3] = [("docker", "docker"), ("libpod_parent", "podman"), ("default", "containerd")];
+const PARENTS: [(&str, &str); 3] =
+    [("docker", "docker"), ("libpod_parent", "podman"), ("default", "containerd")];
 
 impl Workload {
     /// Reads a path in the hierarchy of the cpu controller.
@@ -136,15 +137,12 @@ fn unescape(name: &str) -> String {
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte.filter(u8::is_ascii_graphic) {
-            Some(byte) => {
-                text.push(char::from(byte));
-                text.push_str(&part[2..]);
-            }
-            None => {
-                text.push_str("\\x");
-                text.push_str(part);
-            }
+        if let Some(byte) = byte.filter(u8::is_ascii_graphic) {
+            text.push(char::from(byte));
+            text.push_str(&part[2..]);
+        } else {
+            text.push_str("\\x");
+            text.push_str(part);
         }
     }
     text

@@ -14,6 +14,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,12 +40,15 @@ fn need(required: bool) -> &'static str {
 pub fn message_type() -> String {
     let mut message = format!("message tombola {{\n  required int64 {TS} (TIMESTAMP(MICROS,true));\n");
     for column in Int::ALL {
-        message += &format!("  {} int64 {};\n", need(is_required(*column)), column.name());
+        let _ = writeln!(message, "  {} int64 {};", need(is_required(*column)), column.name());
     }
     for column in Text::ALL {
-        message += &format!("  {} binary {} (STRING);\n", need(is_required_text(*column)), column.name());
+        let _ = writeln!(message, "  {} binary {} (STRING);", need(is_required_text(*column)), column.name());
     }
-    message + &format!("  optional group {WAITS} (LIST) {{ repeated group list {{ required int64 element; }} }}\n}}")
+    message
+        + &format!(
+            "  optional group {WAITS} (LIST) {{ repeated group list {{ required int64 element; }} }}\n}}"
+        )
 }
 
 /// What a file says of itself.
@@ -61,7 +65,7 @@ pub struct About {
 /// A file that is being written; it is none before [`Writer::finish`].
 pub struct Writer {
     path: PathBuf,
-    writer: SerializedFileWriter<File>,
+    inner: SerializedFileWriter<File>,
     rows: Vec<Row>,
 }
 
@@ -90,8 +94,8 @@ impl Writer {
             .build();
         let failed = |source| Error::Parquet { what: "write", path: path.to_owned(), source };
         let schema = Arc::new(parse_message_type(&message_type()).map_err(failed)?);
-        let writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })
+        let inner = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), inner, rows: Vec::new() })
     }
 
     /// Adds rows.
@@ -115,7 +119,8 @@ impl Writer {
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         let path = self.path.clone();
-        let file = self.writer.into_inner().map_err(|source| Error::Parquet { what: "write", path, source })?;
+        let file =
+            self.inner.into_inner().map_err(|source| Error::Parquet { what: "write", path, source })?;
         file.sync_all().map_err(|source| Error::io("write", &self.path, source))
     }
 
@@ -125,7 +130,7 @@ impl Writer {
             return Ok(());
         }
         let mut write = || {
-            let mut group = self.writer.next_row_group()?;
+            let mut group = self.inner.next_row_group()?;
             write_group(&mut group, &rows)?;
             group.close().map(drop)
         };
@@ -192,7 +197,7 @@ fn missing(what: &str) -> ParquetError {
 /// A sealed file, read row group by row group. Columns that it has not are null, columns that this version does not know are left out.
 pub struct Reader {
     path: PathBuf,
-    reader: SerializedFileReader<File>,
+    inner: SerializedFileReader<File>,
     /// Texts that occurred, so that equal ones are kept once.
     texts: HashMap<Vec<u8>, Arc<str>>,
 }
@@ -204,20 +209,24 @@ impl Reader {
     /// What the file system refuses; what is no Parquet file.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
-        let reader = SerializedFileReader::new(file)
-            .map_err(|source| Error::Parquet { what: "read", path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), reader, texts: HashMap::new() })
+        let inner = SerializedFileReader::new(file).map_err(|source| Error::Parquet {
+            what: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { path: path.to_owned(), inner, texts: HashMap::new() })
     }
 
     /// Number of row groups.
     pub fn groups(&self) -> usize {
-        self.reader.num_row_groups()
+        self.inner.num_row_groups()
     }
 
     /// Ends of the first and the last interval in a row group, ns since the Unix epoch, where the file tells.
     pub fn range(&self, group: usize) -> Option<(i64, i64)> {
-        let metadata = self.reader.metadata().row_group(group);
-        let column = metadata.columns().iter().find(|column| column.column_path().string() == Int::Ts.name())?;
+        let metadata = self.inner.metadata().row_group(group);
+        let column =
+            metadata.columns().iter().find(|column| column.column_path().string() == Int::Ts.name())?;
         match column.statistics()? {
             Statistics::Int64(range) => Some((*range.min_opt()?, *range.max_opt()?)),
             _ => None,
@@ -229,21 +238,36 @@ impl Reader {
     /// # Errors
     /// What the file system refuses; a damaged file.
     pub fn rows(&mut self, group: usize) -> Result<Vec<Row>> {
+        self.columns(group, |_| true)
+    }
+
+    /// The rows of a row group, of which only some columns are read; the others are null.
+    ///
+    /// # Errors
+    /// What the file system refuses; a damaged file.
+    pub fn columns(&mut self, group: usize, wanted: impl Fn(&str) -> bool) -> Result<Vec<Row>> {
         let texts = &mut self.texts;
-        self.reader
+        self.inner
             .get_row_group(group)
-            .and_then(|group| read_group(group.as_ref(), texts))
+            .and_then(|group| read_group(group.as_ref(), texts, wanted))
             .map_err(|source| Error::Parquet { what: "read", path: self.path.clone(), source })
     }
 }
 
-fn read_group(group: &dyn RowGroupReader, texts: &mut HashMap<Vec<u8>, Arc<str>>) -> Outcome<Vec<Row>> {
+fn read_group(
+    group: &dyn RowGroupReader,
+    texts: &mut HashMap<Vec<u8>, Arc<str>>,
+    wanted: impl Fn(&str) -> bool,
+) -> Outcome<Vec<Row>> {
     let count = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
     let mut rows = Vec::new();
     rows.resize(count, Row::default());
     for at in 0..group.num_columns() {
         let description = group.metadata().column(at).column_descr_ptr();
         let name = description.path().parts().first().map_or("", String::as_str).to_owned();
+        if !wanted(&name) {
+            continue;
+        }
         let optional = description.max_def_level() > 0;
         match group.get_column_reader(at)? {
             ColumnReader::Int64ColumnReader(mut column) if name == WAITS => {
@@ -273,14 +297,11 @@ fn read_group(group: &dyn RowGroupReader, texts: &mut HashMap<Vec<u8>, Arc<str>>
                 let (mut values, mut levels) = (Vec::<ByteArray>::new(), Vec::new());
                 column.read_records(count, optional.then_some(&mut levels), None, &mut values)?;
                 place(&mut rows, &levels, values, |row, value| {
-                    let text = match texts.get(value.data()) {
-                        Some(text) => Arc::clone(text),
-                        None => {
-                            let text: Arc<str> = String::from_utf8_lossy(value.data()).into();
-                            texts.insert(value.data().to_vec(), Arc::clone(&text));
-                            text
-                        }
-                    };
+                    let text = texts.get(value.data()).cloned().unwrap_or_else(|| {
+                        let text: Arc<str> = String::from_utf8_lossy(value.data()).into();
+                        texts.insert(value.data().to_vec(), Arc::clone(&text));
+                        text
+                    });
                     row.set_text(*known, text);
                 });
             }
@@ -292,6 +313,7 @@ fn read_group(group: &dyn RowGroupReader, texts: &mut HashMap<Vec<u8>, Arc<str>>
 
 /// Puts values where the levels say that there are some; without levels everywhere.
 fn place<T>(rows: &mut [Row], levels: &[i16], values: Vec<T>, mut set: impl FnMut(&mut Row, T)) {
-    let present = rows.iter_mut().enumerate().filter(|(at, _)| levels.get(*at).is_none_or(|level| *level > 0));
+    let present =
+        rows.iter_mut().enumerate().filter(|(at, _)| levels.get(*at).is_none_or(|level| *level > 0));
     present.zip(values).for_each(|((_, row), value)| set(row, value));
 }

@@ -61,7 +61,8 @@ impl Journal {
     /// What the file system refuses; a file that is no journal.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::io("open the journal", path, source);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         let mut found = vec![];
         file.try_clone().map_err(io)?.take(MAGIC.len() as u64).read_to_end(&mut found).map_err(io)?;
         if !MAGIC.starts_with(&found) {
@@ -163,7 +164,8 @@ impl Records {
         let mut head = [0; HEAD];
         let Some(()) = read_whole(&self.file, &mut head, self.at).map_err(io)? else { return Ok(None) };
         let [l0, l1, l2, l3, c0, c1, c2, c3] = head;
-        let (length, sum) = (u32::from_le_bytes([l0, l1, l2, l3]) as usize, u32::from_le_bytes([c0, c1, c2, c3]));
+        let (length, sum) =
+            (u32::from_le_bytes([l0, l1, l2, l3]) as usize, u32::from_le_bytes([c0, c1, c2, c3]));
         let left = self.file.metadata().map_err(io)?.len().saturating_sub(self.at + HEAD as u64);
         if length > MOST || length as u64 > left {
             return Ok(None);

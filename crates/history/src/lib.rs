@@ -13,6 +13,7 @@ pub mod file;
 pub mod journal;
 pub mod log;
 pub mod name;
+pub mod names;
 pub mod past;
 pub mod place;
 pub mod row;

@@ -109,14 +109,13 @@ impl Log {
         let mut open: Option<(Writer, About, i64, i64)> = None;
         while let Some(rows) = records.next_rows()? {
             let Some((from, to)) = span(&rows) else { continue };
-            let (mut writer, about, from_us, _) = match open.take() {
-                Some(open) => open,
-                None => {
-                    let text = |column| rows[0].text(column).map_or(String::new(), |text| text.to_string());
-                    let (host, boot) = (text(Text::Host), text(Text::Boot));
-                    let about = About { host, boot, release: self.about.release.clone() };
-                    (Writer::create(part, &about)?, about, from, to)
-                }
+            let (mut writer, about, from_us, _) = if let Some(open) = open.take() {
+                open
+            } else {
+                let text = |column| rows[0].text(column).map_or(String::new(), ToString::to_string);
+                let (host, boot) = (text(Text::Host), text(Text::Boot));
+                let about = About { host, boot, release: self.about.release.clone() };
+                (Writer::create(part, &about)?, about, from, to)
             };
             writer.add(rows)?;
             open = Some((writer, about, from_us, to));
@@ -145,7 +144,8 @@ impl Log {
         let now_us = jiff::Timestamp::now().as_microsecond();
         let age_us = self.keep.age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
         let too_old = |file: &Sealed| age_us.is_some_and(|age| file.to_us < now_us.saturating_sub(age));
-        let sizes: Vec<u64> = files.iter().map(|file| fs::metadata(&file.path).map_or(0, |m| m.len())).collect();
+        let sizes: Vec<u64> =
+            files.iter().map(|file| fs::metadata(&file.path).map_or(0, |m| m.len())).collect();
         let mut total: u64 = sizes.iter().sum();
         let mut removed = 0;
         for (file, size) in files.iter().zip(sizes) {

@@ -14,6 +14,7 @@ use crate::schema::{Int, Text};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +78,9 @@ impl Past {
             }
         };
         let all = place::sealed(dir, &host)?;
-        let meets = |file: &&place::Sealed| file.from_us < span.to_us.max(span.from_us + 1) && file.to_us > span.from_us;
+        let meets = |file: &&place::Sealed| {
+            file.from_us < span.to_us.max(span.from_us + 1) && file.to_us > span.from_us
+        };
         let files: VecDeque<PathBuf> = all.iter().filter(meets).map(|file| file.path.clone()).collect();
         let path = place::journal_path(dir, &host);
         let journal = if path.exists() { Some(Records::open(&path)?) } else { None };
@@ -93,15 +96,42 @@ impl Past {
             totals: Totals::default(),
             intervals: 0,
         };
-        match past.peek()? {
-            Some(begin_us) => past.totals.unix_us = begin_us,
-            None => {
-                let (from, to) = (all.first().map(|f| f.from_us), all.iter().map(|f| f.to_us).max());
-                let text = |us: Option<i64>| us.map_or("no sealed file".to_owned(), utc);
-                return Err(Error::NothingThere { host: past.host, from: text(from), to: text(to) });
+        past.learn_groups(&path)?;
+        let Some(begin_us) = past.peek()? else {
+            let (from, to) = (all.first().map(|f| f.from_us), all.iter().map(|f| f.to_us).max());
+            let text = |us: Option<i64>| us.map_or("no sealed file".to_owned(), utc);
+            return Err(Error::NothingThere { host: past.host, from: text(from), to: text(to) });
+        };
+        past.totals.unix_us = begin_us;
+        Ok(past)
+    }
+
+    /// Notes every group of the span: a group that is not there in a first frame has counted since before it, for whoever compares frames.
+    fn learn_groups(&mut self, journal: &Path) -> Result<()> {
+        let columns = [Text::Level.name(), Int::GroupId.name(), Int::ParentId.name(), Int::Weight.name()];
+        for path in &self.files {
+            let mut reader = match Reader::open(path) {
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
+                reader => reader?,
+            };
+            for group in 0..reader.groups() {
+                if reader.range(group).is_none_or(|(_, last)| last / 1000 > self.span.from_us) {
+                    reader
+                        .columns(group, |name| columns.contains(&name))?
+                        .iter()
+                        .for_each(|row| self.totals.learn(row));
+                }
             }
         }
-        Ok(past)
+        if self.journal.is_some() {
+            let mut records = Records::open(journal)?;
+            while let Some(rows) = records.next_rows()? {
+                for row in &rows {
+                    self.totals.learn(row);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rows of the next interval of the span; `None` at its end.
@@ -121,11 +151,11 @@ impl Past {
                 self.seen_us = row.int(Int::Ts).unwrap_or(0) / 1000;
                 rows.extend(self.ahead.pop_front());
             }
-            // An interval may go on in the next row group, and never in the next file.
-            let file = self.files.len();
-            if !self.read_ahead()? || self.files.len() != file {
+            // An interval may go on in the next row group, and never in the next file or in the journal, which may hold it again.
+            if self.open.as_ref().is_none_or(|(reader, next)| *next >= reader.groups()) {
                 return Ok(Some(rows));
             }
+            self.read_ahead()?;
         }
     }
 
@@ -157,7 +187,7 @@ impl Past {
             match Reader::open(&path) {
                 Ok(reader) => self.open = Some((reader, 0)),
                 // Retention may have removed it since it was listed.
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
@@ -263,6 +293,17 @@ impl Totals {
                 "thread" | "thread_rest" => self.add_task(row),
                 _ => {}
             }
+        }
+    }
+
+    /// A group with nothing counted yet, if it is one.
+    fn learn(&mut self, row: &Row) {
+        let (id, parent) =
+            (group_of(row.int(Int::GroupId)), row.int(Int::ParentId).map(|id| group_of(Some(id))));
+        if row.level() == "group" && id != Group::Unknown {
+            let weight = row.count(Int::Weight);
+            let plain = GroupTotals { id, parent, weight, quota: None, throttled_ns: 0, throttles: 0 };
+            self.groups.entry(id).or_insert(plain);
         }
     }
 
@@ -379,11 +420,10 @@ impl Totals {
         });
     }
 
-    /// Forgets all identities: those of another boot mean other tasks and groups.
+    /// Forgets all tasks: identities of another boot mean other ones.
     fn forget_all(&mut self) {
         self.active.clear();
         self.forget_idle();
-        self.groups.clear();
     }
 
     fn snapshot(&self) -> Snapshot {

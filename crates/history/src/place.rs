@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,9 @@ pub fn folder_of(host: &str) -> String {
     for byte in host.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => name.push(char::from(byte)),
-            _ => name += &format!("%{byte:02X}"),
+            _ => {
+                let _ = write!(name, "%{byte:02X}");
+            }
         }
     }
     if name.is_empty() { "unknown".to_owned() } else { name }
@@ -39,7 +42,8 @@ fn host_of(folder: &str) -> String {
     while let [first, tail @ ..] = rest {
         let escaped = (*first == b'%').then(|| tail.get(..2)).flatten();
         let byte = escaped.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
-        (rest, _) = (if byte.is_some() { &tail[2..] } else { tail }, bytes.push(byte.unwrap_or(*first)));
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -88,7 +92,9 @@ pub fn sealed(dir: &Path, host: &str) -> Result<Vec<Sealed>> {
 pub fn hosts(dir: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for date in names(dir)?.into_iter().filter(|name| name.starts_with("date=")) {
-        found.extend(names(&dir.join(date))?.iter().filter_map(|name| Some(host_of(name.strip_prefix("host=")?))));
+        found.extend(
+            names(&dir.join(date))?.iter().filter_map(|name| Some(host_of(name.strip_prefix("host=")?))),
+        );
     }
     let open = names(&dir.join(OPEN))?;
     found.extend(open.iter().filter_map(|name| Some(host_of(name.strip_suffix(".journal")?))));
@@ -102,7 +108,9 @@ fn names(dir: &Path) -> Result<Vec<String>> {
     let io = |source| Error::io("list", dir, source);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(vec![]),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(vec![]);
+        }
         Err(error) => return Err(io(error)),
     };
     let mut names = Vec::new();

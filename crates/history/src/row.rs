@@ -1,6 +1,7 @@
 //! One row of the log.
 
 use crate::schema::{Int, Text};
+use std::fmt;
 use std::sync::Arc;
 use tombola_core::histogram::BUCKETS;
 
@@ -8,7 +9,7 @@ use tombola_core::histogram::BUCKETS;
 const NONE: i64 = i64::MIN;
 
 /// Values of all columns for one host, boot, interval, level and key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     ints: [i64; Int::ALL.len()],
     texts: [Option<Arc<str>>; Text::ALL.len()],
@@ -56,5 +57,14 @@ impl Row {
     /// The level; empty where a damaged row has none.
     pub fn level(&self) -> &str {
         self.text(Text::Level).map_or("", |level| level)
+    }
+}
+
+/// The columns that are not null.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = Text::ALL.iter().filter_map(|column| Some((column.name(), self.text(*column)?)));
+        let ints = Int::ALL.iter().filter_map(|column| Some((column.name(), self.int(*column)?)));
+        f.debug_map().entries(texts).entries(ints).finish()
     }
 }

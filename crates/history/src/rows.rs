@@ -100,7 +100,9 @@ impl<N: Naming> Maker<N> {
         }
         books(&mut row, &all);
         let mut sum = Sum::default();
-        audit.lines.iter().for_each(|line| sum.add(line));
+        for line in &audit.lines {
+            sum.add(line);
+        }
         sum.fill(&mut row);
         row.set(Int::Residual, audit.books.residual_ns);
         let loss = &window.loss;
@@ -140,9 +142,12 @@ impl<N: Naming> Maker<N> {
     fn groups(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
         let sums: BTreeMap<Who, AuditRow> =
             audit.rows(By::Group, |_| true).into_iter().map(|row| (row.who.clone(), row)).collect();
-        let find = |id: Group| audit.groups.binary_search_by_key(&id, |g| g.totals.id).ok().map(|at| &audit.groups[at]);
+        let find = |id: Group| {
+            audit.groups.binary_search_by_key(&id, |g| g.totals.id).ok().map(|at| &audit.groups[at])
+        };
         let mut shown: BTreeSet<Group> = BTreeSet::new();
-        let throttled = audit.groups.iter().filter(|g| g.throttled_ns > 0 || g.throttles > 0).map(|g| g.totals.id);
+        let throttled =
+            audit.groups.iter().filter(|g| g.throttled_ns > 0 || g.throttles > 0).map(|g| g.totals.id);
         let active = sums.keys().filter_map(|who| if let Who::Group(id) = who { Some(*id) } else { None });
         for id in active.chain(throttled) {
             let mut next = Some(id);
@@ -194,7 +199,9 @@ impl<N: Naming> Maker<N> {
             }
             if !rest.is_empty() {
                 let mut sum = Sum::default();
-                rest.iter().for_each(|row| sum.add_row(row));
+                for row in &rest {
+                    sum.add_row(row);
+                }
                 let mut row = self.row(window, rest_level);
                 sum.fill(&mut row);
                 rows.push(row);
@@ -204,7 +211,8 @@ impl<N: Naming> Maker<N> {
 
     fn threads(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
         let mut named: BTreeSet<TaskId> = BTreeSet::new();
-        let figures: [fn(&Line) -> u64; 2] = [|line| line.task.delta.runtime_ns, |line| line.task.delta.wait_ns];
+        let figures: [fn(&Line) -> u64; 2] =
+            [|line| line.task.delta.runtime_ns, |line| line.task.delta.wait_ns];
         for figure in figures {
             let mut lines: Vec<&Line> = audit.lines.iter().filter(|line| figure(line) > 0).collect();
             lines.sort_by_key(|line| Reverse(figure(line)));

@@ -133,7 +133,8 @@ pub const LEVELS: [(&str, &str); 9] = [
 ];
 
 /// The level that is there only where who stands in whose way is watched.
-pub const BLOCKED: (&str, &str) = ("blocked", "One group that waited and one that held the CPU meanwhile: the pairs of most time.");
+pub const BLOCKED: (&str, &str) =
+    ("blocked", "One group that waited and one that held the CPU meanwhile: the pairs of most time.");
 
 /// docs/schema.md.
 pub fn markdown() -> String {
@@ -148,7 +149,10 @@ pub fn markdown() -> String {
         let _ = writeln!(page, "| `{level}` | {text} |");
     }
     page.push_str("\n## Columns\n\n| column | type | unit | meaning |\n|---|---|---|---|\n");
-    let _ = writeln!(page, "| `{TS}` | TIMESTAMP(MICROS, UTC) | µs | End of the interval: `ts_ns` without its last three digits. |");
+    let _ = writeln!(
+        page,
+        "| `{TS}` | TIMESTAMP(MICROS, UTC) | µs | End of the interval: `ts_ns` without its last three digits. |"
+    );
     for column in Int::ALL {
         let _ = writeln!(page, "| `{}` | INT64 | {} | {} |", column.name(), column.unit(), column.text());
     }

@@ -62,8 +62,14 @@ fn layouts_of_all_runtimes() {
             (false, false, None, Some("session-3.scope"), Some(1000), ""),
         ),
         ("/user.slice/user-1000.slice", (false, false, None, Some("user-1000.slice"), Some(1000), "")),
-        ("/system.slice/dev\\x2dhugepages.service", (false, false, None, Some("dev-hugepages.service"), None, "")),
-        ("/machine.slice/libpod-conmon-ID.scope", (false, false, None, Some("libpod-conmon-ID.scope"), None, "")),
+        (
+            "/system.slice/dev\\x2dhugepages.service",
+            (false, false, None, Some("dev-hugepages.service"), None, ""),
+        ),
+        (
+            "/machine.slice/libpod-conmon-ID.scope",
+            (false, false, None, Some("libpod-conmon-ID.scope"), None, ""),
+        ),
         // Nobody's.
         ("/", (false, false, None, None, None, "")),
         ("/a/b", (false, false, None, None, None, "")),
