@@ -35,3 +35,4 @@ pub mod tally;
 pub mod tickets;
 pub mod usage;
 pub mod window;
+pub mod workload;

@@ -1,10 +1,14 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod log;
+mod past;
 mod schedule;
 mod simulate;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use log::LogArgs;
+pub use past::PastArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 
@@ -54,6 +58,7 @@ pub enum Verb {
     Dump(DumpArgs),
     Audit(Box<AuditArgs>),
     Hist(Box<HistArgs>),
+    Log(LogArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),
@@ -147,6 +152,8 @@ pub struct DumpArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d)
     #[arg(long, value_name = "TIME", default_value_t, allow_negative_numbers = true)]
     pub interval: Interval,

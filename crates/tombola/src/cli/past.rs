@@ -1,0 +1,158 @@
+//! Which stretch of a log a verb looks at, in place of the live machine.
+
+use crate::interval::Interval;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use thiserror::Error;
+use tombola_core::source::Source;
+use tombola_history::past::{Past, Span};
+
+/// A stretch of what `tombola log` has written.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "The past (in place of the live machine)")]
+pub struct PastArgs {
+    /// Log to read, as `tombola log --dir` writes it; without --at, --from and --to all of it
+    #[arg(long, value_name = "DIR", conflicts_with = "map")]
+    pub dir: Option<PathBuf>,
+    /// Host whose log is read [default: the one that the log has]
+    #[arg(long, value_name = "NAME", requires = "dir")]
+    pub host: Option<String>,
+    /// The interval of the log in which this moment lies: HH:MM or HH:MM:SS for the latest such moment, or
+    /// YYYY-MM-DDTHH:MM[:SS]; all in UTC
+    #[arg(long, value_name = "TIME", requires = "dir", conflicts_with_all = ["from", "to"])]
+    pub at: Option<Moment>,
+    /// Begin of the stretch, as --at [default: that of the log]
+    #[arg(long, value_name = "TIME", requires = "dir")]
+    pub from: Option<Moment>,
+    /// End of the stretch, as --at [default: that of the log]
+    #[arg(long, value_name = "TIME", requires = "dir")]
+    pub to: Option<Moment>,
+}
+
+impl PastArgs {
+    /// The stretch that is asked for, or else what `live` opens.
+    ///
+    /// # Errors
+    /// No log there; a stretch without an interval; whatever keeps the live machine from being opened.
+    pub fn open_or(&self, live: impl FnOnce() -> Result<Box<dyn Source>>) -> Result<Box<dyn Source>> {
+        let Some(dir) = &self.dir else { return live() };
+        let past = Past::open(dir, self.host.as_deref(), self.span(Timestamp::now())?)
+            .context("cannot read the log")?;
+        Ok(Box::new(past))
+    }
+
+    /// Length of an interval: what was given; in the past all of the stretch, else `live`.
+    pub fn interval_or(&self, given: Option<Interval>, live: Duration) -> Option<Duration> {
+        given.map(Interval::get).or(self.dir.is_none().then_some(live))
+    }
+
+    fn span(&self, now: Timestamp) -> Result<Span> {
+        let us = |moment: Moment| moment.before(now).as_microsecond();
+        if let Some(at) = self.at {
+            return Ok(Span { from_us: us(at), to_us: us(at) });
+        }
+        let to_us = self.to.map_or(i64::MAX, us);
+        // A time of day without a date is the latest one before the end.
+        let end = self.to.map_or(now, |to| to.before(now));
+        let from_us = self.from.map_or(i64::MIN, |from| from.before(end).as_microsecond());
+        if from_us >= to_us {
+            bail!(
+                "--from is not before --to: both are UTC, and a time of day without a date is the latest one"
+            );
+        }
+        Ok(Span { from_us, to_us })
+    }
+}
+
+/// A moment, or a time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The latest moment with this time of day, in UTC.
+    OfDay(Time),
+    /// This moment.
+    At(Timestamp),
+}
+
+/// A text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("it must be a time in UTC, such as 03:12, 03:12:30 or 2026-11-28T03:12")]
+pub struct NoMoment;
+
+impl FromStr for Moment {
+    type Err = NoMoment;
+
+    fn from_str(text: &str) -> Result<Self, NoMoment> {
+        let plain = text.strip_suffix('Z').unwrap_or(text).replace(' ', "T");
+        // jiff takes more forms, fractions of an hour for one; here is what the help says.
+        let is_known =
+            plain.bytes().all(|byte| byte.is_ascii_digit() || b"T:-.".contains(&byte)) && plain.contains(':');
+        if !is_known {
+            return Err(NoMoment);
+        }
+        if let (false, Ok(time)) = (plain.contains('T'), plain.parse::<Time>()) {
+            return Ok(Self::OfDay(time));
+        }
+        let instant = plain.parse::<DateTime>().ok().and_then(|date| date.to_zoned(TimeZone::UTC).ok());
+        instant.map(|instant| Self::At(instant.timestamp())).ok_or(NoMoment)
+    }
+}
+
+impl Moment {
+    /// The moment; a time of day is the latest one that is not after `end`.
+    fn before(self, end: Timestamp) -> Timestamp {
+        match self {
+            Self::At(instant) => instant,
+            Self::OfDay(time) => {
+                let date = end.to_zoned(TimeZone::UTC).date();
+                let today =
+                    date.to_datetime(time).to_zoned(TimeZone::UTC).map_or(end, |instant| instant.timestamp());
+                if today <= end {
+                    today
+                } else {
+                    today.checked_sub(SignedDuration::from_hours(24)).unwrap_or(today)
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_the_latest_one() {
+        let now: Timestamp = "2026-11-28T03:30:00Z".parse().unwrap();
+        for (text, at) in [
+            ("03:12", "2026-11-28T03:12:00Z"),
+            ("03:30:00", "2026-11-28T03:30:00Z"),
+            ("03:31", "2026-11-27T03:31:00Z"),
+            ("2026-01-02T03:04", "2026-01-02T03:04:00Z"),
+            ("2026-01-02 03:04:05.5Z", "2026-01-02T03:04:05.5Z"),
+        ] {
+            let moment: Moment = text.parse().unwrap();
+            assert_eq!(moment.before(now), at.parse::<Timestamp>().unwrap(), "{text}");
+        }
+        for text in
+            ["", "3", "03:60", "24:00", "yesterday", "2026-02-30T00:00", "03:12+02:00", "1e9", "T03:12:"]
+        {
+            assert_eq!(text.parse::<Moment>(), Err(NoMoment), "{text}");
+        }
+    }
+
+    #[test]
+    fn from_is_before_to_also_around_midnight() {
+        let now: Timestamp = "2026-11-28T00:30:00Z".parse().unwrap();
+        let args = PastArgs { from: "23:50".parse().ok(), to: "00:10".parse().ok(), ..PastArgs::default() };
+        let span = args.span(now).unwrap();
+        assert_eq!(span.to_us - span.from_us, 20 * 60 * 1_000_000);
+        let args = PastArgs { from: "2026-11-28T00:20".parse().ok(), ..args };
+        assert!(args.span(now).is_err());
+    }
+}
