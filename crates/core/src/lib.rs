@@ -24,6 +24,7 @@ pub mod histogram;
 pub mod identity;
 pub mod interference;
 pub mod ledger;
+pub mod metric;
 pub mod policy;
 pub mod race;
 pub mod report;
