@@ -206,6 +206,15 @@ pub const METRICS: &[Metric<Row>] = &[
         |row| Value::Flag(row.tickets_set),
     )
     .sum(Sum::Any),
+    metric(
+        "decision_latency_ns",
+        "LATENCY_MS",
+        (Gauge, Nanoseconds, Unsigned64),
+        "Mean wait before a slice: wait / times it left a CPU; null where it never left one.",
+        |row| unsigned(row.usage.wait_ns.checked_div(row.usage.switches)),
+    )
+    .optional()
+    .sum(Sum::Anew),
 ];
 
 /// Columns of a table where none are asked for: who, then these.
