@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod cpu_set;
 pub mod draw;
+pub mod duration;
 pub mod entitlement;
 pub mod frame;
 pub mod group_path;
