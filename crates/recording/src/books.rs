@@ -98,16 +98,31 @@ pub struct Books {
     cpus: BTreeMap<u32, CpuEntry>,
     exited: VecDeque<(ExitedTask, Certainty)>,
     exits: ExitTotals,
+    /// What lies before this does not count; `None`: from the begin of the recording.
+    begin_ns: Option<u64>,
 }
 
 impl Books {
+    /// Books of what comes after `begin_ns`: of a stretch that is open then, only the rest.
+    pub fn beginning(begin_ns: u64) -> Self {
+        Self { begin_ns: Some(begin_ns), ..Self::default() }
+    }
+
+    /// The part of a stretch that counts, as its begin; `to_ns` where nothing of it does.
+    fn clipped(&self, from_ns: u64, to_ns: u64) -> u64 {
+        from_ns.max(self.begin_ns.unwrap_or(0)).min(to_ns)
+    }
+
     /// Adds what was found out.
     pub fn fact(&mut self, fact: Fact) {
         match fact {
-            Fact::Task(interval) => self.interval(&interval),
+            Fact::Task(interval) => {
+                let from_ns = self.clipped(interval.from_ns, interval.to_ns);
+                self.interval(&Interval { from_ns, ..interval });
+            }
             Fact::Cpu(CpuInterval { cpu, from_ns, to_ns, doubt }) => {
+                let ns = to_ns - self.clipped(from_ns, to_ns);
                 let entry = self.cpus.entry(cpu).or_default();
-                let ns = to_ns - from_ns;
                 match doubt {
                     None => entry.idle_ns += ns,
                     Some(Doubt::Hidden) => entry.hidden_ns += ns,
@@ -195,7 +210,7 @@ impl Books {
             .map(|life| {
                 let entry = self.tasks.get(&life.id);
                 let mut usage = entry.map(|entry| entry.usage).unwrap_or_default();
-                let ns = at_ns - life.since_ns.min(at_ns);
+                let ns = at_ns - self.clipped(life.since_ns, at_ns);
                 let state = match life.doing {
                     Doing::Running(cpu) => {
                         let last = entry.and_then(|entry| entry.last_cpu);
@@ -224,7 +239,7 @@ impl Books {
         Snapshot {
             taken_ns: at_ns,
             unix_us,
-            begin_ns: normaliser.begin_ns(),
+            begin_ns: self.begin_ns.unwrap_or_else(|| normaliser.begin_ns()),
             cpus,
             tasks,
             exited,
@@ -246,7 +261,7 @@ impl Books {
     fn cpu_books(&self, normaliser: &Normaliser, at_ns: u64, open: &BTreeMap<u32, &Life>) -> Vec<CpuBooks> {
         let one = |(cpu, of): (&u32, &crate::normaliser::Cpu)| {
             let entry = self.cpus.get(cpu).copied().unwrap_or_default();
-            let ns = at_ns - of.since_ns.min(at_ns);
+            let ns = at_ns - self.clipped(of.since_ns, at_ns);
             let mut books = CpuBooks {
                 cpu: *cpu,
                 online: of.doing != OnCpu::Offline,

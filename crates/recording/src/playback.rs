@@ -5,10 +5,11 @@ use crate::capabilities::Header;
 use crate::event::Event;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
-use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::time::Duration;
+use tombola_core::frame::{Frame, Machine};
 use tombola_core::identity::TaskId;
-use tombola_core::snapshot::{Group, Snapshot};
+use tombola_core::snapshot::Snapshot;
 use tombola_core::source::{Origin, Source};
 
 /// A recording that is played up to an instant.
@@ -22,8 +23,10 @@ pub struct Playback {
     next: Option<Event>,
     events: u64,
     is_over: bool,
-    /// The instant of the next snapshot that [`Source::snapshot`] takes, and the step between them.
-    step: Option<(u64, u64)>,
+    /// The instant of the latest frame, at first the begin of the span; `None` when it is over.
+    seen_ns: Option<u64>,
+    /// The end of the span.
+    end_ns: u64,
 }
 
 impl Playback {
@@ -36,7 +39,8 @@ impl Playback {
             next: None,
             events: 0,
             is_over: false,
-            step: None,
+            seen_ns: Some(0),
+            end_ns: u64::MAX,
         }
     }
 
@@ -141,9 +145,21 @@ impl Playback {
         Ok(self.normaliser.begin_ns())
     }
 
-    /// Makes [`Source::snapshot`] give the world at `first_ns`, then every `step_ns` later, and at last at the end.
-    pub fn every(&mut self, first_ns: u64, step_ns: u64) {
-        self.step = Some((first_ns, step_ns.max(1)));
+    /// Makes the frames those of a span of the recording, whose totals begin at `from_ns` (of the events' clock). What comes before is
+    /// played only as far as it tells how things stood then.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn span(&mut self, from_ns: Option<u64>, to_ns: Option<u64>) -> Result<(), ReadError> {
+        let begin_ns = self.begin_ns()?;
+        let from_ns = from_ns.unwrap_or(begin_ns).max(begin_ns);
+        if from_ns > begin_ns {
+            self.advance_to(from_ns)?;
+            self.books = Books::beginning(from_ns);
+        }
+        self.seen_ns = Some(from_ns);
+        self.end_ns = to_ns.unwrap_or(u64::MAX);
+        Ok(())
     }
 
     /// Whether everything was played.
@@ -154,26 +170,30 @@ impl Playback {
 
 impl Source for Playback {
     fn origin(&self) -> Origin {
-        Origin::Attach
+        Origin::Recorded
     }
 
-    /// The world at the next of the instants that [`every`](Playback::every) set; at the end without that, and behind the last of them.
-    fn snapshot(&mut self) -> Result<Snapshot, Box<dyn Error + Send + Sync>> {
-        if let Some((at_ns, step_ns)) = self.step {
-            if self.advance_to(at_ns)? {
-                self.step = Some((at_ns.saturating_add(step_ns), step_ns));
-                return Ok(self.snapshot_at(at_ns));
-            }
+    fn next(&mut self, interval: Option<Duration>) -> Result<Option<Frame>, Box<dyn Error + Send + Sync>> {
+        let Some(seen_ns) = self.seen_ns else { return Ok(None) };
+        let step_ns =
+            interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);
+        let at_ns = seen_ns.saturating_add(step_ns.max(1)).min(self.end_ns);
+        let goes_on = self.advance_to(at_ns)? && at_ns < self.end_ns;
+        // Between two events all is as it was after the first.
+        let snapshot = if goes_on || at_ns == self.end_ns && at_ns < u64::MAX {
+            self.snapshot_at(at_ns)
         } else {
-            self.advance_to_end()?;
-        }
-        Ok(self.snapshot_at_end())
-    }
-
-    fn group_names(&mut self, groups: &BTreeSet<Group>) -> BTreeMap<Group, String> {
-        let known = self.normaliser.groups();
-        let name =
-            |group: &Group| known.get(group).and_then(|(_, name)| name.clone()).map(|name| (*group, name));
-        groups.iter().filter_map(name).collect()
+            self.snapshot_at_end()
+        };
+        self.seen_ns = goes_on.then_some(at_ns);
+        let names = self.normaliser.groups().iter();
+        let groups = names.filter_map(|(group, (_, name))| Some((*group, name.clone()?))).collect();
+        let header = self.header();
+        let machine = Machine {
+            host: header.host.clone().unwrap_or_default(),
+            release: header.release.clone().unwrap_or_default(),
+            ..Machine::default()
+        };
+        Ok(Some(Frame { snapshot, groups, owners: None, machine }))
     }
 }

@@ -154,7 +154,7 @@ pub struct DumpArgs {
     pub map: Option<PathBuf>,
     #[command(flatten)]
     pub past: PastArgs,
-    /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d)
+    /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
     #[arg(long, value_name = "TIME", default_value_t, allow_negative_numbers = true)]
     pub interval: Interval,
     /// Samples to take; 0 = until Ctrl-C
@@ -206,7 +206,7 @@ pub struct WorkloadArgs {
     /// Nice value, -20 to 19; a lower one than now needs a right [default: as started]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = nice)]
     pub nice: Option<Nice>,
-    /// How long to run, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d)
+    /// How long to run, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true, value_parser = duration)]
     pub duration: Duration,
     /// The one CPU to run on, numbered from 0 [default: every CPU allowed]

@@ -33,7 +33,7 @@ pub struct AuditArgs {
     pub map: Option<PathBuf>,
     #[command(flatten)]
     pub past: PastArgs,
-    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 5s; with
+    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s; with
     /// COMMAND: until it ends]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
@@ -106,7 +106,7 @@ pub struct HistArgs {
     pub map: Option<PathBuf>,
     #[command(flatten)]
     pub past: PastArgs,
-    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 5s]
+    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Intervals to show; 0 = until Ctrl-C
