@@ -3,10 +3,12 @@
 mod audit;
 mod schedule;
 mod simulate;
+mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
+pub use top::TopArgs;
 
 use crate::interval::{self, Interval, NoLength};
 use crate::whole;
@@ -53,6 +55,7 @@ pub enum Verb {
     Status(StatusArgs),
     Dump(DumpArgs),
     Audit(Box<AuditArgs>),
+    Top(Box<TopArgs>),
     Hist(Box<HistArgs>),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),

@@ -9,6 +9,7 @@ pub mod schedule;
 pub mod simulate;
 pub mod status;
 pub mod tickets;
+pub mod top;
 pub mod unload;
 pub mod workload;
 
@@ -28,6 +29,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Status(args) => status::run(args, out),
         Verb::Dump(args) => dump::run(&args, out),
         Verb::Audit(args) => audit::run(&args, out),
+        Verb::Top(args) => top::run(&args),
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),

@@ -11,13 +11,17 @@ mod command;
 mod exit;
 mod interrupt;
 mod interval;
+mod matrix;
+mod moment;
 mod pace;
 mod select;
 mod sink;
 mod source;
 mod text;
+mod tui;
 mod wall_time;
 mod whole;
+mod why;
 
 use clap::Parser;
 use exit::Exit;

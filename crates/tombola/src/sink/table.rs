@@ -204,7 +204,7 @@ pub(super) fn name(comm: &[u8]) -> String {
 }
 
 /// A part of 1 in percent, with three decimals.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.3}", share * 100.0)
 }
 
@@ -214,7 +214,7 @@ pub(super) fn probability(p: f64) -> String {
 }
 
 /// With a sign and three decimals; what rounds to zero has no sign.
-pub(super) fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let text = format!("{value:+.3}");
     if text.bytes().any(|b| matches!(b, b'1'..=b'9')) { text } else { "0.000".to_owned() }
 }

@@ -74,7 +74,11 @@ fn values_outside_their_range_are_usage_errors() {
 #[test]
 fn a_scheduler_in_bpf_is_named_with_whom_it_schedules() {
     let loaded = |state: &str, whole_machine| {
-        super::scheduler(&Scheduler { ops: "tombola_lottery".into(), state: state.into(), whole_machine })
+        crate::moment::in_charge(&Scheduler {
+            ops: "tombola_lottery".into(),
+            state: state.into(),
+            whole_machine,
+        })
     };
     let [whole, partial, silent] =
         [loaded("enabled", Some(true)), loaded("enabled", Some(false)), loaded("disabling", None)];

@@ -1,0 +1,153 @@
+//! The lines above and below every view: the machine, the books, the loss, the sentence that says it all, the views, the keys.
+
+use super::app::{Mode, View};
+use super::canvas::Canvas;
+use super::screen::Screen;
+use crate::moment::Moment;
+use crate::sink::{loss::loss_text, percent, seconds, signed};
+use crate::text::harmless;
+use crate::wall_time::utc;
+use ratatui::style::{Modifier, Style};
+use tombola_core::source::Origin;
+
+/// Lines above a view.
+pub(super) const TOP: usize = 4;
+
+/// Lines below it.
+pub(super) const BOTTOM: usize = 1;
+
+/// Draws the lines above.
+pub(super) fn top(canvas: &mut Canvas<'_>, screen: &Screen) {
+    let (app, theme) = (&screen.app, screen.app.set.theme);
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let Some(moment) = &screen.moment else {
+        canvas.text(0, "tombola: measuring; the first interval is not over yet", bold);
+        return;
+    };
+    let mut first = vec![("tombola ", theme.title())];
+    let machine = harmless(format!("{} {}", moment.machine.host, moment.machine.release).as_bytes());
+    let length = seconds(moment.audit.length_ns);
+    let world = match moment.origin {
+        Origin::Loaded => "live, loaded monitor",
+        Origin::Private => "live, private monitor",
+        Origin::Recorded => "a recording",
+        Origin::Simulated => "a simulation",
+    };
+    let what = format!("{machine}  {world}, {length} s up to {}", when(moment));
+    first.push((what.trim_start(), Style::new()));
+    let past = if app.at.is_some() && moment.number != screen.kept.1 {
+        format!("  PAUSED at {} of {}", moment.number, screen.kept.1)
+    } else if app.at.is_some() {
+        "  PAUSED".to_owned()
+    } else if screen.ended {
+        "  END".to_owned()
+    } else {
+        String::new()
+    };
+    first.push((&past, bold));
+    canvas.line(0, &first);
+    let books = &moment.audit.books;
+    let lost = !moment.audit.loss.is_none();
+    let totals = format!(
+        "books: wall {} s on {} CPU{}, busy {} %, idle {} %, residual {} %; ",
+        seconds(books.wall_ns),
+        moment.audit.cpus,
+        if moment.audit.cpus == 1 { "" } else { "s" },
+        percent(books.busy_share()),
+        percent(books.idle_share()),
+        signed(books.residual_share() * 100.0),
+    );
+    let loss = format!("loss: {}", loss_text(&moment.audit.loss));
+    canvas.line(1, &[(&totals, Style::new()), (&loss, if lost { theme.owed() } else { Style::new() })]);
+    canvas.text(2, &answer(moment), bold);
+    tabs(canvas, screen);
+}
+
+/// When the interval ended; of a simulation since it began.
+fn when(moment: &Moment) -> String {
+    if moment.origin == Origin::Simulated {
+        return format!("{} s", seconds(moment.audit.unix_us.saturating_mul(1000)));
+    }
+    let text = utc(moment.audit.unix_us);
+    // The day is of no use to who looks at the present.
+    match text.split_once(' ') {
+        Some((_, time)) if moment.origin.is_live() => time.to_owned(),
+        _ => text,
+    }
+}
+
+/// The moment in one sentence.
+pub(super) fn answer(moment: &Moment) -> String {
+    let audit = &moment.audit;
+    let worth_ns = audit.length_ns / 100;
+    let waited = audit.lines.iter().filter(|line| line.task.delta.wait_ns > worth_ns).count();
+    let of = audit.lines.len();
+    let fair = audit.fairness.jain.map_or_else(String::new, |jain| format!("; Jain's index {jain:.3}"));
+    let owed = audit.fairness.most_owed.filter(|e| u64::try_from(e.lag_ns).is_ok_and(|lag| lag > worth_ns));
+    let who = owed.and_then(|extreme| Some((audit.line_of(extreme.account)?, extreme.lag_ns)));
+    match who {
+        _ if waited == 0 => {
+            format!("Nobody waited more than 1 % of the interval, of {of} tasks that ran{fair}")
+        }
+        None => format!("{waited} of {of} tasks waited, and all had what they were entitled to{fair}"),
+        Some((line, lag_ns)) => {
+            let id = line.task.totals.id;
+            let name = moment.view().task(id);
+            format!(
+                "{waited} of {of} tasks waited; owed most: {name}, {} ms{fair}",
+                signed(lag_ns as f64 / 1e6)
+            )
+        }
+    }
+}
+
+fn tabs(canvas: &mut Canvas<'_>, screen: &Screen) {
+    let theme = screen.app.set.theme;
+    let titles: Vec<(String, Style)> = View::ALL
+        .iter()
+        .enumerate()
+        .map(|(at, view)| match *view == screen.app.view {
+            // Brackets say it too where nothing is reversed.
+            true => (format!("[{} {}]", at + 1, view.title()), theme.selected()),
+            false => (format!(" {} {} ", at + 1, view.title()), theme.quiet()),
+        })
+        .collect();
+    let pieces: Vec<(&str, Style)> = titles.iter().map(|(text, style)| (text.as_str(), *style)).collect();
+    canvas.line(3, &pieces);
+}
+
+/// Draws the line below.
+pub(super) fn bottom(canvas: &mut Canvas<'_>, screen: &Screen) {
+    let (app, theme) = (&screen.app, screen.app.set.theme);
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    match (&app.mode, &app.message) {
+        (Mode::Filter, _) => canvas.line(0, &[("filter: ", bold), (&app.filter, Style::new()), ("_", bold)]),
+        (Mode::Search, None) => {
+            canvas.line(0, &[("search: ", bold), (&app.search, Style::new()), ("_", bold)])
+        }
+        (_, Some(message)) => canvas.text(0, message, bold),
+        _ => {
+            let keys = match app.mode {
+                Mode::Sort(_) => "Up Down choose  Enter sort  Esc back".to_owned(),
+                Mode::Columns(_) => {
+                    "Up Down choose  Space show or hide  Enter done  S (then) remember".to_owned()
+                }
+                _ => hints(screen),
+            };
+            let filter =
+                if app.filter.is_empty() { String::new() } else { format!("  filter: {}", app.filter) };
+            canvas.line(0, &[(&keys, theme.quiet()), (&filter, bold)]);
+        }
+    }
+}
+
+fn hints(screen: &Screen) -> String {
+    let app = &screen.app;
+    let sort = if app.view.has_columns() {
+        format!("  <> sort: {}{}", app.sort.title(), if app.inverted { " inverted" } else { "" })
+    } else {
+        String::new()
+    };
+    let detail = if app.detail { "Esc back" } else { "Enter more" };
+    format!("q quit  ? help  Tab view  {detail}  / find  f filter{sort}  Space pause  Left Right time")
+}
