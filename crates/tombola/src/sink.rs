@@ -25,7 +25,7 @@ pub(crate) mod timeline;
 pub(crate) use audit_view::{AuditView, CommandView};
 pub(crate) use finding::sentence as finding_sentence;
 pub(crate) use table::head::seconds;
-pub(crate) use table::{percent, signed};
+pub(crate) use table::signed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -36,3 +36,6 @@ pub(crate) use measuring::Measuring;
 pub(crate) use run::run;
 pub(crate) use terminal::fits;
 pub(crate) use theme::{Glyphs, Theme};
+
+#[cfg(test)]
+mod tests;

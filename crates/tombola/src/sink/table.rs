@@ -204,7 +204,7 @@ pub(super) fn name(comm: &[u8]) -> String {
 }
 
 /// A part of 1 in percent, with three decimals.
-pub(crate) fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.3}", share * 100.0)
 }
 

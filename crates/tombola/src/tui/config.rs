@@ -56,7 +56,7 @@ fn one(name: &str, value: &Value, set: &mut Set) -> Result<()> {
     match (name, value) {
         ("interval", Value::String(text)) => set.interval = text.parse::<Interval>()?.get(),
         ("theme", Value::String(word)) => {
-            set.theme = word.parse::<Theme>().map_err(|error| anyhow!(error))?
+            set.theme = word.parse::<Theme>().map_err(|error| anyhow!(error))?;
         }
         ("columns", Value::Array(names)) => {
             let mut columns: Vec<Column> = Vec::new();

@@ -2,6 +2,7 @@
 
 use super::canvas::{Canvas, fit, offset};
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
 use crate::sink::ms3;
 use ratatui::style::{Modifier, Style};
@@ -48,7 +49,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
             ],
         );
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
 }
@@ -57,8 +58,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
 pub(super) fn strips(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let (theme, glyphs) = (screen.app.set.theme, screen.app.set.glyphs);
     let room = canvas.height();
-    let left_out = if moment.cpus.len() > room { moment.cpus.len() + 1 - room } else { 0 };
-    for (at, cpu) in moment.cpus.iter().take(moment.cpus.len() - left_out).enumerate() {
+    let shown = if moment.cpus.len() > room { room.saturating_sub(1) } else { moment.cpus.len() };
+    let left_out = moment.cpus.len() - shown;
+    for (at, cpu) in moment.cpus.iter().take(shown).enumerate() {
         let wall = cpu.wall_ns.max(1) as f64;
         let fair = cpu.busy_ns.saturating_sub(cpu.unfair_ns) as f64 / wall;
         let bar = glyphs.bar(fair, cpu.unfair_ns as f64 / wall, BAR);

@@ -2,6 +2,7 @@
 
 use super::canvas::{Canvas, fit, offset};
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
 use ratatui::style::{Modifier, Style};
 
@@ -53,7 +54,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
         canvas.line(y, &pieces);
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
     let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);

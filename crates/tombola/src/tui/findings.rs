@@ -2,6 +2,7 @@
 
 use super::canvas::{Canvas, offset};
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
 use crate::sink::finding_sentence;
 use ratatui::style::{Modifier, Style};
@@ -33,7 +34,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         let effect = format!("{:>10.3}  ", finding.effect_ns as f64 / 1e9);
         canvas.line(y, &[(&effect, theme.owed()), (&finding_sentence(&view, finding), Style::new())]);
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
     if let Some(finding) = findings.get(screen.position) {

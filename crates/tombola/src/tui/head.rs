@@ -3,8 +3,9 @@
 use super::app::{Mode, View};
 use super::canvas::Canvas;
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
-use crate::sink::{loss::loss_text, percent, seconds, signed};
+use crate::sink::{loss::loss_text, seconds, signed};
 use crate::text::harmless;
 use crate::wall_time::utc;
 use ratatui::style::{Modifier, Style};
@@ -24,7 +25,6 @@ pub(super) fn top(canvas: &mut Canvas<'_>, screen: &Screen) {
         canvas.text(0, "tombola: measuring; the first interval is not over yet", bold);
         return;
     };
-    let mut first = vec![("tombola ", theme.title())];
     let machine = harmless(format!("{} {}", moment.machine.host, moment.machine.release).as_bytes());
     let length = seconds(moment.audit.length_ns);
     let world = match moment.origin {
@@ -33,32 +33,32 @@ pub(super) fn top(canvas: &mut Canvas<'_>, screen: &Screen) {
         Origin::Recorded => "a recording",
         Origin::Simulated => "a simulation",
     };
-    let what = format!("{machine}  {world}, {length} s up to {}", when(moment));
-    first.push((what.trim_start(), Style::new()));
     let past = if app.at.is_some() && moment.number != screen.kept.1 {
-        format!("  PAUSED at {} of {}", moment.number, screen.kept.1)
+        format!("PAUSED at {} of {}  ", moment.number, screen.kept.1)
     } else if app.at.is_some() {
-        "  PAUSED".to_owned()
+        "PAUSED  ".to_owned()
     } else if screen.ended {
-        "  END".to_owned()
+        "END  ".to_owned()
     } else {
         String::new()
     };
-    first.push((&past, bold));
-    canvas.line(0, &first);
+    let what = format!("{machine}  {world}, {length} s up to {}", when(moment));
+    // What is not the present comes first, where no narrow terminal cuts it off.
+    canvas.line(0, &[("tombola ", theme.title()), (&past, bold), (what.trim_start(), Style::new())]);
     let books = &moment.audit.books;
-    let lost = !moment.audit.loss.is_none();
+    let is_complete = moment.audit.loss.is_none();
     let totals = format!(
-        "books: wall {} s on {} CPU{}, busy {} %, idle {} %, residual {} %; ",
+        "books: {} s, {} CPU{}, busy {:.1} %, idle {:.1} %, residual {} %; ",
         seconds(books.wall_ns),
         moment.audit.cpus,
         if moment.audit.cpus == 1 { "" } else { "s" },
-        percent(books.busy_share()),
-        percent(books.idle_share()),
+        100.0 * books.busy_share(),
+        100.0 * books.idle_share(),
         signed(books.residual_share() * 100.0),
     );
     let loss = format!("loss: {}", loss_text(&moment.audit.loss));
-    canvas.line(1, &[(&totals, Style::new()), (&loss, if lost { theme.owed() } else { Style::new() })]);
+    canvas
+        .line(1, &[(&totals, Style::new()), (&loss, if is_complete { Style::new() } else { theme.owed() })]);
     canvas.text(2, &answer(moment), bold);
     tabs(canvas, screen);
 }
@@ -106,10 +106,13 @@ fn tabs(canvas: &mut Canvas<'_>, screen: &Screen) {
     let titles: Vec<(String, Style)> = View::ALL
         .iter()
         .enumerate()
-        .map(|(at, view)| match *view == screen.app.view {
+        .map(|(at, view)| {
             // Brackets say it too where nothing is reversed.
-            true => (format!("[{} {}]", at + 1, view.title()), theme.selected()),
-            false => (format!(" {} {} ", at + 1, view.title()), theme.quiet()),
+            if *view == screen.app.view {
+                (format!("[{} {}]", at + 1, view.title()), Theme::selected())
+            } else {
+                (format!(" {} {} ", at + 1, view.title()), theme.quiet())
+            }
         })
         .collect();
     let pieces: Vec<(&str, Style)> = titles.iter().map(|(text, style)| (text.as_str(), *style)).collect();
@@ -123,7 +126,7 @@ pub(super) fn bottom(canvas: &mut Canvas<'_>, screen: &Screen) {
     match (&app.mode, &app.message) {
         (Mode::Filter, _) => canvas.line(0, &[("filter: ", bold), (&app.filter, Style::new()), ("_", bold)]),
         (Mode::Search, None) => {
-            canvas.line(0, &[("search: ", bold), (&app.search, Style::new()), ("_", bold)])
+            canvas.line(0, &[("search: ", bold), (&app.search, Style::new()), ("_", bold)]);
         }
         (_, Some(message)) => canvas.text(0, message, bold),
         _ => {

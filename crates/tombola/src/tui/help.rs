@@ -4,6 +4,7 @@ use super::app::Mode;
 use super::canvas::Canvas;
 use super::columns::Column;
 use super::screen::Screen;
+use super::theme::Theme;
 use ratatui::style::Style;
 use ratatui::widgets::{Clear, Widget};
 
@@ -58,7 +59,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen) {
     for (place, line) in lines.iter().enumerate().skip(first).take(height) {
         canvas.text(1 + place - first, line, Style::new());
         if chosen == Some(place) {
-            canvas.mark(1 + place - first, theme.selected());
+            canvas.mark(1 + place - first, Theme::selected());
         }
     }
 }

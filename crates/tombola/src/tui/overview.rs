@@ -3,6 +3,7 @@
 use super::canvas::{Canvas, fit, offset};
 use super::columns::{Column, signed_ms};
 use super::screen::Screen;
+use super::theme::Theme;
 use super::{cpus, history};
 use crate::moment::Moment;
 use crate::why::why;
@@ -53,7 +54,7 @@ fn owed(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
             ],
         );
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
     if screen.entries.is_empty() {

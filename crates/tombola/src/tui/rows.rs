@@ -86,12 +86,10 @@ fn tree(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Entry> {
         // A group that were its own ancestor would end here: there are no more steps than groups.
         for _ in 0..=parents.len() {
             let Some(group) = at else { break };
-            match sums.get_mut(&group) {
-                Some(sum) => add(sum, &row),
-                None => {
-                    let sum = Row { who: Who::Group(group), group: Some(group), ..row.clone() };
-                    sums.insert(group, sum);
-                }
+            if let Some(sum) = sums.get_mut(&group) {
+                add(sum, &row);
+            } else {
+                sums.insert(group, Row { who: Who::Group(group), group: Some(group), ..row.clone() });
             }
             at = parents.get(&group).copied().flatten();
         }

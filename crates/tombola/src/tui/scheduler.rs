@@ -2,6 +2,7 @@
 
 use super::canvas::{Canvas, fit, offset};
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
 use crate::text::harmless;
 use ratatui::style::{Modifier, Style};
@@ -52,7 +53,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         );
         canvas.text(y, &text, Style::new());
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
 }

@@ -5,13 +5,14 @@ use super::canvas::{Canvas, fit, offset};
 use super::columns::Column;
 use super::rows::Entry;
 use super::screen::Screen;
+use super::theme::Theme;
 use crate::moment::Moment;
 use ratatui::style::{Modifier, Style};
 
 /// Draws titles and the rows around the selected one.
 pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let (app, theme) = (&screen.app, screen.app.set.theme);
-    let columns = shown(screen);
+    let columns = fitting(shown(screen), canvas.width());
     let mut titles = String::new();
     for (column, width) in with_widths(&columns, canvas.width()) {
         if !titles.is_empty() {
@@ -30,7 +31,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
         canvas.line(y, &pieces);
         if place == screen.position {
-            canvas.mark(y, theme.selected());
+            canvas.mark(y, Theme::selected());
         }
     }
     if screen.entries.is_empty() {
@@ -51,6 +52,22 @@ fn shown(screen: &Screen) -> Vec<Column> {
             .collect(),
         _ => columns.collect(),
     }
+}
+
+/// The columns that have room, so that a narrow terminal still shows the last one, which is the name: others go first.
+fn fitting(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
+    let needed = |columns: &[Column]| -> usize {
+        columns.iter().map(|column| usize::from(column.width()) + 1).sum::<usize>().saturating_sub(1)
+    };
+    for least in [Column::Class, Column::User, Column::Got, Column::Nice, Column::P99, Column::Group] {
+        if needed(&columns) <= width {
+            break;
+        }
+        if columns.last() != Some(&least) {
+            columns.retain(|column| *column != least);
+        }
+    }
+    columns
 }
 
 /// Each column with its width; the last one has what is left.

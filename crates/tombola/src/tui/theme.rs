@@ -52,7 +52,7 @@ impl Theme {
     }
 
     /// The selected row.
-    pub(crate) fn selected(self) -> Style {
+    pub(crate) fn selected() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 

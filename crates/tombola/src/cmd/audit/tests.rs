@@ -3,6 +3,7 @@ use crate::cli::{Cli, Verb};
 use crate::sink::Groups;
 use crate::sink::fixture::{burners, frame, window};
 use clap::Parser;
+use tombola_core::frame::Scheduler;
 
 fn args(flags: &[&str]) -> Box<AuditArgs> {
     match Cli::try_parse_from(["tombola", "audit"].iter().chain(flags)).unwrap().verb {
