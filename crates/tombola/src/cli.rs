@@ -1,11 +1,13 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod report;
 mod schedule;
 mod simulate;
 mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 pub use top::TopArgs;
@@ -56,6 +58,7 @@ pub enum Verb {
     Dump(DumpArgs),
     Audit(Box<AuditArgs>),
     Top(Box<TopArgs>),
+    Report(Box<ReportArgs>),
     Hist(Box<HistArgs>),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),

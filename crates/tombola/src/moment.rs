@@ -5,11 +5,11 @@ use crate::sink::{AuditView, Groups};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tombola_core::audit::{Audit, By, Line, Who};
-use tombola_core::frame::{Machine, Scheduler};
+use tombola_core::frame::{Frame, Machine, Scheduler};
 use tombola_core::identity::TaskId;
 use tombola_core::snapshot::Running;
 use tombola_core::source::Origin;
-use tombola_core::window::CpuWindow;
+use tombola_core::window::{CpuWindow, Window};
 use tombola_kernel::scheduler::ScheduledTask;
 
 /// One interval.
@@ -42,21 +42,29 @@ impl Moment {
     /// The moment of a step.
     ///
     /// # Errors
-    /// Groups that contradict themselves.
+    /// As [`Moment::new`].
     pub(crate) fn of(step: &Step<'_>, number: u64, origin: Origin) -> Result<Self> {
-        let audit = Audit::new(&step.window).context("the groups of the source contradict themselves")?;
-        let running = step.frame.snapshot.cpus.iter().filter_map(|cpu| Some((cpu.cpu, cpu.running?)));
+        Self::new(&step.window, step.frame, number, origin)
+    }
+
+    /// The moment of a window that ends with this frame.
+    ///
+    /// # Errors
+    /// Groups that contradict themselves.
+    pub(crate) fn new(window: &Window, frame: &Frame, number: u64, origin: Origin) -> Result<Self> {
+        let audit = Audit::new(window).context("the groups of the source contradict themselves")?;
+        let running = frame.snapshot.cpus.iter().filter_map(|cpu| Some((cpu.cpu, cpu.running?)));
         Ok(Self {
             number,
-            taken_ns: step.frame.snapshot.taken_ns,
+            taken_ns: frame.snapshot.taken_ns,
             origin,
             audit,
-            cpus: step.window.cpus.clone(),
+            cpus: window.cpus.clone(),
             running: running.collect(),
-            groups: step.frame.groups.clone(),
-            owners: step.frame.owners.clone(),
+            groups: frame.groups.clone(),
+            owners: frame.owners.clone(),
             users: BTreeMap::new(),
-            machine: step.frame.machine.clone(),
+            machine: frame.machine.clone(),
             lottery: None,
         })
     }

@@ -13,6 +13,7 @@ mod finding;
 pub(crate) mod fixture;
 mod hindrance;
 pub(crate) mod hist_table;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;

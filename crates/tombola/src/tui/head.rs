@@ -7,6 +7,7 @@ use super::theme::Theme;
 use crate::moment::Moment;
 use crate::sink::{loss::loss_text, seconds, signed};
 use crate::text::harmless;
+use crate::verdict;
 use crate::wall_time::utc;
 use ratatui::style::{Modifier, Style};
 use tombola_core::source::Origin;
@@ -59,7 +60,7 @@ pub(super) fn top(canvas: &mut Canvas<'_>, screen: &Screen) {
     let loss = format!("loss: {}", loss_text(&moment.audit.loss));
     canvas
         .line(1, &[(&totals, Style::new()), (&loss, if is_complete { Style::new() } else { theme.owed() })]);
-    canvas.text(2, &answer(moment), bold);
+    canvas.text(2, &verdict::machine(moment), bold);
     tabs(canvas, screen);
 }
 
@@ -73,31 +74,6 @@ fn when(moment: &Moment) -> String {
     match text.split_once(' ') {
         Some((_, time)) if moment.origin.is_live() => time.to_owned(),
         _ => text,
-    }
-}
-
-/// The moment in one sentence.
-pub(super) fn answer(moment: &Moment) -> String {
-    let audit = &moment.audit;
-    let worth_ns = audit.length_ns / 100;
-    let waited = audit.lines.iter().filter(|line| line.task.delta.wait_ns > worth_ns).count();
-    let of = audit.lines.len();
-    let fair = audit.fairness.jain.map_or_else(String::new, |jain| format!("; Jain's index {jain:.3}"));
-    let owed = audit.fairness.most_owed.filter(|e| u64::try_from(e.lag_ns).is_ok_and(|lag| lag > worth_ns));
-    let who = owed.and_then(|extreme| Some((audit.line_of(extreme.account)?, extreme.lag_ns)));
-    match who {
-        _ if waited == 0 => {
-            format!("Nobody waited more than 1 % of the interval, of {of} tasks that ran{fair}")
-        }
-        None => format!("{waited} of {of} tasks waited, and all had what they were entitled to{fair}"),
-        Some((line, lag_ns)) => {
-            let id = line.task.totals.id;
-            let name = moment.view().task(id);
-            format!(
-                "{waited} of {of} tasks waited; owed most: {name}, {} ms{fair}",
-                signed(lag_ns as f64 / 1e6)
-            )
-        }
     }
 }
 
