@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod cpu_set;
 pub mod draw;
+pub mod duration;
 pub mod entitlement;
 pub mod frame;
 pub mod group_path;
@@ -24,6 +25,7 @@ pub mod histogram;
 pub mod identity;
 pub mod interference;
 pub mod ledger;
+pub mod metric;
 pub mod policy;
 pub mod race;
 pub mod report;

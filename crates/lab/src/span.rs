@@ -5,22 +5,16 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use thiserror::Error;
+use tombola_core::duration::{DurationError, parse_ns};
 
-/// Longest time a scenario may name: 100 years.
-pub const MAX_NS: u64 = 100 * 366 * 86_400 * 1_000_000_000;
+pub use tombola_core::duration::MAX_NS;
 
 /// A text that is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SpanError {
-    /// No number, or no unit.
-    #[error("'{0}' is no time; write a number and a unit, like \"3ms\" (ns, us, ms, s, m, h)")]
-    Syntax(String),
-    /// Longer than the simulator counts.
-    #[error("'{0}' is longer than 100 years")]
-    TooLong(String),
-    /// Finer than a nanosecond.
-    #[error("'{0}' is finer than a nanosecond")]
-    TooFine(String),
+    /// A time that is none.
+    #[error(transparent)]
+    Length(#[from] DurationError),
     /// A distribution that is not known or has the wrong arguments.
     #[error("'{0}' is no distribution; use a time, exp(MEAN) or uniform(LOW,HIGH)")]
     Distribution(String),
@@ -29,51 +23,15 @@ pub enum SpanError {
     Backwards(String),
 }
 
-/// Reads a length of time like `3ms`, `1.5s` or `250us` to integer nanoseconds, exactly.
+/// Reads a length of time in the grammar of [`tombola_core::duration`], with blanks around number and unit, to integer nanoseconds.
 ///
 /// # Errors
-/// [`SpanError`] when it has no number or unit, is finer than 1 ns or longer than 100 years.
+/// [`SpanError::Length`] when it is no length of time, is finer than 1 ns or longer than 100 years.
 pub fn duration(text: &str) -> Result<u64, SpanError> {
-    let syntax = || SpanError::Syntax(text.to_owned());
     let trimmed = text.trim();
-    let unit_at = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(syntax)?;
-    let (number, unit) = trimmed.split_at(unit_at);
-    let scale: u128 = match unit.trim_start() {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" | "min" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return Err(syntax()),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| -> Result<u128, SpanError> {
-        if part.is_empty() || part.contains('.') {
-            return Err(syntax());
-        }
-        if part.len() > 30 {
-            Err(SpanError::TooLong(text.to_owned()))
-        } else {
-            part.parse().map_err(|_| syntax())
-        }
-    };
-    let fraction = fraction.trim_end_matches('0');
-    let mut ns = digits(whole)?.checked_mul(scale).ok_or_else(|| SpanError::TooLong(text.to_owned()))?;
-    if !fraction.is_empty() {
-        if fraction.len() > 18 {
-            return Err(SpanError::TooFine(text.to_owned()));
-        }
-        let parts = digits(fraction)? * scale;
-        let ten = 10u128.pow(u32::try_from(fraction.len()).unwrap_or(18));
-        if !parts.is_multiple_of(ten) {
-            return Err(SpanError::TooFine(text.to_owned()));
-        }
-        ns += parts / ten;
-    }
-    match u64::try_from(ns) {
-        Ok(ns) if ns <= MAX_NS => Ok(ns),
-        _ => Err(SpanError::TooLong(text.to_owned())),
+    match trimmed.split_once(char::is_whitespace) {
+        None => Ok(parse_ns(trimmed)?),
+        Some((number, unit)) => Ok(parse_ns(&format!("{number}{}", unit.trim_start()))?),
     }
 }
 
@@ -186,13 +144,16 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(ns), "{text}");
         }
-        assert!(matches!(duration("3"), Err(SpanError::Syntax(_))));
-        assert!(matches!(duration("ms"), Err(SpanError::Syntax(_))));
-        assert!(matches!(duration("-3ms"), Err(SpanError::Syntax(_))));
-        assert!(matches!(duration("1.2.3ms"), Err(SpanError::Syntax(_))));
-        assert!(matches!(duration("0.5ns"), Err(SpanError::TooFine(_))));
-        assert!(matches!(duration("9999999999999999h"), Err(SpanError::TooLong(_))));
-        assert!(matches!(duration(&format!("{}s", "9".repeat(60))), Err(SpanError::TooLong(_))));
+        assert_eq!(duration("3"), Ok(3_000_000_000));
+        assert!(matches!(duration("ms"), Err(SpanError::Length(DurationError::Syntax(_)))));
+        assert!(matches!(duration("-3ms"), Err(SpanError::Length(DurationError::Syntax(_)))));
+        assert!(matches!(duration("1.2.3ms"), Err(SpanError::Length(DurationError::Syntax(_)))));
+        assert!(matches!(duration("0.5ns"), Err(SpanError::Length(DurationError::TooFine(_)))));
+        assert!(matches!(duration("9999999999999999h"), Err(SpanError::Length(DurationError::TooLong(_)))));
+        assert!(matches!(
+            duration(&format!("{}s", "9".repeat(60))),
+            Err(SpanError::Length(DurationError::TooLong(_)))
+        ));
     }
 
     #[test]

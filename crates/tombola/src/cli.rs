@@ -153,7 +153,7 @@ pub struct DumpArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d)
+    /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
     #[arg(long, value_name = "TIME", default_value_t, allow_negative_numbers = true)]
     pub interval: Interval,
     /// Samples to take; 0 = until Ctrl-C
@@ -205,7 +205,7 @@ pub struct WorkloadArgs {
     /// Nice value, -20 to 19; a lower one than now needs a right [default: as started]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = nice)]
     pub nice: Option<Nice>,
-    /// How long to run, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d)
+    /// How long to run, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true, value_parser = duration)]
     pub duration: Duration,
     /// The one CPU to run on, numbered from 0 [default: every CPU allowed]

@@ -1,36 +1,28 @@
-//! Lengths of time as people type them: `1`, `0.5`, `250ms`, `2s`, `1m`.
+//! Lengths of time on the command line, within a range.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
+use tombola_core::duration::parse_ns;
 
-/// Units by name, longest name first where one ends in another, and their length in seconds. No unit means seconds.
-const UNITS: [(&str, f64); 7] =
-    [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0), ("", 1.0)];
+pub use tombola_core::duration::Plain;
 
 /// A text that is no length of time, or one outside the range accepted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("it must be a length of time from {} to {}, such as 1, 0.5, 250ms, 2s or 1m", Plain(*.min), Plain(*.max))]
+#[error("it must be a length of time from {} to {}, such as 1, 0.5, 250ms, 2s or 1min", Plain(*.min), Plain(*.max))]
 pub struct NoLength {
     min: Duration,
     max: Duration,
 }
 
-/// Parses a length of time from `min` to `max`, both included: a plain decimal number and one of us, ms, s, m, h, d;
-/// seconds where no unit stands. Signs, exponents, `inf` and `NaN` are no part of the grammar.
+/// Parses a length of time from `min` to `max`, both included, in the grammar of [`tombola_core::duration`].
 ///
 /// # Errors
 /// [`NoLength`], which names the range, for everything else.
 pub fn length_between(text: &str, min: Duration, max: Duration) -> Result<Duration, NoLength> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| seconds);
-    scale
-        .zip(number.parse::<f64>().ok())
-        .and_then(|(scale, number)| Duration::try_from_secs_f64(number * scale).ok())
-        .filter(|length| (min..=max).contains(length))
-        .ok_or(NoLength { min, max })
+    let length = parse_ns(text).ok().map(Duration::from_nanos);
+    length.filter(|length| (min..=max).contains(length)).ok_or(NoLength { min, max })
 }
 
 /// Time between two samples, 1 ms to 1 day; 1 s unless told otherwise.
@@ -69,22 +61,6 @@ impl fmt::Display for Interval {
     }
 }
 
-/// A length in the largest unit that needs no fraction, in the grammar the parser takes.
-pub struct Plain(pub Duration);
-
-impl fmt::Display for Plain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let us = self.0.as_micros();
-        let (unit, length) =
-            [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)]
-                .into_iter()
-                .chain([("ms", 1000)])
-                .find(|(_, length)| us >= *length && us.is_multiple_of(*length))
-                .unwrap_or(("us", 1));
-        write!(f, "{}{unit}", us / length)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +74,7 @@ mod tests {
             ("250ms", 250),
             ("2s", 2000),
             ("1m", 60_000),
+            ("1min", 60_000),
             ("1ms", 1),
             ("1000us", 1),
             ("0.001", 1),

@@ -8,6 +8,8 @@
 mod cli;
 mod cmd;
 mod command;
+#[cfg(test)]
+mod documents;
 mod exit;
 mod interrupt;
 mod interval;

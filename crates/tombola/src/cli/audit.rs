@@ -31,7 +31,7 @@ pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 5s; with
+    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s; with
     /// COMMAND: until it ends]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
@@ -102,7 +102,7 @@ pub struct HistArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 5s]
+    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Intervals to show; 0 = until Ctrl-C

@@ -18,7 +18,7 @@ use tombola_kernel::scheduler::{Guard, Law, Slice};
 Examples:
   sudo tombola schedule                             the whole machine, until Ctrl-C
   sudo tombola schedule --partial -- make -j8       only this command and its children
-  sudo tombola schedule --slice 2ms --policy stride --duration 1m
+  sudo tombola schedule --slice 2ms --policy stride --duration 1min
   sudo tombola schedule --scenario three-burners --duration 20s")]
 pub struct ScheduleArgs {
     /// Schedule only tasks of the policy `SCHED_EXT`: the command and its children, or whoever joins with

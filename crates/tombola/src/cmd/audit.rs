@@ -184,7 +184,7 @@ impl Sink {
                 "--output takes csv, json or ndjson; to keep a table, redirect the output\n",
             )
             .exit(),
-            Format::Csv => LineFile::open(path, &audit_csv::header()?)?,
+            Format::Csv => LineFile::open(path, &audit_csv::header())?,
             Format::Json | Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
         };
         if let Some(notice) = notice {
@@ -205,7 +205,7 @@ impl Sink {
             Self::Append(_, file) => file.append(&bytes),
             Self::Print(format) => {
                 if *format == Format::Csv && view.iteration == 1 {
-                    writeln!(out, "{}", audit_csv::header()?)?;
+                    writeln!(out, "{}", audit_csv::header())?;
                 }
                 out.write_all(&bytes)?;
                 Ok(out.flush()?)

@@ -2,21 +2,11 @@
 
 use super::loss::loss_text;
 use super::table::head::seconds;
-use super::table::layout::{
-    Layout,
-    Side::{Left, Right},
-};
 use super::table::{line, percent, signed};
-use super::{AuditView, finding, hindrance, ms3};
-use crate::text::{clip, harmless};
-use tombola_core::audit::{By, Row, Who};
+use super::{AuditView, cell, finding, hindrance};
+use crate::text::harmless;
 use tombola_core::ledger::Extreme;
-
-/// Columns a name may fill.
-const COMM_COLUMNS: usize = 20;
-
-/// Columns a group's name may fill.
-const GROUP_COLUMNS: usize = 28;
+use tombola_core::metric::audit;
 
 /// Findings that are printed; the files have more.
 const FINDINGS: usize = 8;
@@ -135,73 +125,10 @@ fn write_findings(out: &mut String, view: &AuditView<'_>) {
 }
 
 fn write_rows(out: &mut String, view: &AuditView<'_>) {
-    let (count, pid, comm, group, nice) =
-        (("TASKS", Right), ("PID", Right), ("COMM", Left), ("GROUP", Left), ("NICE", Right));
-    let mut layout = Layout::new(&match view.by {
-        By::Task => vec![pid, comm, group, nice],
-        By::Process => vec![pid, comm, group, nice, count],
-        By::Group => vec![group, count],
-        By::Comm => vec![comm, group, nice, count],
-    });
-    layout.add_columns(&[
-        ("WEIGHT", Right),
-        ("RUN_MS", Right),
-        ("WAIT_MS", Right),
-        ("ENTITLED_MS", Right),
-        ("LAG_MS", Right),
-        ("GOT%", Right),
-        ("FAIR%", Right),
-        ("P50_MS", Right),
-        ("P99_MS", Right),
-        ("PREEMPTED", Right),
-    ]);
-    for row in view.rows {
-        let tasks = row.tasks.to_string();
-        let comm = || clipped(&harmless(&row.comm), COMM_COLUMNS);
-        let group =
-            || row.group.map_or_else(|| "*".to_owned(), |group| clipped(&view.group(group), GROUP_COLUMNS));
-        let nice = || row.nice.map_or_else(|| "*".to_owned(), |nice| nice.to_string());
-        let cells = match &row.who {
-            Who::Task(id) => vec![id.pid.to_string(), comm(), group(), nice()],
-            Who::Process(pid) => vec![pid.to_string(), comm(), group(), nice(), tasks],
-            Who::Group(_) => vec![group(), tasks],
-            Who::Comm(_) => vec![comm(), group(), nice(), tasks],
-        };
-        for cell in cells.into_iter().chain(figures(row)) {
-            layout.cell(cell);
-        }
-    }
-    layout.write(out, "");
+    cell::table(&audit::default_columns(view.by), view.rows, view.groups).write(out, "");
     if view.rows.iter().any(|row| row.tickets_set) {
         line(out, format_args!("* tickets that were set count in place of the weight by nice value"));
     }
-}
-
-fn figures(row: &Row) -> [String; 10] {
-    let dash = || "-".to_owned();
-    let usage = &row.usage;
-    let wait = |q| usage.waits.quantile_ns(q, usage.wait_max_ns).map_or_else(dash, ms3);
-    let policy = || row.policy.map_or_else(dash, |policy| policy.to_string());
-    let entitled = row.account.map(|account| account.entitled_ns);
-    [
-        // Who has no weight shows the policy that is the reason.
-        row.weight
-            .map_or_else(policy, |weight| format!("{weight}{}", if row.tickets_set { "*" } else { "" })),
-        ms3(usage.runtime_ns),
-        ms3(usage.wait_ns),
-        entitled.map_or_else(dash, ms3),
-        entitled.map_or_else(dash, |_| signed(row.lag_ns() as f64 / 1e6)),
-        entitled.map_or_else(dash, |_| percent(row.got_share)),
-        entitled.map_or_else(dash, |_| percent(row.fair_share)),
-        wait(0.5),
-        wait(0.99),
-        usage.involuntary.to_string(),
-    ]
-}
-
-/// A name of bounded width; `""` where there is none, so that no column is empty.
-fn clipped(text: &str, columns: usize) -> String {
-    if text.is_empty() { "\"\"".to_owned() } else { clip(text, columns).into_owned() }
 }
 
 #[cfg(test)]

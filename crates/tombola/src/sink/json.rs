@@ -5,13 +5,16 @@
 //! begin every line with the schema number, so that a reader can tell at once what it can read. Text that others have
 //! chosen is made harmless as everywhere; a field without a value is null.
 
+mod row;
+
 use super::hindrance::{self, HindranceRecord};
 use super::{AuditView, finding};
 use crate::text::harmless;
 use anyhow::{Context, Result};
+use row::RowRecord;
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
-use tombola_core::audit::{About, Finding, Limit, Row, Who};
+use tombola_core::audit::{About, Finding};
 use tombola_core::ledger::Extreme;
 use tombola_core::snapshot::Loss;
 use tombola_core::source::Origin;
@@ -194,71 +197,6 @@ struct FindingRecord {
     asked_ns: Option<u64>,
 }
 
-/// One row.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct RowRecord {
-    /// Task or process; null for rows by group and comm.
-    pid: Option<u32>,
-    /// Process, where all tasks are of one.
-    tgid: Option<u32>,
-    /// Start of the task since boot; null for rows of several.
-    start_ns: Option<u64>,
-    /// Tasks in the row.
-    tasks: usize,
-    /// Name.
-    comm: String,
-    /// Short name of the group, where all tasks are in one.
-    group: Option<String>,
-    /// Full name of that group.
-    cgroup: Option<String>,
-    /// Nice value, where all tasks have the same.
-    nice: Option<i8>,
-    /// Policy, where all tasks have the same.
-    policy: Option<String>,
-    /// Weight it competes with; null for policies without.
-    weight: Option<u64>,
-    /// CPU time it had.
-    runtime_ns: u64,
-    /// CPU time it had, less its part of what interrupts and steal took.
-    received_ns: Option<u64>,
-    /// Time it was runnable and did not run.
-    wait_ns: u64,
-    /// That part of the wait in which others ran; an estimate.
-    contention_ns: u64,
-    /// That part in which a quota was used up; an estimate.
-    throttled_ns: u64,
-    /// The rest of the wait.
-    other_wait_ns: u64,
-    /// CPU time it was entitled to.
-    entitled_ns: Option<u64>,
-    /// Entitled − received.
-    lag_ns: Option<i64>,
-    /// Received as a part of what was divided.
-    got_share: Option<f64>,
-    /// Entitled as a part of what was divided.
-    fair_share: Option<f64>,
-    /// Why it is not entitled to more: demand, quota or cpus.
-    bound: Option<&'static str>,
-    /// The group that has the quota, or the CPUs that are given out.
-    bound_by: Option<String>,
-    /// Half of the waits were no longer (upper edge of a log2 bucket).
-    wait_p50_ns: Option<u64>,
-    /// 99 of 100 waits were no longer (upper edge of a log2 bucket).
-    wait_p99_ns: Option<u64>,
-    /// The longest wait.
-    wait_max_ns: u64,
-    /// Times it left a CPU.
-    switches: u64,
-    /// Those of them in which it was still runnable.
-    preempted: u64,
-    /// Times it came from sleep to a CPU.
-    wakeups: u64,
-    /// Slices on another CPU than the one before.
-    migrations: u64,
-    /// Whether tickets that were set by hand are in the weight.
-    tickets_set: bool,
-}
-
 /// `--format json`: one line.
 ///
 /// # Errors
@@ -270,7 +208,7 @@ pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
         interval: interval(view),
         findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
         hindered: hindrance::records(view),
-        rows: rows(view, harmless),
+        rows: row::records(view),
     }));
     let mut lines = Vec::new();
     push(&mut lines, &document)?;
@@ -294,7 +232,7 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
     for hindered in hindrance::records(view) {
         add("hindered", Body::Hindered(Box::new(hindered)))?;
     }
-    for row in rows(view, harmless) {
+    for row in row::records(view) {
         add("row", Body::Row(Box::new(row)))?;
     }
     Ok(lines)
@@ -413,59 +351,6 @@ fn finding_record(view: &AuditView<'_>, finding: &Finding) -> FindingRecord {
         About::NotFair { .. } => {}
     }
     record
-}
-
-/// The rows as records; `text` makes names harmless.
-pub(super) fn rows(view: &AuditView<'_>, text: fn(&[u8]) -> String) -> Vec<RowRecord> {
-    view.rows.iter().map(|row| row_record(view, row, text)).collect()
-}
-
-fn row_record(view: &AuditView<'_>, row: &Row, text: fn(&[u8]) -> String) -> RowRecord {
-    let usage = &row.usage;
-    let quantile = |q| usage.waits.quantile_ns(q, usage.wait_max_ns);
-    let (pid, start_ns) = match row.who {
-        Who::Task(id) => (Some(id.pid), Some(id.start_ns)),
-        Who::Process(pid) => (Some(pid), None),
-        Who::Group(_) | Who::Comm(_) => (None, None),
-    };
-    let (bound, bound_by) = match &row.limit {
-        None => (None, None),
-        Some(Limit::Demand) => (Some("demand"), None),
-        Some(Limit::Quota(group)) => (Some("quota"), Some(view.group(*group))),
-        Some(Limit::Cpus(cpus)) => (Some("cpus"), Some(cpus.to_string())),
-    };
-    RowRecord {
-        pid,
-        tgid: row.tgid,
-        start_ns,
-        tasks: row.tasks,
-        comm: text(&row.comm),
-        group: row.group.map(|group| text(view.short_name(group).as_bytes())),
-        cgroup: row.group.map(|group| text(view.full_name(group).as_bytes())),
-        nice: row.nice.map(tombola_core::tickets::Nice::get),
-        policy: row.policy.map(|policy| policy.to_string()),
-        weight: row.weight,
-        runtime_ns: usage.runtime_ns,
-        received_ns: row.account.map(|account| account.received_ns),
-        wait_ns: usage.wait_ns,
-        contention_ns: row.waiting.contention_ns,
-        throttled_ns: row.waiting.throttled_ns,
-        other_wait_ns: row.waiting.other_ns,
-        entitled_ns: row.account.map(|account| account.entitled_ns),
-        lag_ns: row.account.map(|account| account.lag_ns()),
-        got_share: row.account.map(|_| row.got_share),
-        fair_share: row.account.map(|_| row.fair_share),
-        bound,
-        bound_by,
-        wait_p50_ns: quantile(0.5),
-        wait_p99_ns: quantile(0.99),
-        wait_max_ns: usage.wait_max_ns,
-        switches: usage.switches,
-        preempted: usage.involuntary,
-        wakeups: usage.wakeups,
-        migrations: usage.migrations,
-        tickets_set: row.tickets_set,
-    }
 }
 
 #[cfg(test)]

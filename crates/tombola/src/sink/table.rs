@@ -6,14 +6,15 @@
 pub(super) mod head;
 pub(super) mod layout;
 
-use super::{Groups, group_text, ms3};
+use super::{Groups, cell};
 use crate::text::{clip, harmless};
 use layout::Layout;
 use layout::Side::{Left, Right};
 use std::fmt::Write;
 use tombola_core::audit::Order;
 use tombola_core::draw::DrawError;
-use tombola_core::report::{Draws, Report, Row};
+use tombola_core::metric::dump;
+use tombola_core::report::{Draws, Report};
 
 /// Columns a name may fill. A comm has 15 bytes: only escapes make it longer.
 const COMM_COLUMNS: usize = 20;
@@ -55,7 +56,7 @@ pub(crate) fn render(
 ) -> String {
     let mut out = String::with_capacity(1024 + report.rows.len() * if options.wide { 200 } else { 100 });
     head::write(&mut out, iteration, &report.head);
-    write_rows(&mut out, &report.rows, groups, options.wide);
+    cell::table(&dump::default_columns(options.wide), &report.rows, groups).write(&mut out, "");
     if let Some(draws) = draws {
         write_draws(&mut out, &draws);
     }
@@ -64,61 +65,6 @@ pub(crate) fn render(
         write_order(&mut out, order);
     }
     out
-}
-
-fn write_rows(out: &mut String, rows: &[Row], groups: &Groups, wide: bool) {
-    let mut layout = Layout::new(&[
-        ("PID", Right),
-        ("COMM", Left),
-        ("NICE", Right),
-        ("RUNTIME_MS", Right),
-        ("DELTA_MS", Right),
-        ("ROLL_MS", Right),
-        ("SWITCHES", Right),
-        ("TICKETS", Right),
-        ("SHARE%", Right),
-    ]);
-    if wide {
-        layout.add_columns(&[
-            ("WAIT_MS", Right),
-            ("WAIT_MAX_MS", Right),
-            ("VOL", Right),
-            ("INVOL", Right),
-            ("WAKEUPS", Right),
-            ("MIGR", Right),
-            ("POLICY", Left),
-            ("CGROUP", Left),
-        ]);
-    }
-    for row in rows {
-        let totals = &row.task.totals;
-        let usage = &totals.usage;
-        let (tickets, share) = if totals.policy.holds_tickets() {
-            (row.tickets.to_string(), percent(row.ticket_share))
-        } else {
-            ("-".to_owned(), totals.policy.to_string())
-        };
-        layout.cell(totals.id.pid.to_string());
-        layout.cell(name(&totals.comm));
-        layout.cell(totals.nice.to_string());
-        layout.cell(ms3(usage.runtime_ns));
-        layout.cell(ms3(row.task.delta.runtime_ns));
-        layout.cell(format!("{:.3}", row.rolling_ns / 1e6));
-        layout.cell(usage.switches.to_string());
-        layout.cell(tickets);
-        layout.cell(share);
-        if wide {
-            layout.cell(ms3(usage.wait_ns));
-            layout.cell(ms3(usage.wait_max_ns));
-            layout.cell(usage.voluntary().to_string());
-            layout.cell(usage.involuntary.to_string());
-            layout.cell(usage.wakeups.to_string());
-            layout.cell(usage.migrations.to_string());
-            layout.cell(totals.policy.to_string());
-            layout.cell(harmless(group_text(groups, totals.group).as_bytes()));
-        }
-    }
-    layout.write(out, "");
 }
 
 fn write_draws(out: &mut String, draws: &DrawResult<'_>) {

@@ -83,7 +83,7 @@ fn what_cannot_be_run_is_refused_where_it_stands() {
         ("color = 3\n[[task]]\nname='A'\n".to_owned(), "line 3, column 1", "unknown field"),
         (format!("{task}speed = 3\n"), "line 5, column 1", "unknown field"),
         (format!("{task}run = 3\n"), "line 5, column 7", "invalid type"),
-        (format!("{task}run = \"3\"\n"), "line 5, column 7", "is no time"),
+        (format!("{task}run = \"3 x\"\n"), "line 5, column 7", "is no length of time"),
         (format!("{task}tickets = 0\n"), "line 5, column 11", "tickets is 0"),
         (format!("{task}tickets = -1\n"), "line 5, column 11", "tickets is -1"),
         (format!("{task}tickets = 9007199254740993\n"), "line 5, column 11", "tickets is"),

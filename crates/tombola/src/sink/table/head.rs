@@ -1,6 +1,7 @@
 //! The lines above the table: the interval, the books, the loss.
 
-use super::{line, ms3, percent, signed};
+use super::super::ms3;
+use super::{line, percent, signed};
 use crate::sink::loss::loss_text;
 use tombola_core::report::Head;
 
