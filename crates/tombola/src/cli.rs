@@ -3,14 +3,18 @@
 mod audit;
 mod log;
 mod past;
+mod report;
 mod schedule;
 mod simulate;
+mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
 pub use log::LogArgs;
 pub use past::PastArgs;
+pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
+pub use top::TopArgs;
 
 use crate::interval::{self, Interval, NoLength};
 use crate::whole;
@@ -57,6 +61,8 @@ pub enum Verb {
     Status(StatusArgs),
     Dump(DumpArgs),
     Audit(Box<AuditArgs>),
+    Top(Box<TopArgs>),
+    Report(Box<ReportArgs>),
     Hist(Box<HistArgs>),
     Log(LogArgs),
     Simulate(SimulateArgs),

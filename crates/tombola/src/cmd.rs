@@ -6,10 +6,12 @@ pub mod dump;
 pub mod hist;
 pub mod load;
 pub mod log;
+pub mod report;
 pub mod schedule;
 pub mod simulate;
 pub mod status;
 pub mod tickets;
+pub mod top;
 pub mod unload;
 pub mod workload;
 
@@ -29,6 +31,8 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Status(args) => status::run(args, out),
         Verb::Dump(args) => dump::run(&args, out),
         Verb::Audit(args) => audit::run(&args, out),
+        Verb::Report(args) => report::run(&args, out),
+        Verb::Top(args) => top::run(&args),
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Log(args) => log::run(&args),
         Verb::Workload(args) => workload::run(&args, out),

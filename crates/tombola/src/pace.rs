@@ -78,6 +78,11 @@ impl Pace {
         Ok(Self { source, interval, left: (iterations > 0).then_some(iterations), before, rhythm })
     }
 
+    /// What the next interval is measured against; `None` where that is the moment at which the source began.
+    pub fn before(&self) -> Option<&Frame> {
+        self.before.as_ref()
+    }
+
     /// The next interval, which `wait` lets pass where the world is live; `None` after the last one.
     ///
     /// # Errors

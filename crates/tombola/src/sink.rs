@@ -14,6 +14,7 @@ mod finding;
 pub(crate) mod fixture;
 mod hindrance;
 pub(crate) mod hist_table;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
@@ -24,6 +25,9 @@ pub(crate) mod tickets_table;
 pub(crate) mod timeline;
 
 pub(crate) use audit_view::{AuditView, CommandView};
+pub(crate) use finding::sentence as finding_sentence;
+pub(crate) use table::head::seconds;
+pub(crate) use table::signed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -43,7 +47,7 @@ fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {
 }
 
 /// Nanoseconds as milliseconds with three decimals, rounded half up.
-fn ms3(ns: u64) -> String {
+pub(crate) fn ms3(ns: u64) -> String {
     let us = ns / 1000 + u64::from(ns % 1000 >= 500);
     format!("{}.{:03}", us / 1000, us % 1000)
 }

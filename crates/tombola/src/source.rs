@@ -1,8 +1,10 @@
 //! The one place where a world is chosen.
 
 mod live;
+mod simulated;
 
 pub use live::Live;
+pub use simulated::Simulated;
 
 use crate::pace::notify;
 use anyhow::{Context, Result};

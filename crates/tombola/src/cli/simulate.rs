@@ -16,6 +16,7 @@ Examples:
   tombola simulate three-burners
   tombola simulate crates/lab/scenarios/web-and-batch.toml --policy lottery,stride,eevdf,rr --runs 1000 --jobs 2
   tombola simulate stride-3-2-1 --policy stride --timeline out.csv
+  tombola simulate web-and-batch --html lab.html
   tombola simulate --list                    policies and built-in scenarios")]
 pub struct SimulateArgs {
     /// Scenario: a TOML file, or the name of a built-in one (which comes first; ./NAME is a file)
@@ -44,6 +45,9 @@ pub struct SimulateArgs {
     /// File for the result, which it replaces [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// File for a page with shares, waits, a timeline and its decisions one by one, which it replaces
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print the policies and the built-in scenarios
     #[arg(long, exclusive = true)]
     pub list: bool,

@@ -5,6 +5,7 @@ use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
+use crate::moment::in_charge;
 use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, audit_csv, audit_table, json};
@@ -17,7 +18,7 @@ use std::io::Write;
 use std::time::Duration;
 use tombola_core::audit::{About, Audit, Finding, Line, Row};
 use tombola_core::cpu_set::CpuSet;
-use tombola_core::frame::{Frame, Scheduler};
+use tombola_core::frame::Frame;
 use tombola_core::identity::TaskId;
 use tombola_core::source::Origin;
 
@@ -121,7 +122,7 @@ impl Shown {
             iteration,
             audit,
             origin,
-            scheduler: frame.machine.scheduler.as_ref().map(scheduler),
+            scheduler: frame.machine.scheduler.as_ref().map(in_charge),
             group_mode: frame.machine.group_mode.clone(),
             by: args.by,
             rows: &self.rows[..top],
@@ -165,19 +166,6 @@ fn rivals(audit: &Audit, command: &Command) -> BTreeSet<TaskId> {
     };
     let shown = audit.lines.iter().filter(|line| is_its(line) || could_meet(line));
     shown.map(|line| line.task.totals.id).collect()
-}
-
-/// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
-/// they have under the kernel's own, or, under ours, the tickets that were set.
-fn scheduler(scheduler: &Scheduler) -> String {
-    let Scheduler { ops, state, whole_machine } = scheduler;
-    let whom = match whole_machine {
-        Some(true) => ", whole machine",
-        Some(false) => ", tasks of the policy EXT only",
-        None => "",
-    };
-    let state = if state == "enabled" { String::new() } else { format!(", {state}") };
-    format!("{ops} (sched_ext){whom}{state}")
 }
 
 /// Where the audits go.

@@ -7,7 +7,7 @@ use crate::cli::{Cli, ComparisonFormat, SimulateArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::sink::comparison::{self, Results};
-use crate::sink::timeline;
+use crate::sink::{html, timeline};
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::CommandFactory;
@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::thread::available_parallelism;
-use target::Target;
+pub(super) use target::Target;
 use tombola_lab::compare::{Comparison, Plan, compare};
 use tombola_lab::library::{self, SCENARIOS};
 use tombola_lab::outcome::Observe;
@@ -50,6 +50,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         Some(path) if !picture => Some(Target::open(path)?),
         _ => None,
     };
+    let mut page = args.html.as_deref().map(Target::open).transpose()?;
     let interrupt = Interrupt::catch()?;
     let plan = Plan {
         scenario: &scenario,
@@ -79,6 +80,10 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     if let (true, Some(target)) = (ran, &mut slices) {
         target.replace(|file| timeline::csv(&scenario, first, plan.seed, interrupt.flag(), file))?;
+    }
+    if let (true, Some(target)) = (ran, &mut page) {
+        let page = html::lab::render(&scenario, &comparison, plan.seed)?;
+        target.replace(|file| Ok(file.write_all(page.as_bytes())?))?;
     }
     match &mut output {
         Some(target) => target.replace(|file| Ok(file.write_all(text.as_bytes())?))?,

@@ -19,7 +19,7 @@ pub(super) fn kind(about: &About) -> &'static str {
 }
 
 /// The sentence, without a full stop. "% of a CPU" is of one CPU for the length of the interval.
-pub(super) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
+pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
     let foremost = view.task(finding.foremost);
     let count = finding.tasks.len();
     let percent = |ns: u64| percent_of(ns, view.audit.length_ns);

@@ -160,7 +160,7 @@ pub(super) fn probability(p: f64) -> String {
 }
 
 /// With a sign and three decimals; what rounds to zero has no sign.
-pub(super) fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let text = format!("{value:+.3}");
     if text.bytes().any(|b| matches!(b, b'1'..=b'9')) { text } else { "0.000".to_owned() }
 }

@@ -3,6 +3,7 @@ use crate::cli::{Cli, Verb};
 use crate::sink::Groups;
 use crate::sink::fixture::{burners, frame, window};
 use clap::Parser;
+use tombola_core::frame::Scheduler;
 
 fn args(flags: &[&str]) -> Box<AuditArgs> {
     match Cli::try_parse_from(["tombola", "audit"].iter().chain(flags)).unwrap().verb {
@@ -74,7 +75,11 @@ fn values_outside_their_range_are_usage_errors() {
 #[test]
 fn a_scheduler_in_bpf_is_named_with_whom_it_schedules() {
     let loaded = |state: &str, whole_machine| {
-        super::scheduler(&Scheduler { ops: "tombola_lottery".into(), state: state.into(), whole_machine })
+        crate::moment::in_charge(&Scheduler {
+            ops: "tombola_lottery".into(),
+            state: state.into(),
+            whole_machine,
+        })
     };
     let [whole, partial, silent] =
         [loaded("enabled", Some(true)), loaded("enabled", Some(false)), loaded("disabling", None)];

@@ -46,6 +46,6 @@ fn unlisted(head: &Head) -> String {
 }
 
 /// Nanoseconds as seconds with three decimals, rounded half up.
-pub(in crate::sink) fn seconds(ns: u64) -> String {
+pub(crate) fn seconds(ns: u64) -> String {
     ms3(ns / 1000)
 }

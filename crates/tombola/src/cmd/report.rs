@@ -1,0 +1,150 @@
+//! `tombola report`: a while of the machine on one page.
+
+use super::simulate;
+use super::simulate::Target;
+use crate::cli::{Cli, ReportArgs};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::interval::Interval;
+use crate::moment::Moment;
+use crate::pace::{First, Pace, Step, Waited, notify, wait_for};
+use crate::series::{INTERVALS, Series};
+use crate::sink::html::report::{Report, render};
+use crate::sink::loss::loss_text;
+use crate::source::{self, Simulated, Wanted};
+use crate::verdict;
+use anyhow::{Context, Result, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use std::io::Write;
+use std::time::{Duration, Instant};
+use tombola_core::frame::Frame;
+use tombola_core::source::{Origin, Source};
+use tombola_core::window::Window;
+
+/// Intervals of a report where nothing is said.
+const PARTS: u32 = 60;
+
+/// Shortest interval where nothing is said.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Measures, and writes the page. The file is opened before anything is measured.
+pub fn run(args: &ReportArgs, _out: &mut dyn Write) -> Result<Exit> {
+    let duration = args.duration.get();
+    let interval = args.interval.map_or((duration / PARTS).max(SHORTEST), Interval::get).min(duration);
+    if duration.as_nanos().div_ceil(interval.as_nanos().max(1)) > INTERVALS as u128 {
+        let message =
+            format!("--duration has more than {INTERVALS} times --interval: give a longer interval");
+        Cli::command().error(ErrorKind::ValueValidation, message).exit();
+    }
+    let mut target = Target::open(&args.output)?;
+    let interrupt = Interrupt::catch()?;
+    let source: Box<dyn Source> = if let Some(path) = &args.simulate {
+        let scenario = simulate::load(path)?;
+        let seed = scenario.seed;
+        Box::new(Simulated::new(scenario, args.policy, seed))
+    } else {
+        let wanted = Wanted { interference: !args.no_interference, tickets: true, owners: false };
+        source::open(args.map.as_deref(), wanted)?
+    };
+    let mut gathering = Gathering::new(source.origin());
+    let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;
+    gathering.begin(steps.before());
+    let begin = Instant::now();
+    let end = begin.checked_add(duration);
+    let mut is_last = false;
+    while !is_last {
+        let origin = gathering.origin;
+        let step = steps.next(|length| {
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let length = length.map(|length| length.min(left));
+            let waited = wait_for(&interrupt, length);
+            let is_over = origin.is_live() && left <= interval;
+            Ok(if is_over && waited == Waited::Full { Waited::Last } else { waited })
+        })?;
+        let Some(step) = step else { break };
+        gathering.add(&step)?;
+        is_last = !origin.is_live() && gathering.length_ns() >= duration.as_nanos();
+    }
+    let interference = !args.no_interference && gathering.origin.is_live();
+    let (whole, series) = gathering.finish()?;
+    let measured = measured(&whole, series.intervals.len(), interference);
+    let verdict = verdict::machine(&whole);
+    let page = render(&Report { verdict: &verdict, whole: &whole, series: &series, measured: &measured })?;
+    target.replace(|file| Ok(file.write_all(page.as_bytes())?))?;
+    notify(&format!("written to {}: {verdict}", args.output.display()));
+    Ok(Exit::Ok)
+}
+
+/// A time that is measured, as one interval and as several.
+pub(super) struct Gathering {
+    /// How the source came to measure.
+    pub(super) origin: Origin,
+    first: Option<Frame>,
+    last: Option<Frame>,
+    series: Series,
+}
+
+impl Gathering {
+    /// Nothing yet.
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin, first: None, last: None, series: Series::default() }
+    }
+
+    /// What the first interval is measured against.
+    pub(super) fn begin(&mut self, frame: Option<&Frame>) {
+        self.first = frame.cloned();
+    }
+
+    /// An interval.
+    pub(super) fn add(&mut self, step: &Step<'_>) -> Result<()> {
+        let number = self.series.intervals.len() as u64 + 1;
+        self.series.push(&Moment::of(step, number, self.origin)?);
+        self.last = Some(step.frame.clone());
+        Ok(())
+    }
+
+    fn length_ns(&self) -> u128 {
+        self.series.intervals.iter().map(|interval| u128::from(interval.length_ns)).sum()
+    }
+
+    /// The whole, and its parts.
+    pub(super) fn finish(self) -> Result<(Moment, Series)> {
+        let Some(last) = self.last else { bail!("nothing was measured: the source had no interval to give") };
+        let window = match &self.first {
+            Some(first) => Window::between(&first.snapshot, &last.snapshot),
+            None => Window::between(&last.snapshot.origin(), &last.snapshot),
+        };
+        let whole = Moment::new(&window, &last, 1, self.origin).context("cannot audit the whole time")?;
+        Ok((whole, self.series))
+    }
+}
+
+/// How it was measured, for who doubts it.
+pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> Vec<String> {
+    let monitor = match whole.origin {
+        Origin::Loaded => "A monitor that was loaded before: BPF programs at each context switch.",
+        Origin::Private => {
+            "A private monitor, attached for the time of the run: BPF programs at each context switch."
+        }
+        Origin::Recorded => "A recording.",
+        Origin::Simulated => "The simulator: no kernel was involved.",
+    };
+    let mut sentences = vec![
+        format!("tombola {}. {monitor}", env!("CARGO_PKG_VERSION")),
+        format!("{intervals} intervals; the tables are of the whole time, the charts of the intervals."),
+        "Entitlement is computed from the totals of the interval: weights, groups, quotas, CPUs that may be used. \
+         Two tasks that were never runnable at the same moment count as if they had been."
+            .to_owned(),
+        "The parts of a wait are estimates; who ran meanwhile is counted slice by slice.".to_owned(),
+        format!("Not measured: {}.", loss_text(&whole.audit.loss)),
+    ];
+    if !interference {
+        sentences.push("Who stood in whose way was not watched.".to_owned());
+    }
+    if let Some(scheduler) = &whole.view().scheduler {
+        let scheduler = crate::text::harmless(scheduler.as_bytes());
+        sentences.push(format!("In charge: {scheduler}; whether it heeds weights is its own affair."));
+    }
+    sentences
+}

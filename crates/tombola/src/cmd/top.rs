@@ -1,0 +1,60 @@
+//! `tombola top`: the live view.
+
+use super::simulate;
+use crate::cli::TopArgs;
+use crate::exit::Exit;
+use crate::source::{self, Simulated, Wanted};
+use crate::tui::{self, App, Glyphs, Measuring, Set, Theme, config};
+use anyhow::{Result, bail};
+use std::env;
+use tombola_core::source::Source;
+
+/// Shows the live machine, or a simulated one, until told to end.
+pub fn run(args: &TopArgs) -> Result<Exit> {
+    if let Err(reason) = tui::fits() {
+        bail!("{reason}");
+    }
+    let path = args.config.clone().or_else(config::path);
+    let set = settings(args, path.as_deref())?;
+    let wanted = Wanted { interference: !args.no_interference, tickets: true, owners: true };
+    let measuring = if let Some(path) = &args.simulate {
+        let (scenario, policy) = (simulate::load(path)?, args.policy);
+        let open = move || {
+            let seed = scenario.seed;
+            Ok(Box::new(Simulated::new(scenario, policy, seed)) as Box<dyn Source>)
+        };
+        Measuring::start(open, set.interval)?
+    } else {
+        let map = args.map.clone();
+        Measuring::start(move || source::open(map.as_deref(), wanted), set.interval)?
+    };
+    tui::run(App::new(set), measuring, path.as_deref())?;
+    Ok(Exit::Ok)
+}
+
+/// Flags, then the file, then the defaults.
+fn settings(args: &TopArgs, path: Option<&std::path::Path>) -> Result<Set> {
+    let mut set = path.map_or_else(|| Ok(Set::default()), config::load)?;
+    if let Some(interval) = args.interval {
+        set.interval = interval.get();
+    }
+    if !args.columns.is_empty() {
+        set.columns.clone_from(&args.columns);
+        set.columns.dedup();
+    }
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    set.theme = match args.theme {
+        Some(theme) => theme,
+        None if no_color => Theme::Mono,
+        None => set.theme,
+    };
+    set.glyphs = if is_utf8() { Glyphs::Unicode } else { Glyphs::Ascii };
+    Ok(set)
+}
+
+/// Whether the locale has UTF-8: the first of the three variables that is set decides.
+fn is_utf8() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| env::var(name).ok());
+    let locale = set.into_iter().find(|value| !value.is_empty()).unwrap_or_default().to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}

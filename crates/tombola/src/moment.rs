@@ -1,0 +1,135 @@
+//! One interval as screens and pages need it: the ledger with its names, owned, so that whoever shows it keeps nobody waiting.
+
+use crate::pace::Step;
+use crate::sink::{AuditView, Groups};
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use tombola_core::audit::{Audit, By, Line, Who};
+use tombola_core::frame::{Frame, Machine, Scheduler};
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::Running;
+use tombola_core::source::Origin;
+use tombola_core::window::{CpuWindow, Window};
+use tombola_kernel::scheduler::ScheduledTask;
+
+/// One interval.
+pub(crate) struct Moment {
+    /// Its number, from 1.
+    pub(crate) number: u64,
+    /// Its end, on the clock of the slices.
+    pub(crate) taken_ns: u64,
+    /// How the source came to measure.
+    pub(crate) origin: Origin,
+    /// The ledger.
+    pub(crate) audit: Audit,
+    /// What each CPU did, by number.
+    pub(crate) cpus: Vec<CpuWindow>,
+    /// What each CPU ran at the end of the interval.
+    pub(crate) running: BTreeMap<u32, Running>,
+    /// Full names of groups, raw.
+    pub(crate) groups: Groups,
+    /// Effective user of each process; `None` where the source does not know.
+    pub(crate) owners: Option<BTreeMap<u32, u32>>,
+    /// Names of these users, of this machine: empty for another one's.
+    pub(crate) users: BTreeMap<u32, String>,
+    /// The machine.
+    pub(crate) machine: Machine,
+    /// Tasks of our scheduler, where it runs and this user may ask it.
+    pub(crate) lottery: Option<Vec<ScheduledTask>>,
+}
+
+impl Moment {
+    /// The moment of a step.
+    ///
+    /// # Errors
+    /// As [`Moment::new`].
+    pub(crate) fn of(step: &Step<'_>, number: u64, origin: Origin) -> Result<Self> {
+        Self::new(&step.window, step.frame, number, origin)
+    }
+
+    /// The moment of a window that ends with this frame.
+    ///
+    /// # Errors
+    /// Groups that contradict themselves.
+    pub(crate) fn new(window: &Window, frame: &Frame, number: u64, origin: Origin) -> Result<Self> {
+        let audit = Audit::new(window).context("the groups of the source contradict themselves")?;
+        let running = frame.snapshot.cpus.iter().filter_map(|cpu| Some((cpu.cpu, cpu.running?)));
+        Ok(Self {
+            number,
+            taken_ns: frame.snapshot.taken_ns,
+            origin,
+            audit,
+            cpus: window.cpus.clone(),
+            running: running.collect(),
+            groups: frame.groups.clone(),
+            owners: frame.owners.clone(),
+            users: BTreeMap::new(),
+            machine: frame.machine.clone(),
+            lottery: None,
+        })
+    }
+
+    /// It as sinks take it, without rows.
+    pub(crate) fn view(&self) -> AuditView<'_> {
+        AuditView {
+            iteration: self.number,
+            audit: &self.audit,
+            origin: self.origin,
+            scheduler: self.machine.scheduler.as_ref().map(in_charge),
+            group_mode: self.machine.group_mode.clone(),
+            by: By::Task,
+            rows: &[],
+            rows_left_out: 0,
+            findings: self.audit.findings.iter().collect(),
+            groups: &self.groups,
+            hindered: Vec::new(),
+            command: None,
+            nice_check: false,
+        }
+    }
+
+    /// The line of a task.
+    pub(crate) fn line(&self, id: TaskId) -> Option<&Line> {
+        let lines = &self.audit.lines;
+        lines.binary_search_by_key(&id, |line| line.task.totals.id).ok().map(|at| &lines[at])
+    }
+
+    /// The lines that a row adds up.
+    pub(crate) fn lines_of<'a>(&'a self, who: &'a Who) -> impl Iterator<Item = &'a Line> {
+        let (one, all) = match who {
+            Who::Task(id) => (self.line(*id), &[][..]),
+            _ => (None, &self.audit.lines[..]),
+        };
+        let by = by(who);
+        one.into_iter().chain(all.iter().filter(move |line| Who::of(by, &line.task) == *who))
+    }
+
+    /// Name, or number, of the user a process belongs to; `None` where not known.
+    pub(crate) fn user(&self, tgid: u32) -> Option<String> {
+        let uid = self.owners.as_ref()?.get(&tgid)?;
+        Some(self.users.get(uid).cloned().unwrap_or_else(|| uid.to_string()))
+    }
+}
+
+/// What rows like this one are about.
+pub(crate) fn by(who: &Who) -> By {
+    match who {
+        Who::Task(_) => By::Task,
+        Who::Process(_) => By::Process,
+        Who::Group(_) => By::Group,
+        Who::Comm(_) => By::Comm,
+    }
+}
+
+/// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
+/// they have under the kernel's own, or, under ours, the tickets that were set.
+pub(crate) fn in_charge(scheduler: &Scheduler) -> String {
+    let Scheduler { ops, state, whole_machine } = scheduler;
+    let whom = match whole_machine {
+        Some(true) => ", whole machine",
+        Some(false) => ", tasks of the policy EXT only",
+        None => "",
+    };
+    let state = if state == "enabled" { String::new() } else { format!(", {state}") };
+    format!("{ops} (sched_ext){whom}{state}")
+}

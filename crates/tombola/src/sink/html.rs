@@ -1,0 +1,11 @@
+//! Pages for a browser: one file that holds all it needs, asks nobody for anything, and can be read without its script.
+
+mod chart;
+pub(crate) mod lab;
+mod ledger;
+mod markup;
+mod page;
+pub(crate) mod report;
+
+#[cfg(test)]
+mod tests;

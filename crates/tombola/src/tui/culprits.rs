@@ -1,0 +1,68 @@
+//! Culprits: who stood in whose way.
+
+use super::canvas::{Canvas, fit, offset};
+use super::screen::Screen;
+use super::theme::Theme;
+use crate::moment::Moment;
+use ratatui::style::{Modifier, Style};
+
+/// Columns of a culprit's name.
+const NAME: usize = 18;
+
+/// Columns of a cell.
+const CELL: usize = 10;
+
+/// Draws the matrix: a row for each that had the CPU, a column for each that waited meanwhile.
+pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
+    let (theme, glyphs) = (screen.app.set.theme, screen.app.set.glyphs);
+    let Some(matrix) = &screen.matrix else {
+        let text = "not known: this source does not tell who ran while whom waited. Live, it is watched unless --no-interference \
+                    is given; it needs the rights that doctor lists.";
+        canvas.wrapped(0, text, 0, theme.quiet());
+        return;
+    };
+    if matrix.culprits.is_empty() {
+        canvas.text(0, "nobody stood in anybody's way", theme.quiet());
+        return;
+    }
+    let columns = (canvas.width().saturating_sub(NAME + 1 + CELL) / CELL).min(matrix.victims.len());
+    canvas.text(
+        0,
+        "ms that a row's tasks ran on the CPU in whose queue a column's tasks waited",
+        theme.quiet(),
+    );
+    let mut titles = fit("HAD THE CPU", NAME, false) + &fit("ALL", CELL, true);
+    for (victim, _) in matrix.victims.iter().take(columns) {
+        titles.push_str(&fit(victim, CELL - 1, true).replacen("", " ", 1));
+    }
+    canvas.text(1, &titles, theme.title().add_modifier(Modifier::UNDERLINED));
+    let height = canvas.height().saturating_sub(2);
+    let first = offset(screen.position, height, matrix.culprits.len());
+    let most = matrix.most_ns().max(1) as f64;
+    for (place, (name, all_ns)) in matrix.culprits.iter().enumerate().skip(first).take(height) {
+        let y = 2 + place - first;
+        let mut pieces: Vec<(String, Style)> = vec![
+            (fit(name, NAME, false), Style::new()),
+            (fit(&format!("{:.1}", *all_ns as f64 / 1e6), CELL, true), Style::new()),
+        ];
+        for cell in matrix.cells[place].iter().take(columns) {
+            let level = glyphs.level(cell.held_ns as f64 / most);
+            let figure =
+                if cell.held_ns == 0 { ".".to_owned() } else { format!("{:.1}", cell.held_ns as f64 / 1e6) };
+            pieces.push((fit(&format!("{figure} {level}"), CELL, true), theme.wait()));
+        }
+        let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
+        canvas.line(y, &pieces);
+        if place == screen.position {
+            canvas.mark(y, Theme::selected());
+        }
+    }
+    let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);
+    if unseen_ns > 0 {
+        let text = format!(
+            "{:.1} ms of waits lie further back than the slices that are remembered",
+            unseen_ns as f64 / 1e6
+        );
+        canvas.text(canvas.height().saturating_sub(1), &text, theme.quiet());
+    }
+}

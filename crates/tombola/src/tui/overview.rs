@@ -1,0 +1,63 @@
+//! The answer: who is owed most and why, what the CPUs did, what became of the selected one.
+
+use super::canvas::{Canvas, fit, offset};
+use super::columns::{Column, signed_ms};
+use super::screen::Screen;
+use super::theme::Theme;
+use super::{cpus, history};
+use crate::moment::Moment;
+use crate::why::why;
+use ratatui::style::Style;
+
+/// Draws it. The list has what the strips of the CPUs and the history leave.
+pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
+    let height = canvas.height();
+    let strips = moment.cpus.len().min(height / 4).max(1);
+    let chart = if height >= 30 { height / 3 } else { 3 };
+    let list = height.saturating_sub(strips + 1 + chart + 1).max(height.min(2));
+    owed(&mut canvas.part(0, list), screen, moment);
+    let rule = screen.app.set.glyphs.rule();
+    let theme = screen.app.set.theme;
+    canvas.part(list, 1).title(0, "CPUs: # tasks, + real time, now running", theme, rule);
+    cpus::strips(&mut canvas.part(list + 1, strips), screen, moment);
+    let who = screen.entry().map_or_else(
+        || "nobody".to_owned(),
+        |entry| format!("{} {}", Column::Comm.text(moment, &entry.row), Column::Pid.text(moment, &entry.row)),
+    );
+    let title = format!("History of {who}: part of each interval it ran, waited, was owed");
+    canvas.part(list + 1 + strips, 1).title(0, &title, theme, rule);
+    history::draw(&mut canvas.part(list + strips + 2, height), screen);
+}
+
+fn owed(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
+    let theme = screen.app.set.theme;
+    canvas.title(0, "    LAG ms  WAIT%   CPU% WHO              WHY", theme, screen.app.set.glyphs.rule());
+    let height = canvas.height().saturating_sub(1);
+    let first = offset(screen.position, height, screen.entries.len());
+    for (place, entry) in screen.entries.iter().enumerate().skip(first).take(height) {
+        let row = &entry.row;
+        let y = 1 + place - first;
+        let lag = fit(&row.account.map_or_else(|| "-".to_owned(), |a| signed_ms(a.lag_ns())), 10, true) + " ";
+        let wait = fit(&Column::Wait.text(moment, row), 6, true) + " ";
+        let run = fit(&Column::Cpu.text(moment, row), 6, true) + " ";
+        let who = format!("{} {}", Column::Pid.text(moment, row), Column::Comm.text(moment, row));
+        let who = fit(&who, 16, false) + " ";
+        let lag_style = if row.lag_ns() > 0 { theme.owed() } else { Style::new() };
+        canvas.line(
+            y,
+            &[
+                (&lag, lag_style),
+                (&wait, theme.wait()),
+                (&run, theme.run()),
+                (&who, Style::new()),
+                (&why(moment, row), Style::new()),
+            ],
+        );
+        if place == screen.position {
+            canvas.mark(y, Theme::selected());
+        }
+    }
+    if screen.entries.is_empty() {
+        canvas.text(1, "nobody ran or waited", theme.quiet());
+    }
+}

@@ -1,0 +1,116 @@
+//! Tasks, processes and groups: rows of the ledger in columns.
+
+use super::app::View;
+use super::canvas::{Canvas, fit, offset};
+use super::columns::Column;
+use super::rows::Entry;
+use super::screen::Screen;
+use super::theme::Theme;
+use crate::moment::Moment;
+use ratatui::style::{Modifier, Style};
+
+/// Draws titles and the rows around the selected one.
+pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
+    let (app, theme) = (&screen.app, screen.app.set.theme);
+    let columns = fitting(shown(screen), canvas.width());
+    let mut titles = String::new();
+    for (column, width) in with_widths(&columns, canvas.width()) {
+        if !titles.is_empty() {
+            titles.push(' ');
+        }
+        let mark = if column == app.sort { if app.inverted { "^" } else { "v" } } else { "" };
+        let title = format!("{}{mark}", column.title());
+        titles.push_str(&fit(&title, width, !column.is_text()));
+    }
+    canvas.text(0, &titles, theme.title().add_modifier(Modifier::UNDERLINED));
+    let height = canvas.height().saturating_sub(1);
+    let first = offset(screen.position, height, screen.entries.len());
+    for (place, entry) in screen.entries.iter().enumerate().skip(first).take(height) {
+        let y = 1 + place - first;
+        let pieces = cells(screen, moment, &columns, entry, canvas.width());
+        let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
+        canvas.line(y, &pieces);
+        if place == screen.position {
+            canvas.mark(y, Theme::selected());
+        }
+    }
+    if screen.entries.is_empty() {
+        canvas.text(1, "nobody ran or waited that the filter holds for", theme.quiet());
+    }
+}
+
+/// The columns of the view: a group has no PID, user or name of its own.
+fn shown(screen: &Screen) -> Vec<Column> {
+    let columns = screen.app.set.columns.iter().copied();
+    let of_tasks =
+        [Column::Pid, Column::User, Column::Nice, Column::Class, Column::Comm, Column::Group, Column::Tasks];
+    match screen.app.view {
+        View::Groups => [Column::Tasks, Column::Weight]
+            .into_iter()
+            .chain(columns.filter(|column| !of_tasks.contains(column) && *column != Column::Weight))
+            .chain([Column::Group])
+            .collect(),
+        _ => columns.collect(),
+    }
+}
+
+/// The columns that have room, so that a narrow terminal still shows the last one, which is the name: others go first.
+fn fitting(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
+    let needed = |columns: &[Column]| -> usize {
+        columns.iter().map(|column| usize::from(column.width()) + 1).sum::<usize>().saturating_sub(1)
+    };
+    for least in [Column::Class, Column::User, Column::Got, Column::Nice, Column::P99, Column::Group] {
+        if needed(&columns) <= width {
+            break;
+        }
+        if columns.last() != Some(&least) {
+            columns.retain(|column| *column != least);
+        }
+    }
+    columns
+}
+
+/// Each column with its width; the last one has what is left.
+fn with_widths(columns: &[Column], width: usize) -> Vec<(Column, usize)> {
+    let mut left = width;
+    let last = columns.len().saturating_sub(1);
+    let mut widths = Vec::with_capacity(columns.len());
+    for (at, column) in columns.iter().enumerate() {
+        let own = usize::from(column.width());
+        let own = if at == last { own.max(left) } else { own };
+        left = left.saturating_sub(own + 1);
+        widths.push((*column, own));
+    }
+    widths
+}
+
+fn cells(
+    screen: &Screen,
+    moment: &Moment,
+    columns: &[Column],
+    entry: &Entry,
+    width: usize,
+) -> Vec<(String, Style)> {
+    let theme = screen.app.set.theme;
+    let cell = |(column, width): (Column, usize)| {
+        let mut text = column.text(moment, &entry.row);
+        if column == Column::Group && screen.app.view == View::Groups {
+            text.insert_str(0, &"  ".repeat(entry.depth.min(20)));
+        }
+        let style = match column {
+            Column::Cpu => theme.run(),
+            Column::Wait | Column::P50 | Column::P99 | Column::Max | Column::Throttled => theme.wait(),
+            Column::Lag if entry.row.lag_ns() > 0 => theme.owed(),
+            _ => Style::new(),
+        };
+        (fit(&text, width, !column.is_text()), style)
+    };
+    let mut pieces: Vec<(String, Style)> = Vec::new();
+    for column in with_widths(columns, width) {
+        if !pieces.is_empty() {
+            pieces.push((" ".to_owned(), Style::new()));
+        }
+        pieces.push(cell(column));
+    }
+    pieces
+}

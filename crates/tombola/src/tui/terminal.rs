@@ -1,0 +1,79 @@
+//! The terminal: taken over, and given back whatever happens.
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{getpid, getsid};
+use ratatui::DefaultTerminal;
+use std::env;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A terminal that is given back when this value goes, and before a panic is told.
+pub(super) struct Terminal {
+    inner: DefaultTerminal,
+    /// Whether a SIGTSTP has come that is not acted on yet.
+    stop: Arc<AtomicBool>,
+}
+
+/// Whether a live view has something to be drawn on; else what to use instead.
+pub(crate) fn fits() -> Result<(), String> {
+    let instead = "use `tombola audit` (or `tombola dump`, a table a second) instead";
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(format!("top needs a terminal on standard input and output; {instead}"));
+    }
+    match env::var("TERM") {
+        Ok(term) if !term.is_empty() && term != "dumb" => Ok(()),
+        _ => Err(format!("this terminal cannot be drawn on (TERM is dumb or not set); {instead}")),
+    }
+}
+
+impl Terminal {
+    /// Takes the terminal over: another screen, no cursor, keys as they come.
+    pub(super) fn enter() -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))
+            .context("cannot handle SIGTSTP")?;
+        // Also sets a hook that gives the terminal back before a panic, of any thread, is told.
+        let inner = ratatui::try_init().context("cannot take the terminal over")?;
+        Ok(Self { inner, stop })
+    }
+
+    /// The terminal to draw on.
+    pub(super) fn inner(&mut self) -> &mut DefaultTerminal {
+        &mut self.inner
+    }
+
+    /// Whether somebody asked this process to stop for a while.
+    pub(super) fn shall_stop(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Gives the terminal back, stops until told to go on, and takes it over again.
+    pub(super) fn suspend(&mut self) -> Result<()> {
+        if getsid(None) == Ok(getpid()) {
+            // No shell started this process that could let it go on.
+            self.stop.store(false, Ordering::SeqCst);
+            return Ok(());
+        }
+        self.give_back().context("cannot give the terminal back")?;
+        self.stop.store(false, Ordering::SeqCst);
+        // SIGSTOP cannot be handled: this is where the process stands still. The shell sees it as after a Ctrl-Z.
+        raise(Signal::SIGSTOP).context("cannot stop")?;
+        self.stop.store(false, Ordering::SeqCst);
+        self.inner = ratatui::try_init().context("cannot take the terminal over again")?;
+        self.inner.clear().context("cannot draw")
+    }
+
+    fn give_back(&mut self) -> io::Result<()> {
+        // The cursor first: what is after a terminal that has gone does not matter.
+        let shown = self.inner.show_cursor();
+        ratatui::try_restore().and(shown)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.give_back(); // it may have gone: then there is nothing to give back
+    }
+}

@@ -1,0 +1,278 @@
+use super::app::{App, Key, Mode, Set, View};
+use super::columns::Column;
+use super::keys::Action;
+use super::run::draw;
+use super::screen::Screen;
+use super::timeline::Timeline;
+use crate::moment::Moment;
+use crate::sink::Groups;
+use crate::sink::fixture::{burners, hostile, window};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::collections::BTreeMap;
+use tombola_core::audit::{Audit, Who};
+use tombola_core::frame::Machine;
+use tombola_core::identity::TaskId;
+use tombola_core::interference::{Interference, Pair, Standing};
+use tombola_core::snapshot::{Group, GroupTotals, Quota, Running};
+use tombola_core::source::Origin;
+use tombola_core::window::{GroupWindow, TaskWindow};
+
+fn id(pid: u32) -> TaskId {
+    TaskId { pid, start_ns: 1_000_000 + u64::from(pid) }
+}
+
+/// A moment of two CPUs: `tasks`, two groups of which one has a quota, and who stood in whose way.
+fn moment(number: u64, tasks: Vec<TaskWindow>) -> Moment {
+    let mut window = window(tasks);
+    let group = |id, parent, quota| GroupWindow {
+        totals: GroupTotals { id, parent, weight: 1024, quota, throttled_ns: 40_000_000, throttles: 4 },
+        throttled_ns: if quota.is_some() { 40_000_000 } else { 0 },
+        throttles: 4,
+    };
+    let quota = Quota { quota_ns: 20_000_000, period_ns: 100_000_000 };
+    window.groups = vec![
+        group(Group::Cgroup(1), None, None),
+        group(Group::Cgroup(2), Some(Group::Cgroup(1)), Some(quota)),
+    ];
+    let held = |victim, culprit, held_ns| {
+        (Pair { victim: id(victim), culprit: id(culprit) }, Standing { preemptions: 3, held_ns })
+    };
+    window.interference = Some(Interference {
+        pairs: [held(103, 101, 21_000_000), held(103, 102, 3_000_000), held(101, 7, 90_000_000)].into(),
+        unseen_ns: 1_500_000,
+        refused: 0,
+    });
+    let audit = Audit::new(&window).unwrap();
+    Moment {
+        number,
+        taken_ns: window.to_ns,
+        origin: Origin::Loaded,
+        audit,
+        cpus: window.cpus,
+        running: BTreeMap::from([(0, Running { id: id(101), since_ns: window.to_ns - 2_500_000 })]),
+        groups: Groups::from([
+            (Group::Cgroup(1), "/".to_owned()),
+            (Group::Cgroup(2), "/system.slice/batch\x1b[2J.service".to_owned()),
+        ]),
+        owners: Some(BTreeMap::from([(101, 0), (102, 1000)])),
+        users: BTreeMap::from([(0, "root".to_owned()), (1000, "ada".to_owned())]),
+        machine: Machine { host: "host".into(), release: "6.12".into(), ..Machine::default() },
+        lottery: Some(crate::sink::fixture::scheduled()),
+    }
+}
+
+fn timeline() -> Timeline {
+    let mut timeline = Timeline::default();
+    for number in 1..=3 {
+        let mut tasks = burners();
+        tasks[0].delta.runtime_ns -= number * 100_000_000;
+        tasks[0].delta.wait_ns += number * 100_000_000;
+        timeline.push(moment(number, tasks));
+    }
+    timeline
+}
+
+fn picture(app: &App, timeline: &Timeline, width: u16, height: u16) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let screen = Screen::of(app, timeline, false);
+    terminal.draw(|frame| draw(frame.buffer_mut(), &screen)).unwrap();
+    terminal
+}
+
+fn app(view: View) -> App {
+    App { view, ..App::new(Set::default()) }
+}
+
+fn press(app: &mut App, timeline: &Timeline, codes: &[KeyCode]) -> Action {
+    let mut action = Action::None;
+    for code in codes {
+        let screen = Screen::of(app, timeline, false);
+        action = app.press(KeyEvent::new(*code, KeyModifiers::NONE), &screen);
+    }
+    action
+}
+
+fn selected(app: &App, timeline: &Timeline) -> Option<Key> {
+    let screen = Screen::of(app, timeline, false);
+    screen.key(screen.position)
+}
+
+#[test]
+fn every_view_at_every_size() {
+    let timeline = timeline();
+    for view in View::ALL {
+        for (width, height) in [(80, 24), (120, 40), (1, 1)] {
+            let name = format!("{view:?}_{width}x{height}");
+            insta::assert_snapshot!(name, picture(&app(view), &timeline, width, height).backend());
+        }
+    }
+    let detail = App { detail: true, ..app(View::Tasks) };
+    insta::assert_snapshot!("Detail_80x24", picture(&detail, &timeline, 80, 24).backend());
+    insta::assert_snapshot!("Detail_120x40", picture(&detail, &timeline, 120, 40).backend());
+    for (name, mode) in [("Help", Mode::Help), ("Sort", Mode::Sort(2)), ("Columns", Mode::Columns(6))] {
+        let app = App { mode, ..app(View::Tasks) };
+        insta::assert_snapshot!(format!("{name}_80x24"), picture(&app, &timeline, 80, 24).backend());
+    }
+}
+
+#[test]
+fn no_size_is_too_small_or_too_large() {
+    let timeline = timeline();
+    let nothing = Timeline::default();
+    let mut empty = Timeline::default();
+    empty.push(moment(1, Vec::new()));
+    let sizes =
+        (1..40).flat_map(|width| [(width, 41 - width), (width, 3)]).chain([(300, 80), (300, 1), (1, 80)]);
+    for (width, height) in sizes {
+        for view in View::ALL {
+            for mode in [Mode::Normal, Mode::Help, Mode::Sort(1), Mode::Columns(18), Mode::Filter] {
+                let app = App { mode, detail: width % 2 == 0, ..app(view) };
+                for timeline in [&timeline, &nothing, &empty] {
+                    picture(&app, timeline, width, height);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn names_that_mean_harm_are_spelled_out() {
+    let mut timeline = Timeline::default();
+    timeline.push(moment(1, hostile()));
+    for view in View::ALL {
+        for detail in [false, true] {
+            let terminal = picture(&App { detail, ..app(view) }, &timeline, 120, 40);
+            for cell in terminal.backend().buffer().content() {
+                assert!(!cell.symbol().chars().any(char::is_control), "{view:?}: {:?}", cell.symbol());
+            }
+        }
+    }
+    let text = picture(&app(View::Tasks), &timeline, 120, 40).backend().to_string();
+    assert!(text.contains("new\\x0aline") && text.contains("\\x1b[31mred"), "{text}");
+}
+
+#[test]
+fn the_selection_stays_with_its_row_when_the_order_changes() {
+    let mut timeline = timeline();
+    let mut app = app(View::Tasks);
+    press(&mut app, &timeline, &[KeyCode::Down]);
+    let chosen = selected(&app, &timeline);
+    assert!(matches!(chosen, Some(Key::Who(Who::Task(_)))));
+    // The other way round it stands elsewhere and is still selected.
+    press(&mut app, &timeline, &[KeyCode::Char('I')]);
+    assert_eq!(selected(&app, &timeline), chosen);
+    assert_ne!(Screen::of(&app, &timeline, false).position, 1);
+    // In a moment with more tasks before it too.
+    let mut tasks = burners();
+    tasks.extend(hostile());
+    timeline.push(moment(4, tasks));
+    assert_eq!(selected(&app, &timeline), chosen);
+    // And when it is gone, what stands there then.
+    timeline.push(moment(5, vec![burners().remove(0)]));
+    assert!(selected(&app, &timeline).is_some());
+}
+
+#[test]
+fn a_pause_shows_the_same_while_measuring_goes_on() {
+    let mut timeline = timeline();
+    let mut app = app(View::Tasks);
+    press(&mut app, &timeline, &[KeyCode::Char(' ')]);
+    timeline.push(moment(4, burners()));
+    let screen = Screen::of(&app, &timeline, false);
+    assert_eq!(screen.moment.unwrap().number, 3);
+    press(&mut app, &timeline, &[KeyCode::Left, KeyCode::Left, KeyCode::Left, KeyCode::Left]);
+    assert_eq!(app.at, Some(1));
+    press(&mut app, &timeline, &[KeyCode::Right]);
+    assert_eq!(app.at, Some(2));
+    press(&mut app, &timeline, &[KeyCode::Char(' ')]);
+    assert_eq!(Screen::of(&app, &timeline, false).moment.unwrap().number, 4);
+}
+
+#[test]
+fn a_filter_keeps_what_it_holds_for_and_escape_takes_it_away() {
+    let timeline = timeline();
+    let mut app = app(View::Tasks);
+    let codes: Vec<KeyCode> = "fRT-AU".chars().map(KeyCode::Char).chain([KeyCode::Enter]).collect();
+    press(&mut app, &timeline, &codes);
+    let screen = Screen::of(&app, &timeline, false);
+    assert_eq!(screen.entries.len(), 1);
+    assert_eq!(screen.entries[0].row.comm, b"rt-audio");
+    // q is a letter while a filter is written, and ends the program otherwise.
+    assert_eq!(press(&mut app, &timeline, &[KeyCode::Char('f'), KeyCode::Char('q')]), Action::None);
+    assert_eq!(app.filter, "RT-AUq");
+    press(&mut app, &timeline, &[KeyCode::Esc]);
+    assert!(app.filter.is_empty());
+    assert_eq!(press(&mut app, &timeline, &[KeyCode::Char('q')]), Action::Quit);
+}
+
+#[test]
+fn what_is_searched_for_is_selected() {
+    let timeline = timeline();
+    let mut app = app(View::Tasks);
+    let codes: Vec<KeyCode> = "/burner-1".chars().map(KeyCode::Char).chain([KeyCode::Enter]).collect();
+    press(&mut app, &timeline, &codes);
+    assert_eq!(selected(&app, &timeline), Some(Key::Who(Who::Task(id(103)))));
+}
+
+#[test]
+fn sorting_columns_and_views_follow_the_keys() {
+    let timeline = timeline();
+    let mut app = app(View::Tasks);
+    press(&mut app, &timeline, &[KeyCode::Char('<')]);
+    assert!(matches!(app.mode, Mode::Sort(_)));
+    press(&mut app, &timeline, &[KeyCode::Up, KeyCode::Up, KeyCode::Up, KeyCode::Enter]);
+    assert_eq!(app.sort, Column::Cpu);
+    let screen = Screen::of(&app, &timeline, false);
+    let ran: Vec<u64> = screen.entries.iter().map(|entry| entry.row.usage.runtime_ns).collect();
+    assert!(ran.is_sorted_by(|a, b| a >= b), "{ran:?}");
+    press(&mut app, &timeline, &[KeyCode::Char('C'), KeyCode::Char(' '), KeyCode::Esc]);
+    assert!(!app.set.columns.contains(&Column::Pid));
+    press(&mut app, &timeline, &[KeyCode::Char('H')]);
+    assert_eq!(app.view, View::Processes);
+    press(&mut app, &timeline, &[KeyCode::Char('t')]);
+    assert!(app.view == View::Groups && app.tree);
+    press(&mut app, &timeline, &[KeyCode::Tab]);
+    assert_eq!(app.view, View::Cpus);
+    assert_eq!(press(&mut app, &timeline, &[KeyCode::Char('+')]), Action::Interval);
+    assert_eq!(app.set.interval.as_millis(), 2000);
+}
+
+#[test]
+fn a_tree_of_groups_adds_up_what_is_below() {
+    let timeline = timeline();
+    let screen = Screen::of(&app(View::Groups), &timeline, false);
+    let row = |group| &screen.entries.iter().find(|e| e.row.who == Who::Group(group)).unwrap().row;
+    let moment = screen.moment.as_ref().unwrap();
+    let below: u64 = moment
+        .audit
+        .lines
+        .iter()
+        .filter(|line| matches!(line.task.totals.group, Group::Cgroup(1 | 2)))
+        .map(|line| line.task.delta.runtime_ns)
+        .sum();
+    assert_eq!(row(Group::Cgroup(1)).usage.runtime_ns, below);
+    assert!(row(Group::Cgroup(2)).usage.runtime_ns < below);
+}
+
+#[test]
+fn memory_is_bounded_by_moments_and_by_lines() {
+    let mut timeline = Timeline::default();
+    for number in 1..=4000 {
+        timeline.push(moment(number, burners()));
+    }
+    assert_eq!((timeline.len(), timeline.first_number()), (3600, Some(401)));
+    let crowd = |number| moment(number, (1..=50_000).map(crowd_task).collect());
+    let mut timeline = Timeline::default();
+    for number in 1..=4 {
+        timeline.push(crowd(number));
+    }
+    assert_eq!(timeline.len(), 2);
+}
+
+fn crowd_task(pid: u32) -> TaskWindow {
+    let mut task = crate::sink::fixture::task(pid, b"crowd", 0, tombola_core::policy::Policy::Other, 1000);
+    task.totals.group = Group::Cgroup(1);
+    task
+}

@@ -1,0 +1,210 @@
+//! Pages in a real browser, Chromium without a window: nothing is complained of, nothing is asked for, a click sorts.
+#![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
+
+mod common;
+
+use common::program::{is_installed, run};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A browser that is spoken to through two pipes, in messages that end with a zero byte (`--remote-debugging-pipe`).
+struct Browser {
+    child: Child,
+    to: File,
+    from: BufReader<File>,
+    session: Option<String>,
+    number: u64,
+    /// Messages that were no answers.
+    events: Vec<Value>,
+    _dir: TempDir,
+}
+
+impl Browser {
+    /// `None` where there is no Chromium.
+    fn open() -> Option<Self> {
+        let Some(program) =
+            ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|p| is_installed(p))
+        else {
+            println!("SKIP: chromium is not installed");
+            return None;
+        };
+        let dir = TempDir::new().unwrap();
+        let pipes = ["to", "from"].map(|name| dir.path().join(name));
+        for pipe in &pipes {
+            mkfifo(pipe, Mode::S_IRWXU).unwrap();
+        }
+        let flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --remote-debugging-pipe";
+        // The browser has its ends as files 3 and 4. Each is opened by both sides at once, in this order.
+        let child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("exec {program} {flags} --user-data-dir=\"$2\" about:blank 3<\"$0\" 4>\"$1\""))
+            .args(&pipes)
+            .arg(dir.path().join("profile"))
+            .env("HOME", dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let to = OpenOptions::new().write(true).open(&pipes[0]).unwrap();
+        let from = BufReader::new(File::open(&pipes[1]).unwrap());
+        let mut browser = Self { child, to, from, session: None, number: 0, events: Vec::new(), _dir: dir };
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let session = browser.ask("Target.attachToTarget", &attach);
+        browser.session = Some(session["sessionId"].as_str().unwrap().to_owned());
+        for domain in ["Page", "Runtime", "Log", "Network"] {
+            browser.ask(&format!("{domain}.enable"), &json!({}));
+        }
+        Some(browser)
+    }
+
+    fn ask(&mut self, method: &str, parameters: &Value) -> Value {
+        self.number += 1;
+        let mut message = json!({ "id": self.number, "method": method, "params": parameters });
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
+        }
+        self.to.write_all(message.to_string().as_bytes()).unwrap();
+        self.to.write_all(b"\0").unwrap();
+        loop {
+            let message = self.next();
+            if message["id"] == self.number {
+                assert!(message.get("error").is_none(), "{method}: {message}");
+                return message["result"].clone();
+            }
+            self.events.push(message);
+        }
+    }
+
+    fn next(&mut self) -> Value {
+        let mut bytes = Vec::new();
+        self.from.read_until(0, &mut bytes).unwrap();
+        assert_eq!(bytes.pop(), Some(0), "the browser has gone");
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// Opens a file and waits until it is loaded.
+    fn load(&mut self, path: &Path) {
+        self.ask("Page.navigate", &json!({ "url": format!("file://{}", path.display()) }));
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            let event = self.next();
+            self.events.push(event);
+        }
+    }
+
+    /// The value of an expression.
+    fn value(&mut self, expression: &str) -> Value {
+        let result =
+            self.ask("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
+        assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
+        result["result"]["value"].clone()
+    }
+
+    /// What was complained of, and asked for beside the page itself.
+    fn complaints(&self) -> Vec<&Value> {
+        let is_one = |event: &&Value| match event["method"].as_str().unwrap_or_default() {
+            "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded" => true,
+            "Network.requestWillBeSent" => {
+                let url = event["params"]["request"]["url"].as_str().unwrap();
+                event["params"]["type"] != "Document" && url != "data:,"
+            }
+            _ => false,
+        };
+        self.events.iter().filter(is_one).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn page(dir: &TempDir, args: &[&str], flag: &str) -> PathBuf {
+    let path = dir.path().join("page.html");
+    let output = run(&[args, &[flag, path.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
+/// Texts of a column of the ledger, from above.
+const COLUMN: &str =
+    "(n => [...document.querySelectorAll('#ledger tbody tr')].map(row => row.cells[n].textContent))";
+
+#[test]
+fn a_report_is_quiet_and_a_click_sorts() {
+    let Some(mut browser) = Browser::open() else { return };
+    let dir = TempDir::new().unwrap();
+    let path = page(&dir, &["report", "--simulate", "web-and-batch", "--duration", "5s"], "-o");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 300_000);
+    browser.load(&path);
+    assert_eq!(browser.value("document.querySelectorAll('#ledger tbody tr').length"), 8);
+    let titles = browser.value("[...document.querySelectorAll('h2')].map(h => h.textContent)");
+    for title in ["Books", "Findings", "Ledger", "Over time", "Who stood in whose way", "How it was measured"]
+    {
+        assert!(titles.as_array().unwrap().contains(&json!(title)), "{titles}");
+    }
+    // The sixth title is that of run times: once down, once up.
+    let click = "document.querySelectorAll('#ledger th button')[6].click()";
+    for down in [true, false] {
+        browser.value(click);
+        let column = browser.value(&format!("{COLUMN}(6)"));
+        let values: Vec<f64> =
+            column.as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect();
+        assert!(values.is_sorted_by(|a, b| if down { a >= b } else { a <= b }), "{values:?}");
+    }
+    // Text sorts as text, the first of the alphabet first.
+    browser.value("document.querySelectorAll('#ledger th button')[1].click()");
+    let names = browser.value(&format!("{COLUMN}(1)"));
+    assert_eq!(names[0], "batch.0");
+    assert_eq!(names[7], "web.3");
+    assert_eq!(browser.value("JSON.parse(document.getElementById('data').textContent).report"), 1);
+    assert!(
+        browser
+            .value("getComputedStyle(document.querySelector('svg .run')).fill")
+            .as_str()
+            .unwrap()
+            .starts_with("rgb")
+    );
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+}
+
+#[test]
+fn what_is_not_allowed_would_be_complained_of() {
+    let Some(mut browser) = Browser::open() else { return };
+    let dir = TempDir::new().unwrap();
+    let path = page(&dir, &["report", "--simulate", "three-burners", "--duration", "5s"], "-o");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let broken =
+        text.replace("</main>", "<img src=\"http://127.0.0.1:9/x\"><script>alert(1)</script></main>");
+    std::fs::write(&path, broken).unwrap();
+    browser.load(&path);
+    assert!(browser.complaints().len() >= 2, "{:?}", browser.complaints());
+}
+
+#[test]
+fn the_lab_steps_through_decisions() {
+    let Some(mut browser) = Browser::open() else { return };
+    let dir = TempDir::new().unwrap();
+    let path = page(&dir, &["simulate", "stride-3-2-1", "--policy", "stride", "--runs", "1"], "--html");
+    browser.load(&path);
+    let first = browser.value("document.getElementById('say').textContent");
+    assert!(first.as_str().unwrap().starts_with("1 of "), "{first}");
+    browser.value("document.getElementById('next').click()");
+    let second = browser.value("document.getElementById('say').textContent");
+    assert!(second.as_str().unwrap().starts_with("2 of "), "{second}");
+    assert!(second.as_str().unwrap().contains("of 6 tickets"), "{second}");
+    assert_ne!(browser.value("document.getElementById('mark').getAttribute('width')"), "0");
+    // 3 : 2 : 1, as the scenario is named after.
+    let shares = browser.value(&format!("{COLUMN}(2)"));
+    assert_eq!(shares, json!(["50.00", "33.33", "16.67"]));
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+}
