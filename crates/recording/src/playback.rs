@@ -27,7 +27,15 @@ pub struct Playback {
     seen_ns: Option<u64>,
     /// The end of the span.
     end_ns: u64,
+    /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
+    watch: Option<Watch>,
 }
+
+/// Told how far a file is read, (bytes, of bytes); false ends the recording there.
+pub type Watch = Box<dyn FnMut(u64, u64) -> bool + Send>;
+
+/// Events between two looks of a [`Watch`].
+const WATCHED_EVENTS: u64 = 1 << 14;
 
 impl Playback {
     /// At the begin of a recording.
@@ -41,6 +49,7 @@ impl Playback {
             is_over: false,
             seen_ns: Some(0),
             end_ns: u64::MAX,
+            watch: None,
         }
     }
 
@@ -67,8 +76,19 @@ impl Playback {
         }
     }
 
+    /// Has somebody told how far the reading is, who may end it.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
     fn play(&mut self, event: &Event) {
         self.events += 1;
+        if self.events.is_multiple_of(WATCHED_EVENTS)
+            && let Some(watch) = &mut self.watch
+        {
+            let (done, all) = self.reader.progress();
+            self.is_over |= !watch(done, all);
+        }
         self.normaliser.event(event);
         for fact in self.normaliser.facts() {
             self.books.fact(fact);

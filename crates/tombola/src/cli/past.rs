@@ -1,6 +1,7 @@
-//! Which stretch of a log a verb looks at, in place of the live machine.
+//! Which recording, or which stretch of a log, a verb looks at in place of the live machine.
 
 use crate::interval::Interval;
+use crate::source::Recorded;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::civil::{DateTime, Time};
@@ -10,13 +11,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
+use tombola_core::duration::parse_ns;
 use tombola_core::source::Source;
 use tombola_history::past::{Past, Span};
 
-/// A stretch of what `tombola log` has written.
+/// A recording, or a stretch of what `tombola log` has written.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "The past (in place of the live machine)")]
 pub struct PastArgs {
+    /// Recording to read: perf.data, trace.dat, a Perfetto trace, text of ftrace, trace-cmd or perf script, recognised by content;
+    /// - for standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["map", "dir"])]
+    pub input: Option<PathBuf>,
     /// Log to read, as `tombola log --dir` writes it; without --at, --from and --to all of it
     #[arg(long, value_name = "DIR", conflicts_with = "map")]
     pub dir: Option<PathBuf>,
@@ -27,12 +33,12 @@ pub struct PastArgs {
     /// YYYY-MM-DDTHH:MM[:SS]; all in UTC
     #[arg(long, value_name = "TIME", requires = "dir", conflicts_with_all = ["from", "to"])]
     pub at: Option<Moment>,
-    /// Begin of the stretch, as --at [default: that of the log]
-    #[arg(long, value_name = "TIME", requires = "dir")]
-    pub from: Option<Moment>,
-    /// End of the stretch, as --at [default: that of the log]
-    #[arg(long, value_name = "TIME", requires = "dir")]
-    pub to: Option<Moment>,
+    /// Begin of the stretch, as --at, or of a recording as a length of time since its begin, such as 1.2s [default: the begin]
+    #[arg(long, value_name = "TIME", conflicts_with = "map")]
+    pub from: Option<Edge>,
+    /// End of the stretch, as --from [default: the end]
+    #[arg(long, value_name = "TIME", conflicts_with = "map")]
+    pub to: Option<Edge>,
 }
 
 impl PastArgs {
@@ -41,7 +47,18 @@ impl PastArgs {
     /// # Errors
     /// No log there; a stretch without an interval; whatever keeps the live machine from being opened.
     pub fn open_or(&self, live: impl FnOnce() -> Result<Box<dyn Source>>) -> Result<Box<dyn Source>> {
-        let Some(dir) = &self.dir else { return live() };
+        if let Some(file) = &self.input {
+            let edge = |edge: Option<Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
+            return Ok(Box::new(Recorded::open(file, edge(self.from, "--from")?, edge(self.to, "--to")?)?));
+        }
+        let Some(dir) = &self.dir else {
+            if self.from.is_some() || self.to.is_some() {
+                bail!(
+                    "--from and --to are about the past: name a recording with --input, or a log with --dir"
+                );
+            }
+            return live();
+        };
         let past = Past::open(dir, self.host.as_deref(), self.span(Timestamp::now())?)
             .context("cannot read the log")?;
         Ok(Box::new(past))
@@ -49,7 +66,12 @@ impl PastArgs {
 
     /// Length of an interval: what was given; in the past all of the stretch, else `live`.
     pub fn interval_or(&self, given: Option<Interval>, live: Duration) -> Option<Duration> {
-        given.map(Interval::get).or(self.dir.is_none().then_some(live))
+        given.map(Interval::get).or(self.is_live().then_some(live))
+    }
+
+    /// Whether no past was asked for.
+    pub fn is_live(&self) -> bool {
+        self.dir.is_none() && self.input.is_none()
     }
 
     fn span(&self, now: Timestamp) -> Result<Span> {
@@ -57,16 +79,63 @@ impl PastArgs {
         if let Some(at) = self.at {
             return Ok(Span { from_us: us(at), to_us: us(at) });
         }
-        let to_us = self.to.map_or(i64::MAX, us);
+        let moment = |edge: Option<Edge>, flag| edge.map(|edge| edge.moment(flag)).transpose();
+        let (from, to) = (moment(self.from, "--from")?, moment(self.to, "--to")?);
+        let to_us = to.map_or(i64::MAX, us);
         // A time of day without a date is the latest one before the end.
-        let end = self.to.map_or(now, |to| to.before(now));
-        let from_us = self.from.map_or(i64::MIN, |from| from.before(end).as_microsecond());
+        let end = to.map_or(now, |to| to.before(now));
+        let from_us = from.map_or(i64::MIN, |from| from.before(end).as_microsecond());
         if from_us >= to_us {
             bail!(
                 "--from is not before --to: both are UTC, and a time of day without a date is the latest one"
             );
         }
         Ok(Span { from_us, to_us })
+    }
+}
+
+/// An edge of a stretch: of a log a moment, of a recording a length of time since its begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// A moment, or a time of day.
+    Moment(Moment),
+    /// A length of time since the begin.
+    Since(Duration),
+}
+
+impl FromStr for Edge {
+    type Err = NoEdge;
+
+    fn from_str(text: &str) -> Result<Self, NoEdge> {
+        if text.contains(':') {
+            return text.parse().map(Self::Moment).map_err(|NoMoment| NoEdge);
+        }
+        parse_ns(text).map(|ns| Self::Since(Duration::from_nanos(ns))).map_err(|_| NoEdge)
+    }
+}
+
+/// A text that is no edge of a stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "it must be a time in UTC, such as 03:12 or 2026-11-28T03:12, for a log, or a length of time, such as 1.2s, for a recording"
+)]
+pub struct NoEdge;
+
+impl Edge {
+    fn moment(self, flag: &str) -> Result<Moment> {
+        match self {
+            Self::Moment(moment) => Ok(moment),
+            Self::Since(_) => bail!("{flag} of a log is a time in UTC, such as 03:12 or 2026-11-28T03:12"),
+        }
+    }
+
+    fn length(self, flag: &str) -> Result<Duration> {
+        match self {
+            Self::Since(length) => Ok(length),
+            Self::Moment(_) => {
+                bail!("{flag} of a recording is a length of time since its begin, such as 1.2s")
+            }
+        }
     }
 }
 
