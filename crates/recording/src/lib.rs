@@ -15,6 +15,7 @@ pub mod books;
 pub mod capabilities;
 pub mod event;
 pub mod interval;
+pub mod ledger;
 pub mod merge;
 pub mod normaliser;
 mod own;

@@ -3,6 +3,7 @@
 use crate::books::{Books, Certainty};
 use crate::capabilities::Header;
 use crate::event::Event;
+use crate::ledger::Ledger;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
 use std::error::Error;
@@ -19,6 +20,7 @@ pub struct Playback {
     reader: Box<dyn Reader>,
     normaliser: Normaliser,
     books: Books,
+    ledger: Option<Ledger>,
     /// The first event behind the present instant.
     next: Option<Event>,
     events: u64,
@@ -44,6 +46,7 @@ impl Playback {
             normaliser: Normaliser::new(reader.header()),
             reader,
             books: Books::default(),
+            ledger: None,
             next: None,
             events: 0,
             is_over: false,
@@ -51,6 +54,16 @@ impl Playback {
             end_ns: u64::MAX,
             watch: None,
         }
+    }
+
+    /// Also keeps the exact ledger. To be called before anything is played.
+    pub fn keep_ledger(&mut self) {
+        self.ledger = Some(Ledger::new(self.reader.header()));
+    }
+
+    /// The exact ledger up to the latest event, if it is kept.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
     }
 
     /// What stands at the head, and what the events can tell.
@@ -89,7 +102,13 @@ impl Playback {
             let (done, all) = self.reader.progress();
             self.is_over |= !watch(done, all);
         }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.before(event, &self.normaliser);
+        }
         self.normaliser.event(event);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.after(event, &self.normaliser);
+        }
         for fact in self.normaliser.facts() {
             self.books.fact(fact);
         }
@@ -104,9 +123,18 @@ impl Playback {
     }
 
     /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
+    ///
+    /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings it up to an instant.
     pub fn snapshot_at(&self, ts_ns: u64) -> Snapshot {
         let at_ns = ts_ns.max(self.normaliser.now_ns());
         self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
+    }
+
+    /// Brings the ledger up to `ts_ns`, if it is kept and has not come further. No event before that instant may be left to play.
+    pub fn settle_ledger(&mut self, ts_ns: u64) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.advance(&self.normaliser, ts_ns);
+        }
     }
 
     /// The machine at the end: where the header says that the recording is complete up to then, there, otherwise at the last event.
