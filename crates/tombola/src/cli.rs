@@ -3,6 +3,7 @@
 mod audit;
 mod log;
 mod past;
+mod recording;
 mod report;
 mod schedule;
 mod simulate;
@@ -10,7 +11,8 @@ mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
 pub use log::LogArgs;
-pub use past::PastArgs;
+pub use past::{Edge, PastArgs};
+pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
@@ -64,6 +66,9 @@ pub enum Verb {
     Top(Box<TopArgs>),
     Report(Box<ReportArgs>),
     Hist(Box<HistArgs>),
+    Info(InfoArgs),
+    Timehist(TimehistArgs),
+    Convert(ConvertArgs),
     Log(LogArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),

@@ -1,9 +1,11 @@
 //! The verbs, one file each.
 
 pub mod audit;
+pub mod convert;
 pub mod doctor;
 pub mod dump;
 pub mod hist;
+pub mod info;
 pub mod load;
 pub mod log;
 pub mod report;
@@ -11,6 +13,7 @@ pub mod schedule;
 pub mod simulate;
 pub mod status;
 pub mod tickets;
+pub mod timehist;
 pub mod top;
 pub mod unload;
 pub mod workload;
@@ -34,6 +37,9 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Report(args) => report::run(&args, out),
         Verb::Top(args) => top::run(&args),
         Verb::Hist(args) => hist::run(&args, out),
+        Verb::Info(args) => info::run(&args, out),
+        Verb::Timehist(args) => timehist::run(&args, out),
+        Verb::Convert(args) => convert::run(&args, out),
         Verb::Log(args) => log::run(&args),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),

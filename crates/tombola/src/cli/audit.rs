@@ -177,7 +177,7 @@ pub enum Format {
     Ndjson,
 }
 
-fn expression(text: &str) -> Result<Regex, String> {
+pub(super) fn expression(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| error.to_string())
 }
 

@@ -129,7 +129,11 @@ impl Edge {
         }
     }
 
-    fn length(self, flag: &str) -> Result<Duration> {
+    /// A length of time since the begin of a recording.
+    ///
+    /// # Errors
+    /// It is a moment, which recordings are not asked for by.
+    pub fn length(self, flag: &str) -> Result<Duration> {
         match self {
             Self::Since(length) => Ok(length),
             Self::Moment(_) => {

@@ -1,0 +1,104 @@
+//! `tombola convert`: a recording in another form.
+
+use crate::cli::{ConvertArgs, ConvertFormat};
+use crate::exit::Exit;
+use crate::pace::notify;
+use crate::source::{open_recording, watched};
+use anyhow::{Context, Result, anyhow};
+use std::fs::Permissions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tombola_recording::reader::Reader;
+use tombola_recording::writer::table::{Form, TableWriter};
+use tombola_recording::writer::{Options, PerfettoWriter};
+
+/// Events between two looks at the terminal and at signals.
+const WATCHED_EVENTS: u64 = 1 << 14;
+
+/// Writes what can be read; a recording that is cut or damaged is written as far as it is whole, which is said.
+pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
+    let mut reader = open_recording(&args.from)?;
+    let format = args.format.unwrap_or_else(|| of_name(&args.to));
+    if args.to == Path::new("-") {
+        write(reader.as_mut(), format, &mut *out, &args.from)?;
+        out.flush()?;
+        return Ok(Exit::Ok);
+    }
+    let writing = || format!("cannot write {}", args.to.display());
+    let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The mask of the user's new files holds for this one too.
+    let mode = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder).with_context(writing)?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    let events = write(reader.as_mut(), format, &mut buffered, &args.from)?;
+    buffered.flush().with_context(writing)?;
+    drop(buffered);
+    let bytes = file.as_file().metadata().with_context(writing)?.len();
+    file.persist(&args.to).map_err(|error| anyhow!(error.error)).with_context(writing)?;
+    notify(&format!("{events} events, {bytes} bytes: {}", args.to.display()));
+    Ok(Exit::Ok)
+}
+
+fn of_name(path: &Path) -> ConvertFormat {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => ConvertFormat::Csv,
+        Some("ndjson" | "jsonl") => ConvertFormat::Ndjson,
+        _ => ConvertFormat::Pftrace,
+    }
+}
+
+/// Writes all events; returns how many.
+fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: &Path) -> Result<u64> {
+    enum Writer<W: Write> {
+        Trace(PerfettoWriter<W>),
+        Table(TableWriter<W>),
+    }
+    let mut writer = match format {
+        ConvertFormat::Pftrace => {
+            Writer::Trace(PerfettoWriter::new(out, reader.header(), Options::default())?)
+        }
+        ConvertFormat::Csv => Writer::Table(TableWriter::new(out, Form::Csv)),
+        ConvertFormat::Ndjson => Writer::Table(TableWriter::new(out, Form::Ndjson)),
+    };
+    let mut watch = watched()?;
+    let mut events = 0u64;
+    loop {
+        let event = match reader.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(error) => {
+                notify(&format!("{}: {error}", name.display()));
+                break;
+            }
+        };
+        match &mut writer {
+            Writer::Trace(writer) => writer.event(&event)?,
+            Writer::Table(writer) => writer.event(&event)?,
+        }
+        events += 1;
+        if events.is_multiple_of(WATCHED_EVENTS) {
+            let (done, all) = reader.progress();
+            if !watch(done, all) {
+                break;
+            }
+        }
+    }
+    match writer {
+        Writer::Trace(writer) => {
+            writer.finish(reader.header().end_ns)?;
+        }
+        Writer::Table(writer) => {
+            writer.finish()?;
+        }
+    }
+    let damage = reader.damage();
+    if let Some((place, what)) = &damage.first {
+        notify(&format!(
+            "{}: {} pieces left out, the first at {place}: {what}",
+            name.display(),
+            damage.skipped
+        ));
+    }
+    Ok(events)
+}

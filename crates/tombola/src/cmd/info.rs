@@ -1,0 +1,223 @@
+//! `tombola info`: what is in a recording, and what can be known from it.
+
+use crate::cli::{InfoArgs, InfoFormat};
+use crate::exit::Exit;
+use crate::pace::notify;
+use crate::source::{open_recording, watched};
+use crate::text::harmless;
+use crate::wall_time::utc;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use tombola_recording::capabilities::{Capabilities, LossTold};
+use tombola_recording::event::{Kind, Stage};
+use tombola_recording::normaliser::Normaliser;
+
+/// Events between two looks at the terminal and at signals.
+const WATCHED_EVENTS: u64 = 1 << 14;
+
+/// What is in a recording.
+#[derive(Debug, Default, Serialize)]
+struct Info {
+    format: String,
+    host: Option<String>,
+    release: Option<String>,
+    arch: Option<String>,
+    cpus: Option<u32>,
+    cpus_seen: usize,
+    clock: Option<String>,
+    begin_ns: u64,
+    end_ns: u64,
+    begin_unix_us: Option<u64>,
+    events: u64,
+    events_by_kind: BTreeMap<&'static str, u64>,
+    tasks_seen: usize,
+    repairs: BTreeMap<&'static str, u64>,
+    pieces_left_out: u64,
+    first_left_out: Option<String>,
+    stopped_by: Option<String>,
+    known: Vec<Known>,
+}
+
+/// Something that can be known, or not.
+#[derive(Debug, Serialize)]
+struct Known {
+    what: &'static str,
+    known: bool,
+    how: &'static str,
+}
+
+/// Reads all of it once.
+pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
+    let mut reader = open_recording(&args.file)?;
+    let mut watch = watched()?;
+    let mut normaliser = Normaliser::new(reader.header());
+    let mut info = Info::default();
+    let (mut cpus, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+    let mut first_ns = None;
+    loop {
+        let event = match reader.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(error) => {
+                info.stopped_by = Some(error.to_string());
+                break;
+            }
+        };
+        first_ns.get_or_insert(event.ts_ns);
+        info.events += 1;
+        *info.events_by_kind.entry(kind(&event.kind)).or_default() += 1;
+        cpus.insert(event.cpu);
+        if let Kind::Switch { next, .. } = &event.kind
+            && next.pid != 0
+        {
+            tasks.insert(next.pid);
+        }
+        normaliser.event(&event);
+        normaliser.facts();
+        let (done, all) = reader.progress();
+        if info.events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
+            info.stopped_by = Some("a signal".to_owned());
+            break;
+        }
+    }
+    let header = reader.header();
+    normaliser.finish(header.end_ns);
+    let text = |text: &Option<String>| text.as_ref().map(|text| harmless(text.as_bytes()));
+    info.format.clone_from(&header.format);
+    (info.host, info.release, info.arch) = (text(&header.host), text(&header.release), text(&header.arch));
+    (info.cpus, info.cpus_seen, info.clock) = (header.cpus, cpus.len(), text(&header.clock));
+    info.begin_ns = header.begin_ns.or(first_ns).unwrap_or(0);
+    info.end_ns = header.end_ns.unwrap_or(0).max(normaliser.now_ns());
+    info.begin_unix_us = header.wall.map(|(event_ns, unix_us)| {
+        let us = (i128::from(info.begin_ns) - i128::from(event_ns)) / 1000;
+        u64::try_from(i128::from(unix_us) + us).unwrap_or(0)
+    });
+    info.tasks_seen = tasks.len();
+    info.repairs = normaliser.repairs().each().into_iter().filter(|(_, count)| *count > 0).collect();
+    let damage = reader.damage();
+    info.pieces_left_out = damage.skipped;
+    info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
+    info.known = known(header.can);
+    match args.format {
+        InfoFormat::Table => print(&info, out)?,
+        InfoFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, &info)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    if info.events == 0 {
+        notify(&format!("{} holds no scheduling events", args.file.display()));
+        return Ok(Exit::Failure);
+    }
+    Ok(Exit::Ok)
+}
+
+fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
+    let or_not = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
+    writeln!(out, "format   {}", info.format)?;
+    writeln!(
+        out,
+        "machine  {}, kernel {}, {}",
+        or_not(&info.host),
+        or_not(&info.release),
+        or_not(&info.arch)
+    )?;
+    let cpus = info.cpus.map_or("not told how many".to_owned(), |cpus| format!("{cpus} of the machine"));
+    writeln!(out, "CPUs     {} with events, {cpus}", info.cpus_seen)?;
+    let length_s = info.end_ns.saturating_sub(info.begin_ns) as f64 / 1e9;
+    let begin = info.begin_unix_us.map_or("wall clock not told".to_owned(), utc);
+    writeln!(out, "span     {length_s:.6} s, clock {}, begin {begin}", or_not(&info.clock))?;
+    writeln!(out, "events   {}, of {} tasks", info.events, info.tasks_seen)?;
+    for (kind, count) in &info.events_by_kind {
+        writeln!(out, "         {count:>10}  {kind}")?;
+    }
+    let none = if info.repairs.is_empty() { "none" } else { "" };
+    writeln!(out, "repairs  {none}")?;
+    for (what, count) in &info.repairs {
+        writeln!(out, "         {count:>10}  {what}")?;
+    }
+    if let Some(first) = &info.first_left_out {
+        writeln!(out, "left out {} pieces, the first at {first}", info.pieces_left_out)?;
+    }
+    if let Some(why) = &info.stopped_by {
+        writeln!(out, "stopped  {why}")?;
+    }
+    writeln!(out, "from it")?;
+    for Known { what, known, how } in &info.known {
+        writeln!(out, "  {:<7}  {what}: {how}", if *known { "known" } else { "unknown" })?;
+    }
+    Ok(())
+}
+
+/// What the events can tell, in the words of the figures that depend on it.
+fn known(can: Capabilities) -> Vec<Known> {
+    let of = |what, known, yes, no| Known { what, known, how: if known { yes } else { no } };
+    vec![
+        of("run time", true, "exact, but for losses and hidden switches", ""),
+        of(
+            "run-queue wait",
+            can.waking || can.wakeup,
+            "from the wake or the preemption to the switch",
+            "no wakes are recorded: only waits of the preempted",
+        ),
+        of("who woke whom", can.waker, "by the waker's thread", "wakes do not tell their waker"),
+        of(
+            "why a task slept",
+            can.interrupt,
+            "wakes tell interrupts from tasks",
+            "wakes do not tell interrupts from tasks",
+        ),
+        of(
+            "births and ends",
+            can.fork_exit,
+            "recorded",
+            "not recorded: a thread id used again may go unnoticed",
+        ),
+        of("processes", can.tgid, "threads tell their process", "each thread counts as a process"),
+        of(
+            "weights, groups, quotas",
+            can.groups,
+            "recorded: the ledger divides as the kernel does",
+            "not recorded: the ledger divides by nice value, on one level",
+        ),
+        of("affinity", can.affinity, "recorded", "not recorded: every CPU counts as allowed"),
+        of(
+            "losses",
+            can.loss != LossTold::Unknown,
+            match can.loss {
+                LossTold::Exact => "told with place and count",
+                LossTold::Counted => "counted, without their place",
+                _ => "told where, not how many",
+            },
+            "not told by this format",
+        ),
+        of(
+            "order",
+            can.resolution_ns <= 1,
+            "to the nanosecond",
+            "time stamps are coarse: ties keep the order of the file",
+        ),
+    ]
+}
+
+fn kind(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Switch { .. } => "sched_switch",
+        Kind::Wake { stage: Stage::Waking, .. } => "sched_waking",
+        Kind::Wake { stage: Stage::Woken, .. } => "sched_wakeup",
+        Kind::Wake { stage: Stage::New, .. } => "sched_wakeup_new",
+        Kind::Migrate { .. } => "sched_migrate_task",
+        Kind::Fork { .. } => "fork",
+        Kind::Exec { .. } => "exec",
+        Kind::Exit { .. } => "exit",
+        Kind::Rename { .. } => "rename",
+        Kind::Attributes { .. } => "attributes",
+        Kind::Group { .. } => "group",
+        Kind::Online => "CPU online",
+        Kind::Offline => "CPU offline",
+        Kind::Loss { .. } => "loss",
+    }
+}

@@ -1,0 +1,181 @@
+//! `tombola timehist`: every slice of a recording.
+
+use crate::cli::{TimehistArgs, TimehistFormat};
+use crate::exit::Exit;
+use crate::pace::notify;
+use crate::source::{open_recording, watched};
+use crate::text::{harmless, harmless_in_csv};
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::io::Write;
+use tombola_core::identity::TaskId;
+use tombola_recording::event::Left;
+use tombola_recording::interval::{Fact, Interval, What};
+use tombola_recording::normaliser::Normaliser;
+
+/// What a task did before the slice it is in; `None`: not known.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    slept_ns: Option<u64>,
+    waited_ns: Option<u64>,
+}
+
+/// Events between two looks at the terminal and at signals.
+const WATCHED_EVENTS: u64 = 1 << 14;
+
+/// Prints a line for each slice, in the order of their ends.
+pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
+    let length = |edge: Option<crate::cli::Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
+    let (from, to) = (length(args.from, "--from")?, length(args.to, "--to")?);
+    let mut reader = open_recording(&args.input)?;
+    let mut normaliser = Normaliser::new(reader.header());
+    let mut watch = watched()?;
+    let mut before: HashMap<TaskId, Before> = HashMap::new();
+    let mut begin_ns = reader.header().begin_ns;
+    let mut events = 0u64;
+    head(args.format, out)?;
+    loop {
+        let event = match reader.next_event() {
+            Ok(event) => event,
+            Err(error) => {
+                notify(&format!("{}: {error}; what comes before it is shown", args.input.display()));
+                None
+            }
+        };
+        let is_over = event.is_none();
+        if let Some(event) = event {
+            let begin_ns = *begin_ns.get_or_insert(event.ts_ns);
+            let since_ns = u128::from(event.ts_ns.saturating_sub(begin_ns));
+            if to.is_some_and(|to| since_ns > to.as_nanos()) {
+                break;
+            }
+            normaliser.event(&event);
+        } else {
+            let end_ns = reader.header().end_ns;
+            normaliser.finish(end_ns);
+        }
+        let facts: Vec<Fact> = normaliser.facts().collect();
+        for fact in facts {
+            let interval = match fact {
+                Fact::Task(interval) => interval,
+                Fact::Ended { life, .. } => {
+                    before.remove(&life.id);
+                    continue;
+                }
+                Fact::Became { from, to } => {
+                    if let Some(of) = before.remove(&from) {
+                        before.insert(to, of);
+                    }
+                    continue;
+                }
+                Fact::Cpu(_) => continue,
+            };
+            let of = before.entry(interval.task).or_default();
+            match interval.what {
+                What::Blocked { .. } => *of = Before { slept_ns: Some(interval.ns()), waited_ns: None },
+                What::Runnable { .. } => of.waited_ns = Some(of.waited_ns.unwrap_or(0) + interval.ns()),
+                What::Unknown(_) => *of = Before::default(),
+                What::Running { cpu, left } => {
+                    let of = std::mem::take(of);
+                    let begin_ns = begin_ns.unwrap_or(0);
+                    let since_ns = u128::from(interval.to_ns.saturating_sub(begin_ns));
+                    let is_within = from.is_none_or(|from| since_ns >= from.as_nanos());
+                    let life = normaliser.life(interval.task.pid);
+                    let comm = life.map(|life| life.comm.as_slice()).unwrap_or_default();
+                    let tgid = life.and_then(|life| life.tgid);
+                    let pid = interval.task.pid;
+                    let is_wanted = (args.tids.is_empty() || args.tids.contains(&pid))
+                        && (args.pids.is_empty() || args.pids.contains(&tgid.unwrap_or(pid)))
+                        && args.comm.as_ref().is_none_or(|wanted| wanted.is_match(comm));
+                    if is_within && is_wanted {
+                        line(args.format, out, &interval, (cpu, left), comm, of, begin_ns)?;
+                    }
+                }
+            }
+        }
+        if is_over {
+            break;
+        }
+        events += 1;
+        let (done, all) = reader.progress();
+        if events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
+            break;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+fn head(format: TimehistFormat, out: &mut dyn Write) -> Result<()> {
+    match format {
+        TimehistFormat::Table => writeln!(
+            out,
+            "{:>14}  {:>4}  {:>8}  {:<16}  {:>12}  {:>12}  {:>12}  LEFT",
+            "END_S", "CPU", "TID", "COMM", "SLEEP_MS", "WAIT_MS", "RUN_MS"
+        ),
+        TimehistFormat::Csv => writeln!(out, "end_ns,cpu,tid,comm,sleep_ns,wait_ns,run_ns,left"),
+    }
+    .context("cannot write")
+}
+
+fn line(
+    format: TimehistFormat,
+    out: &mut dyn Write,
+    interval: &Interval,
+    (cpu, left): (u32, Option<Left>),
+    comm: &[u8],
+    Before { slept_ns, waited_ns }: Before,
+    begin_ns: u64,
+) -> Result<()> {
+    let since_ns = interval.to_ns.saturating_sub(begin_ns);
+    let ns = interval.ns();
+    // Who did not sleep before, or did not wait, had none of it; without either nothing is known.
+    let known = slept_ns.is_some() || waited_ns.is_some();
+    let or_none = |part: Option<u64>| part.or(known.then_some(0));
+    let left = left.map_or("-", letter);
+    match format {
+        TimehistFormat::Table => {
+            let ms = |part: Option<u64>| part.map_or("?".to_owned(), |ns| format!("{:.3}", ns as f64 / 1e6));
+            writeln!(
+                out,
+                "{:>14}  {cpu:>4}  {:>8}  {:<16}  {:>12}  {:>12}  {:>12.3}  {left}",
+                format!("{:.6}", since_ns as f64 / 1e9),
+                interval.task.pid,
+                harmless(comm),
+                ms(or_none(slept_ns)),
+                ms(or_none(waited_ns)),
+                ns as f64 / 1e6
+            )?;
+        }
+        TimehistFormat::Csv => {
+            let number = |part: Option<u64>| part.map(|ns| ns.to_string()).unwrap_or_default();
+            let mut row = csv::Writer::from_writer(&mut *out);
+            row.write_record([
+                since_ns.to_string(),
+                cpu.to_string(),
+                interval.task.pid.to_string(),
+                harmless_in_csv(comm),
+                number(or_none(slept_ns)),
+                number(or_none(waited_ns)),
+                ns.to_string(),
+                left.to_owned(),
+            ])?;
+            row.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's letter for the state in which a task left its CPU.
+fn letter(left: Left) -> &'static str {
+    match left {
+        Left::Runnable { preempted: Some(true) } => "R+",
+        Left::Runnable { .. } => "R",
+        Left::Sleep => "S",
+        Left::Disk => "D",
+        Left::Stopped => "T",
+        Left::Dead => "X",
+        Left::Idle => "I",
+        Left::Other(_) | Left::Unknown => "?",
+    }
+}
