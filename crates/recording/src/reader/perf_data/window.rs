@@ -26,8 +26,6 @@ pub(super) enum Kept {
 pub(super) struct Waiting {
     pub(super) ts_ns: u64,
     pub(super) cpu: u32,
-    /// Which in the file.
-    number: u64,
     /// Process and thread that perf noted, where it did.
     pub(super) ids: Option<(u32, u32)>,
     pub(super) kept: Kept,
@@ -48,7 +46,6 @@ pub(super) struct Window {
     /// How many at the front are complete.
     ready: usize,
     bytes: Vec<u8>,
-    numbers: u64,
     latest_ns: u64,
     /// Latest instant of the rounds before this one.
     complete_ns: Option<u64>,
@@ -68,9 +65,7 @@ impl Window {
         self.latest_ns = self.latest_ns.max(ts_ns);
         // A record has 65,535 bytes at most.
         let length = u32::try_from(bytes.len()).unwrap_or_default();
-        let number = self.numbers;
-        self.numbers += 1;
-        self.waiting.push_back(Waiting { ts_ns, cpu, number, ids, kept, at, from, length });
+        self.waiting.push_back(Waiting { ts_ns, cpu, ids, kept, at, from, length });
     }
 
     /// The bytes of a record that was just taken.
@@ -111,10 +106,9 @@ impl Window {
         exceeds
     }
 
-    /// Sorts by time, CPU and place in the file.
+    /// Sorts by time, CPU and place in the file. The stable sort keeps the last and is quick where each CPU's are in order already.
     fn sort(&mut self) {
-        let waiting = self.waiting.make_contiguous();
-        waiting.sort_unstable_by_key(|waiting| (waiting.ts_ns, waiting.cpu, waiting.number));
+        self.waiting.make_contiguous().sort_by_key(|waiting| (waiting.ts_ns, waiting.cpu));
     }
 
     /// Forgets the bytes of records that were taken. Only while none is ready.
