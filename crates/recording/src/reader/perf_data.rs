@@ -12,6 +12,7 @@
 
 mod attribute;
 mod head;
+mod processes;
 mod records;
 mod window;
 
@@ -23,8 +24,8 @@ use crate::capabilities::Header;
 use crate::event::{Event, Kind, Task};
 use attribute::Stamp;
 use head::{Head, Layouts};
+use processes::Processes;
 use records::{COMPRESSED, COMPRESSED2, Record, Records, damaged};
-use std::collections::HashMap;
 use std::io::{Seek, SeekFrom};
 use window::{Kept, Waiting, Window};
 
@@ -61,7 +62,7 @@ pub struct PerfData {
     /// A record that was read ahead.
     ahead: Option<Record>,
     window: Window,
-    processes: HashMap<u32, u32>,
+    processes: Processes,
     /// perf's own records count threads as the tracepoints do: not so in a PID namespace.
     same_pids: bool,
     /// Which events the tracepoints tell, so that perf's own records need not.
@@ -111,7 +112,7 @@ impl PerfData {
             length,
             ahead,
             window: Window::default(),
-            processes: HashMap::from([(0, 0)]),
+            processes: Processes::new(),
             same_pids: true,
             told,
             numbers: Vec::new(),
@@ -243,12 +244,12 @@ impl PerfData {
     }
 
     /// Notes the process of the thread that perf's own record is about.
-    fn learn(processes: &mut HashMap<u32, u32>, order: Order, kept: Kept, body: &[u8]) {
+    fn learn(processes: &mut Processes, order: Order, kept: Kept, body: &[u8]) {
         let thread_at = if matches!(kept, Kept::Comm { .. }) { 4 } else { 8 };
         if let (Some(process), Some(thread), true) =
             (order.u32(body, 0), order.u32(body, thread_at), kept != Kept::Lost)
         {
-            processes.insert(thread, process);
+            processes.set(thread, process);
         }
     }
 
@@ -260,17 +261,15 @@ impl PerfData {
             if let Some((process, thread)) = waiting.ids {
                 let current = self.decoders.current(body);
                 if current.is_some_and(|pid| pid == thread) {
-                    if self.processes.get(&thread) != Some(&process) {
-                        self.processes.insert(thread, process);
-                    }
+                    self.processes.set(thread, process);
                 } else if thread != u32::MAX && self.same_pids {
                     // A task that ends has thread −1. Else the tracepoint counts in another PID namespace than perf.
                     self.same_pids = false;
-                    self.processes = HashMap::from([(0, 0)]);
+                    self.processes = Processes::new();
                 }
             }
             let processes = &self.processes;
-            return match self.decoders.decode(body, |pid| processes.get(&pid).copied()) {
+            return match self.decoders.decode(body, |pid| processes.get(pid)) {
                 Ok(kind) => Some(kind),
                 Err(field) => {
                     let what = format!("an event whose field for {field} is cut or holds nonsense");

@@ -30,7 +30,7 @@ pub(super) struct Head {
     pub(super) header: Header,
     attributes: Vec<Attribute>,
     /// Of samples that have an id, which attribute is theirs.
-    by_id: HashMap<u64, usize>,
+    by_id: HashMap<u64, u32>,
     formats: Option<FormatSet>,
     /// What could not be read of what is not needed.
     pub(super) odd: Option<(u64, String)>,
@@ -41,8 +41,18 @@ pub(super) struct Layouts {
     /// Offset of the id, where there are several layouts.
     id_at: Option<usize>,
     first: SampleLayout,
-    by_id: HashMap<u64, SampleLayout>,
+    kinds: Vec<SampleLayout>,
+    by_id: HashMap<u64, u32>,
+    /// The same for ids near the least: the kernel counts them up, and every sample asks.
+    least: u64,
+    near: Vec<u32>,
 }
+
+/// No layout.
+const NONE: u32 = u32::MAX;
+
+/// How far from the least an id is near.
+const NEAR: u64 = 1 << 14;
 
 impl Layouts {
     /// The layout of a sample; `None` for an id that nobody announced.
@@ -50,13 +60,20 @@ impl Layouts {
     pub(super) fn of_sample(&self, body: &[u8], order: Order) -> Option<&SampleLayout> {
         match self.id_at {
             None => Some(&self.first),
-            Some(at) => self.by_id.get(&order.u64(body, at)?),
+            Some(at) => self.by_id(order.u64(body, at)?),
         }
+    }
+
+    #[inline]
+    fn by_id(&self, id: u64) -> Option<&SampleLayout> {
+        let near = usize::try_from(id.wrapping_sub(self.least)).ok().and_then(|near| self.near.get(near));
+        let index = near.copied().or_else(|| self.by_id.get(&id).copied())?;
+        self.kinds.get(index as usize)
     }
 
     /// The layout that tells how a record which is no sample ends.
     pub(super) fn of_other(&self, body: &[u8], order: Order) -> &SampleLayout {
-        self.first.trailing_id(body, order).and_then(|id| self.by_id.get(&id)).unwrap_or(&self.first)
+        self.first.trailing_id(body, order).and_then(|id| self.by_id(id)).unwrap_or(&self.first)
     }
 }
 
@@ -140,6 +157,7 @@ impl Head {
     }
 
     fn add_ids(&mut self, bytes: &[u8], index: usize) {
+        let Ok(index) = u32::try_from(index) else { return };
         let ids = (0..bytes.len() / 8).filter_map(|at| self.order.u64(bytes, at * 8));
         self.by_id.extend(ids.map(|id| (id, index)));
     }
@@ -275,7 +293,6 @@ impl Head {
 
     fn layouts(&self) -> Option<Layouts> {
         let first = self.attributes.first()?.layout;
-        let by_id = self.by_id.iter().map(|(&id, &index)| (id, self.attributes[index].layout)).collect();
         let id_at = if self.attributes.iter().all(|attribute| attribute.layout == first) {
             None
         } else {
@@ -285,7 +302,19 @@ impl Head {
             }
             Some(at)
         };
-        Some(Layouts { id_at, first, by_id })
+        let kinds: Vec<SampleLayout> = self.attributes.iter().map(|attribute| attribute.layout).collect();
+        let by_id: HashMap<u64, u32> = self.by_id.clone();
+        let least = by_id.keys().min().copied().unwrap_or_default();
+        let mut near = Vec::new();
+        for (&id, &index) in &by_id {
+            let at = id - least;
+            if at < NEAR {
+                let at = usize::try_from(at).ok()?;
+                near.resize(near.len().max(at + 1), NONE);
+                near[at] = index;
+            }
+        }
+        Some(Layouts { id_at, first, kinds, by_id, least, near })
     }
 
     /// Says in the header what the events can tell.

@@ -87,7 +87,7 @@ impl Records {
 
     /// The next record; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Record>, ReadError> {
-        loop {
+        while !(self.plain.left().is_empty() && self.packed.left().is_empty() && !self.full) {
             if let Some(record) = Self::whole(&mut self.plain, self.order, self.packed_at, true)? {
                 return Ok(Some(record));
             }
@@ -186,22 +186,21 @@ impl Records {
     }
 
     /// Reads until `size` bytes wait, and says how many do.
+    #[inline]
     fn fill(&mut self, size: usize) -> Result<usize, ReadError> {
+        let left = self.file.left().len();
+        if left >= size { Ok(left) } else { self.fill_up(size) }
+    }
+
+    fn fill_up(&mut self, size: usize) -> Result<usize, ReadError> {
         while self.file.left().len() < size {
             self.file.compact();
             let have = self.file.bytes.len();
             let rest = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.at + have as u64));
             let want = CHUNK.max(size - have);
             let want = usize::try_from(rest).map_or(want, |rest| want.min(rest));
-            self.file.bytes.resize(have + want, 0);
-            let got = loop {
-                match self.input.read(&mut self.file.bytes[have..]) {
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    other => break other,
-                }
-            };
-            self.file.bytes.truncate(have + *got.as_ref().unwrap_or(&0));
-            if got? == 0 {
+            self.file.bytes.reserve_exact(want);
+            if Read::take(&mut self.input, want as u64).read_to_end(&mut self.file.bytes)? == 0 {
                 break;
             }
         }

@@ -26,20 +26,28 @@ pub(super) enum Kept {
 pub(super) struct Waiting {
     pub(super) ts_ns: u64,
     pub(super) cpu: u32,
-    /// Which in the file.
-    number: u64,
     /// Process and thread that perf noted, where it did.
     pub(super) ids: Option<(u32, u32)>,
     pub(super) kept: Kept,
     /// Offset in the file.
     pub(super) at: u64,
-    from: usize,
-    length: u32,
+    /// Which heap its bytes are in, and where.
+    heap: u32,
+    from: u32,
+    length: u16,
 }
 
 /// How many bytes wait at most. Rounds are much smaller; a recording without rounds is given in pieces of half of this, which the
 /// normaliser notes where they overlap.
 const MOST: usize = 256 << 20;
+
+/// The bytes of the records of a round.
+#[derive(Default)]
+struct Heap {
+    bytes: Vec<u8>,
+    /// How many of its records still wait.
+    waiting: usize,
+}
 
 /// The records that wait until all before them are there.
 #[derive(Default)]
@@ -47,12 +55,19 @@ pub(super) struct Window {
     waiting: VecDeque<Waiting>,
     /// How many at the front are complete.
     ready: usize,
-    bytes: Vec<u8>,
-    numbers: u64,
+    /// The round that is being filled is the last; the first has this number.
+    heaps: VecDeque<Heap>,
+    first: u32,
+    bytes: usize,
+    /// Memory of a heap that is no longer needed.
+    spare: Vec<u8>,
     latest_ns: u64,
     /// Latest instant of the rounds before this one.
     complete_ns: Option<u64>,
 }
+
+/// A heap has no more, so that places in it fit: records have 65,535 bytes at most.
+const FULL: usize = 64 << 20;
 
 impl Window {
     /// Keeps a record. Only while none is ready.
@@ -63,19 +78,30 @@ impl Window {
         (kept, at): (Kept, u64),
         bytes: &[u8],
     ) {
-        let from = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
+        if self.heaps.back().is_none_or(|heap| heap.bytes.len() > FULL) {
+            self.begin_heap();
+        }
+        let heap =
+            self.first.wrapping_add(u32::try_from(self.heaps.len()).unwrap_or_default().wrapping_sub(1));
+        let Some(last) = self.heaps.back_mut() else { return };
+        let (Ok(from), Ok(length)) = (u32::try_from(last.bytes.len()), u16::try_from(bytes.len())) else {
+            return;
+        };
+        last.bytes.extend_from_slice(bytes);
+        last.waiting += 1;
+        self.bytes += bytes.len();
         self.latest_ns = self.latest_ns.max(ts_ns);
-        // A record has 65,535 bytes at most.
-        let length = u32::try_from(bytes.len()).unwrap_or_default();
-        let number = self.numbers;
-        self.numbers += 1;
-        self.waiting.push_back(Waiting { ts_ns, cpu, number, ids, kept, at, from, length });
+        self.waiting.push_back(Waiting { ts_ns, cpu, ids, kept, at, heap, from, length });
+    }
+
+    fn begin_heap(&mut self) {
+        self.heaps.push_back(Heap { bytes: std::mem::take(&mut self.spare), waiting: 0 });
     }
 
     /// The bytes of a record that was just taken.
     pub(super) fn bytes(&self, of: &Waiting) -> &[u8] {
-        &self.bytes[of.from..of.from + of.length as usize]
+        let heap = self.heaps.get(of.heap.wrapping_sub(self.first) as usize);
+        heap.map_or(&[], |heap| &heap.bytes[of.from as usize..][..usize::from(of.length)])
     }
 
     /// Takes the next record that is complete.
@@ -84,11 +110,18 @@ impl Window {
             return None;
         }
         self.ready -= 1;
-        self.waiting.pop_front()
+        let waiting = self.waiting.pop_front()?;
+        if let Some(heap) = self.heaps.get_mut(waiting.heap.wrapping_sub(self.first) as usize) {
+            heap.waiting -= 1;
+        }
+        Some(waiting)
     }
 
     /// A round is finished.
     pub(super) fn finish_round(&mut self) {
+        if self.heaps.back().is_some_and(|heap| heap.waiting > 0) {
+            self.begin_heap();
+        }
         if let Some(complete_ns) = self.complete_ns.replace(self.latest_ns) {
             self.sort();
             self.ready = self.waiting.partition_point(|waiting| waiting.ts_ns <= complete_ns);
@@ -103,7 +136,7 @@ impl Window {
 
     /// Makes the older half ready if too much waits, and says so.
     pub(super) fn limit(&mut self) -> bool {
-        let exceeds = self.bytes.len() + self.waiting.len() * size_of::<Waiting>() > MOST;
+        let exceeds = self.bytes + self.waiting.len() * size_of::<Waiting>() > MOST;
         if exceeds {
             self.sort();
             self.ready = self.waiting.len().div_ceil(2);
@@ -111,23 +144,20 @@ impl Window {
         exceeds
     }
 
-    /// Sorts by time, CPU and place in the file.
+    /// Sorts by time, CPU and place in the file. The stable sort keeps the last and is quick where each CPU's are in order already.
     fn sort(&mut self) {
-        let waiting = self.waiting.make_contiguous();
-        waiting.sort_unstable_by_key(|waiting| (waiting.ts_ns, waiting.cpu, waiting.number));
+        self.waiting.make_contiguous().sort_by_key(|waiting| (waiting.ts_ns, waiting.cpu));
     }
 
-    /// Forgets the bytes of records that were taken. Only while none is ready.
+    /// Forgets the bytes of rounds whose records were all taken.
     pub(super) fn forget(&mut self) {
-        if self.bytes.is_empty() {
-            return;
+        while self.heaps.front().is_some_and(|heap| heap.waiting == 0) {
+            if let Some(heap) = self.heaps.pop_front() {
+                self.bytes -= heap.bytes.len();
+                self.first = self.first.wrapping_add(1);
+                self.spare = heap.bytes;
+                self.spare.clear();
+            }
         }
-        let mut bytes = Vec::with_capacity(self.waiting.iter().map(|waiting| waiting.length as usize).sum());
-        for waiting in &mut self.waiting {
-            let from = bytes.len();
-            bytes.extend_from_slice(&self.bytes[waiting.from..waiting.from + waiting.length as usize]);
-            waiting.from = from;
-        }
-        self.bytes = bytes;
     }
 }
