@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use tombola_recording::event::Kind;
 use tombola_recording::interval::{Fact, What};
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::reader;
@@ -44,20 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         match recording.next_event() {
             Ok(Some(event)) => {
-                let kind = match &event.kind {
-                    Kind::Switch { .. } => "switch",
-                    Kind::Wake { .. } => "wake",
-                    Kind::Migrate { .. } => "migrate",
-                    Kind::Fork { .. } => "fork",
-                    Kind::Exec { .. } => "exec",
-                    Kind::Exit { .. } => "exit",
-                    Kind::Rename { .. } => "rename",
-                    Kind::Attributes { .. } => "attributes",
-                    Kind::Group { .. } => "group",
-                    Kind::Online | Kind::Offline => "hotplug",
-                    Kind::Loss { .. } => "loss",
-                };
-                *kinds.entry(kind).or_insert(0u64) += 1;
+                *kinds.entry(event.kind.name()).or_insert(0u64) += 1;
                 normaliser.event(&event);
                 tell(&mut normaliser);
             }
