@@ -1,8 +1,16 @@
 //! From bytes to events: one reader a format, chosen by what a file holds, never by its name.
 
 pub mod error;
+pub mod format;
+pub mod format_order;
+mod format_scan;
+mod format_sched;
+pub mod format_set;
+mod ftrace_page;
+pub mod perf_data;
 pub mod perfetto;
 pub mod text;
+pub mod trace_dat;
 
 pub use error::{Damage, Place, ReadError};
 
@@ -156,14 +164,9 @@ fn open_format(
     input: Box<dyn Input>,
     begin: &[u8],
 ) -> Result<Box<dyn Reader>, ReadError> {
-    let no_reader = |format| ReadError::Unsupported {
-        format,
-        what: "this build has no reader for it".to_owned(),
-        advice: "print it as text with its own tool (perf script, trace-cmd report) and read that".to_owned(),
-    };
     match format {
-        Some(Format::PerfData) => Err(no_reader("perf.data")),
-        Some(Format::TraceDat) => Err(no_reader("trace.dat")),
+        Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
+        Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
         Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input)?)),
         Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),
