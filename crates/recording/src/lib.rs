@@ -18,6 +18,7 @@
 pub mod books;
 pub mod capabilities;
 pub mod event;
+pub mod gaps;
 pub mod interval;
 pub mod ledger;
 pub mod merge;
