@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use tombola_recording::event::Kind;
+use tombola_recording::gaps::Early;
 use tombola_recording::interval::{Fact, What};
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::reader;
@@ -41,31 +41,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             *sum = (sum.0 + 1, sum.1 + ns);
         }
     };
+    let mut early = Early::default();
+    let mut is_over = false;
     loop {
-        match recording.next_event() {
-            Ok(Some(event)) => {
-                let kind = match &event.kind {
-                    Kind::Switch { .. } => "switch",
-                    Kind::Wake { .. } => "wake",
-                    Kind::Migrate { .. } => "migrate",
-                    Kind::Fork { .. } => "fork",
-                    Kind::Exec { .. } => "exec",
-                    Kind::Exit { .. } => "exit",
-                    Kind::Rename { .. } => "rename",
-                    Kind::Attributes { .. } => "attributes",
-                    Kind::Group { .. } => "group",
-                    Kind::Online | Kind::Offline => "hotplug",
-                    Kind::Loss { .. } => "loss",
-                };
-                *kinds.entry(kind).or_insert(0u64) += 1;
+        let event = match recording.next_event() {
+            Ok(Some(event)) => early.add(event),
+            end => {
+                if let (Err(error), false) = (end, is_over) {
+                    println!("{error}");
+                }
+                is_over = true;
+                early.rest()
+            }
+        };
+        match event {
+            Some(event) => {
+                *kinds.entry(event.kind.name()).or_insert(0u64) += 1;
                 normaliser.event(&event);
                 tell(&mut normaliser);
             }
-            Ok(None) => break,
-            Err(error) => {
-                println!("{error}");
-                break;
-            }
+            None if is_over => break,
+            None => {}
         }
     }
     normaliser.finish(recording.header().end_ns);

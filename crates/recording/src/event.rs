@@ -125,6 +125,28 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Its name in tables and summaries.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Switch { .. } => "switch",
+            Self::Wake { stage: Stage::Waking, .. } => "waking",
+            Self::Wake { stage: Stage::Woken, .. } => "wakeup",
+            Self::Wake { stage: Stage::New, .. } => "wakeup_new",
+            Self::Migrate { .. } => "migrate",
+            Self::Fork { .. } => "fork",
+            Self::Exec { .. } => "exec",
+            Self::Exit { .. } => "exit",
+            Self::Rename { .. } => "rename",
+            Self::Attributes { .. } => "attributes",
+            Self::Group { .. } => "group",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Loss { .. } => "loss",
+        }
+    }
+}
+
 /// The state in which a task left its CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Left {

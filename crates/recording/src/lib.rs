@@ -9,11 +9,16 @@
 //!
 //! What a format cannot tell is unknown ([`capabilities::Capabilities`]), never guessed in silence; what the normaliser had to
 //! mend is counted by kind.
+//!
+//! To read: [`reader::open`], then [`reader::Reader::next_event`], or a [`playback::Playback`] over it, which gives snapshots and keeps the
+//! exact ledger. To write: [`writer::PerfettoWriter`], [`writer::TableWriter`]. To count: [`summary::Summary`]. A simulation's turns become
+//! events by [`simulated::Simulated`].
 #![forbid(unsafe_code)]
 
 pub mod books;
 pub mod capabilities;
 pub mod event;
+pub mod gaps;
 pub mod interval;
 pub mod ledger;
 pub mod merge;
@@ -24,4 +29,5 @@ mod proto;
 pub mod reader;
 pub mod simulated;
 pub mod state;
+pub mod summary;
 pub mod writer;

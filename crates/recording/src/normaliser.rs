@@ -8,6 +8,8 @@
 //! Events of CPU c are missing from `from` to `to`. Any task may have been woken there, or have run there. So each task's state is
 //! unknown in \[`from`, `to`\]. But afterwards nothing is missing: a task that is *woken* next was blocked all the time since `to`,
 //! one that *comes to a CPU* next was runnable since `to`, one that *leaves* a CPU next ran since `to`. Only the gap itself is unknown.
+//! While a gap lasts, what other CPUs tell is certain at its instant and not after it: a task that is woken may run on the CPU whose events
+//! are missing. So a gap must be known when it begins; [`gaps::Early`](crate::gaps::Early) brings its event there.
 //! The begin of a recording that says from when on it is complete ([`Header::begin_ns`]) is such a gap without length; otherwise all
 //! is unknown up to a task's first event.
 //!
@@ -16,6 +18,7 @@
 //! A wake may stand before the switch-out it belongs to: the sleeper is still on its CPU. It is carried over: the sleep has no length.
 //! If the same task is woken again before it has run, the first wake had no effect, and the sleep is what lies before the second.
 
+mod gap;
 mod life;
 mod repairs;
 #[cfg(test)]
@@ -78,6 +81,8 @@ pub struct Normaliser {
     exact_begin_ns: Option<u64>,
     begin_ns: Option<u64>,
     now_ns: u64,
+    /// When the gaps that are known end.
+    gap_until_ns: u64,
 }
 
 impl Normaliser {
@@ -134,6 +139,10 @@ impl Normaliser {
 
     /// Takes the next event.
     pub fn event(&mut self, event: &Event) {
+        if let (Kind::Loss { of_cpu, count, from_ns }, Some(_)) = (&event.kind, self.begin_ns) {
+            // Its time is the end of the gap, and others may still tell of the time before.
+            return self.lose(*of_cpu, *count, *from_ns, event.ts_ns.max(self.now_ns));
+        }
         self.repairs.backwards += u64::from(self.begin_ns.is_some() && event.ts_ns < self.now_ns);
         self.now_ns = self.now_ns.max(event.ts_ns);
         let begin = *self.begin_ns.get_or_insert(self.now_ns);
@@ -148,9 +157,7 @@ impl Normaliser {
                 last_ns: clear_ns,
             }
         });
-        if !matches!(event.kind, Kind::Loss { .. }) {
-            of.last_ns = now;
-        }
+        of.last_ns = now;
         match &event.kind {
             Kind::Switch { prev, state, next } => {
                 self.leave_cpu(event.cpu, prev.as_ref(), *state);
@@ -194,7 +201,10 @@ impl Normaliser {
             }
             Kind::Online => self.reset_cpu(event.cpu, OnCpu::Idle),
             Kind::Offline => self.reset_cpu(event.cpu, OnCpu::Offline),
-            Kind::Loss { of_cpu, count, from_ns } => self.lose(*of_cpu, *count, *from_ns),
+            Kind::Loss { of_cpu, count, from_ns } => self.lose(*of_cpu, *count, *from_ns, now),
+        }
+        if now < self.gap_until_ns {
+            self.doubt_in_gap(&event.kind);
         }
     }
 
@@ -409,6 +419,9 @@ impl Normaliser {
         if let Some(life) = self.lives.get_mut(&pid) {
             life.doing = doing;
             life.by_carried = None;
+            if matches!(doing, Doing::Unknown { .. }) {
+                life.carried = None;
+            }
         }
     }
 
@@ -560,43 +573,5 @@ impl Normaliser {
             }
         }
         self.known(task);
-    }
-
-    /// Events are missing up to now.
-    fn lose(&mut self, of_cpu: Option<u32>, count: Option<u64>, from_ns: Option<u64>) {
-        let now = self.now_ns;
-        self.repairs.losses += 1;
-        self.repairs.lost_events += count.unwrap_or(0);
-        let hit: Vec<u32> = match of_cpu {
-            Some(cpu) => vec![cpu],
-            None => self.cpus.keys().copied().collect(),
-        };
-        let before = |cpu: &u32| self.cpus.get(cpu).map_or(now, |of| of.last_ns);
-        // Without a begin of its own the gap begins at the last event of the CPUs it is about.
-        let from = from_ns.unwrap_or_else(|| hit.iter().map(before).min().unwrap_or(now)).min(now);
-        for cpu in hit {
-            let Some(of) = self.cpus.get(&cpu).copied() else { continue };
-            self.close_cpu(cpu, from.max(of.since_ns), None);
-            if let OnCpu::Task(pid) = of.doing {
-                self.interrupt(pid, from);
-                self.set(pid, Doing::Unknown { why: Doubt::Loss, clear_ns: now });
-            }
-            let since_ns = from.max(of.since_ns);
-            let doing = OnCpu::Unknown { why: Doubt::Loss, clear_ns: now };
-            self.cpus.insert(cpu, Cpu { doing, since_ns, last_ns: now });
-        }
-        let mut pids: Vec<u32> = self.lives.keys().copied().collect();
-        pids.sort_unstable(); // facts come in the same order for the same recording
-        for pid in pids {
-            let Some(life) = self.lives.get_mut(&pid) else { continue };
-            match &mut life.doing {
-                Doing::Running(_) => {}
-                Doing::Unknown { clear_ns, .. } => *clear_ns = now.max(*clear_ns),
-                Doing::Unborn | Doing::Runnable(_) | Doing::Blocked(_) => {
-                    self.interrupt(pid, from);
-                    self.set(pid, Doing::Unknown { why: Doubt::Loss, clear_ns: now });
-                }
-            }
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::books::{Books, Certainty};
 use crate::capabilities::Header;
-use crate::event::Event;
+use crate::event::{Event, Kind};
+use crate::gaps::Early;
 use crate::ledger::Ledger;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
@@ -21,8 +22,11 @@ pub struct Playback {
     normaliser: Normaliser,
     books: Books,
     ledger: Option<Ledger>,
+    early: Early,
     /// The first event behind the present instant.
     next: Option<Event>,
+    /// The error that ended the reading, until what was read before it is played.
+    failed: Option<ReadError>,
     events: u64,
     is_over: bool,
     /// The instant of the latest frame, at first the begin of the span; `None` when it is over.
@@ -47,7 +51,9 @@ impl Playback {
             reader,
             books: Books::default(),
             ledger: None,
+            early: Early::default(),
             next: None,
+            failed: None,
             events: 0,
             is_over: false,
             seen_ns: Some(0),
@@ -77,16 +83,39 @@ impl Playback {
     /// [`ReadError`], once; what was played stays valid.
     pub fn advance_to(&mut self, ts_ns: u64) -> Result<bool, ReadError> {
         loop {
-            if self.next.is_none() && !self.is_over {
-                let next = self.reader.next_event();
-                self.is_over = !matches!(next, Ok(Some(_)));
-                self.next = next?;
+            if self.next.is_none() {
+                self.next = self.pull();
             }
-            match self.next.take_if(|event| event.ts_ns <= ts_ns) {
-                Some(event) => self.play(&event),
-                None => return Ok(self.next.is_some()),
+            let Some(event) = self.next.take_if(|event| event.ts_ns <= ts_ns || is_loss(event)) else {
+                return match (self.next.is_some(), self.failed.take()) {
+                    (false, Some(error)) => Err(error),
+                    (is_more, failed) => {
+                        self.failed = failed;
+                        Ok(is_more)
+                    }
+                };
+            };
+            self.play(&event);
+        }
+    }
+
+    /// The next event, losses where their gaps begin.
+    fn pull(&mut self) -> Option<Event> {
+        while !self.is_over {
+            match self.reader.next_event() {
+                Ok(Some(event)) => {
+                    if let Some(event) = self.early.add(event) {
+                        return Some(event);
+                    }
+                }
+                Ok(None) => self.is_over = true,
+                Err(error) => {
+                    self.is_over = true;
+                    self.failed = Some(error);
+                }
             }
         }
+        self.early.rest()
     }
 
     /// Has somebody told how far the reading is, who may end it.
@@ -102,7 +131,7 @@ impl Playback {
             let (done, all) = self.reader.progress();
             self.is_over |= !watch(done, all);
         }
-        if let Some(ledger) = &mut self.ledger {
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_loss(event)) {
             ledger.before(event, &self.normaliser);
         }
         self.normaliser.event(event);
@@ -214,6 +243,11 @@ impl Playback {
     pub fn is_over(&self) -> bool {
         self.is_over && self.next.is_none()
     }
+}
+
+/// The event of a gap comes where the gap begins, with the time at which it ends.
+fn is_loss(event: &Event) -> bool {
+    matches!(event.kind, Kind::Loss { .. })
 }
 
 impl Source for Playback {

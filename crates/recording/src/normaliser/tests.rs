@@ -142,6 +142,34 @@ fn a_gap_is_unknown_and_no_more_than_the_gap() {
     assert_eq!(of(&facts, 9).last(), Some(&(0, 60, What::Running { cpu: 1, left: None })));
 }
 
+/// What another CPU tells in a gap is certain at its instant only.
+#[test]
+fn in_a_gap_nobody_is_sure_to_stay_as_he_is() {
+    let loss = Kind::Loss { of_cpu: Some(0), count: None, from_ns: Some(20) };
+    let events = [
+        (0, 0, switch(0, RUNNABLE, 7)),
+        (0, 1, switch(0, RUNNABLE, 9)),
+        (10, 1, wake(6, 9, Stage::Waking)),
+        (50, 0, loss),
+        (30, 1, wake(6, 9, Stage::Waking)),
+        (40, 1, switch(9, Left::Sleep, 0)),
+        (60, 1, switch(0, RUNNABLE, 6)),
+        (70, 0, wake(9, 7, Stage::Waking)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 80);
+    assert_eq!((repairs.backwards, repairs.losses), (0, 1));
+    let unknown = |from, to| (from, to, What::Unknown(Doubt::Loss));
+    // Runnable since 10; woken at 30, so it ran and slept unseen between 20 and 30; from 30 on it may have run again until 50.
+    let told = of(&facts, 6);
+    assert!(told.contains(&unknown(20, 30)) && told.contains(&unknown(30, 50)), "{told:?}");
+    assert!(told.contains(&(50, 60, What::Runnable { since: Ready::Unknown, ran: true })), "{told:?}");
+    // Seen to leave CPU 1 in the gap, woken after it.
+    let told = of(&facts, 9);
+    assert!(told.contains(&(0, 40, What::Running { cpu: 1, left: Some(Left::Sleep) })), "{told:?}");
+    assert!(told.contains(&unknown(40, 50)), "{told:?}");
+    assert_eq!(told.last().map(|(from, ..)| *from), Some(70));
+}
+
 #[test]
 fn an_exec_by_a_thread_exchanges_the_thread_ids() {
     let events = [

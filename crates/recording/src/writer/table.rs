@@ -1,6 +1,6 @@
 //! Events as rows: CSV with one header, or NDJSON with one object a line.
 
-use crate::event::{Context, Event, Kind, Left, Stage, Task};
+use crate::event::{Context, Event, Kind, Left, Task};
 use serde::Serialize;
 use std::io::{self, Write};
 use tombola_core::snapshot::Group;
@@ -185,42 +185,34 @@ impl Row {
 
 /// `pid` and what goes with it is who left, woke up, moved, was born; `other_…` is who came, the waker, the parent, the thread id before.
 fn row(event: &Event) -> Row {
-    let base = |name| Row { ts_ns: event.ts_ns, cpu: event.cpu, event: name, ..Row::default() };
+    let base = || Row { ts_ns: event.ts_ns, cpu: event.cpu, event: event.kind.name(), ..Row::default() };
     match &event.kind {
         Kind::Switch { prev, state, next } => {
-            let row = Row { state: Some(letters(*state)), ..base("switch") }.and(next);
+            let row = Row { state: Some(letters(*state)), ..base() }.and(next);
             match prev {
                 Some(prev) => row.of(prev),
                 None => row,
             }
         }
-        Kind::Wake { wakee, waker, target, stage, context } => {
-            let name = match stage {
-                Stage::Waking => "waking",
-                Stage::Woken => "wakeup",
-                Stage::New => "wakeup_new",
-            };
+        Kind::Wake { wakee, waker, target, context, .. } => {
             let context = match context {
                 Context::Task => Some("task"),
                 Context::Interrupt => Some("interrupt"),
                 Context::Unknown => None,
             };
-            Row { other_pid: *waker, to_cpu: *target, context, ..base(name) }.of(wakee)
+            Row { other_pid: *waker, to_cpu: *target, context, ..base() }.of(wakee)
         }
-        Kind::Migrate { task, from, to } => {
-            Row { from_cpu: *from, to_cpu: Some(*to), ..base("migrate") }.of(task)
-        }
-        Kind::Fork { parent, child } => base("fork").of(child).and(parent),
-        Kind::Exec { task, old_pid } => Row { other_pid: Some(*old_pid), ..base("exec").of(task) },
-        Kind::Exit { task } => base("exit").of(task),
-        Kind::Rename { task } => base("rename").of(task),
+        Kind::Migrate { task, from, to } => Row { from_cpu: *from, to_cpu: Some(*to), ..base() }.of(task),
+        Kind::Fork { parent, child } => base().of(child).and(parent),
+        Kind::Exec { task, old_pid } => Row { other_pid: Some(*old_pid), ..base().of(task) },
+        Kind::Exit { task } | Kind::Rename { task } => base().of(task),
         Kind::Attributes { task, start_ns, weight, policy, group, affinity } => Row {
             start_ns: *start_ns,
             weight: weight.map(u64::from),
             policy: *policy,
             group: group.and_then(group_name),
             affinity: affinity.as_ref().map(ToString::to_string),
-            ..base("attributes").of(task)
+            ..base().of(task)
         },
         Kind::Group { totals, name } => Row {
             weight: Some(totals.weight),
@@ -229,12 +221,11 @@ fn row(event: &Event) -> Row {
             quota_ns: totals.quota.map(|quota| quota.quota_ns),
             period_ns: totals.quota.map(|quota| quota.period_ns),
             comm: name.as_ref().map(|name| harmless(name.as_bytes())),
-            ..base("group")
+            ..base()
         },
-        Kind::Online => base("online"),
-        Kind::Offline => base("offline"),
+        Kind::Online | Kind::Offline => base(),
         Kind::Loss { of_cpu, count, from_ns } => {
-            Row { from_cpu: *of_cpu, count: *count, from_ns: *from_ns, ..base("loss") }
+            Row { from_cpu: *of_cpu, count: *count, from_ns: *from_ns, ..base() }
         }
     }
 }
