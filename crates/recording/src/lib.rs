@@ -13,3 +13,11 @@
 
 pub mod capabilities;
 pub mod event;
+pub mod interval;
+pub mod merge;
+pub mod normaliser;
+mod own;
+mod proto;
+pub mod reader;
+pub mod state;
+pub mod writer;

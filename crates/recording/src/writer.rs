@@ -1,0 +1,5 @@
+//! From events to files.
+
+pub mod perfetto;
+
+pub use perfetto::{Options, PerfettoWriter};
