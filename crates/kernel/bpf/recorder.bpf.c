@@ -161,6 +161,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 			mark(lane, clock, bpf_ktime_get_ns(), RECORD_PAIR, 0);
 	}
 	lane->clock_ns = clock;
+	lane->serving = 0; /* no interrupt switches tasks: ends that were missed are made up for */
 	rec = reserve(lane, clock, 0);
 	if (!rec)
 		return 0;
@@ -177,21 +178,69 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 }
 
 /*
- * Who wakes, and whether an interrupt on top of it does: those are served on stacks of their own, so it is told by where this
- * program's frame is. (The preemption count would tell it too, but is a variable that only kernels with KALLSYMS_ALL let us find.)
+ * Who wakes, and whether an interrupt on top of it does. (The preemption count would tell it, but is a variable that only kernels with
+ * KALLSYMS_ALL let us find.) Those of devices, timers and softirqs are seen to begin and end; of others (between CPUs) those are known that
+ * came while the kernel ran: they are served on stacks of their own, so this program's frame is not on that of the task.
  */
-static __always_inline __u32 waker(__u8 *flags)
+static __always_inline __u32 waker(struct lane *lane, __u8 *flags)
 {
 	struct task_struct *current;
 	__u32 frame, base;
 
+	*flags |= lane->serving ? RECORD_CONTEXT | RECORD_INTERRUPT : RECORD_CONTEXT;
 	if (!has_current_task())
 		return bpf_get_current_pid_tgid();
 	current = bpf_get_current_task_btf();
 	asm volatile("%0 = w10" : "=w"(frame));
 	base = (__u32)(unsigned long)current->stack;
-	*flags |= frame - base < STACK_BYTES ? RECORD_CONTEXT : RECORD_CONTEXT | RECORD_INTERRUPT;
+	if (frame - base >= STACK_BYTES)
+		*flags |= RECORD_INTERRUPT;
 	return current->pid;
+}
+
+static __always_inline int serve(__u64 begins, __u64 ends)
+{
+	struct lane *lane = lane_of(bpf_get_smp_processor_id());
+
+	if (lane) /* an interrupt in between leaves this as it finds it */
+		lane->serving = (lane->serving | begins) & ~ends;
+	return 0;
+}
+
+SEC("tp_btf/irq_handler_entry")
+int record_device(void *ctx)
+{
+	return serve(SERVED_DEVICE, 0);
+}
+
+SEC("tp_btf/irq_handler_exit")
+int record_device_end(void *ctx)
+{
+	return serve(0, SERVED_DEVICE);
+}
+
+SEC("tp_btf/softirq_entry")
+int record_soft(void *ctx)
+{
+	return serve(SERVED_SOFT, 0);
+}
+
+SEC("tp_btf/softirq_exit")
+int record_soft_end(void *ctx)
+{
+	return serve(0, SERVED_SOFT);
+}
+
+SEC("tp_btf/hrtimer_expire_entry")
+int record_timer(void *ctx)
+{
+	return serve(SERVED_TIMER, 0);
+}
+
+SEC("tp_btf/hrtimer_expire_exit")
+int record_timer_end(void *ctx)
+{
+	return serve(0, SERVED_TIMER);
 }
 
 static __always_inline int woken(struct task_struct *p, __u8 kind)
@@ -206,7 +255,7 @@ static __always_inline int woken(struct task_struct *p, __u8 kind)
 	if (!rec)
 		return 0;
 	rec->a = p->pid;
-	rec->b = waker(&flags);
+	rec->b = waker(lane, &flags);
 	rec->kind = kind;
 	rec->flags = flags;
 	rec->prio_a = p->prio;

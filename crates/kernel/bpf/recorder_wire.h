@@ -28,6 +28,12 @@ enum record_flag {
 
 #define RECORD_NO_CPU 0xffff
 
+enum served {
+	SERVED_DEVICE = 1,
+	SERVED_SOFT = 2,
+	SERVED_TIMER = 4,
+};
+
 /* One event of a CPU, in the order in which they happened there. */
 struct record {
 	__u64 ts_ns;
@@ -60,7 +66,8 @@ struct lane {
 	__u64 notes_seen; /* notes that were to be taken here (atomic: taken with interrupts on) */
 	__u64 notes_lost; /* those that found no room */
 	__u64 early_pairs; /* pairs noted before their slow rhythm begins */
-	__u64 pad[4];
+	__u64 serving;	   /* enum served: interrupts that are being served */
+	__u64 pad[3];
 
 	__u64 tail;  /* records read */
 	__u32 on;    /* record; written last */

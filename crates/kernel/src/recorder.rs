@@ -32,8 +32,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tombola_core::snapshot::GroupTotals;
 
-/// The programs beside that of the switch.
-const OTHERS: [&str; 8] = [
+/// The programs beside that of the switch: those that tell of events, those that only know when an interrupt is being served, and the
+/// iterator.
+const OTHERS: [&str; 14] = [
     "record_waking",
     "record_new",
     "record_migrate",
@@ -41,8 +42,16 @@ const OTHERS: [&str; 8] = [
     "record_exec",
     "record_exit",
     "record_rename",
+    "record_device",
+    "record_device_end",
+    "record_soft",
+    "record_soft_end",
+    "record_timer",
+    "record_timer_end",
     EACH,
 ];
+/// So many of them tell of events.
+const OF_EVENTS: usize = 7;
 const EACH: &str = "record_each";
 
 /// How long the end waits for programs that have begun: they take microseconds.
@@ -223,14 +232,15 @@ impl Recorder {
 
     /// How often the kernel left a program out because it was running on that CPU already.
     fn not_run(&self) -> u64 {
-        let names = OTHERS.iter().chain([&self.loaded.switch]);
+        let names = OTHERS[..OF_EVENTS].iter().chain([&self.loaded.switch]);
         names
             .filter_map(|name| self.loaded.program(name).ok())
             .map(|program| {
                 let mut info = bpf_prog_info::default();
                 let mut size = u32::try_from(size_of::<bpf_prog_info>()).unwrap_or(0);
                 // SAFETY: the program is loaded, so libbpf gives its file descriptor.
-                let fd = unsafe { libbpf_rs::libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) };
+                let fd =
+                    unsafe { libbpf_rs::libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) };
                 // SAFETY: the info is plain integers, of the size that is passed; its pointers are null and their lengths 0.
                 let result = unsafe { bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut size) };
                 if result == 0 { info.recursion_misses } else { 0 }

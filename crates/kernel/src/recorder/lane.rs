@@ -73,7 +73,15 @@ impl Lane {
         head - tail
     }
 
-    fn one(&mut self, lanes: &Lanes, cpu: u32, at: u64, head: u64, rec: &record, take: &mut dyn FnMut(Recorded)) {
+    fn one(
+        &mut self,
+        lanes: &Lanes,
+        cpu: u32,
+        at: u64,
+        head: u64,
+        rec: &record,
+        take: &mut dyn FnMut(Recorded),
+    ) {
         if rec.kind == PAIR {
             return self.timeline.pair(rec.ts_ns, wide(rec));
         }
@@ -99,12 +107,9 @@ impl Lane {
                 target: place(rec.x),
                 new: rec.kind == NEW,
             },
-            MIGRATE => What::Migrate {
-                pid: rec.a,
-                prio: prio(rec.prio_a),
-                from: place(rec.x),
-                to: rec.y.into(),
-            },
+            MIGRATE => {
+                What::Migrate { pid: rec.a, prio: prio(rec.prio_a), from: place(rec.x), to: rec.y.into() }
+            }
             LOSS => {
                 self.loss = Some((wide(rec), ts_ns));
                 return;
@@ -132,7 +137,10 @@ impl Lane {
                 EXIT => What::Exit { task },
                 RENAME => {
                     // A later note of the same task may know it, of one that lives procfs does.
-                    let later = self.notes.iter().find(|later| later.pid == note.pid && later.start_ns == note.start_ns);
+                    let later = self
+                        .notes
+                        .iter()
+                        .find(|later| later.pid == note.pid && later.start_ns == note.start_ns);
                     let name = match later {
                         Some(later) => Some(known(later).comm),
                         None => name_now(note.pid),
