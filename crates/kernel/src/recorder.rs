@@ -30,6 +30,7 @@ use mapping::Lanes;
 use notes::{Notes, each_task, known};
 use std::thread;
 use std::time::{Duration, Instant};
+use timeline::Timeline;
 use tombola_core::snapshot::GroupTotals;
 
 /// The programs beside that of the switch: those that tell of events, those that only know when an interrupt is being served, and the
@@ -71,7 +72,6 @@ pub struct Recorder {
     loaded: LoadedObject,
     links: Vec<Link>,
     slots: u32,
-    /// Instants of the begin: monotonic clock, boot clock, wall clock.
     begin: Begin,
 }
 
@@ -118,11 +118,12 @@ impl Recorder {
         let each = loaded.attach(EACH)?;
         let events = OTHERS.iter().filter(|name| **name != EACH).chain([&loaded.switch]);
         let links = events.map(|name| loaded.attach(name)).collect::<Result<Vec<_>>>()?;
+        lanes.begin();
+        // What happened in the microseconds since the first lane was opened is put to this instant.
         let begin =
             Begin { ts_ns: clock::monotonic_ns(), boot_ns: clock::boot_ns(), unix_ns: clock::unix_ns() };
-        lanes.begin();
         visit_every_cpu();
-        let cpus = (0..cpus).map(|_| Lane::default()).collect();
+        let cpus = (0..cpus).map(|_| Lane::new(begin.ts_ns)).collect();
         Ok(Self { lanes, cpus, notes, groups, each, loaded, links, slots, begin })
     }
 
@@ -187,14 +188,15 @@ impl Recorder {
         Ok(groups)
     }
 
-    /// The latest instant of the recording.
-    pub fn last_ns(&self) -> u64 {
-        self.cpus.iter().map(|lane| lane.timeline.last_ns()).max().unwrap_or(0).max(self.begin.ts_ns)
+    /// Now, on the recording's clock.
+    pub fn now_ns(&self) -> u64 {
+        let tied = self.cpus.iter().map(|lane| &lane.timeline).find(|timeline| timeline.is_tied());
+        clock::monotonic_ns().wrapping_sub(tied.map_or(0, Timeline::drift_ns))
     }
 
     /// What it came to until now. While it records, events that are in the lanes are among `seen` only.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { not_run: self.not_run(), ..Totals::default() };
+        let mut totals = Totals { not_run: self.not_run(), end_ns: self.now_ns(), ..Totals::default() };
         for (cpu, lane) in (0..).zip(&self.cpus) {
             let there = self.lanes.look(cpu);
             totals.seen += there.seen + there.notes_seen;
@@ -211,8 +213,8 @@ impl Recorder {
     /// # Errors
     /// [`Error::ReadMap`] if the ring of notes cannot be read.
     pub fn stop(mut self, take: &mut dyn FnMut(Recorded)) -> Result<Totals> {
+        let (not_run, end_ns) = (self.not_run(), self.now_ns());
         self.lanes.end();
-        let not_run = self.not_run();
         self.links.clear();
         // A program that was running then is still writing, for microseconds, or longer where it was preempted.
         let begin = Instant::now();
@@ -227,7 +229,7 @@ impl Recorder {
         for (cpu, lane) in (0..).zip(&mut self.cpus) {
             lane.last_loss(&self.lanes, cpu, take);
         }
-        Ok(Totals { not_run, ..self.totals() })
+        Ok(Totals { not_run, end_ns, ..self.totals() })
     }
 
     /// How often the kernel left a program out because it was running on that CPU already.

@@ -1,10 +1,12 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod record;
 mod schedule;
 mod simulate;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use record::RecordArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 
@@ -32,6 +34,7 @@ Examples:
   tombola dump --iterations 3             three tables, a second apart
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
+  sudo tombola record -o x.pftrace -- make    every switch and wakeup while make runs
   tombola simulate three-burners          what four schedulers make of the same work
   sudo tombola schedule -- make -j8       a real lottery in the kernel, as long as make runs
 
@@ -44,7 +47,7 @@ Exit status:
   4    doctor: the monitor cannot be loaded here by this user
   130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
 
-schedule with a command ends with the status of the command, 128 + the signal's number if a signal killed it.";
+schedule and record with a command end with the status of the command, 128 + the signal's number if a signal killed it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -54,6 +57,7 @@ pub enum Verb {
     Dump(DumpArgs),
     Audit(Box<AuditArgs>),
     Hist(Box<HistArgs>),
+    Record(Box<RecordArgs>),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),

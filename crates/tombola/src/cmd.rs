@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod dump;
 pub mod hist;
 pub mod load;
+pub mod record;
 pub mod schedule;
 pub mod simulate;
 pub mod status;
@@ -29,6 +30,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Dump(args) => dump::run(&args, out),
         Verb::Audit(args) => audit::run(&args, out),
         Verb::Hist(args) => hist::run(&args, out),
+        Verb::Record(args) => record::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
     }

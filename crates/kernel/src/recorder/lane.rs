@@ -41,6 +41,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Of a recording that begins then.
+    pub(super) fn new(begin_ns: u64) -> Self {
+        Self { timeline: Timeline::new(begin_ns), ..Self::default() }
+    }
+
     /// Takes a note of this CPU, in order.
     pub(super) fn note(&mut self, note: task_note) {
         self.notes.push_back(note);

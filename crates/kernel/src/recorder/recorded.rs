@@ -134,6 +134,8 @@ pub struct Totals {
     pub not_run: u64,
     /// Time stamps that ran backwards on a CPU, and were set to the one before.
     pub backwards: u64,
+    /// Until when every CPU was recorded, on the recording's clock.
+    pub end_ns: u64,
 }
 
 impl Totals {

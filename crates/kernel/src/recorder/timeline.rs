@@ -17,6 +17,8 @@ pub(super) struct Timeline {
     late: Option<(u64, u64)>,
     /// Whether the latest pair was left out.
     left_out: bool,
+    /// Begin of the recording: what seems to lie before it is put there.
+    floor_ns: u64,
     /// The latest stamp that was given out.
     last_ns: u64,
     /// Stamps that lay before it.
@@ -24,6 +26,11 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// Of a recording that begins then.
+    pub(super) fn new(begin_ns: u64) -> Self {
+        Self { floor_ns: begin_ns, last_ns: begin_ns, ..Self::default() }
+    }
+
     /// Whether its distance is known.
     pub(super) fn is_tied(&self) -> bool {
         self.begin.is_some()
@@ -59,18 +66,17 @@ impl Timeline {
     /// An instant of the monotonic clock, at the latest that of the next switch on the CPU, where it is known: distances are known less
     /// exactly than that order.
     pub(super) fn of_monotonic(&mut self, mono_ns: u64, next_switch_ns: Option<u64>) -> u64 {
-        let drift = match (self.late, self.begin) {
-            (Some((_, now)), Some(begin)) => now.wrapping_sub(begin),
-            _ => 0,
-        };
         let latest = next_switch_ns.map_or(u64::MAX, |clock| self.moved(clock));
-        self.last_ns = mono_ns.wrapping_sub(drift).min(latest).max(self.last_ns);
+        self.last_ns = mono_ns.wrapping_sub(self.drift_ns()).min(latest).max(self.last_ns);
         self.last_ns
     }
 
-    /// The latest stamp that was given out.
-    pub(super) fn last_ns(&self) -> u64 {
-        self.last_ns
+    /// How far the monotonic clock is ahead of the recording's (wrapping: it may be behind).
+    pub(super) fn drift_ns(&self) -> u64 {
+        match (self.late, self.begin) {
+            (Some((_, now)), Some(begin)) => now.wrapping_sub(begin),
+            _ => 0,
+        }
     }
 
     fn moved(&self, clock_ns: u64) -> u64 {
@@ -79,7 +85,7 @@ impl Timeline {
 
     /// A stamp that is not before the one before it.
     fn forward(&mut self, ts_ns: u64) -> u64 {
-        self.backwards += u64::from(ts_ns < self.last_ns);
+        self.backwards += u64::from(ts_ns < self.last_ns && self.last_ns > self.floor_ns);
         self.last_ns = self.last_ns.max(ts_ns);
         self.last_ns
     }
