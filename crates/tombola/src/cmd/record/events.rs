@@ -29,8 +29,8 @@ pub struct Events {
     names: GroupNames,
     /// Events of each CPU so far.
     numbers: Vec<u64>,
-    /// Tasks that ended: they still switch away, once.
-    ended: Vec<TaskId>,
+    /// Tasks whose end was told in the latest batch, and in the one before: they still switch away, once.
+    ended: [Vec<TaskId>; 2],
     /// Names of threads whose birth was not seen.
     strangers: HashMap<u32, Vec<u8>>,
 }
@@ -43,25 +43,31 @@ impl Events {
             groups: HashMap::new(),
             names: GroupNames::new(),
             numbers: vec![0; cpus as usize],
-            ended: Vec::new(),
+            ended: Default::default(),
             strangers: HashMap::new(),
         }
     }
 
-    /// Learns who is born in what was just handed over: CPU by CPU, a child may have run before its birth is told.
+    /// Learns who is in what was just handed over: CPU by CPU, a child may have run before its birth is told, and of a task that was on
+    /// its way out when the recording began only the end is told.
     pub fn foresee(&mut self, batch: &[Recorded]) {
-        for ended in std::mem::take(&mut self.ended) {
+        let [latest, before] = &mut self.ended;
+        for ended in before.drain(..) {
             // Its number may have gone to another since.
             if self.tasks.get(&ended.pid).is_some_and(|task| task.id == ended) {
                 self.tasks.remove(&ended.pid);
             }
         }
+        std::mem::swap(latest, before);
         for recorded in batch {
             match &recorded.what {
-                What::Fork { child, .. } => {
-                    self.tasks.entry(child.id.pid).or_insert_with(|| Known::clone(child));
+                What::Fork { child: task, .. } => {
+                    self.tasks.entry(task.id.pid).or_insert_with(|| Known::clone(task));
                 }
-                What::Exit { task } => self.ended.push(task.id),
+                What::Exit { task } => {
+                    self.tasks.entry(task.id.pid).or_insert_with(|| Known::clone(task));
+                    latest.push(task.id);
+                }
                 _ => {}
             }
         }
