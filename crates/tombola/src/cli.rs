@@ -34,7 +34,7 @@ Examples:
   tombola dump --iterations 3             three tables, a second apart
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
-  sudo tombola record -o x.pftrace -- make    every switch and wakeup while make runs
+  sudo tombola record -o x.pftrace        every switch and wakeup, for ui.perfetto.dev
   tombola simulate three-burners          what four schedulers make of the same work
   sudo tombola schedule -- make -j8       a real lottery in the kernel, as long as make runs
 
