@@ -159,13 +159,13 @@ fn root_run_times_are_the_monitors_to_the_nanosecond() {
     let totals = recording.stop(recorder);
     assert_nothing_is_missing(&recording, &totals);
     assert_eq!((totals.lost(), totals.backwards), (0, 0), "{totals:?}");
-    let recorded = recording.runtimes();
+    let run_ns = recording.runtimes();
     for end in snapshot.exited.iter().filter(|end| tids.contains(&end.totals.id.pid)) {
         let pid = end.totals.id.pid;
         let switches =
             recording.events.iter().filter(|e| matches!(e.what, What::Switch { prev, .. } if prev == pid));
         assert_eq!(switches.count() as u64, end.totals.usage.switches, "switches of {pid}");
-        assert_eq!(recorded.get(&pid), Some(&end.totals.usage.runtime_ns), "run time of {pid}");
+        assert_eq!(run_ns.get(&pid), Some(&end.totals.usage.runtime_ns), "run time of {pid}");
     }
 }
 
@@ -196,7 +196,7 @@ fn root_timers_wake_in_interrupts_and_pipes_in_tasks() {
     receiver.tell();
     drop((sleeper, sender, receiver));
     recording.stop(recorder);
-    let wakes = |of: u32| {
+    let wakings = |of: u32| {
         recording.events.iter().filter_map(move |event| match event.what {
             What::Wake { wakee, interrupt: Some(interrupt), waker, new: false, .. } if wakee == of => {
                 Some((interrupt, waker))
@@ -204,11 +204,11 @@ fn root_timers_wake_in_interrupts_and_pipes_in_tasks() {
             _ => None,
         })
     };
-    let all = wakes(by_timer).count();
+    let all = wakings(by_timer).count();
     assert!(all > 50, "{all} wakes by a timer");
-    let of_timer = wakes(by_timer).filter(|(interrupt, _)| *interrupt).count();
+    let of_timer = wakings(by_timer).filter(|(interrupt, _)| *interrupt).count();
     assert!(of_timer * 10 >= all * 9, "{of_timer} of {all} wakes by a timer are in an interrupt");
-    let of_task: Vec<_> = wakes(by_task).filter(|(_, by)| *by == waker).collect();
+    let of_task: Vec<_> = wakings(by_task).filter(|(_, by)| *by == waker).collect();
     let causal = of_task.iter().filter(|(interrupt, _)| !interrupt).count();
     assert!(causal > 100 && causal == of_task.len(), "{causal} of {} wakes by the sender", of_task.len());
 }

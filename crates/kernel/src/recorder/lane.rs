@@ -134,7 +134,8 @@ impl Lane {
 
     /// Hands over the notes that were taken before record `at`.
     fn notes_before(&mut self, lanes: &Lanes, cpu: u32, at: u64, head: u64, take: &mut dyn FnMut(Recorded)) {
-        while let Some(note) = self.notes.pop_front_if(|note| note.after <= at) {
+        while self.notes.front().is_some_and(|note| note.after <= at) {
+            let Some(note) = self.notes.pop_front() else { return };
             let mut task = Box::new(known(&note));
             let what = match note.kind {
                 FORK => What::Fork { parent: note.other, child: task },

@@ -8,13 +8,13 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A mappable array map, in memory as long as this lives.
-struct Mapping {
-    memory: NonNull<u8>,
+/// A mappable array map of `T`s, in memory as long as this lives.
+struct Mapping<T> {
+    memory: NonNull<T>,
     bytes: usize,
 }
 
-impl Mapping {
+impl<T> Mapping<T> {
     /// All `max_entries` values, which are 8-byte aligned and follow each other.
     fn new(map: &MapHandle) -> Result<Self> {
         let bytes = map.value_size() as usize * map.max_entries() as usize;
@@ -29,7 +29,7 @@ impl Mapping {
                 0,
             )
         };
-        match NonNull::new(memory.cast::<u8>()) {
+        match NonNull::new(memory.cast::<T>()) {
             Some(start) if memory != libc::MAP_FAILED => Ok(Self { memory: start, bytes }),
             _ => Err(Error::ReadMap {
                 map: map.name().to_string_lossy().into_owned(),
@@ -39,7 +39,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl<T> Drop for Mapping<T> {
     fn drop(&mut self) {
         // SAFETY: this mapping, once; nobody keeps a reference into it.
         unsafe { libc::munmap(self.memory.as_ptr().cast(), self.bytes) };
@@ -48,8 +48,8 @@ impl Drop for Mapping {
 
 /// The lanes of all CPUs.
 pub(super) struct Lanes {
-    lanes: Mapping,
-    records: Mapping,
+    heads: Mapping<lane>,
+    records: Mapping<record>,
     cpus: u32,
     /// Records of a lane, a power of two.
     slots: u32,
@@ -65,8 +65,8 @@ impl Lanes {
         if !fits {
             return Err(Error::Object { what: "the recorder's maps have another size".into() });
         }
-        let (lanes, records) = (Mapping::new(lane_map)?, Mapping::new(record_map)?);
-        Ok(Self { lanes, records, cpus, slots })
+        let (heads, records) = (Mapping::new(lane_map)?, Mapping::new(record_map)?);
+        Ok(Self { heads, records, cpus, slots })
     }
 
     pub(super) fn cpus(&self) -> u32 {
@@ -76,7 +76,7 @@ impl Lanes {
     fn lane(&self, cpu: u32) -> *mut lane {
         assert!(cpu < self.cpus, "a lane for each CPU");
         // SAFETY: within the mapping, whose size was checked by `new`.
-        unsafe { self.lanes.memory.as_ptr().cast::<lane>().add(cpu as usize) }
+        unsafe { self.heads.memory.as_ptr().add(cpu as usize) }
     }
 
     /// A counter in the kernel's half of the lane, behind which everything is visible that was written before it.
@@ -111,7 +111,7 @@ impl Lanes {
         // A number below cpus * slots, which is in memory.
         let index = usize::try_from(index).unwrap_or(0);
         // SAFETY: within the mapping (`new`), plain integers; the kernel writes it again only after it was released.
-        unsafe { self.records.memory.as_ptr().cast::<record>().add(index).read_volatile() }
+        unsafe { self.records.memory.as_ptr().add(index).read_volatile() }
     }
 
     /// The whole lane as it is now, field by field.
