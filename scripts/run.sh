@@ -26,6 +26,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   dump       tables, draws and CSV of what every task got (root only where no readable monitor is loaded)
   audit      what every task was entitled to, and who stood in its way  (root, as dump)
   hist       how long tasks waited for a CPU               (root, as dump)
+  record     every switch, wakeup and migration, into a Perfetto trace  (root; asks sudo)
   simulate   what another scheduler would have done with the work of a scenario
   schedule   put a lottery scheduler into the kernel, for a while or for a command  (root; asks sudo)
   tickets    show and change tickets while it runs         (root; asks sudo)
@@ -39,6 +40,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
              --with FILE: with a file of this machine, such as a program that is not in there
   bench      what measuring costs                         (root; asks sudo)
              --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
+             --record: what recording costs, beside perf record and ftrace
   vmlinux    regenerate the kernel types the BPF programs are built with
   doctor     what this kernel lets this user do
   help       this text
@@ -591,7 +593,7 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
-    load | unload | schedule | tickets) root_verb "$verb" "$@" ;;
+    load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
     dump | audit | hist) reading "$verb" "$@" ;;
     status | simulate | workload | doctor) verb "$verb" "$@" ;;
     demo) demo "$@" ;;
@@ -601,6 +603,12 @@ main() {
         if [[ ${1:-} == --scheduler ]]; then
             shift
             companion bench-scheduler "$@"
+        fi
+        if [[ ${1:-} == --record ]]; then
+            shift
+            need_binary
+            need_root "measuring what recording costs"
+            exec "${as_root[@]}" env "CARGO_TARGET_DIR=$target" "$root/scripts/bench-record.sh" "$@"
         fi
         need_binary
         companion bench "$@"

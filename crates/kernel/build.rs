@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    for name in ["monitor", "interference", "lottery"] {
+    for name in ["monitor", "interference", "lottery", "recorder"] {
         let source = format!("bpf/{name}.bpf.c");
         let mut builder = SkeletonBuilder::new();
         builder

@@ -55,6 +55,42 @@ static __always_inline bool replaced_in_exec(struct task_struct *p)
 	return successor && successor != p;
 }
 
+/* The CPU of a task was in task_struct before bcf9033e5449 ("sched: move CPU field back into thread_info if THREAD_INFO_IN_TASK=y"), 5.16. */
+struct thread_info___since_5_16 {
+	__u32 cpu;
+} __attribute__((preserve_access_index));
+
+struct task_struct___since_5_16 {
+	struct thread_info___since_5_16 thread_info;
+} __attribute__((preserve_access_index));
+
+struct task_struct___before_5_16 {
+	unsigned int cpu;
+} __attribute__((preserve_access_index));
+
+/* The CPU in whose run queue p is, or was last. */
+static __always_inline __u32 task_cpu(struct task_struct *p)
+{
+	struct task_struct___since_5_16 *now = (void *)p;
+	struct task_struct___before_5_16 *before = (void *)p;
+
+	if (bpf_core_field_exists(now->thread_info.cpu))
+		return now->thread_info.cpu;
+	if (bpf_core_field_exists(before->cpu))
+		return before->cpu;
+	return ~0U;
+}
+
+/* bpf_get_current_task_btf() exists since 5.11 (3ca1032ab7ab "bpf: Expose bpf_get_current_task_btf..."); its callers go another way before. */
+enum bpf_func_id___since_5_11 {
+	BPF_FUNC_get_current_task_btf___since_5_11 = 158,
+};
+
+static __always_inline bool has_current_task(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id___since_5_11, BPF_FUNC_get_current_task_btf___since_5_11);
+}
+
 /* The pid of p, which another CPU may change (exchange_tids()): loaded here and nowhere else. */
 static __always_inline __u32 pid_now(struct task_struct *p)
 {

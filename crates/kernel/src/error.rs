@@ -152,6 +152,10 @@ pub enum Error {
     /// An option outside its range.
     #[error("'{0}' tasks; it must be a whole number from 1 to {max}", max = crate::settings::MaxTasks::LIMIT)]
     MaxTasks(String),
+    /// An option outside its range.
+    #[error("'{0}' records; it must be a power of two from {least} to {most}",
+            least = crate::recorder::LaneRoom::LEAST, most = crate::recorder::LaneRoom::MOST)]
+    LaneRoom(String),
 }
 
 impl Error {

@@ -344,7 +344,7 @@ fn begin(loaded: &LoadedObject, schema: &schema) -> Result<()> {
 /// Makes every CPU that this process may use switch once, so that its slot says what it runs: a CPU that a lone task never
 /// leaves would otherwise stay unknown. CPUs out of reach are booked as idle until their first switch; so is one that a
 /// real-time task does not give away within [`VISIT`], which the visitor is left to wait for.
-fn visit_every_cpu() {
+pub(crate) fn visit_every_cpu() {
     let (done, all_done) = mpsc::channel();
     let visitor = thread::Builder::new().name("tombola-visit".into()).spawn(move || {
         visit();

@@ -121,7 +121,9 @@ pub(crate) fn refused(action: &str, error: &libbpf_rs::Error) -> Error {
     let verdict = text.lines().rev().map(str::trim).find(|line| !line.is_empty() && !is_noise(line));
     let why = match (verdict, os.kind()) {
         (Some(line), _) if verifier_spoke => format!("the verifier says '{line}'"),
-        (_, io::ErrorKind::OutOfMemory) => "not enough memory for its maps; try a smaller --max-tasks".into(),
+        (_, io::ErrorKind::OutOfMemory) => {
+            "not enough memory for its maps; try a smaller --max-tasks, or --lane".into()
+        }
         _ => format!("{action}: {os}; see 'tombola doctor'"),
     };
     Error::Refused { why, log: libbpf_log::save() }

@@ -364,7 +364,7 @@ pub(crate) fn group(kind: u32, id: u64) -> Group {
     }
 }
 
-fn group_totals(record: &group_record) -> GroupTotals {
+pub(crate) fn group_totals(record: &group_record) -> GroupTotals {
     let parent = group(record.parent.kind, record.parent.id);
     GroupTotals {
         id: group(record.key.kind, record.key.id),

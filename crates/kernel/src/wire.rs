@@ -18,6 +18,9 @@ mod generated {
     pub(crate) mod interference {
         include!(concat!(env!("OUT_DIR"), "/interference.skel.rs"));
     }
+    pub(crate) mod recorder {
+        include!(concat!(env!("OUT_DIR"), "/recorder.skel.rs"));
+    }
     pub(crate) mod lottery {
         include!(concat!(env!("OUT_DIR"), "/lottery.skel.rs"));
     }
@@ -29,6 +32,8 @@ pub(crate) use generated::monitor::types::{
 
 pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
 
+pub(crate) use generated::recorder::types::{lane, record, task_note};
+
 pub(crate) use generated::lottery::types::{
     account, sched_ext_ops, settings, tally, task_line, ticket_request,
 };
@@ -37,6 +42,8 @@ pub(crate) use generated::lottery::types::{
 pub(crate) static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.bpf.o"));
 /// The compiled interference monitor.
 pub(crate) static INTERFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/interference.bpf.o"));
+/// The compiled recorder.
+pub(crate) static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 /// The compiled scheduler.
 pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lottery.bpf.o"));
 
@@ -50,6 +57,9 @@ const _: () = {
     assert!(size_of::<pair_key>() == 24);
     assert!(size_of::<pair_record>() == 16);
     assert!(size_of::<slice_ring>() == 4 * 8 + 16 * 32);
+    assert!(size_of::<record>() == 24);
+    assert!(size_of::<lane>() == 2 * 128);
+    assert!(size_of::<task_note>() == 5 * 8 + 12 * 4 + 16);
     assert!(size_of::<tally>() == 6 * 8);
     assert!(size_of::<settings>() == 2 * 8 + 4 * 4);
     assert!(size_of::<account>() == 2 * 8 + (12 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
@@ -92,6 +102,12 @@ unsafe impl Wire for pair_record {}
 unsafe impl Wire for slice_ring {}
 // SAFETY: as above.
 unsafe impl Wire for control {}
+// SAFETY: as above (bpf/recorder_wire.h).
+unsafe impl Wire for record {}
+// SAFETY: as above.
+unsafe impl Wire for lane {}
+// SAFETY: as above.
+unsafe impl Wire for task_note {}
 // SAFETY: as above (bpf/lottery_wire.h).
 unsafe impl Wire for settings {}
 // SAFETY: as above.

@@ -5,6 +5,7 @@ mod log;
 mod past;
 mod recording;
 mod report;
+mod record;
 mod schedule;
 mod simulate;
 mod top;
@@ -14,6 +15,7 @@ pub use log::LogArgs;
 pub use past::{Edge, PastArgs};
 pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
 pub use report::ReportArgs;
+pub use record::RecordArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 pub use top::TopArgs;
@@ -42,6 +44,7 @@ Examples:
   tombola dump --iterations 3             three tables, a second apart
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
+  sudo tombola record -o x.pftrace        every switch and wakeup, for ui.perfetto.dev
   tombola simulate three-burners          what four schedulers make of the same work
   sudo tombola schedule -- make -j8       a real lottery in the kernel, as long as make runs
 
@@ -54,7 +57,7 @@ Exit status:
   4    doctor: the monitor cannot be loaded here by this user
   130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
 
-schedule with a command ends with the status of the command, 128 + the signal's number if a signal killed it.";
+schedule and record with a command end with the status of the command, 128 + the signal's number if a signal killed it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -70,6 +73,7 @@ pub enum Verb {
     Timehist(TimehistArgs),
     Convert(ConvertArgs),
     Log(LogArgs),
+    Record(Box<RecordArgs>),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),

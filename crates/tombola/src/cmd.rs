@@ -9,6 +9,7 @@ pub mod info;
 pub mod load;
 pub mod log;
 pub mod report;
+pub mod record;
 pub mod schedule;
 pub mod simulate;
 pub mod status;
@@ -41,6 +42,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Timehist(args) => timehist::run(&args, out),
         Verb::Convert(args) => convert::run(&args, out),
         Verb::Log(args) => log::run(&args),
+        Verb::Record(args) => record::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
     }

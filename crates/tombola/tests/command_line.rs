@@ -62,6 +62,11 @@ fn usage_errors_end_with_2_and_nothing_on_stdout() {
         &["schedule", "--scenario", "sleeper", "--", "true"],
         &["tickets"],
         &["tickets", "set", "1"],
+        &["record"],
+        &["record", "-o", "x", "--trigger", "wait>50ms"],
+        &["record", "-o", "x", "--flight", "10s", "--trigger", "late"],
+        &["record", "-o", "x", "--lane", "100"],
+        &["record", "-o", "x", "--flight", "1ms"],
         &["frobnicate"],
         &[],
     ] {
@@ -69,6 +74,24 @@ fn usage_errors_end_with_2_and_nothing_on_stdout() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
     }
+}
+
+#[test]
+fn a_recording_overwrites_nothing_and_mixes_with_nothing() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("kept");
+    std::fs::write(&file, "kept").unwrap();
+    let name = file.to_str().unwrap();
+    for (args, told) in [
+        (&["record", "-o", name][..], "--force"),
+        (&["record", "-o", name, "--flight", "10s"], "--force"),
+        (&["record", "-o", "-", "--", "true"], "name a file with -o"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(output.stdout.is_empty() && text(&output.stderr).contains(told), "{args:?}: {output:?}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"kept");
 }
 
 #[test]

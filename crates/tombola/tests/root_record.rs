@@ -1,0 +1,247 @@
+//! `tombola record` against the live kernel: what is in the file is what it says, whatever ends it.
+#![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
+
+mod common;
+
+use common::program::{Running, tombola};
+use common::{ok, wait_for};
+use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_gettime};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+use tombola_kernel::{PrivateMonitor, Settings};
+use tombola_recording::event::{Event, Kind};
+use tombola_recording::interval::{Doubt, Fact, What};
+use tombola_recording::normaliser::Normaliser;
+use tombola_recording::reader;
+
+/// What a file holds, read by the crate's reader.
+struct Read {
+    events: Vec<Event>,
+    normaliser: Normaliser,
+    facts: Vec<Fact>,
+}
+
+impl Read {
+    fn file(path: &Path) -> Self {
+        let mut reader = reader::open(path).unwrap();
+        let mut normaliser = Normaliser::new(reader.header());
+        let (mut events, mut facts) = (Vec::new(), Vec::new());
+        while let Some(event) = reader.next_event().unwrap() {
+            normaliser.event(&event);
+            facts.extend(normaliser.facts());
+            events.push(event);
+        }
+        normaliser.finish(reader.header().end_ns);
+        facts.extend(normaliser.facts());
+        Self { events, normaliser, facts }
+    }
+
+    /// Events of the kernel, and those it tells to be lost.
+    fn counted(&self) -> (u64, u64) {
+        self.events.iter().fold((0, 0), |(events, lost), event| match event.kind {
+            Kind::Loss { count, .. } => (events, lost + count.unwrap()),
+            Kind::Attributes { .. } | Kind::Group { .. } => (events, lost),
+            _ => (events + 1, lost),
+        })
+    }
+
+    /// Run time of every thread and its switches, each slice with the task that leaves at its end, as the monitor books it.
+    fn slices(&self) -> BTreeMap<u32, (u64, u64)> {
+        let (mut since, mut sums) = (BTreeMap::new(), BTreeMap::new());
+        for event in &self.events {
+            if let Kind::Switch { prev: Some(prev), .. } = &event.kind
+                && let Some(before) = since.insert(event.cpu, event.ts_ns)
+            {
+                let sum: &mut (u64, u64) = sums.entry(prev.pid).or_default();
+                *sum = (sum.0 + event.ts_ns - before, sum.1 + 1);
+            }
+        }
+        sums
+    }
+}
+
+/// "recorded: W events written + L lost = C counted".
+fn totals(said: &str) -> (u64, u64, u64) {
+    let line = said.lines().find(|line| line.starts_with("recorded: ")).unwrap_or_else(|| panic!("{said}"));
+    let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(!line.contains("UNACCOUNTED"), "{line}");
+    (numbers[0], numbers[1], numbers[2])
+}
+
+/// Pipes, and processes that are born and end.
+const BUSY: &str =
+    "for i in $(seq 40); do (for j in $(seq 300); do echo $j; done) | (while read x; do :; done); done";
+
+fn record(dir: &TempDir, flags: &[&str], command: &[&str]) -> (PathBuf, String) {
+    let file = dir.path().join("x.pftrace");
+    let mut args = vec!["record", "-o", file.to_str().unwrap()];
+    args.extend(flags);
+    if !command.is_empty() {
+        args.push("--");
+        args.extend(command);
+    }
+    let said = ok(&tombola(&args).output().unwrap());
+    (file, said)
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_writes_what_it_counted() {
+    let dir = TempDir::new().unwrap();
+    let (file, said) = record(&dir, &[], &["sh", "-c", BUSY]);
+    let (written, lost, counted) = totals(&said);
+    assert_eq!((written + lost, lost), (counted, 0), "{said}");
+    let read = Read::file(&file);
+    assert_eq!(read.counted(), (written, 0));
+    let births = read.events.iter().filter(|e| matches!(e.kind, Kind::Fork { .. })).count();
+    assert!(births >= 80, "{births}");
+    let nameless = read.events.iter().filter(|event| match &event.kind {
+        Kind::Switch { next, .. } => next.comm.is_empty(),
+        Kind::Wake { wakee, .. } => wakee.comm.is_empty(),
+        _ => false,
+    });
+    let nameless: Vec<_> = nameless.take(3).collect();
+    assert!(nameless.is_empty(), "every task has a name: {nameless:#?}");
+    let repairs = read.normaliser.repairs();
+    assert_eq!(repairs.backwards, 0, "{repairs:?}");
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_tells_what_a_tiny_lane_lost() {
+    let dir = TempDir::new().unwrap();
+    let (file, said) = record(&dir, &["--lane", "64"], &["sh", "-c", BUSY]);
+    let (written, lost, counted) = totals(&said);
+    assert!(lost > 0, "{said}");
+    assert_eq!(written + lost, counted, "{said}");
+    assert_eq!(Read::file(&file).counted(), (written, lost), "{said}");
+    let strict = tombola(&["record", "-o", file.to_str().unwrap(), "--force", "--strict", "--lane", "64"])
+        .args(["--", "sh", "-c", BUSY])
+        .output()
+        .unwrap();
+    assert_eq!(strict.status.code(), Some(3));
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_adds_up_to_the_monitors_books() {
+    let dir = TempDir::new().unwrap();
+    let monitor = PrivateMonitor::start(&Settings::default()).unwrap();
+    let load = [
+        env!("CARGO_BIN_EXE_tombola"),
+        "workload",
+        "--threads",
+        "3",
+        "--duration",
+        "1",
+        "--pattern",
+        "sleep",
+    ];
+    let (file, said) = record(&dir, &[], &load);
+    assert_eq!(totals(&said).1, 0, "{said}");
+    let snapshot = monitor.reader().snapshot().unwrap();
+    let burners: Vec<_> = snapshot.exited.iter().filter(|end| end.totals.comm == b"tombola-burn").collect();
+    assert_eq!(burners.len(), 3);
+    let read = Read::file(&file);
+    let slices = read.slices();
+    for burner in burners {
+        let (pid, usage) = (burner.totals.id.pid, &burner.totals.usage);
+        assert_eq!(slices.get(&pid), Some(&(usage.runtime_ns, usage.switches)), "thread {pid}");
+        // The normaliser books no slice in which the kernel has hidden a switch.
+        let sum = |wanted: fn(&What) -> bool| -> u64 {
+            let of = read.facts.iter().filter_map(|fact| match fact {
+                Fact::Task(interval) if interval.task.pid == pid && wanted(&interval.what) => {
+                    Some(interval.ns())
+                }
+                _ => None,
+            });
+            of.sum()
+        };
+        let running = sum(|what| matches!(what, What::Running { .. }));
+        let hidden = sum(|what| matches!(what, What::Unknown(Doubt::Hidden)));
+        let exact = usage.runtime_ns;
+        assert!(
+            running <= exact && (hidden > 0 || running == exact),
+            "{pid}: {running} of {exact}, {hidden} hidden"
+        );
+    }
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_leaves_a_readable_file_after_sigkill() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("killed.pftrace");
+    let command = tombola(&["record", "-o", file.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap();
+    let mut recorder = Running(command);
+    let _busy =
+        Running(Command::new("sh").args(["-c", &format!("while :; do {BUSY}; done")]).spawn().unwrap());
+    wait_for("a file of some seconds", || {
+        let size = fs::metadata(&file).map_or(0, |meta| meta.len());
+        (size > 30_000).then_some(())
+    });
+    thread::sleep(Duration::from_millis(1234));
+    recorder.signal(Signal::SIGKILL);
+    let killed = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
+    recorder.0.wait().unwrap();
+    let read = Read::file(&file);
+    let last = read.events.iter().map(|event| event.ts_ns).max().unwrap();
+    let missing = killed.saturating_sub(Duration::from_nanos(last));
+    // It hands over every second, when it is on a CPU.
+    assert!(missing < Duration::from_secs(5), "the last {missing:?} are missing");
+    assert!(read.counted().0 > 1000);
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_in_flight_writes_when_told_to() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("flight.pftrace");
+    let second = dir.path().join("flight.pftrace.2");
+    let command = tombola(&["record", "-o", file.to_str().unwrap(), "--flight", "1s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut recorder = Running(command);
+    thread::sleep(Duration::from_secs(4));
+    assert!(!file.exists(), "nothing is written before it is asked for");
+    for path in [&file, &second] {
+        recorder.signal(Signal::SIGUSR1);
+        wait_for("the file", || fs::metadata(path).is_ok_and(|meta| meta.len() > 0).then_some(()));
+        thread::sleep(Duration::from_millis(500));
+    }
+    recorder.signal(Signal::SIGINT);
+    let status = recorder.0.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    for path in [&file, &second] {
+        let read = Read::file(path);
+        let times = read.events.iter().map(|event| event.ts_ns);
+        let span = Duration::from_nanos(times.clone().max().unwrap() - times.min().unwrap());
+        // A second, one piece of a tenth of it, and what a busy machine adds to each round.
+        assert!((Duration::from_millis(500)..Duration::from_secs(4)).contains(&span), "{span:?}");
+        assert!(read.events.iter().any(|event| matches!(event.kind, Kind::Attributes { .. })));
+    }
+}
+
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_in_flight_ends_at_a_long_wait() {
+    let dir = TempDir::new().unwrap();
+    let burners =
+        [env!("CARGO_BIN_EXE_tombola"), "workload", "--threads", "16", "--cpu", "0", "--duration", "3"];
+    // Sixteen on one CPU take turns: each waits for fifteen slices of milliseconds.
+    let (file, _) = record(&dir, &["--flight", "2s", "--trigger", "wait>5ms"], &burners);
+    let read = Read::file(&file);
+    let longest = read.facts.iter().filter_map(|fact| match fact {
+        Fact::Task(interval) if matches!(interval.what, What::Runnable { .. }) => Some(interval.ns()),
+        _ => None,
+    });
+    assert!(longest.max().unwrap() > 5_000_000);
+}
