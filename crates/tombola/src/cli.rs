@@ -1,12 +1,14 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod export;
 mod log;
 mod past;
 mod schedule;
 mod simulate;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use export::{ExportArgs, ExportVerb, PrometheusArgs};
 pub use log::LogArgs;
 pub use past::PastArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
@@ -59,6 +61,7 @@ pub enum Verb {
     Audit(Box<AuditArgs>),
     Hist(Box<HistArgs>),
     Log(LogArgs),
+    Export(ExportArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod doctor;
 pub mod dump;
+pub mod export;
 pub mod hist;
 pub mod load;
 pub mod log;
@@ -31,6 +32,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Audit(args) => audit::run(&args, out),
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Log(args) => log::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
     }

@@ -9,6 +9,7 @@ mod cli;
 mod cmd;
 mod command;
 mod exit;
+mod export;
 mod interrupt;
 mod interval;
 mod pace;
