@@ -4,6 +4,7 @@ mod audit;
 mod export;
 mod log;
 mod past;
+mod query;
 mod schedule;
 mod simulate;
 
@@ -11,6 +12,7 @@ pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
 pub use export::{ExportArgs, ExportVerb, PrometheusArgs};
 pub use log::LogArgs;
 pub use past::PastArgs;
+pub use query::{QueryArgs, QueryFormat};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 
@@ -62,6 +64,7 @@ pub enum Verb {
     Hist(Box<HistArgs>),
     Log(LogArgs),
     Export(ExportArgs),
+    Query(QueryArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),

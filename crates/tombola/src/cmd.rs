@@ -7,6 +7,7 @@ pub mod export;
 pub mod hist;
 pub mod load;
 pub mod log;
+pub mod query;
 pub mod schedule;
 pub mod simulate;
 pub mod status;
@@ -33,6 +34,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Log(args) => log::run(&args),
         Verb::Export(args) => export::run(&args),
+        Verb::Query(args) => query::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
     }

@@ -242,7 +242,7 @@ fn machine(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
     }
     .gauges(out, one(machine.unix_us as f64 / 1e6))?;
     let buckets: Vec<(f64, u64)> = (0..BUCKETS)
-        .map(|at| (Histogram::edges_ns(at).1.map_or(f64::MAX, seconds), machine.waits.0[at]))
+        .map(|at| (Histogram::edges_ns(at).1.map_or(f64::INFINITY, seconds), machine.waits.0[at]))
         .collect();
     let mut waits =
         out.encode_descriptor("wait", "Ended waits for a CPU, by length", unit, MetricType::Histogram)?;
