@@ -37,7 +37,7 @@ const KINDS: [(u32, PolicyKind, &str); 4] = [
     // Web servers with room: nobody is owed anything, and weights do nothing.
     (
         60,
-        PolicyKind::Eevdf,
+        PolicyKind::Cfs,
         r#"
 cpus = 4
 [[group]]
@@ -82,7 +82,7 @@ count = 8
     // A quota that binds in bursts: far below it on average.
     (
         15,
-        PolicyKind::Eevdf,
+        PolicyKind::Cfs,
         r#"
 cpus = 4
 [[group]]
@@ -101,7 +101,7 @@ sleep = "440ms"
     // A deploy: the next version of the same container needs more.
     (
         5,
-        PolicyKind::Eevdf,
+        PolicyKind::Cfs,
         r#"
 cpus = 2
 [[group]]
