@@ -94,6 +94,7 @@ def readers(directory, duck, spark):
     found["DuckDB"] = ([int(value) for value in sums], time.monotonic() - begin)
 
     begin = time.monotonic()
+    import pyarrow
     import pyarrow.compute as compute
     import pyarrow.dataset as dataset
 
@@ -101,7 +102,8 @@ def readers(directory, duck, spark):
     for batch in dataset.dataset(directory, partitioning="hive").to_batches(columns=COUNTED + ["waits", "ts"]):
         rows += batch.num_rows
         for at, column in enumerate(COUNTED):
-            sums[at] += compute.sum(batch.column(column)).as_py() or 0
+            # A sum of 64-bit numbers wraps around: of ts_ns, a few rows are beyond 2^63.
+            sums[at] += int(compute.sum(batch.column(column).cast(pyarrow.decimal128(38, 0))).as_py() or 0)
         waits += compute.sum(compute.list_flatten(batch.column("waits"))).as_py() or 0
         last = max(last, compute.max(batch.column("ts").cast("int64")).as_py() or 0)
     found["pyarrow"] = ([rows, *sums, waits, last], time.monotonic() - begin)
@@ -110,7 +112,7 @@ def readers(directory, duck, spark):
     import polars
 
     frame = polars.scan_parquet(pattern(directory), hive_partitioning=False)
-    # A sum of 64-bit numbers wraps around in Polars: ts_ns of a day of rows is beyond 2^63.
+    # A sum of 64-bit numbers wraps around in Polars: of ts_ns, a few rows are beyond 2^63.
     wide = [polars.col(column).cast(polars.Int128).sum() for column in COUNTED]
     row = frame.select(
         polars.len(), *wide, polars.col("waits").list.sum().sum().alias("w"), polars.col("ts").max().dt.epoch("us").alias("last")

@@ -46,13 +46,13 @@ java_there() {
 generate() {
     local hosts=$1 hours=$2
     data=$work/data-$hosts-$hours
-    [[ -e $data/done ]] && return
+    [[ -e $data.done ]] && return
     rm -rf -- "$data"
     (cd -- "$root" && cargo build --quiet --profile "$profile" -p tombola-history --example fleet) || die "the generator could not be built"
     local built=$profile
     [[ $built != dev ]] || built=debug
     "${CARGO_TARGET_DIR:-$root/target}/$built/examples/fleet" "$data" "$hosts" "$hours"
-    : >"$data/done"
+    : >"$data.done"
 }
 
 # A line of a log that tells where something listens.
