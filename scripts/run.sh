@@ -26,7 +26,14 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   dump       tables, draws and CSV of what every task got (root only where no readable monitor is loaded)
   audit      what every task was entitled to, and who stood in its way  (root, as dump)
   hist       how long tasks waited for a CPU               (root, as dump)
+<<<<<<< HEAD
   record     every switch, wakeup and migration, into a Perfetto trace  (root; asks sudo)
+=======
+  log        write every interval into Parquet files       (root, as dump)
+  export     serve figures for Prometheus                  (root, as dump)
+  query      ask a log one of the shipped questions, by DuckDB
+  fleet      demo, test: a synthetic fleet, and the same SQL by DuckDB and by a Spark cluster
+>>>>>>> history
   simulate   what another scheduler would have done with the work of a scenario
   schedule   put a lottery scheduler into the kernel, for a while or for a command  (root; asks sudo)
   tickets    show and change tickets while it runs         (root; asks sudo)
@@ -498,7 +505,7 @@ run_tests() {
         skip "clippy" "cargo has no clippy"
     fi
     if have shellcheck; then
-        stage "shellcheck" shellcheck "$root"/scripts/*.sh "$root/.ci/run"
+        stage "shellcheck" shellcheck "$root"/scripts/*.sh "$root/fleet/run.sh" "$root/.ci/run"
     else
         skip "shellcheck" "it is not installed"
     fi
@@ -593,12 +600,19 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
+<<<<<<< HEAD
     load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
     dump | audit | hist) reading "$verb" "$@" ;;
     status | simulate | workload | doctor) verb "$verb" "$@" ;;
+=======
+    load | unload | schedule | tickets) root_verb "$verb" "$@" ;;
+    dump | audit | hist | log | export) reading "$verb" "$@" ;;
+    status | simulate | workload | doctor | query) verb "$verb" "$@" ;;
+>>>>>>> history
     demo) demo "$@" ;;
     test) run_tests "$@" ;;
     vm) vm "$@" ;;
+    fleet) exec "${as_caller[@]}" env "CARGO_TARGET_DIR=$target" "$root/fleet/run.sh" "$@" ;;
     bench)
         if [[ ${1:-} == --scheduler ]]; then
             shift

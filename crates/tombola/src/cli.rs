@@ -1,21 +1,26 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod export;
 mod log;
 mod past;
 mod recording;
 mod report;
 mod record;
+mod query;
 mod schedule;
 mod simulate;
 mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use export::{ExportArgs, ExportVerb, PrometheusArgs};
 pub use log::LogArgs;
 pub use past::{Edge, PastArgs};
 pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
 pub use report::ReportArgs;
 pub use record::RecordArgs;
+pub use past::PastArgs;
+pub use query::{QueryArgs, QueryFormat};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 pub use top::TopArgs;
@@ -74,6 +79,8 @@ pub enum Verb {
     Convert(ConvertArgs),
     Log(LogArgs),
     Record(Box<RecordArgs>),
+    Export(ExportArgs),
+    Query(QueryArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),

@@ -4,12 +4,14 @@ pub mod audit;
 pub mod convert;
 pub mod doctor;
 pub mod dump;
+pub mod export;
 pub mod hist;
 pub mod info;
 pub mod load;
 pub mod log;
 pub mod report;
 pub mod record;
+pub mod query;
 pub mod schedule;
 pub mod simulate;
 pub mod status;
@@ -43,6 +45,8 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Convert(args) => convert::run(&args, out),
         Verb::Log(args) => log::run(&args),
         Verb::Record(args) => record::run(&args, out),
+        Verb::Export(args) => export::run(&args),
+        Verb::Query(args) => query::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
     }

@@ -11,6 +11,7 @@ mod command;
 #[cfg(test)]
 mod documents;
 mod exit;
+mod export;
 mod interrupt;
 mod interval;
 mod matrix;

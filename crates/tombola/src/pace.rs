@@ -2,6 +2,8 @@
 
 use crate::interrupt::Interrupt;
 use anyhow::{Context, Result, anyhow};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -148,6 +150,14 @@ impl Rhythm {
         self.next = if late > self.interval { now + self.interval } else { self.next + self.interval };
         wait
     }
+}
+
+/// CPU time that this process has used, ns.
+pub fn cpu_ns() -> u64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+        let us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+        u64::try_from(us).unwrap_or(0).saturating_mul(1000)
+    })
 }
 
 /// A word to the user that is no part of the output. If nobody hears it, the work goes on.

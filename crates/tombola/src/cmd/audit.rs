@@ -39,9 +39,10 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let interrupt = Interrupt::catch()?;
     let sink = Sink::open(args)?;
-    let interval = match args.command.is_empty() {
-        true => args.past.interval_or(args.interval, INTERVAL),
-        false => args.interval.map(Interval::get),
+    let interval = if args.command.is_empty() {
+        args.past.interval_or(args.interval, INTERVAL)
+    } else {
+        args.interval.map(Interval::get)
     };
     let wanted =
         Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };

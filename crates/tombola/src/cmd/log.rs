@@ -3,11 +3,9 @@
 use crate::cli::LogArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pace::{ACQUAINTANCE, Rhythm, notify};
+use crate::pace::{ACQUAINTANCE, Rhythm, cpu_ns, notify};
 use crate::source::{self, Wanted};
 use anyhow::{Context, Result, anyhow};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
 use std::fs;
 use std::thread;
 use tombola_core::audit::Audit;
@@ -69,14 +67,6 @@ fn look(source: &mut dyn Source) -> Result<Frame> {
 fn boot_id() -> Result<String> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?.trim().to_owned())
-}
-
-/// CPU time of this process.
-fn cpu_ns() -> u64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
-        let us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        u64::try_from(us).unwrap_or(0).saturating_mul(1000)
-    })
 }
 
 /// What goes wrong, told once, and that it is over.
