@@ -1,12 +1,14 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod manual;
 mod report;
 mod schedule;
 mod simulate;
 mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use manual::{CompletionsArgs, ManArgs};
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
@@ -34,6 +36,8 @@ const OVERVIEW: &str = "\
 Examples:
   sudo tombola load                       measure from now on, with no process of ours alive
   tombola dump --iterations 3             three tables, a second apart
+  sudo tombola top                        the same live: who is owed, who waits, and why
+  sudo tombola report -o r.html           a page to hand on
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
   tombola simulate three-burners          what four schedulers make of the same work
@@ -46,6 +50,7 @@ Exit status:
   3    done, but a check failed: data was lost under --strict, --max-lag or --min-jain is violated, an [expect]
        of simulate does not hold, or schedule --scenario went otherwise than simulated
   4    doctor: the monitor cannot be loaded here by this user
+  5    done, but a limit of audit --fail-if is exceeded
   130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
 
 schedule with a command ends with the status of the command, 128 + the signal's number if a signal killed it.";
@@ -65,6 +70,8 @@ pub enum Verb {
     Tickets(TicketsArgs),
     Workload(WorkloadArgs),
     Doctor(DoctorArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Where the monitor is pinned: files of a BPF file system, which keep it alive with no process.

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod dump;
 pub mod hist;
 pub mod load;
+pub mod manual;
 pub mod report;
 pub mod schedule;
 pub mod simulate;
@@ -35,5 +36,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
+        Verb::Completions(args) => manual::completions(&args, out),
+        Verb::Man(args) => manual::man(&args, out),
     }
 }
