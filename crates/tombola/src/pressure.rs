@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The pressure file of the cgroup of this process, and what it stood at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,7 @@ pub struct Pressure {
     /// Path of the cgroup, raw.
     pub cgroup: String,
     begin_us: u64,
+    begin: Instant,
 }
 
 impl Pressure {
@@ -25,12 +27,15 @@ impl Pressure {
             mount(&mounts)?.join(cgroup.trim_start_matches('/')).join("cpu.pressure")
         };
         let begin_us = total_us(&file)?;
-        Some(Self { file, cgroup, begin_us })
+        Some(Self { file, cgroup, begin_us, begin: Instant::now() })
     }
 
-    /// Microseconds in which somebody waited, since the beginning; `None` where the file can no longer be read.
-    pub fn since_us(&self) -> Option<u64> {
-        Some(total_us(&self.file)?.saturating_sub(self.begin_us))
+    /// The part of the time since the beginning in which somebody waited, 0 to 1; `None` where the file can no longer be read.
+    pub fn since(&self) -> Option<f64> {
+        let waited_us = total_us(&self.file)?.saturating_sub(self.begin_us);
+        let passed_us = self.begin.elapsed().as_micros().max(1);
+        // The kernel's average is settled at times of its own, so that a short time may have a little more than all.
+        Some((waited_us as f64 / passed_us as f64).min(1.0))
     }
 }
 

@@ -133,12 +133,15 @@ impl Verdict {
             return format!("{name}: none of its tasks was seen to run. {}", unseen());
         }
         let percent = |ns: u64| format!("{:.0} %", 100.0 * part(ns, self.wanted_ns()));
-        let mut causes: Vec<String> = self
-            .behind
-            .iter()
-            .take(NAMED)
-            .map(|(who, ns)| format!("{} behind {who}", percent(*ns)))
-            .collect();
+        // Its own tasks are named in any case: that is nobody else's doing.
+        let (own, others): (Vec<_>, Vec<_>) = self.behind.iter().partition(|(who, _)| who == ITS_OWN);
+        let named = others.iter().take(NAMED).chain(&own);
+        let mut causes: Vec<String> =
+            named.map(|(who, ns)| format!("{} behind {who}", percent(*ns))).collect();
+        let more_ns: u64 = others.iter().skip(NAMED).map(|(_, ns)| ns).sum();
+        if more_ns > 0 {
+            causes.push(format!("{} behind {} others", percent(more_ns), others.len() - NAMED));
+        }
         if self.throttled_ns > 0 {
             let quota = match self.quotas.len() {
                 0 => "a quota".to_owned(),

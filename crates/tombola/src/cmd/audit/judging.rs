@@ -63,7 +63,7 @@ impl Judging {
         };
         let verdict = Verdict::of(&whole, is_its);
         let pressure = self.pressure.as_ref().and_then(|pressure| {
-            let part = pressure.since_us()? as f64 * 1000.0 / whole.audit.length_ns.max(1) as f64;
+            let part = pressure.since()?;
             let cgroup = if pressure.cgroup == "/" {
                 "the whole machine".to_owned()
             } else {
