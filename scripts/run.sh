@@ -26,14 +26,12 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   dump       tables, draws and CSV of what every task got (root only where no readable monitor is loaded)
   audit      what every task was entitled to, and who stood in its way  (root, as dump)
   hist       how long tasks waited for a CPU               (root, as dump)
-<<<<<<< HEAD
+  info, convert, timehist    what is in a recording, in another form, slice by slice
   record     every switch, wakeup and migration, into a Perfetto trace  (root; asks sudo)
-=======
   log        write every interval into Parquet files       (root, as dump)
   export     serve figures for Prometheus                  (root, as dump)
   query      ask a log one of the shipped questions, by DuckDB
   fleet      demo, test: a synthetic fleet, and the same SQL by DuckDB and by a Spark cluster
->>>>>>> history
   simulate   what another scheduler would have done with the work of a scenario
   schedule   put a lottery scheduler into the kernel, for a while or for a command  (root; asks sudo)
   tickets    show and change tickets while it runs         (root; asks sudo)
@@ -600,15 +598,9 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
-<<<<<<< HEAD
     load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
-    dump | audit | hist) reading "$verb" "$@" ;;
-    status | simulate | workload | doctor) verb "$verb" "$@" ;;
-=======
-    load | unload | schedule | tickets) root_verb "$verb" "$@" ;;
     dump | audit | hist | log | export) reading "$verb" "$@" ;;
-    status | simulate | workload | doctor | query) verb "$verb" "$@" ;;
->>>>>>> history
+    status | simulate | workload | doctor | query | info | convert | timehist) verb "$verb" "$@" ;;
     demo) demo "$@" ;;
     test) run_tests "$@" ;;
     vm) vm "$@" ;;

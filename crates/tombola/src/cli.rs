@@ -5,6 +5,7 @@ mod export;
 mod log;
 mod past;
 mod recording;
+mod manual;
 mod report;
 mod record;
 mod query;
@@ -17,6 +18,7 @@ pub use export::{ExportArgs, ExportVerb, PrometheusArgs};
 pub use log::LogArgs;
 pub use past::{Edge, PastArgs};
 pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
+pub use manual::{CompletionsArgs, ManArgs};
 pub use report::ReportArgs;
 pub use record::RecordArgs;
 pub use past::PastArgs;
@@ -47,6 +49,8 @@ const OVERVIEW: &str = "\
 Examples:
   sudo tombola load                       measure from now on, with no process of ours alive
   tombola dump --iterations 3             three tables, a second apart
+  sudo tombola top                        the same live: who is owed, who waits, and why
+  sudo tombola report -o r.html           a page to hand on
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
   sudo tombola record -o x.pftrace        every switch and wakeup, for ui.perfetto.dev
@@ -60,6 +64,7 @@ Exit status:
   3    done, but a check failed: data was lost under --strict, --max-lag or --min-jain is violated, an [expect]
        of simulate does not hold, or schedule --scenario went otherwise than simulated
   4    doctor: the monitor cannot be loaded here by this user
+  5    done, but a limit of audit --fail-if is exceeded
   130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
 
 schedule and record with a command end with the status of the command, 128 + the signal's number if a signal killed it.";
@@ -86,6 +91,8 @@ pub enum Verb {
     Tickets(TicketsArgs),
     Workload(WorkloadArgs),
     Doctor(DoctorArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Where the monitor is pinned: files of a BPF file system, which keep it alive with no process.

@@ -9,6 +9,7 @@ pub mod hist;
 pub mod info;
 pub mod load;
 pub mod log;
+pub mod manual;
 pub mod report;
 pub mod record;
 pub mod query;
@@ -49,5 +50,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Query(args) => query::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
+        Verb::Completions(args) => manual::completions(&args, out),
+        Verb::Man(args) => manual::man(&args, out),
     }
 }

@@ -16,6 +16,8 @@ pub enum Exit {
     /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), an `[expect]` of a
     /// scenario does not hold, or a scenario went otherwise on the kernel than in the simulator.
     Check,
+    /// 5: done, but a limit of `--fail-if` is exceeded.
+    Verdict,
     /// 4: `doctor` found that tombola cannot load its monitor here.
     Unusable,
     /// That of the command that was run under `schedule`; 128 + the signal's number if one killed it.
@@ -29,6 +31,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => 1,
             Exit::Loss | Exit::Check => 3,
             Exit::Unusable => 4,
+            Exit::Verdict => 5,
             Exit::Command(status) => status,
         })
     }

@@ -87,16 +87,21 @@ pub(crate) struct Blame {
 impl Blame {
     /// Of all tasks of a row.
     pub(crate) fn of(moment: &Moment, who: &Who) -> Self {
-        Self::of_lines(moment, moment.lines_of(who))
+        Self::of_lines(moment, moment.lines_of(who), |_| true)
     }
 
-    /// Of these tasks together.
-    pub(crate) fn of_lines<'a>(moment: &Moment, victims: impl Iterator<Item = &'a Line>) -> Self {
+    /// Of these tasks together, as far as it lies with culprits for which `counts` holds, or that have no line.
+    pub(crate) fn of_lines<'a>(
+        moment: &Moment,
+        victims: impl Iterator<Item = &'a Line>,
+        counts: impl Fn(&Line) -> bool,
+    ) -> Self {
         let Some(interference) = &moment.audit.interference else { return Self::default() };
         let mut sums: BTreeMap<String, u64> = BTreeMap::new();
         for victim in victims {
             for (culprit, standing) in interference.culprits_of(victim.task.totals.id) {
                 let name = match moment.line(culprit) {
+                    Some(line) if !counts(line) => continue,
                     Some(line) => label(moment, line, victim.task.totals.group),
                     None => format!("({})", culprit.pid),
                 };

@@ -2,6 +2,7 @@
 
 use super::{PastArgs, whole};
 use crate::interval::Interval;
+use crate::threshold::Threshold;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 use std::ffi::OsString;
@@ -22,10 +23,11 @@ Examples:
   sudo tombola audit --by group --interval 2 --iterations 0
   sudo tombola audit -u www-data --sort wait --top 5
   sudo tombola audit --nice-check -- stress-ng --cpu 4 -t 10
+  sudo tombola audit --report build.html --fail-if 'waited>20%' -- make -j8
   sudo tombola audit --format ndjson --output audit.ndjson
   sudo tombola audit --comm '^nginx$' --max-lag 50         status 3 if one is owed more than 50 ms
 
-Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 1 if a filter matched nothing.")]
+Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 5 if --fail-if is, 1 if a filter matched nothing.")]
 #[allow(clippy::struct_excessive_bools)] // one for each flag of the command line
 pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
@@ -59,9 +61,9 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub select: SelectArgs,
     /// table = for people; csv = a row a line under a header; json = an object an interval; ndjson = an object a row, after
-    /// one for the interval and one for each finding
+    /// one for the interval and one for each finding; junit and github = the verdict for a build, at the end
     /// [default: table, and csv with --output]
-    #[arg(long, value_enum, value_name = "table|csv|json|ndjson", hide_possible_values = true)]
+    #[arg(long, value_enum, value_name = "table|csv|json|ndjson|junit|github", hide_possible_values = true)]
     pub format: Option<Format>,
     /// File to append to instead of printing; a file of another kind, or with another header, is refused and left untouched
     #[arg(long, value_name = "FILE")]
@@ -75,6 +77,14 @@ pub struct AuditArgs {
     /// Do not watch who preempts whom and who holds the CPU meanwhile: the audit then costs no more than the monitor
     #[arg(long)]
     pub no_interference: bool,
+    /// End with status 5 if a limit is exceeded in all the time that was audited, by COMMAND or else by all rows that are shown: waited
+    /// or throttled (of run + wait), lag (of what was entitled, or a time), lost (of all CPU time, or a time), as in 'waited>20%' or
+    /// 'lag>100ms'; may be repeated
+    #[arg(long, value_name = "LIMIT")]
+    pub fail_if: Vec<Threshold>,
+    /// File for a page with verdict, findings, ledger and charts of all the time that was audited, which it replaces
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// End with status 3 if the monitor lost data
     #[arg(long)]
     pub strict: bool,
@@ -175,6 +185,10 @@ pub enum Format {
     Json,
     /// One object a line.
     Ndjson,
+    /// A test case for each --fail-if, as `JUnit` has them, at the end.
+    Junit,
+    /// Annotations of GitHub's workflows, at the end.
+    Github,
 }
 
 pub(super) fn expression(text: &str) -> Result<Regex, String> {

@@ -1,5 +1,8 @@
 //! `tombola audit`: the ledger of the machine, interval by interval, or of the time a command runs.
 
+mod judging;
+
+use super::simulate::Target;
 use crate::cli::{AuditArgs, Format, Sort};
 use crate::command::Command;
 use crate::exit::Exit;
@@ -8,10 +11,12 @@ use crate::interval::Interval;
 use crate::moment::in_charge;
 use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::line_file::LineFile;
-use crate::sink::{AuditView, CommandView, audit_csv, audit_table, json};
+use crate::sink::{AuditView, CommandView, audit_csv, audit_table, checks, json};
 use crate::source::{self, Wanted};
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
+use judging::{Judged, Judging};
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -46,9 +51,11 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let wanted =
         Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };
+    let report = args.report.as_deref().map(Target::open).transpose()?;
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
+    let mut judging = Judging::begin(origin, pace.before(), report);
     let mut command = match args.command.split_first() {
         None => None,
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
@@ -63,8 +70,13 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
         let shown = Shown::of(args, &audit, frame, command.as_ref());
         outcome.judge(args, &audit, &shown);
+        judging.add(args, &window, frame)?;
         let view = shown.view(args, &audit, frame, origin, iteration, command.as_ref());
         sink.write(&view, out)?;
+    }
+    if let Some(judged) = judging.finish(args, command.as_ref())? {
+        outcome.exceeded = judged.exceeded();
+        sink.conclude(&judged, command.is_some(), out)?;
     }
     if let Some(mut command) = command {
         // The interval is over, the command perhaps not: whoever started it waits for it.
@@ -175,6 +187,8 @@ enum Sink {
     Print(Format),
     /// A file that is appended to.
     Append(Format, LineFile),
+    /// A file that what is said at the end replaces.
+    Replace(Format, RefCell<Target>),
 }
 
 impl Sink {
@@ -189,6 +203,9 @@ impl Sink {
             .exit(),
             Format::Csv => LineFile::open(path, &audit_csv::header())?,
             Format::Json | Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
+            Format::Junit | Format::Github => {
+                return Ok(Self::Replace(format, RefCell::new(Target::open(path)?)));
+            }
         };
         if let Some(notice) = notice {
             notify(&notice);
@@ -197,15 +214,17 @@ impl Sink {
     }
 
     fn write(&self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
-        let (Self::Print(format) | Self::Append(format, _)) = self;
+        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self;
         let bytes = match format {
             Format::Table => audit_table::render(view).into_bytes(),
             Format::Csv => audit_csv::lines(view)?,
             Format::Json => json::whole(view)?,
             Format::Ndjson => json::lines(view)?,
+            Format::Junit | Format::Github => return Ok(()), // they speak at the end
         };
         match self {
             Self::Append(_, file) => file.append(&bytes),
+            Self::Replace(..) => Ok(()),
             Self::Print(format) => {
                 if *format == Format::Csv && view.iteration == 1 {
                     writeln!(out, "{}", audit_csv::header())?;
@@ -217,9 +236,29 @@ impl Sink {
     }
 }
 
+impl Sink {
+    /// Writes what is said at the end.
+    fn conclude(&self, judged: &Judged, of_command: bool, out: &mut dyn Write) -> Result<()> {
+        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self;
+        let text = match format {
+            Format::Junit => checks::junit(&judged.checks()),
+            Format::Github => checks::github(&judged.checks()),
+            Format::Table if of_command => format!("{}\n", judged.paragraph),
+            Format::Table | Format::Csv | Format::Json | Format::Ndjson => return Ok(()),
+        };
+        if let Self::Replace(_, target) = self {
+            return target.borrow_mut().replace(|file| Ok(file.write_all(text.as_bytes())?));
+        }
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
+
 /// What the intervals came to, for the exit status.
 #[derive(Default)]
 struct Outcome {
+    /// Limits of `--fail-if` that are exceeded, in words.
+    exceeded: Vec<String>,
     lost: bool,
     found: bool,
     violations: Vec<String>,
@@ -240,12 +279,15 @@ impl Outcome {
     }
 
     fn exit(&self, args: &AuditArgs) -> Exit {
-        for violation in &self.violations {
+        for violation in self.violations.iter().chain(&self.exceeded) {
             notify(violation);
         }
         if !self.found && !args.select.is_all() {
             notify("no task ran or waited that the filters hold for");
             return Exit::Failure;
+        }
+        if !self.exceeded.is_empty() {
+            return Exit::Verdict;
         }
         match (self.violations.is_empty(), self.lost && args.strict) {
             (false, _) => Exit::Check,

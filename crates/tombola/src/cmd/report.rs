@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::moment::Moment;
-use crate::pace::{First, Pace, Step, Waited, notify, wait_for};
+use crate::pace::{First, Pace, Waited, notify, wait_for};
 use crate::series::{INTERVALS, Series};
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
@@ -63,11 +63,11 @@ pub fn run(args: &ReportArgs, _out: &mut dyn Write) -> Result<Exit> {
             Ok(if is_over && waited == Waited::Full { Waited::Last } else { waited })
         })?;
         let Some(step) = step else { break };
-        gathering.add(&step)?;
+        gathering.add(&step.window, step.frame)?;
         is_last = !origin.is_live() && gathering.length_ns() >= duration.as_nanos();
     }
     let interference = !args.no_interference && gathering.origin.is_live();
-    let (whole, series) = gathering.finish()?;
+    let (whole, series, _) = gathering.finish()?;
     let measured = measured(&whole, series.intervals.len(), interference);
     let verdict = verdict::machine(&whole);
     let page = render(&Report { verdict: &verdict, whole: &whole, series: &series, measured: &measured })?;
@@ -96,11 +96,13 @@ impl Gathering {
         self.first = frame.cloned();
     }
 
-    /// An interval.
-    pub(super) fn add(&mut self, step: &Step<'_>) -> Result<()> {
-        let number = self.series.intervals.len() as u64 + 1;
-        self.series.push(&Moment::of(step, number, self.origin)?);
-        self.last = Some(step.frame.clone());
+    /// An interval, and the frame at its end.
+    pub(super) fn add(&mut self, window: &Window, frame: &Frame) -> Result<()> {
+        if self.series.intervals.len() < INTERVALS {
+            let number = self.series.intervals.len() as u64 + 1;
+            self.series.push(&Moment::new(window, frame, number, self.origin)?);
+        }
+        self.last = Some(frame.clone());
         Ok(())
     }
 
@@ -108,15 +110,15 @@ impl Gathering {
         self.series.intervals.iter().map(|interval| u128::from(interval.length_ns)).sum()
     }
 
-    /// The whole, and its parts.
-    pub(super) fn finish(self) -> Result<(Moment, Series)> {
+    /// The whole, its parts, and the frame at its end.
+    pub(super) fn finish(self) -> Result<(Moment, Series, Frame)> {
         let Some(last) = self.last else { bail!("nothing was measured: the source had no interval to give") };
         let window = match &self.first {
             Some(first) => Window::between(&first.snapshot, &last.snapshot),
             None => Window::between(&last.snapshot.origin(), &last.snapshot),
         };
         let whole = Moment::new(&window, &last, 1, self.origin).context("cannot audit the whole time")?;
-        Ok((whole, self.series))
+        Ok((whole, self.series, last))
     }
 }
 

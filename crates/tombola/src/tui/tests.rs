@@ -276,3 +276,33 @@ fn crowd_task(pid: u32) -> TaskWindow {
     task.totals.group = Group::Cgroup(1);
     task
 }
+
+/// Prints what a refresh costs with 10,000 tasks that all ran: from two snapshots to a picture of 120 by 40. Meant for an optimised build:
+/// `cargo test --release -p tombola --bin tombola tui::tests::cost -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures: prints figures, of which a debug build has no use"]
+fn cost_of_a_refresh_with_ten_thousand_tasks() {
+    const ROUNDS: u32 = 20;
+    let now = || nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+    let crowd: Vec<TaskWindow> = (1..=10_000)
+        .map(|pid| {
+            let mut task = crowd_task(pid);
+            task.delta.wait_ns = u64::from(pid) * 1000;
+            task
+        })
+        .collect();
+    let mut timeline = Timeline::default();
+    for view in [View::Overview, View::Tasks, View::Processes, View::Groups] {
+        let app = app(view);
+        let begin = now();
+        let mut audited = std::time::Duration::ZERO;
+        for number in 0..ROUNDS {
+            let at = now();
+            timeline.push(moment(number.into(), crowd.clone()));
+            audited += std::time::Duration::from(now() - at);
+            picture(&app, &timeline, 120, 40);
+        }
+        let all = std::time::Duration::from(now() - begin);
+        println!("{view:?}: {:?} a refresh, {:?} of it the ledger", all / ROUNDS, audited / ROUNDS);
+    }
+}

@@ -15,7 +15,7 @@ fn page(tasks: Vec<TaskWindow>, intervals: usize) -> String {
 
 fn named_page(tasks: Vec<TaskWindow>, intervals: usize, groups: [&str; 2]) -> String {
     let groups = [1, 2].map(Group::Cgroup).into_iter().zip(groups.map(str::to_owned));
-    let frame = frame(Groups::from_iter(groups));
+    let frame = frame(groups.collect::<Groups>());
     let whole = Moment::new(&window(tasks), &frame, 1, Origin::Loaded).unwrap();
     let mut series = Series::default();
     for _ in 0..intervals {

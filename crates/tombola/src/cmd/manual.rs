@@ -1,0 +1,55 @@
+//! `tombola completions`, `tombola man`: the command line told to shells and to man.
+
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::exit::Exit;
+use crate::text::harmless;
+use anyhow::{Context, Result, anyhow};
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use std::fs;
+use std::io::Write;
+
+/// Prints the completions of a shell.
+pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<Exit> {
+    // The generator takes no error: it has a buffer that takes everything.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "tombola", &mut script);
+    out.write_all(&script)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints a page, or writes all of them.
+pub fn man(args: &ManArgs, out: &mut dyn Write) -> Result<Exit> {
+    let mut whole = Cli::command();
+    whole.build();
+    if let Some(directory) = &args.directory {
+        let verbs = whole.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
+        let pages: Vec<Command> = verbs.chain([whole.clone()]).collect();
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        for command in pages {
+            let path = directory.join(format!("{}.1", file_name(&command)));
+            fs::write(&path, page(command)?).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let command = match &args.verb {
+        None => whole,
+        Some(verb) => whole.find_subcommand(verb).cloned().ok_or_else(|| {
+            anyhow!("there is no verb '{}'; tombola --help lists them", harmless(verb.as_bytes()))
+        })?,
+    };
+    out.write_all(&page(command)?)?;
+    Ok(Exit::Ok)
+}
+
+/// `tombola-audit` for the verb, `tombola` for the whole.
+fn file_name(command: &Command) -> String {
+    command.get_display_name().unwrap_or(command.get_name()).to_owned()
+}
+
+fn page(command: Command) -> Result<Vec<u8>> {
+    let mut page = Vec::new();
+    // The page takes the name it shows from the command, which has that of its verb since it was built.
+    Man::new(command).render(&mut page).context("cannot make the manual page")?;
+    Ok(page)
+}
