@@ -16,6 +16,8 @@ pub enum Exit {
     /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), an `[expect]` of a
     /// scenario does not hold, or a scenario went otherwise on the kernel than in the simulator.
     Check,
+    /// 3: `status` found no monitor.
+    NotLoaded,
     /// 4: `doctor` found that tombola cannot load its monitor here.
     Unusable,
     /// That of the command that was run under `schedule`; 128 + the signal's number if one killed it.
@@ -27,7 +29,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failure => 1,
-            Exit::Loss | Exit::Check => 3,
+            Exit::Loss | Exit::Check | Exit::NotLoaded => 3,
             Exit::Unusable => 4,
             Exit::Command(status) => status,
         })

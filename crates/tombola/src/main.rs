@@ -13,21 +13,23 @@ mod documents;
 mod exit;
 mod interrupt;
 mod interval;
+mod nearest;
 mod pace;
 mod select;
 mod sink;
 mod source;
+mod target;
+mod terminal;
 mod text;
 mod wall_time;
 mod whole;
 
-use clap::Parser;
 use exit::Exit;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let verb = cli::Cli::parse().verb;
+    let verb = cli::Cli::read().verb;
     let mut out = BufWriter::new(io::stdout().lock());
     let result = cmd::run(verb, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match result {

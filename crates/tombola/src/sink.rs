@@ -9,6 +9,7 @@ mod audit_view;
 mod cell;
 pub(crate) mod comparison;
 pub(crate) mod csv;
+pub(crate) mod dump_json;
 mod finding;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -18,6 +19,7 @@ pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
 pub(crate) mod rehearsal_table;
+pub(crate) mod result;
 pub(crate) mod schedule_table;
 pub(crate) mod table;
 pub(crate) mod tickets_table;

@@ -22,8 +22,12 @@ fn root_load_twice_unload_twice() {
     fs.unload();
     let said = ok(&fs.tombola("unload").output().unwrap());
     assert!(said.starts_with("nothing was loaded at "), "{said}");
-    let said = ok(&fs.tombola("status").output().unwrap());
+    let output = fs.tombola("status").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("not loaded: "), "{said}");
+    assert_eq!(output.status.code(), Some(3), "a script can tell");
+    let output = fs.tombola("status").args(["--format", "json"]).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"schema":1,"loaded":false,"#));
 }
 
 #[test]

@@ -9,11 +9,13 @@ use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, audit_csv, audit_table, json};
 use crate::source::{self, Wanted};
+use crate::terminal;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 use tombola_core::audit::{About, Audit, Finding, Line, Row};
 use tombola_core::cpu_set::CpuSet;
@@ -49,6 +51,9 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         None => None,
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
+    if let (Some(length), None) = (interval, &command) {
+        terminal::tell_long("watching", length);
+    }
     let mut outcome = Outcome::default();
     let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| match &mut command {
@@ -76,6 +81,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
 struct Shown {
     /// The rows, in order, those left out by `--top` too.
     rows: Vec<Row>,
+    /// How many of them are shown.
+    count: usize,
     /// The tasks in them; `None` for all.
     tasks: Option<BTreeSet<TaskId>>,
 }
@@ -98,23 +105,34 @@ impl Shown {
             Sort::Run => rows.sort_by_key(|row| Reverse(row.usage.runtime_ns)),
             Sort::Preempted => rows.sort_by_key(|row| Reverse(row.usage.involuntary)),
         }
-        Self { rows, tasks }
+        let mut shown = Self { rows, count: 0, tasks };
+        shown.count = shown.limit(args);
+        shown
+    }
+
+    /// How many rows are shown. Where that is not asked for, who waited longest is among them.
+    fn limit(&mut self, args: &AuditArgs) -> usize {
+        let usual = if args.format() == Format::Table { TABLE_ROWS } else { 0 };
+        let count = match args.top.unwrap_or(usual) {
+            0 => self.rows.len(),
+            top => top.min(self.rows.len()),
+        };
+        let waited = |at: &usize| self.rows[*at].usage.wait_ns;
+        let longest = (0..self.rows.len()).rev().max_by_key(waited);
+        let Some(longest) = longest.filter(|at| args.top.is_none() && *at >= count) else { return count };
+        self.rows[count..=longest].rotate_right(1);
+        count + 1
     }
 
     fn view<'a>(
         &'a self,
-        args: &AuditArgs,
+        args: &'a AuditArgs,
         audit: &'a Audit,
         frame: &'a Frame,
         origin: Origin,
         iteration: u64,
         command: Option<&Command>,
     ) -> AuditView<'a> {
-        let default = if args.format() == Format::Table { TABLE_ROWS } else { 0 };
-        let top = match args.top.unwrap_or(default) {
-            0 => self.rows.len(),
-            top => top.min(self.rows.len()),
-        };
         AuditView {
             iteration,
             audit,
@@ -122,8 +140,10 @@ impl Shown {
             scheduler: frame.machine.scheduler.as_ref().map(scheduler),
             group_mode: frame.machine.group_mode.clone(),
             by: args.by,
-            rows: &self.rows[..top],
-            rows_left_out: self.rows.len() - top,
+            columns: &args.columns,
+            width: if args.output.is_none() { terminal::columns() } else { None },
+            rows: &self.rows[..self.count],
+            rows_left_out: self.rows.len() - self.count,
             findings: audit.findings.iter().filter(|finding| self.concerns(finding)).collect(),
             groups: &frame.groups,
             hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
@@ -189,7 +209,11 @@ enum Sink {
 impl Sink {
     fn open(args: &AuditArgs) -> Result<Self> {
         let format = args.format();
-        let Some(path) = &args.output else { return Ok(Self::Print(format)) };
+        let Some(path) =
+            args.output.as_deref().filter(|path| format != Format::Table || *path != Path::new("-"))
+        else {
+            return Ok(Self::Print(format));
+        };
         let (file, notice) = match format {
             Format::Table => clap::Error::raw(
                 ErrorKind::ArgumentConflict,

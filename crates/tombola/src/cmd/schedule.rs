@@ -3,24 +3,36 @@
 mod charge;
 mod rehearsal;
 
-use crate::cli::ScheduleArgs;
+use crate::cli::{ResultFormat, ScheduleArgs};
 use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::{Interval, Plain};
 use crate::pace::{Waited, notify};
+use crate::sink::result;
 use crate::sink::schedule_table::{ScheduleView, render};
+use crate::target::Target;
 use anyhow::Result;
 use charge::{Charge, Fate};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Instant;
+use tombola_kernel::GroupNames;
 use tombola_kernel::scheduler::{SchedulerOptions, join};
 
 /// Puts the scheduler in charge, waits for what ends it, reports.
 pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.output.json_schema {
+        out.write_all(result::schedule::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let target = Target::open(args.output.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     if let Some(scenario) = &args.scenario {
-        return rehearsal::run(scenario, args, &interrupt, out);
+        if args.output.format == ResultFormat::Json {
+            anyhow::bail!("--scenario has no JSON yet; leave out --format json");
+        }
+        return rehearsal::run(scenario, args, &interrupt, target, out);
     }
     let options = SchedulerOptions {
         law: args.policy,
@@ -39,7 +51,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         }
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
-    let mut reports = Reports { args, options: &options, number: 0 };
+    let mut reports = Reports { args, options: &options, number: 0, target };
     let thrown_out = loop {
         match watch(args, &charge, begin, command.as_mut(), &interrupt, &mut reports, out)? {
             Fate::InCharge => break false,
@@ -71,6 +83,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     farewell?;
     written?;
+    reports.target.finish()?;
     if thrown_out {
         return Ok(Exit::Failure);
     }
@@ -148,6 +161,7 @@ struct Reports<'a> {
     args: &'a ScheduleArgs,
     options: &'a SchedulerOptions,
     number: u64,
+    target: Target,
 }
 
 impl Reports<'_> {
@@ -162,7 +176,16 @@ impl Reports<'_> {
             tasks: &figures.tasks,
             top: self.args.top,
         };
-        out.write_all(render(&view).as_bytes())?;
-        Ok(out.flush()?)
+        let bytes = match self.args.output.format {
+            ResultFormat::Table => render(&view).into_bytes(),
+            ResultFormat::Json => {
+                let of: BTreeSet<_> = figures.tasks.iter().map(|task| task.group).collect();
+                let mut names = GroupNames::new();
+                names.learn(of.iter().copied());
+                let groups = of.into_iter().map(|group| (group, names.name(group))).collect();
+                result::schedule::line(&view, &groups)?
+            }
+        };
+        self.target.write(out, &bytes)
     }
 }

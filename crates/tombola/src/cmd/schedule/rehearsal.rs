@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::notify;
 use crate::sink::rehearsal_table::{RehearsalView, Row, render};
+use crate::target::Target;
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
 use cgroups::Cgroups;
@@ -38,6 +39,7 @@ pub(super) fn run(
     path: &Path,
     args: &ScheduleArgs,
     interrupt: &Interrupt,
+    mut target: Target,
     out: &mut dyn Write,
 ) -> Result<Exit> {
     let mut scenario = simulate::load(path)?;
@@ -94,7 +96,8 @@ pub(super) fn run(
         others: played.others,
         rows: rows(&scenario, &simulated, &played, args.policy),
     };
-    out.write_all(render(&view).as_bytes())?;
+    target.write(out, render(&view).as_bytes())?;
+    target.finish()?;
     if played.others > QUIET {
         notify(
             "others took a good part of these CPUs, and the tolerance is wide for it: repeat it on a quiet machine",
