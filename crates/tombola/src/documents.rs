@@ -4,6 +4,7 @@
 
 use crate::cli::Cli;
 use clap::{CommandFactory, Parser};
+use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
@@ -90,9 +91,9 @@ fn commands() -> String {
 fn section(text: &mut String, above: &str, level: &str, verb: &clap::Command) {
     let name = format!("{above} {}", verb.get_name());
     let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
-    text.push_str(&format!("{level} {name}\n\n{about}\n\n"));
+    let _ = write!(text, "{level} {name}\n\n{about}\n\n");
     if let Some(examples) = verb.get_after_help() {
-        text.push_str(&format!("```text\n{}\n```\n\n", examples.to_string().trim_end()));
+        let _ = write!(text, "```text\n{}\n```\n\n", examples.to_string().trim_end());
     }
     let cell = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
     let arguments: Vec<&clap::Arg> = verb.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
@@ -118,7 +119,7 @@ fn section(text: &mut String, above: &str, level: &str, verb: &clap::Command) {
             .get_env()
             .map(|env| format!(". Environment: `{}`", env.to_string_lossy()))
             .unwrap_or_default();
-        text.push_str(&format!("| `{}` | {default} | {}{env} |\n", cell(&flag), cell(&help)));
+        let _ = writeln!(text, "| `{}` | {default} | {}{env} |", cell(&flag), cell(&help));
     }
     text.push('\n');
     for inner in verb.get_subcommands() {

@@ -1,7 +1,7 @@
 //! `tombola schedule`: a scheduler of ours in the kernel, for as long as this process wants it.
 
-mod charge;
 mod rehearsal;
+mod running;
 
 use crate::cli::{ResultFormat, ScheduleArgs};
 use crate::command::Command;
@@ -13,7 +13,7 @@ use crate::sink::result;
 use crate::sink::schedule_table::{ScheduleView, render};
 use crate::target::Target;
 use anyhow::Result;
-use charge::{Charge, Fate};
+use running::{RunningScheduler, SchedulerState};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Instant;
@@ -41,8 +41,8 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         partial: args.partial,
         ..SchedulerOptions::default()
     };
-    let mut charge = Charge::take(&options)?;
-    let begin = charge.since();
+    let mut running = RunningScheduler::take(&options)?;
+    let begin = running.since();
     announce(&options, args.command.is_empty());
     let mut command = match args.command.split_first() {
         None => None,
@@ -53,20 +53,20 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let mut reports = Reports { args, options: &options, number: 0, target };
     let thrown_out = loop {
-        match watch(args, &charge, begin, command.as_mut(), &interrupt, &mut reports, out)? {
-            Fate::InCharge => break false,
-            Fate::Gone => break true,
-            Fate::Restart => {
-                reports.write(&charge.figures()?, out)?;
-                let why = charge.give_back()?;
-                charge = Charge::take(&options)?;
+        match watch(args, &running, begin, command.as_mut(), &interrupt, &mut reports, out)? {
+            SchedulerState::InCharge => break false,
+            SchedulerState::Gone => break true,
+            SchedulerState::Restart => {
+                reports.write(&running.figures()?, out)?;
+                let why = running.give_back()?;
+                running = RunningScheduler::take(&options)?;
                 notify(&format!("started again, its counts begin anew: {why}"));
             }
         }
     };
     // Before the end: with the scheduler its tasks go.
-    let last = charge.figures();
-    let farewell = charge.give_back();
+    let last = running.figures();
+    let farewell = running.give_back();
     if let Ok(why) = &farewell {
         notify(&format!("the kernel's own scheduler is back: {why}"));
     }
@@ -98,40 +98,40 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
 /// Returns what has become of the scheduler.
 fn watch(
     args: &ScheduleArgs,
-    charge: &Charge,
+    running: &RunningScheduler,
     begin: Instant,
     mut command: Option<&mut Command>,
     interrupt: &Interrupt,
     reports: &mut Reports<'_>,
     out: &mut dyn Write,
-) -> Result<Fate> {
+) -> Result<SchedulerState> {
     let end = args.duration.and_then(|length| begin.checked_add(length));
     let interval = args.interval.map(Interval::get);
     let mut next = interval.and_then(|interval| begin.checked_add(interval));
     loop {
         let now = Instant::now();
         let until = [end, next].into_iter().flatten().min();
-        let wait = until.map_or(charge::LOOK, |until| (until - now.min(until)).min(charge::LOOK));
+        let wait = until.map_or(running::LOOK, |until| (until - now.min(until)).min(running::LOOK));
         let ended = if let Some(command) = command.as_deref_mut() {
             command.wait(interrupt, Some(wait))? == Waited::Last
         } else {
             interrupt.wait(wait);
             false
         };
-        let fate = charge.fate()?;
-        if fate != Fate::InCharge {
-            return Ok(fate);
+        let state = running.state()?;
+        if state != SchedulerState::InCharge {
+            return Ok(state);
         }
         let now = Instant::now();
         if ended || interrupt.raised() || end.is_some_and(|end| now >= end) {
-            return Ok(Fate::InCharge);
+            return Ok(SchedulerState::InCharge);
         }
         if let (Some(at), Some(interval)) = (next, interval)
             && now >= at
         {
             // After a stop (SIGSTOP, suspend) the distances begin anew.
             next = if now - at > interval { now } else { at }.checked_add(interval);
-            reports.write(&charge.figures()?, out)?;
+            reports.write(&running.figures()?, out)?;
         }
     }
 }
@@ -165,7 +165,7 @@ struct Reports<'a> {
 }
 
 impl Reports<'_> {
-    fn write(&mut self, figures: &charge::Figures, out: &mut dyn Write) -> Result<()> {
+    fn write(&mut self, figures: &running::Figures, out: &mut dyn Write) -> Result<()> {
         self.number += 1;
         let view = ScheduleView {
             number: self.number,

@@ -4,7 +4,7 @@ mod cgroups;
 mod play;
 mod refusal;
 
-use super::charge::{Charge, Figures};
+use super::running::{Figures, RunningScheduler};
 use crate::cli::ScheduleArgs;
 use crate::cmd::simulate;
 use crate::exit::Exit;
@@ -70,11 +70,11 @@ pub(super) fn run(
     };
 
     let cgroups = Cgroups::make(&scenario)?;
-    let charge = Charge::take(&options)?;
+    let running = RunningScheduler::take(&options)?;
     super::announce(&options, false);
     let stage = Stage { scenario: &scenario, cpus: &cpus, partial: args.partial, cgroups: cgroups.as_ref() };
-    let played = play::play(&stage, &charge, interrupt);
-    let farewell = charge.give_back();
+    let played = play::play(&stage, &running, interrupt);
+    let farewell = running.give_back();
     drop(cgroups);
     let farewell = farewell?;
     notify(&format!("the kernel's own scheduler is back: {farewell}"));
