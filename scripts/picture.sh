@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 command=("$@")
-((${#command[@]})) || command=(tombola simulate three-burners --policy lottery,stride,rr --runs 20)
+((${#command[@]})) || command=(tombola simulate three-burners --policy "lottery,stride,rr" --runs 20)
 binary=${TOMBOLA:-}
 for candidate in target/release/tombola target/debug/tombola; do
     [[ -n $binary || ! -x $candidate ]] || binary=$candidate
