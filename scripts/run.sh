@@ -137,123 +137,8 @@ need_binary() {
 
 # --- setup --------------------------------------------------------------------------------------------------------
 
-package_manager() {
-    local each
-    for each in apt-get dnf pacman zypper; do
-        if have "$each"; then
-            say "$each"
-            return
-        fi
-    done
-}
-
-# What is needed, how its presence shows, and what it is called: apt dnf pacman zypper. "-" is no package of that name.
-needed="
-command:clang       clang        clang                  clang     clang
-command:make        make         make                   make      make
-command:pkg-config  pkg-config   pkgconf-pkg-config     pkgconf   pkg-config
-command:cc          gcc          gcc                    gcc       gcc
-header:stdio.h      libc6-dev    glibc-devel            glibc     glibc-devel
-header:libelf.h     libelf-dev   elfutils-libelf-devel  libelf    libelf-devel
-header:zlib.h       zlib1g-dev   zlib-devel             zlib      zlib-devel
-"
-# For tests, the bench and comparisons; tombola builds and runs without them. Where there is apt the lane of other kernels fetches
-# a QEMU of its own.
-welcome="
-command:bpftool     bpftool      bpftool                bpf           bpftool
-command:setcap      libcap2-bin  libcap                 libcap        libcap-progs
-command:setpriv     util-linux   util-linux             util-linux    util-linux
-command:perf        linux-perf   perf                   perf          perf
-command:stress-ng   stress-ng    stress-ng              stress-ng     stress-ng
-command:runqlat     libbpf-tools libbpf-tools           libbpf-tools  libbpf-tools
-command:shellcheck  shellcheck   ShellCheck             shellcheck    ShellCheck
-command:qemu-system-x86_64 - qemu-system-x86-core qemu-system-x86 qemu-x86
-command:strip       binutils     binutils               binutils      binutils
-command:ldd         libc-bin     glibc-common           glibc         glibc
-command:chrt        util-linux   util-linux             util-linux    util-linux
-command:cpio        cpio         cpio                   cpio          cpio
-"
-
-is_there() {
-    case $1 in
-    command:*) have "${1#command:}" ;;
-    header:*) have cc && cc -E -include "${1#header:}" -x c /dev/null >/dev/null 2>&1 ;;
-    esac
-}
-
-# Packages of a list that are missing, one a line.
-missing_of() {
-    local manager=$1 list=$2 probe apt dnf pacman zypper
-    while read -r probe apt dnf pacman zypper; do
-        [[ -n $probe ]] && ! is_there "$probe" || continue
-        case $manager in
-        apt-get) say "$apt" ;;
-        dnf) say "$dnf" ;;
-        pacman) say "$pacman" ;;
-        zypper) say "$zypper" ;;
-        *) say "${probe#*:}" ;;
-        esac
-    done <<<"$list" | grep -vx -e - | sort -u || true
-}
-
-fresh_lists=
-install() {
-    local manager=$1
-    shift
-    case $manager in
-    apt-get)
-        if [[ -z $fresh_lists ]]; then
-            "${as_root[@]}" apt-get update -q </dev/null || warn "the package lists could not be renewed"
-            fresh_lists=yes
-        fi
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -q -y --no-install-recommends "$@" </dev/null
-        ;;
-    dnf) "${as_root[@]}" dnf install -y "$@" </dev/null ;;
-    pacman) "${as_root[@]}" pacman -S --needed --noconfirm "$@" </dev/null ;;
-    zypper) "${as_root[@]}" zypper --non-interactive install --no-recommends "$@" </dev/null ;;
-    esac
-}
-
-setup_needed() {
-    local manager missing
-    manager=$(package_manager)
-    mapfile -t missing < <(missing_of "$manager" "$needed")
-    if ((${#missing[@]})); then
-        [[ -n $manager ]] || die "no apt, dnf, pacman or zypper here; install by hand: ${missing[*]}"
-        need_root "installing ${missing[*]}"
-        say "setup: installing ${missing[*]}"
-        install "$manager" "${missing[@]}"
-        mapfile -t missing < <(missing_of "$manager" "$needed")
-        ((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"
-    fi
-    find_cargo || die "$no_cargo"
-    cargo_is_recent || die "$(cargo --version) is too old: $no_cargo"
-}
-
-setup_welcome() {
-    local manager missing each component
-    manager=$(package_manager)
-    mapfile -t missing < <(missing_of "$manager" "$welcome")
-    if ((${#missing[@]})) && { [[ -z $manager ]] || ! can_be_root; }; then
-        warn "not installed, tests and bench skip what needs them: ${missing[*]}"
-    else
-        # One by one: a name that this release of a distribution does not know must not stop the others.
-        for each in "${missing[@]}"; do
-            say "setup: installing $each"
-            install "$manager" "$each" || warn "$each could not be installed; what needs it is skipped"
-        done
-    fi
-    for component in rustfmt clippy; do
-        run_cargo "${component/rust/}" --version >/dev/null 2>&1 && continue
-        if have rustup; then
-            "${as_caller[@]}" env "PATH=$PATH" rustup component add "$component" ||
-                warn "$component could not be installed; run.sh test skips it"
-        else
-            warn "cargo has no $component; run.sh test skips it"
-        fi
-    done
-}
+# shellcheck source=scripts/packages.sh
+source "$root/scripts/packages.sh"
 
 bpffs_is_mounted() { [[ $(stat -f -c %T "$bpffs" 2>/dev/null) == bpf_fs ]]; }
 
@@ -367,7 +252,7 @@ demo() {
     say ""
     # Started by one shell they are in one session: with autogroup, nice acts only inside a session.
     for nice in "${nices[@]}"; do
-        "$tombola" workload --nice "$nice" --cpu "$cpu" --duration 1m >"$scratch/nice$nice" &
+        "$tombola" workload --nice "$nice" --cpu "$cpu" --duration 1min >"$scratch/nice$nice" &
         burners+=($!)
     done
     : >"$scratch/threads"
@@ -383,7 +268,7 @@ demo() {
 
     may_load || prefix=("${as_root[@]}")
     : >"$scratch/demo.csv"
-    "${prefix[@]}" env "${pins[@]}" "$tombola" dump --interval 2 --iterations 4 --simulate-draws 1000000 --top 3 \
+    "${prefix[@]}" env "${pins[@]}" "$tombola" dump --interval 2 --iterations 4 --simulate-draws 1000000 --top 8 \
         --seed 7 --output "$scratch/demo.csv" | shorten 8 || status=$?
     kill -TERM "${burners[@]}"
     wait "${burners[@]}" || true
@@ -432,16 +317,26 @@ compare() {
 summary=()
 failures=0
 skips=()
+# Tests that ran and said that they skipped themselves, with their reasons.
+said=()
 log=
 
 # A stage runs to its end whatever the others did; its result goes into the summary.
 stage() {
-    local name=$1 status=0 counts
+    local name=$1 status=0 counts each
     shift
     say "== $name"
     "$@" 2>&1 | tee "$log" || status=$?
-    counts=$(awk '/^test result:/ { passed += $4; failed += $6 }
-        END { if (passed + failed) printf " (%d passed, %d failed)", passed, failed }' "$log")
+    # A test that finds out itself that it cannot run says so and returns: cargo counts it as passed, and this does not.
+    mapfile -t each < <(awk '/^---- .* stdout ----$/ { name = $2 }
+        /^SKIP: / { print "test " name ": " substr($0, 7) }' "$log")
+    said+=("${each[@]}")
+    counts=$(awk -v said="${#each[@]}" '/^test result:/ { passed += $4; failed += $6 }
+        END {
+            if (passed + failed) printf " (%d passed, %d failed", passed - said, failed
+            if (said) printf ", %d skipped", said
+            if (passed + failed) printf ")"
+        }' "$log")
     if ((status == 0)); then
         summary+=("passed   $name$counts")
     else
@@ -463,14 +358,14 @@ ignored_tests() {
 root_tests() {
     local triple runner
     if ((EUID == 0 && ${#as_caller[@]} == 0)); then
-        run_cargo test --workspace "${locked[@]}" --no-fail-fast -- --ignored --test-threads=1 root
+        run_cargo test --workspace "${locked[@]}" --no-fail-fast -- --show-output --ignored --test-threads=1 root
         return
     fi
     # Built by the caller, run by root: cargo hands every test binary to this runner.
     triple=$(rustc -vV | sed -n 's/^host: //p')
     runner=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUNNER
     (cd -- "$root" && "${as_caller[@]}" env "PATH=$PATH" "CARGO_TARGET_DIR=$target" "$runner=sudo --preserve-env=PATH --" \
-        cargo test --workspace "${locked[@]}" --no-fail-fast -- --ignored --test-threads=1 root)
+        cargo test --workspace "${locked[@]}" --no-fail-fast -- --show-output --ignored --test-threads=1 root)
 }
 
 # Why the live tests cannot run here, or nothing.
@@ -507,7 +402,7 @@ run_tests() {
     else
         skip "shellcheck" "it is not installed"
     fi
-    stage "tests without root" run_cargo test --workspace "${locked[@]}" --no-fail-fast
+    stage "tests without root" run_cargo test --workspace "${locked[@]}" --no-fail-fast -- --show-output
     build "${locked[@]}" || warn "the release binary could not be built"
 
     mapfile -t skips < <(ignored_tests)
@@ -533,6 +428,9 @@ run_tests() {
     printf '  %s\n' "${summary[@]}"
     for each in "${skips[@]}"; do
         [[ -z $each ]] || say "  skipped  test $each"
+    done
+    for each in "${said[@]}"; do
+        say "  skipped  $each"
     done
     ((failures == 0))
 }

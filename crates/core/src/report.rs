@@ -1,15 +1,18 @@
 //! What a reader is shown: a window, judged by tickets.
 
+mod by;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod lottery;
 
 pub use lottery::{Draws, Lottery, Winner};
 
+use crate::audit::Who;
+use crate::policy::Policy;
 use crate::rolling::Rolling;
-use crate::snapshot::{ExitTotals, Loss};
+use crate::snapshot::{ExitTotals, Group, Loss};
 use crate::source::Origin;
-use crate::tickets::TicketScale;
+use crate::tickets::{Nice, TicketScale};
 use crate::window::{Books, TaskWindow, Window};
 use std::cmp::Reverse;
 use std::fmt;
@@ -108,10 +111,17 @@ pub struct Head {
     pub loss_total: Loss,
 }
 
-/// One task in a report.
+/// One task in a report, or several added up by [`Report::rows_by`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What it got.
+    /// Whom it is about.
+    pub who: Who,
+    /// Tasks in it.
+    pub tasks: usize,
+    /// What all its tasks have in common.
+    pub common: Common,
+    /// What it got. Of several tasks the usage is the sum, the name that of the leader or of who ran most, and the rest that of
+    /// one of them.
     pub task: TaskWindow,
     /// Tickets it holds; 0 under policies that hold none.
     pub tickets: u64,
@@ -119,6 +129,21 @@ pub struct Row {
     pub ticket_share: f64,
     /// Average run time per window, [`Rolling::get`]; 0 for a task that `Rolling` does not know.
     pub rolling_ns: f64,
+}
+
+/// What the tasks of a row have in common; `None` where they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Common {
+    /// Process.
+    pub tgid: Option<u32>,
+    /// Nice value.
+    pub nice: Option<Nice>,
+    /// Policy.
+    pub policy: Option<Policy>,
+    /// Scheduling group.
+    pub group: Option<Group>,
+    /// CPU of the latest slice.
+    pub cpu: Option<u32>,
 }
 
 impl Row {
@@ -186,7 +211,18 @@ impl Report {
 fn row(task: TaskWindow, rolling: &Rolling, options: Options) -> Option<Row> {
     let tickets = options.scale.tickets(task.totals.nice, task.totals.policy);
     let is_shown = task.was_runnable() || (options.candidates == Candidates::All && tickets > 0);
+    let totals = &task.totals;
+    let common = Common {
+        tgid: Some(totals.tgid),
+        nice: Some(totals.nice),
+        policy: Some(totals.policy),
+        group: Some(totals.group),
+        cpu: Some(totals.cpu),
+    };
     is_shown.then(|| Row {
+        who: Who::Task(task.totals.id),
+        tasks: 1,
+        common,
         rolling_ns: rolling.get(task.totals.id).unwrap_or(0.0),
         tickets,
         ticket_share: 0.0,

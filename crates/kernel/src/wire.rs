@@ -10,6 +10,7 @@ mod generated {
         dead_code,
         unreachable_pub,
         missing_docs,
+        clippy::undocumented_unsafe_blocks,
         unsafe_op_in_unsafe_fn
     )]
     pub(crate) mod monitor {

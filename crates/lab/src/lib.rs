@@ -8,6 +8,8 @@
 //! [`engine::Simulation`] moves time. Everything is integer nanoseconds, and chance comes from seeded streams: the same
 //! scenario, policy, seed and run number give the same schedule on every machine.
 
+#![forbid(unsafe_code)]
+
 pub mod compare;
 pub mod draws;
 pub mod engine;

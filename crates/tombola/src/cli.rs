@@ -9,6 +9,8 @@ mod manual;
 mod report;
 mod record;
 mod query;
+mod dump;
+mod output;
 mod schedule;
 mod simulate;
 mod top;
@@ -23,15 +25,18 @@ pub use report::ReportArgs;
 pub use record::RecordArgs;
 pub use past::PastArgs;
 pub use query::{QueryArgs, QueryFormat};
+pub use dump::DumpShowArgs;
+pub use output::{OutputArgs, ResultFormat};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
 pub use top::TopArgs;
 
 use crate::interval::{self, Interval, NoLength};
 use crate::whole;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+use tombola_core::metric::Metric;
 use tombola_core::report::Candidates;
 use tombola_core::rolling::Alpha;
 use tombola_core::tickets::{Nice, TicketScale};
@@ -62,7 +67,7 @@ Exit status:
   1    something failed; one line on standard error says what
   2    usage: an unknown flag, or a value outside its range
   3    done, but a check failed: data was lost under --strict, --max-lag or --min-jain is violated, an [expect]
-       of simulate does not hold, or schedule --scenario went otherwise than simulated
+       of simulate does not hold, schedule --scenario went otherwise than simulated, or status found no monitor
   4    doctor: the monitor cannot be loaded here by this user
   5    done, but a limit of audit --fail-if is exceeded
   130  ended at once by a second Ctrl-C (143 by a second SIGTERM, 129 by a second SIGHUP)
@@ -156,15 +161,18 @@ pub struct UnloadArgs {
 
 /// Show whether the monitor is loaded, since when and by which version, and what it tracks, lost and costs.
 ///
-/// The cost (ns a run) is shown while the kernel counts it: `sysctl kernel.bpf_stats_enabled=1`.
+/// Ends with 0 where it is loaded, and with 3 where it is not. The cost (ns a run) is shown while the kernel counts it: `sysctl kernel.bpf_stats_enabled=1`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tombola status
+  tombola status --output /dev/null || sudo tombola load
   MAP_PIN=/sys/fs/bpf/mine/task_map tombola status")]
 pub struct StatusArgs {
     #[command(flatten)]
     pub pins: PinArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Print what every task got, interval by interval; draw lotteries over the tickets; append CSV.
@@ -175,6 +183,8 @@ pub struct StatusArgs {
 #[command(after_help = "\
 Examples:
   tombola dump                                              a table a second until Ctrl-C
+  tombola dump --by group --top 5 --iterations 1
+  tombola dump -c '^nginx' --format ndjson --output -
   tombola dump --interval 250ms --iterations 20 --output stats.csv
   tombola dump --iterations 5 --simulate-draws 1000000 --top 3 --seed 7")]
 pub struct DumpArgs {
@@ -190,17 +200,14 @@ pub struct DumpArgs {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true,
           value_parser = whole::between::<u64>(0, u64::MAX))]
     pub iterations: u64,
-    /// CSV file to append to, - for standard output; a file with another header is refused and left untouched
+    /// File to append CSV to, or what --format says; - for standard output, which then has nothing else. A file of another kind,
+    /// or with another header, is refused and left untouched
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Lottery draws over the tickets after each sample, 0 to 10^18; 0 = none
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true,
           value_parser = whole::between::<u64>(0, 1_000_000_000_000_000_000))]
     pub simulate_draws: u64,
-    /// Candidates shown with the draws, largest share first, 0 to 1000000
-    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true,
-          value_parser = whole::between::<usize>(0, 1_000_000))]
-    pub top: usize,
     /// Weight of the newest interval in the rolling mean, above 0 and at most 1
     #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
     pub alpha: Alpha,
@@ -220,6 +227,8 @@ pub struct DumpArgs {
     /// End with status 3 if the monitor lost data
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub show: DumpShowArgs,
 }
 
 /// Burn CPU in a repeatable way, end on time, and report what each thread got.
@@ -283,6 +292,35 @@ pub struct DoctorArgs {
     /// BTF file that describes the running kernel [default: the kernel's own, /sys/kernel/btf/vmlinux]
     #[arg(long, env = "BTF_PATH", value_name = "FILE")]
     pub btf: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+impl Cli {
+    /// What the command line says; a wrong one ends the process with status 2.
+    pub fn read() -> Self {
+        let matches = without_empty_environment(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// A variable of the environment that is empty is none: `MAP_PIN= tombola dump` asks for the default.
+fn without_empty_environment(command: clap::Command) -> clap::Command {
+    let is_empty =
+        |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let unset = |arg: clap::Arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
+    command.mut_subcommands(|verb| verb.mut_args(unset))
+}
+
+/// The metric of a key or a title, in capitals or not.
+fn find_column<R>(text: &str, metrics: &'static [Metric<R>]) -> Result<&'static Metric<R>, String> {
+    let names =
+        |metric: &Metric<R>| [metric.key, metric.title].iter().any(|name| name.eq_ignore_ascii_case(text));
+    metrics.iter().find(|metric| names(metric)).ok_or_else(|| {
+        let keys: Vec<&str> = metrics.iter().map(|metric| metric.key).collect();
+        let hint = crate::nearest::did_you_mean(&text.to_ascii_lowercase(), keys.iter().copied());
+        format!("there is no such column{hint} There are: {}", keys.join(", "))
+    })
 }
 
 fn nice(text: &str) -> Result<Nice, String> {

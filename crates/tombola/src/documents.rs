@@ -2,6 +2,9 @@
 //!
 //! After a change that is meant, `UPDATE_DOCS=1 cargo test -p tombola documents` writes them anew.
 
+use crate::cli::Cli;
+use clap::{CommandFactory, Parser};
+use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
@@ -31,4 +34,95 @@ fn compare(page: &str, name: &str, expected: &str) {
 #[test]
 fn metrics_are_those_of_the_catalogue() {
     compare("metrics.md", "catalogue", &tombola_core::metric::markdown());
+}
+
+#[test]
+fn commands_are_those_of_the_parser() {
+    compare("commands.md", "commands", commands().trim_end());
+}
+
+/// Every command in a code block of these pages is one that the parser takes.
+#[test]
+fn commands_that_pages_show_are_understood() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut seen = Vec::new();
+    for page in ["README.md", "docs/manual.md"] {
+        let Ok(text) = fs::read_to_string(root.join(page)) else {
+            println!("SKIP: {page} is not there: this is a package without its repository");
+            return;
+        };
+        let mut in_code = false;
+        for line in text.lines() {
+            if line.starts_with("```") {
+                in_code = !in_code;
+            }
+            let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
+            let starts = ["tombola ", "./scripts/run.sh ", "cargo run --release -- "];
+            let Some(command) = starts.iter().find_map(|start| line.strip_prefix(start)).filter(|_| in_code)
+            else {
+                continue;
+            };
+            let command = command.split(" #").next().unwrap_or_default();
+            let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+            // Verbs of the script alone, and the progress of a run on standard error.
+            if ["setup", "build", "demo", "test", "in", "is"].contains(&words[0]) || words[0].ends_with(':') {
+                continue;
+            }
+            if let Err(error) = Cli::try_parse_from(["tombola"].iter().chain(&words)) {
+                assert_eq!(error.exit_code(), 0, "{page}: {line}\n{error}");
+            }
+            seen.push(command.trim().to_owned());
+        }
+    }
+    for promised in ["dump --map /sys/fs/bpf/task_map --iterations 3", "load", "unload", "status"] {
+        assert!(seen.iter().any(|command| command == promised), "{promised}: {seen:?}");
+    }
+}
+
+/// The grammar as Markdown: a section a verb, a row a flag.
+fn commands() -> String {
+    let mut text = String::new();
+    for verb in Cli::command().get_subcommands() {
+        section(&mut text, "tombola", "##", verb);
+    }
+    text
+}
+
+fn section(text: &mut String, above: &str, level: &str, verb: &clap::Command) {
+    let name = format!("{above} {}", verb.get_name());
+    let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
+    let _ = write!(text, "{level} {name}\n\n{about}\n\n");
+    if let Some(examples) = verb.get_after_help() {
+        let _ = write!(text, "```text\n{}\n```\n\n", examples.to_string().trim_end());
+    }
+    let cell = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+    let arguments: Vec<&clap::Arg> = verb.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
+    if !arguments.is_empty() {
+        text.push_str("| flag | default | meaning |\n|---|---|---|\n");
+    }
+    for arg in arguments {
+        let values: Vec<String> =
+            arg.get_value_names().into_iter().flatten().map(ToString::to_string).collect();
+        let mut names: Vec<String> = Vec::new();
+        names.extend(arg.get_short().map(|short| format!("-{short}")));
+        names.extend(arg.get_long().map(|long| format!("--{long}")));
+        let takes = arg.get_action().takes_values();
+        let values =
+            if takes && !values.is_empty() { format!(" {}", values.join(" ")) } else { String::new() };
+        let flag = format!("{}{values}", names.join(", "));
+        let defaults: Vec<String> =
+            arg.get_default_values().iter().map(|value| value.to_string_lossy().into()).collect();
+        let default =
+            if takes && !defaults.is_empty() { format!("`{}`", defaults.join(" ")) } else { String::new() };
+        let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+        let env = arg
+            .get_env()
+            .map(|env| format!(". Environment: `{}`", env.to_string_lossy()))
+            .unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {default} | {}{env} |", cell(&flag), cell(&help));
+    }
+    text.push('\n');
+    for inner in verb.get_subcommands() {
+        section(text, &name, &format!("{level}#"), inner);
+    }
 }

@@ -18,6 +18,8 @@ pub enum Exit {
     Check,
     /// 5: done, but a limit of `--fail-if` is exceeded.
     Verdict,
+    /// 3: `status` found no monitor.
+    NotLoaded,
     /// 4: `doctor` found that tombola cannot load its monitor here.
     Unusable,
     /// That of the command that was run under `schedule`; 128 + the signal's number if one killed it.
@@ -29,7 +31,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failure => 1,
-            Exit::Loss | Exit::Check => 3,
+            Exit::Loss | Exit::Check | Exit::NotLoaded => 3,
             Exit::Unusable => 4,
             Exit::Verdict => 5,
             Exit::Command(status) => status,

@@ -16,12 +16,15 @@ mod interrupt;
 mod interval;
 mod matrix;
 mod moment;
+mod nearest;
 mod pace;
 mod pressure;
 mod select;
 mod series;
 mod sink;
 mod source;
+mod target;
+mod terminal;
 mod text;
 mod threshold;
 mod tui;
@@ -30,13 +33,12 @@ mod wall_time;
 mod whole;
 mod why;
 
-use clap::Parser;
 use exit::Exit;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let verb = cli::Cli::parse().verb;
+    let verb = cli::Cli::read().verb;
     let mut out = BufWriter::new(io::stdout().lock());
     let result = cmd::run(verb, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match result {

@@ -10,6 +10,7 @@ mod cell;
 pub(crate) mod checks;
 pub(crate) mod comparison;
 pub(crate) mod csv;
+pub(crate) mod dump_json;
 mod finding;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,6 +21,7 @@ pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
 pub(crate) mod rehearsal_table;
+pub(crate) mod result;
 pub(crate) mod schedule_table;
 pub(crate) mod table;
 pub(crate) mod tickets_table;

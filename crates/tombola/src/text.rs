@@ -1,7 +1,7 @@
 //! Making names harmless that others have chosen: a task picks its own comm, any user may name a cgroup.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The name for a terminal: valid UTF-8 in which every character occupies its place and does nothing else.
@@ -52,6 +52,12 @@ pub(crate) fn clip(text: &str, columns: usize) -> Cow<'_, str> {
         fits
     });
     Cow::Owned(kept.chain("+".chars()).collect())
+}
+
+/// A number with the noun it counts, which takes an s unless it is 1.
+pub(crate) fn count(number: impl TryInto<u64> + Display + Copy, noun: &str) -> String {
+    let s = if number.try_into().is_ok_and(|number| number == 1) { "" } else { "s" };
+    format!("{number} {noun}{s}")
 }
 
 /// Whether a character outside ASCII does more than fill its place.

@@ -22,8 +22,12 @@ fn root_load_twice_unload_twice() {
     fs.unload();
     let said = ok(&fs.tombola("unload").output().unwrap());
     assert!(said.starts_with("nothing was loaded at "), "{said}");
-    let said = ok(&fs.tombola("status").output().unwrap());
+    let output = fs.tombola("status").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("not loaded: "), "{said}");
+    assert_eq!(output.status.code(), Some(3), "a script can tell");
+    let output = fs.tombola("status").args(["--format", "json"]).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"schema":1,"loaded":false,"#));
 }
 
 #[test]
@@ -142,4 +146,31 @@ fn root_a_reader_that_leaves_early_ends_dump_quietly() {
         assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
     }
     fs.unload();
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_bpftool_reads_the_map_without_tombola() {
+    let fs = BpfFs::loaded();
+    // This process has left a CPU since: it has a record.
+    thread::sleep(Duration::from_millis(50));
+    let Ok(output) =
+        std::process::Command::new("bpftool").args(["-j", "map", "dump", "pinned"]).arg(fs.map()).output()
+    else {
+        println!("SKIP: there is no bpftool here");
+        return;
+    };
+    if !output.status.success() {
+        println!("SKIP: bpftool does not work here: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let entries: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = entries.as_array().unwrap();
+    let id = nix::unistd::gettid().as_raw();
+    let mine = entries.iter().find(|entry| entry["formatted"]["key"] == id).unwrap();
+    let value = &mine["formatted"]["value"];
+    for field in ["runtime_ns", "wait_ns", "switches", "nice", "policy", "weight", "tickets", "wait_hist"] {
+        assert!(!value[field].is_null(), "{field}: {value}");
+    }
+    assert!(value["switches"].as_u64().unwrap() > 0, "{value}");
 }

@@ -296,7 +296,10 @@ fn what_is_not_there_is_said() {
     let said = failed(&simulate(&["nope"]));
     assert!(said.contains("nope: no such file, and no built-in scenario"), "{said}");
     let said = failed(&simulate(&["three-burners", "--output", "/nowhere/out"]));
-    assert!(said.contains("cannot write /nowhere/out: No such file"), "{said}");
+    assert!(
+        said.contains("cannot write '/nowhere/out': its directory takes no new file: No such file"),
+        "{said}"
+    );
     let said = failed(&simulate(&["/dev/zero"]));
     assert!(said.contains("cannot read /dev/zero: it is longer than "), "{said}");
     let (_dir, path) = file("");

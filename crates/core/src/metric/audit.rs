@@ -231,6 +231,20 @@ const FIGURES: [&str; 10] = [
     "preempted",
 ];
 
+/// Those that a narrow terminal does without, the first to go first.
+pub const DISPENSABLE: &[&str] = &[
+    "wait_p50_ns",
+    "fair_share",
+    "got_share",
+    "nice",
+    "preempted",
+    "tasks",
+    "wait_p99_ns",
+    "weight",
+    "group",
+    "entitled_ns",
+];
+
 /// The metric of that key.
 pub fn find(key: &str) -> Option<&'static Metric<Row>> {
     METRICS.iter().find(|metric| metric.key == key)

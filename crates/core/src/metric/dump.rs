@@ -4,16 +4,29 @@ use super::Kind::{Counter, Gauge, Histogram, Label, Share};
 use super::Shape::{Real, Signed8, Text, Unsigned32, Unsigned64};
 use super::Unit::{Count, Milliseconds, Nanoseconds, None as NoUnit, Ratio};
 use super::{Metric, Sum, Value};
+use crate::audit::{By, Who};
 use crate::report::Row;
 
-/// How many of [`METRICS`] every CSV file has; a wide one has all.
+/// How many of [`METRICS`] every CSV file has.
 pub const NARROW: usize = 10;
+
+/// How many of them a wide CSV file has, which has a row a task.
+const WIDE: usize = 25;
 
 /// All of them, in the order of files. New ones come at the end: columns of CSV keep their places for ever.
 pub const METRICS: &[Metric<Row>] = &[
-    metric("pid", "PID", (Label, NoUnit, Unsigned32), "The task (thread).", |row| {
-        Value::Unsigned(row.task.totals.id.pid.into())
-    }),
+    metric(
+        "pid",
+        "PID",
+        (Label, NoUnit, Unsigned32),
+        "Task or process; null for rows by group and comm.",
+        |row| match row.who {
+            Who::Task(id) => Value::Unsigned(id.pid.into()),
+            Who::Process(pid) => Value::Unsigned(pid.into()),
+            Who::Group(_) | Who::Comm(_) => Value::None,
+        },
+    )
+    .optional(),
     metric("runtime_ns", "RUNTIME_MS", (Counter, Nanoseconds, Unsigned64), "CPU time since begin.", |row| {
         Value::Unsigned(row.task.totals.usage.runtime_ns)
     }),
@@ -42,8 +55,9 @@ pub const METRICS: &[Metric<Row>] = &[
         Value::Unsigned(row.task.totals.usage.switches)
     }),
     metric("nice", "NICE", (Label, NoUnit, Signed8), "Nice value.", |row| {
-        Value::Signed(row.task.totals.nice.get().into())
-    }),
+        row.common.nice.map_or(Value::None, |nice| Value::Signed(nice.get().into()))
+    })
+    .optional(),
     metric(
         "tickets",
         "TICKETS",
@@ -52,7 +66,11 @@ pub const METRICS: &[Metric<Row>] = &[
         |row| Value::Unsigned(row.tickets),
     )
     .in_table(|row| {
-        if row.task.totals.policy.holds_tickets() { Value::Unsigned(row.tickets) } else { Value::None }
+        if row.is_candidate() || row.task.totals.policy.holds_tickets() {
+            Value::Unsigned(row.tickets)
+        } else {
+            Value::None
+        }
     }),
     metric(
         "ticket_share",
@@ -63,29 +81,41 @@ pub const METRICS: &[Metric<Row>] = &[
     )
     .decimals(9)
     .in_table(|row| {
-        if row.task.totals.policy.holds_tickets() { Value::Real(row.ticket_share) } else { policy(row) }
+        if row.is_candidate() || row.task.totals.policy.holds_tickets() {
+            Value::Real(row.ticket_share)
+        } else {
+            policy(row)
+        }
     }),
-    metric("comm", "COMM", (Label, NoUnit, Text), "Name.", |row| Value::Name(&row.task.totals.comm)),
+    metric("comm", "COMM", (Label, NoUnit, Text), "Name.", |row| Value::Name(&row.task.totals.comm))
+        .sum(Sum::Anew),
     metric("tgid", "TGID", (Label, NoUnit, Unsigned32), "Process.", |row| {
-        Value::Unsigned(row.task.totals.tgid.into())
-    }),
+        unsigned(row.common.tgid.map(u64::from))
+    })
+    .optional(),
     metric(
         "start_ns",
         "START_MS",
         (Label, Nanoseconds, Unsigned64),
         "Start of the task since boot: with the PID, its identity.",
-        |row| Value::Unsigned(row.task.totals.id.start_ns),
-    ),
-    metric("policy", "POLICY", (Label, NoUnit, Text), "Policy.", policy),
+        |row| match row.who {
+            Who::Task(id) => Value::Unsigned(id.start_ns),
+            _ => Value::None,
+        },
+    )
+    .optional(),
+    metric("policy", "POLICY", (Label, NoUnit, Text), "Policy.", policy).optional(),
     metric("weight", "WEIGHT", (Gauge, Count, Unsigned32), "The kernel's weight of the task.", |row| {
         Value::Unsigned(row.task.totals.weight.into())
     }),
     metric("cpu", "CPU", (Label, NoUnit, Unsigned32), "CPU of its latest closed slice.", |row| {
-        Value::Unsigned(row.task.totals.cpu.into())
-    }),
+        unsigned(row.common.cpu.map(u64::from))
+    })
+    .optional(),
     metric("cgroup", "CGROUP", (Label, NoUnit, Text), "Full name of its scheduling group.", |row| {
-        Value::Path(row.task.totals.group)
-    }),
+        row.common.group.map_or(Value::None, Value::Path)
+    })
+    .optional(),
     metric(
         "wait_ns",
         "WAIT_MS",
@@ -139,19 +169,31 @@ pub const METRICS: &[Metric<Row>] = &[
         "1 if the task ended in the interval, else 0.",
         |row| Value::Unsigned(row.task.ended.into()),
     ),
+    // Not in CSV, which has a row a task.
+    metric("tasks", "TASKS", (Gauge, Count, Unsigned64), "Tasks in the row.", |row| {
+        Value::Unsigned(row.tasks as u64)
+    }),
 ];
 
-/// Columns of a table where none are asked for.
-const COLUMNS: [&str; 9] = [
-    "pid",
-    "comm",
-    "nice",
-    "runtime_ns",
-    "delta_ns",
+/// Columns of a table where none are asked for: who, then these.
+const FIGURES: [&str; 6] =
+    ["runtime_ns", "delta_ns", "rolling_runtime_ms", "switches", "tickets", "ticket_share"];
+
+/// Those that a narrow terminal does without, the first to go first.
+pub const DISPENSABLE: &[&str] = &[
+    "policy",
+    "migrations",
+    "wakeups",
+    "voluntary",
+    "wait_max_ns",
+    "involuntary",
     "rolling_runtime_ms",
-    "switches",
+    "cgroup",
     "tickets",
-    "ticket_share",
+    "nice",
+    "switches",
+    "wait_ns",
+    "runtime_ns",
 ];
 
 /// Those that follow in a wide table.
@@ -165,17 +207,28 @@ pub fn find(key: &str) -> Option<&'static Metric<Row>> {
 
 /// The metrics of a CSV file, in its order.
 pub fn file_columns(wide: bool) -> &'static [Metric<Row>] {
-    if wide { METRICS } else { &METRICS[..NARROW] }
+    &METRICS[..if wide { WIDE } else { NARROW }]
 }
 
 /// What a table shows where no columns are asked for, from left to right.
-pub fn default_columns(wide: bool) -> Vec<&'static Metric<Row>> {
+pub fn default_columns(wide: bool, by: By) -> Vec<&'static Metric<Row>> {
+    let who: &[&str] = match by {
+        By::Task => &["pid", "comm", "nice"],
+        By::Process => &["pid", "comm", "nice", "tasks"],
+        By::Group => &["cgroup", "tasks"],
+        By::Comm => &["comm", "nice", "tasks"],
+    };
     let more: &[&str] = if wide { &WIDE_COLUMNS } else { &[] };
-    COLUMNS.iter().chain(more).filter_map(|key| find(key)).collect()
+    let more = more.iter().filter(|key| !who.contains(key));
+    who.iter().chain(&FIGURES).chain(more).filter_map(|key| find(key)).collect()
+}
+
+fn unsigned(number: Option<u64>) -> Value<'static> {
+    number.map_or(Value::None, Value::Unsigned)
 }
 
 fn policy(row: &Row) -> Value<'_> {
-    Value::Word(row.task.totals.policy.to_string().into())
+    row.common.policy.map_or(Value::None, |policy| Value::Word(policy.to_string().into()))
 }
 
 /// A metric of these rows.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::audit::{Audit, By};
 use crate::report::fixture::{Task, window};
+use crate::report::{Options, Report};
+use crate::rolling::{Alpha, Rolling};
 use crate::usage::Usage;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -32,11 +34,42 @@ fn a_catalogue_is_sound() {
 #[test]
 fn default_columns_are_in_the_catalogue() {
     // A key that is not there would be left out.
-    assert_eq!(dump::default_columns(false).len(), 9);
-    assert_eq!(dump::default_columns(true).len(), 17);
+    for (by, count) in [(By::Task, 9), (By::Process, 10), (By::Group, 8), (By::Comm, 9)] {
+        assert_eq!(dump::default_columns(false, by).len(), count);
+        assert_eq!(dump::default_columns(true, by).len(), count + if by == By::Group { 7 } else { 8 });
+    }
     for (by, count) in [(By::Task, 14), (By::Process, 15), (By::Group, 12), (By::Comm, 14)] {
         assert_eq!(audit::default_columns(by).len(), count);
     }
+}
+
+#[test]
+fn what_a_narrow_table_does_without_is_there() {
+    assert!(audit::DISPENSABLE.iter().all(|key| audit::find(key).is_some()));
+    assert!(dump::DISPENSABLE.iter().all(|key| dump::find(key).is_some()));
+}
+
+#[test]
+fn rows_of_a_report_add_up_too() {
+    let tasks = [Task { nice: 5, ..Task::ran(1, 300_000_000) }, Task::ran(2, 200_000_000), Task::ran(3, 0)];
+    let mut window = window(&tasks);
+    for task in &mut window.tasks {
+        task.totals.tgid = 1;
+        task.delta.switches = 4;
+        task.totals.usage.switches = 9;
+    }
+    let mut rolling = Rolling::new(Alpha::default());
+    rolling.update(&window);
+    let report = Report::new(window, &rolling, Options::default());
+    let rows = report.rows_by(By::Process, |row| row.task.totals.id.pid == 2);
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    let value = |key| dump::find(key).unwrap().value(row);
+    assert_eq!((value("pid"), value("tasks")), (Value::Unsigned(1), Value::Unsigned(3)));
+    assert_eq!((value("delta_ns"), value("switches")), (Value::Unsigned(500_000_000), Value::Unsigned(27)));
+    assert_eq!(value("tickets"), Value::Unsigned(335 + 1024 + 1024));
+    assert_eq!((value("nice"), value("comm")), (Value::None, Value::Name(b"task-1")));
+    let Value::Real(share) = value("ticket_share") else { panic!() };
+    assert!((share - 1.0).abs() < 1e-12);
 }
 
 #[test]

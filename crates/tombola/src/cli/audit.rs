@@ -1,13 +1,14 @@
 //! The command line of the verbs that look at an interval as a whole: `audit` and `hist`.
 
-use super::{PastArgs, whole};
+use super::{OutputArgs, PastArgs, whole};
 use crate::interval::Interval;
 use crate::threshold::Threshold;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use tombola_core::audit::By;
+use tombola_core::audit::{By, Row};
+use tombola_core::metric::{Metric, audit};
 
 /// Show what every task was entitled to, what it got, and why.
 ///
@@ -55,9 +56,12 @@ pub struct AuditArgs {
         hide_possible_values = true
     )]
     pub sort: Sort,
-    /// Rows shown, 0 to 10000000; 0 = all [default: 20 in a table, else all]
+    /// Rows shown, 0 to 10000000; 0 = all [default: in a table 20, and who waited longest; else all]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<usize>(0, 10_000_000))]
     pub top: Option<usize>,
+    /// Columns of the table, by key or title, from left to right; docs/metrics.md lists them
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',', value_parser = column)]
+    pub columns: Vec<&'static Metric<Row>>,
     #[command(flatten)]
     pub select: SelectArgs,
     /// table = for people; csv = a row a line under a header; json = an object an interval; ndjson = an object a row, after
@@ -65,7 +69,8 @@ pub struct AuditArgs {
     /// [default: table, and csv with --output]
     #[arg(long, value_enum, value_name = "table|csv|json|ndjson|junit|github", hide_possible_values = true)]
     pub format: Option<Format>,
-    /// File to append to instead of printing; a file of another kind, or with another header, is refused and left untouched
+    /// File to append to instead of printing, - for standard output; a file of another kind, or with another header, is refused
+    /// and left untouched
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print the JSON Schema of json and ndjson, and end
@@ -132,6 +137,8 @@ pub struct HistArgs {
     pub top: usize,
     #[command(flatten)]
     pub select: SelectArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Which tasks are shown. The division is always that of the whole machine: a filter only hides.
@@ -150,10 +157,10 @@ pub struct SelectArgs {
           value_parser = whole::between::<u32>(1, 4_194_304))]
     pub tids: Vec<u32>,
     /// Only tasks whose name matches this regular expression somewhere
-    #[arg(long, value_name = "REGEX", value_parser = expression)]
+    #[arg(short = 'c', long, value_name = "REGEX", value_parser = expression)]
     pub comm: Option<Regex>,
     /// Only tasks in this group or below it: a path as in /proc/PID/cgroup, or the short name that the table shows
-    #[arg(long, value_name = "PATH")]
+    #[arg(short = 'g', long, value_name = "PATH")]
     pub cgroup: Option<String>,
     /// Only living tasks of this user, a name or a number
     #[arg(short = 'u', long = "user", value_name = "USER", value_parser = user)]
@@ -189,6 +196,10 @@ pub enum Format {
     Junit,
     /// Annotations of GitHub's workflows, at the end.
     Github,
+}
+
+fn column(text: &str) -> Result<&'static Metric<Row>, String> {
+    super::find_column(text, audit::METRICS)
 }
 
 pub(super) fn expression(text: &str) -> Result<Regex, String> {

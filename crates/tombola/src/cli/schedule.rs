@@ -1,5 +1,6 @@
 //! The flags of `schedule` and `tickets`.
 
+use super::OutputArgs;
 use crate::interval::{Interval, NoLength, length_between};
 use crate::whole;
 use clap::{Args, Subcommand};
@@ -47,6 +48,8 @@ pub struct ScheduleArgs {
     /// Act out a scenario of simulate: a TOML file, or the name of a built-in one
     #[arg(long, value_name = "FILE|NAME", conflicts_with = "command")]
     pub scenario: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Command to run; the scheduler goes when it ends
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -72,8 +75,11 @@ pub struct TicketsArgs {
 /// What to do with tickets.
 #[derive(Debug, Subcommand)]
 pub enum TicketsVerb {
-    /// A table of all tasks of the scheduler
-    Show,
+    /// All tasks of the scheduler
+    Show {
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Set the tickets of a task
     Set {
         /// PID of the task; of a thread its thread id

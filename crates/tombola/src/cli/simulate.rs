@@ -17,10 +17,11 @@ Examples:
   tombola simulate crates/lab/scenarios/web-and-batch.toml --policy lottery,stride,eevdf,rr --runs 1000 --jobs 2
   tombola simulate stride-3-2-1 --policy stride --timeline out.csv
   tombola simulate web-and-batch --html lab.html
-  tombola simulate --list                    policies and built-in scenarios")]
+  tombola simulate --list                    policies and built-in scenarios
+  tombola simulate --show three-burners > mine.toml")]
 pub struct SimulateArgs {
     /// Scenario: a TOML file, or the name of a built-in one (which comes first; ./NAME is a file)
-    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "rt_app"])]
+    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "show", "rt_app"])]
     pub scenario: Option<PathBuf>,
     /// Policies, with commas between [default: those of the scenario, else lottery,stride,eevdf,rr]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
@@ -35,14 +36,14 @@ pub struct SimulateArgs {
     /// Seed of all runs, 0 to 2^64−1 [default: that of the scenario]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
     pub seed: Option<u64>,
-    /// CSV file for the slices of the first run of the first policy (`time,cpu,task,ran_ns,reason`), or the word ascii
+    /// CSV file, or - for standard output, for the slices of the first run of the first policy (`time,cpu,task,ran_ns,reason`), or the word ascii
     /// for a picture of its beginning
     #[arg(long, value_name = "FILE|ascii")]
     pub timeline: Option<PathBuf>,
     /// table = for people; json and csv = every number, times in ns
     #[arg(long, value_enum, value_name = "table|json|csv", default_value_t, hide_possible_values = true)]
     pub format: ComparisonFormat,
-    /// File for the result, which it replaces [default: standard output]
+    /// File that the result replaces once it is whole, - for standard output [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// File for a page with shares, waits, a timeline and its decisions one by one, which it replaces
@@ -51,6 +52,9 @@ pub struct SimulateArgs {
     /// Print the policies and the built-in scenarios
     #[arg(long, exclusive = true)]
     pub list: bool,
+    /// Print the TOML text of a built-in scenario: a beginning for one of your own
+    #[arg(long, value_name = "NAME", exclusive = true)]
+    pub show: Option<String>,
     /// Workload of rt-app (JSON) in place of a scenario
     #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
     pub rt_app: Option<PathBuf>,

@@ -38,7 +38,7 @@ fn every_verb_and_flag_is_described_and_every_verb_has_examples() {
 fn defaults_are_those_of_the_manual() {
     let args = dump(&[]).unwrap();
     assert_eq!(args.interval.get(), Duration::from_secs(1));
-    assert_eq!((args.iterations, args.simulate_draws, args.top), (0, 0, 5));
+    assert_eq!((args.iterations, args.simulate_draws, args.show.top), (0, 0, None));
     assert_eq!((args.alpha, args.seed), (Alpha::default(), None));
     assert_eq!((args.tickets, args.candidates), (TicketScale::Weight, Candidates::Runnable));
 }
@@ -119,7 +119,7 @@ fn tickets_are_counted_from_1_to_2_to_the_20() {
         Verb::Tickets(args) => Ok::<_, clap::Error>(args.what),
         other => panic!("{other:?}"),
     };
-    assert!(matches!(parse(&["show"]).unwrap(), TicketsVerb::Show));
+    assert!(matches!(parse(&["show"]).unwrap(), TicketsVerb::Show { .. }));
     let TicketsVerb::Set { pid, tickets, .. } = parse(&["set", "7", "1048576"]).unwrap() else { panic!() };
     assert_eq!((pid, tickets), (7, Some(1 << 20)));
     let TicketsVerb::Set { tickets, by_nice, .. } = parse(&["set", "7", "--by-nice"]).unwrap() else {
@@ -158,6 +158,16 @@ fn a_simulation_takes_policies_with_commas() {
     for bad in [&["x", "--policy", ""][..], &["x", "--policy", "rr,"], &["x", "--cpus", "0"], &["x", "y"]] {
         assert_eq!(parse(bad).unwrap_err().exit_code(), 2, "{bad:?}");
     }
+}
+
+#[test]
+fn columns_are_named_by_key_or_title_and_a_wrong_one_gets_a_hint() {
+    let args = dump(&["--columns", "pid,DELTA_MS,wait_ns"]).unwrap();
+    let keys: Vec<&str> = args.show.columns.iter().map(|metric| metric.key).collect();
+    assert_eq!(keys, ["pid", "delta_ns", "wait_ns"]);
+    let error = dump(&["--columns", "wait_nss"]).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("did you mean 'wait_ns'?"), "{error}");
 }
 
 #[test]

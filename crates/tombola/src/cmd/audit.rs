@@ -2,7 +2,6 @@
 
 mod judging;
 
-use super::simulate::Target;
 use crate::cli::{AuditArgs, Format, Sort};
 use crate::command::Command;
 use crate::exit::Exit;
@@ -13,6 +12,8 @@ use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, audit_csv, audit_table, checks, json};
 use crate::source::{self, Wanted};
+use crate::target::Target;
+use crate::terminal;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use judging::{Judged, Judging};
@@ -20,6 +21,7 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 use tombola_core::audit::{About, Audit, Finding, Line, Row};
 use tombola_core::cpu_set::CpuSet;
@@ -51,7 +53,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let wanted =
         Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };
-    let report = args.report.as_deref().map(Target::open).transpose()?;
+    let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
@@ -60,6 +62,9 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         None => None,
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
+    if let (Some(length), None) = (interval, &command) {
+        terminal::tell_long("watching", length);
+    }
     let mut outcome = Outcome::default();
     let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| match &mut command {
@@ -92,6 +97,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
 struct Shown {
     /// The rows, in order, those left out by `--top` too.
     rows: Vec<Row>,
+    /// How many of them are shown.
+    count: usize,
     /// The tasks in them; `None` for all.
     tasks: Option<BTreeSet<TaskId>>,
 }
@@ -114,23 +121,34 @@ impl Shown {
             Sort::Run => rows.sort_by_key(|row| Reverse(row.usage.runtime_ns)),
             Sort::Preempted => rows.sort_by_key(|row| Reverse(row.usage.involuntary)),
         }
-        Self { rows, tasks }
+        let mut shown = Self { rows, count: 0, tasks };
+        shown.count = shown.limit(args);
+        shown
+    }
+
+    /// How many rows are shown. Where that is not asked for, who waited longest is among them.
+    fn limit(&mut self, args: &AuditArgs) -> usize {
+        let usual = if args.format() == Format::Table { TABLE_ROWS } else { 0 };
+        let count = match args.top.unwrap_or(usual) {
+            0 => self.rows.len(),
+            top => top.min(self.rows.len()),
+        };
+        let waited = |at: &usize| self.rows[*at].usage.wait_ns;
+        let longest = (0..self.rows.len()).rev().max_by_key(waited);
+        let Some(longest) = longest.filter(|at| args.top.is_none() && *at >= count) else { return count };
+        self.rows[count..=longest].rotate_right(1);
+        count + 1
     }
 
     fn view<'a>(
         &'a self,
-        args: &AuditArgs,
+        args: &'a AuditArgs,
         audit: &'a Audit,
         frame: &'a Frame,
         origin: Origin,
         iteration: u64,
         command: Option<&Command>,
     ) -> AuditView<'a> {
-        let default = if args.format() == Format::Table { TABLE_ROWS } else { 0 };
-        let top = match args.top.unwrap_or(default) {
-            0 => self.rows.len(),
-            top => top.min(self.rows.len()),
-        };
         AuditView {
             iteration,
             audit,
@@ -138,8 +156,10 @@ impl Shown {
             scheduler: frame.machine.scheduler.as_ref().map(in_charge),
             group_mode: frame.machine.group_mode.clone(),
             by: args.by,
-            rows: &self.rows[..top],
-            rows_left_out: self.rows.len() - top,
+            columns: &args.columns,
+            width: if args.output.is_none() { terminal::columns() } else { None },
+            rows: &self.rows[..self.count],
+            rows_left_out: self.rows.len() - self.count,
             findings: audit.findings.iter().filter(|finding| self.concerns(finding)).collect(),
             groups: &frame.groups,
             hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
@@ -188,13 +208,17 @@ enum Sink {
     /// A file that is appended to.
     Append(Format, LineFile),
     /// A file that what is said at the end replaces.
-    Replace(Format, RefCell<Target>),
+    Replace(Format, RefCell<Option<Target>>),
 }
 
 impl Sink {
     fn open(args: &AuditArgs) -> Result<Self> {
         let format = args.format();
-        let Some(path) = &args.output else { return Ok(Self::Print(format)) };
+        let Some(path) =
+            args.output.as_deref().filter(|path| format != Format::Table || *path != Path::new("-"))
+        else {
+            return Ok(Self::Print(format));
+        };
         let (file, notice) = match format {
             Format::Table => clap::Error::raw(
                 ErrorKind::ArgumentConflict,
@@ -204,7 +228,7 @@ impl Sink {
             Format::Csv => LineFile::open(path, &audit_csv::header())?,
             Format::Json | Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
             Format::Junit | Format::Github => {
-                return Ok(Self::Replace(format, RefCell::new(Target::open(path)?)));
+                return Ok(Self::Replace(format, RefCell::new(Some(Target::open(Some(path))?))));
             }
         };
         if let Some(notice) = notice {
@@ -247,7 +271,7 @@ impl Sink {
             Format::Table | Format::Csv | Format::Json | Format::Ndjson => return Ok(()),
         };
         if let Self::Replace(_, target) = self {
-            return target.borrow_mut().replace(|file| Ok(file.write_all(text.as_bytes())?));
+            return target.take().map_or(Ok(()), |target| target.put(out, text.as_bytes()));
         }
         out.write_all(text.as_bytes())?;
         Ok(out.flush()?)

@@ -1,7 +1,9 @@
 //! `tombola doctor`: the findings, aligned, with what to do about them and a verdict.
 
-use crate::cli::DoctorArgs;
+use crate::cli::{DoctorArgs, OutputArgs, ResultFormat};
 use crate::exit::Exit;
+use crate::sink::result;
+use crate::target::Target;
 use crate::text::harmless;
 use anyhow::Result;
 use std::io::{self, Write};
@@ -10,9 +12,19 @@ use tombola_kernel::probe::{self, Finding, Options, Verdict};
 
 /// Looks, prints, and says with the exit status whether the monitor can be loaded.
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Exit> {
+    let OutputArgs { format, output, json_schema } = &args.output;
+    if *json_schema {
+        out.write_all(result::doctor::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let mut target = Target::open(output.as_deref())?;
     let pin_dir = args.map_pin.parent().unwrap_or(Path::new("/"));
     let findings = probe::probe(&Options { btf: args.btf.clone(), pin_dir: pin_dir.to_owned() });
-    print(&findings, out)?;
+    match format {
+        ResultFormat::Table => print(&findings, target.writer(out))?,
+        ResultFormat::Json => target.write(out, &result::doctor::line(&findings)?)?,
+    }
+    target.finish()?;
     Ok(if probe::usable(&findings) { Exit::Ok } else { Exit::Unusable })
 }
 

@@ -1,11 +1,14 @@
 //! `tombola hist`: how long tasks waited for a CPU.
 
-use crate::cli::HistArgs;
+use crate::cli::{HistArgs, OutputArgs, ResultFormat};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::hist_table::{self, Waits};
+use crate::sink::result;
 use crate::source::{self, Wanted};
+use crate::target::Target;
+use crate::terminal;
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,21 +21,39 @@ use tombola_core::window::{TaskWindow, Window};
 
 /// Prints histograms interval by interval.
 pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
+    let OutputArgs { format, output, json_schema } = &args.output;
+    if *json_schema {
+        out.write_all(result::hist::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let mut target = Target::open(output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
+    terminal::tell_long("watching", interval.unwrap_or_default());
     let mut found = false;
-    let mut is_first = true;
+    let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? {
-        for waits in of_window(args, &window, frame) {
-            found |= waits.usage.waits.count() > 0;
-            let gap = if std::mem::take(&mut is_first) { "" } else { "\n" };
-            write!(out, "{gap}{}", hist_table::render(&waits, &frame.groups))?;
-        }
-        out.flush()?;
+        iteration += 1;
+        let all = of_window(args, &window, frame);
+        found |= all.iter().any(|waits| waits.usage.waits.count() > 0);
+        let bytes = match format {
+            ResultFormat::Json => {
+                let (end_us, length_ns) = (window.unix_us, window.length_ns());
+                result::hist::line(iteration, end_us, length_ns, &all, &frame.groups)?
+            }
+            ResultFormat::Table => {
+                let texts: Vec<String> =
+                    all.iter().map(|waits| hist_table::render(waits, &frame.groups)).collect();
+                let gap = if iteration > 1 && !texts.is_empty() { "\n" } else { "" };
+                format!("{gap}{}", texts.join("\n")).into_bytes()
+            }
+        };
+        target.write(out, &bytes)?;
     }
+    target.finish()?;
     if !found && !args.select.is_all() {
         notify("nothing waited that the filters hold for");
         return Ok(Exit::Failure);

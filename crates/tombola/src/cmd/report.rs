@@ -1,7 +1,6 @@
 //! `tombola report`: a while of the machine on one page.
 
 use super::simulate;
-use super::simulate::Target;
 use crate::cli::{Cli, ReportArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -9,6 +8,7 @@ use crate::interval::Interval;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited, notify, wait_for};
 use crate::series::{INTERVALS, Series};
+use crate::target::Target;
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
 use crate::source::{self, Simulated, Wanted};
@@ -29,7 +29,7 @@ const PARTS: u32 = 60;
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Measures, and writes the page. The file is opened before anything is measured.
-pub fn run(args: &ReportArgs, _out: &mut dyn Write) -> Result<Exit> {
+pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     let duration = args.duration.get();
     let interval = args.interval.map_or((duration / PARTS).max(SHORTEST), Interval::get).min(duration);
     if duration.as_nanos().div_ceil(interval.as_nanos().max(1)) > INTERVALS as u128 {
@@ -37,7 +37,7 @@ pub fn run(args: &ReportArgs, _out: &mut dyn Write) -> Result<Exit> {
             format!("--duration has more than {INTERVALS} times --interval: give a longer interval");
         Cli::command().error(ErrorKind::ValueValidation, message).exit();
     }
-    let mut target = Target::open(&args.output)?;
+    let target = Target::open(Some(&args.output))?;
     let interrupt = Interrupt::catch()?;
     let source: Box<dyn Source> = if let Some(path) = &args.simulate {
         let scenario = simulate::load(path)?;
@@ -71,7 +71,7 @@ pub fn run(args: &ReportArgs, _out: &mut dyn Write) -> Result<Exit> {
     let measured = measured(&whole, series.intervals.len(), interference);
     let verdict = verdict::machine(&whole);
     let page = render(&Report { verdict: &verdict, whole: &whole, series: &series, measured: &measured })?;
-    target.replace(|file| Ok(file.write_all(page.as_bytes())?))?;
+    target.put(out, page.as_bytes())?;
     notify(&format!("written to {}: {verdict}", args.output.display()));
     Ok(Exit::Ok)
 }

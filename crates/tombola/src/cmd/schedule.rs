@@ -1,26 +1,38 @@
 //! `tombola schedule`: a scheduler of ours in the kernel, for as long as this process wants it.
 
-mod charge;
 mod rehearsal;
+mod running;
 
-use crate::cli::ScheduleArgs;
+use crate::cli::{ResultFormat, ScheduleArgs};
 use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::{Interval, Plain};
 use crate::pace::{Waited, notify};
+use crate::sink::result;
 use crate::sink::schedule_table::{ScheduleView, render};
+use crate::target::Target;
 use anyhow::Result;
-use charge::{Charge, Fate};
+use running::{RunningScheduler, SchedulerState};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Instant;
+use tombola_kernel::GroupNames;
 use tombola_kernel::scheduler::{SchedulerOptions, join};
 
 /// Puts the scheduler in charge, waits for what ends it, reports.
 pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
+    if args.output.json_schema {
+        out.write_all(result::schedule::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let target = Target::open(args.output.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     if let Some(scenario) = &args.scenario {
-        return rehearsal::run(scenario, args, &interrupt, out);
+        if args.output.format == ResultFormat::Json {
+            anyhow::bail!("--scenario has no JSON yet; leave out --format json");
+        }
+        return rehearsal::run(scenario, args, &interrupt, target, out);
     }
     let options = SchedulerOptions {
         law: args.policy,
@@ -29,8 +41,8 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         partial: args.partial,
         ..SchedulerOptions::default()
     };
-    let mut charge = Charge::take(&options)?;
-    let begin = charge.since();
+    let mut running = RunningScheduler::take(&options)?;
+    let begin = running.since();
     announce(&options, args.command.is_empty());
     let mut command = match args.command.split_first() {
         None => None,
@@ -39,22 +51,22 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         }
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
-    let mut reports = Reports { args, options: &options, number: 0 };
+    let mut reports = Reports { args, options: &options, number: 0, target };
     let thrown_out = loop {
-        match watch(args, &charge, begin, command.as_mut(), &interrupt, &mut reports, out)? {
-            Fate::InCharge => break false,
-            Fate::Gone => break true,
-            Fate::Restart => {
-                reports.write(&charge.figures()?, out)?;
-                let why = charge.give_back()?;
-                charge = Charge::take(&options)?;
+        match watch(args, &running, begin, command.as_mut(), &interrupt, &mut reports, out)? {
+            SchedulerState::InCharge => break false,
+            SchedulerState::Gone => break true,
+            SchedulerState::Restart => {
+                reports.write(&running.figures()?, out)?;
+                let why = running.give_back()?;
+                running = RunningScheduler::take(&options)?;
                 notify(&format!("started again, its counts begin anew: {why}"));
             }
         }
     };
     // Before the end: with the scheduler its tasks go.
-    let last = charge.figures();
-    let farewell = charge.give_back();
+    let last = running.figures();
+    let farewell = running.give_back();
     if let Ok(why) = &farewell {
         notify(&format!("the kernel's own scheduler is back: {why}"));
     }
@@ -71,6 +83,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     farewell?;
     written?;
+    reports.target.finish()?;
     if thrown_out {
         return Ok(Exit::Failure);
     }
@@ -85,40 +98,40 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
 /// Returns what has become of the scheduler.
 fn watch(
     args: &ScheduleArgs,
-    charge: &Charge,
+    running: &RunningScheduler,
     begin: Instant,
     mut command: Option<&mut Command>,
     interrupt: &Interrupt,
     reports: &mut Reports<'_>,
     out: &mut dyn Write,
-) -> Result<Fate> {
+) -> Result<SchedulerState> {
     let end = args.duration.and_then(|length| begin.checked_add(length));
     let interval = args.interval.map(Interval::get);
     let mut next = interval.and_then(|interval| begin.checked_add(interval));
     loop {
         let now = Instant::now();
         let until = [end, next].into_iter().flatten().min();
-        let wait = until.map_or(charge::LOOK, |until| (until - now.min(until)).min(charge::LOOK));
+        let wait = until.map_or(running::LOOK, |until| (until - now.min(until)).min(running::LOOK));
         let ended = if let Some(command) = command.as_deref_mut() {
             command.wait(interrupt, Some(wait))? == Waited::Last
         } else {
             interrupt.wait(wait);
             false
         };
-        let fate = charge.fate()?;
-        if fate != Fate::InCharge {
-            return Ok(fate);
+        let state = running.state()?;
+        if state != SchedulerState::InCharge {
+            return Ok(state);
         }
         let now = Instant::now();
         if ended || interrupt.raised() || end.is_some_and(|end| now >= end) {
-            return Ok(Fate::InCharge);
+            return Ok(SchedulerState::InCharge);
         }
         if let (Some(at), Some(interval)) = (next, interval)
             && now >= at
         {
             // After a stop (SIGSTOP, suspend) the distances begin anew.
             next = if now - at > interval { now } else { at }.checked_add(interval);
-            reports.write(&charge.figures()?, out)?;
+            reports.write(&running.figures()?, out)?;
         }
     }
 }
@@ -148,10 +161,11 @@ struct Reports<'a> {
     args: &'a ScheduleArgs,
     options: &'a SchedulerOptions,
     number: u64,
+    target: Target,
 }
 
 impl Reports<'_> {
-    fn write(&mut self, figures: &charge::Figures, out: &mut dyn Write) -> Result<()> {
+    fn write(&mut self, figures: &running::Figures, out: &mut dyn Write) -> Result<()> {
         self.number += 1;
         let view = ScheduleView {
             number: self.number,
@@ -162,7 +176,16 @@ impl Reports<'_> {
             tasks: &figures.tasks,
             top: self.args.top,
         };
-        out.write_all(render(&view).as_bytes())?;
-        Ok(out.flush()?)
+        let bytes = match self.args.output.format {
+            ResultFormat::Table => render(&view).into_bytes(),
+            ResultFormat::Json => {
+                let of: BTreeSet<_> = figures.tasks.iter().map(|task| task.group).collect();
+                let mut names = GroupNames::new();
+                names.learn(of.iter().copied());
+                let groups = of.into_iter().map(|group| (group, names.name(group))).collect();
+                result::schedule::line(&view, &groups)?
+            }
+        };
+        self.target.write(out, &bytes)
     }
 }

@@ -1,13 +1,14 @@
 //! `tombola simulate`: one scenario, many schedulers, side by side.
 
 mod progress;
-mod target;
 
 use crate::cli::{Cli, ComparisonFormat, SimulateArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::nearest::did_you_mean;
 use crate::sink::comparison::{self, Results};
 use crate::sink::{html, timeline};
+use crate::target::Target;
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::CommandFactory;
@@ -17,7 +18,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::thread::available_parallelism;
-pub(super) use target::Target;
 use tombola_lab::compare::{Comparison, Plan, compare};
 use tombola_lab::library::{self, SCENARIOS};
 use tombola_lab::outcome::Observe;
@@ -38,19 +38,31 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         list(out)?;
         return Ok(Exit::Ok);
     }
+    if let Some(name) = &args.show {
+        let built_in = library::find(name).with_context(|| unknown_scenario(name))?;
+        out.write_all(built_in.text.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
     let picture = args.timeline.as_deref() == Some(Path::new("ascii"));
     if picture && args.format != ComparisonFormat::Table {
         let message = "--timeline ascii goes with --format table only; give a file for a timeline in CSV";
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
+    let dash = Some(Path::new("-"));
+    let both_printed =
+        args.timeline.as_deref() == dash && args.output.as_deref().is_none_or(|path| Some(path) == dash);
+    if both_printed {
+        let message = "--timeline - takes standard output for itself; give a file to --output";
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
     let scenario = scenario(args)?;
     let policies = policies(args, &scenario)?;
-    let mut output = args.output.as_deref().map(Target::open).transpose()?;
-    let mut slices = match &args.timeline {
-        Some(path) if !picture => Some(Target::open(path)?),
+    let mut output = Target::open(args.output.as_deref())?;
+    let slices = match args.timeline.as_deref() {
+        path @ Some(_) if !picture => Some(Target::open(path)?),
         _ => None,
     };
-    let mut page = args.html.as_deref().map(Target::open).transpose()?;
+    let page = args.html.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let interrupt = Interrupt::catch()?;
     let plan = Plan {
         scenario: &scenario,
@@ -78,19 +90,16 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     if ran && picture {
         text += &timeline::picture(&scenario, first, plan.seed)?;
     }
-    if let (true, Some(target)) = (ran, &mut slices) {
-        target.replace(|file| timeline::csv(&scenario, first, plan.seed, interrupt.flag(), file))?;
+    if let (true, Some(mut target)) = (ran, slices) {
+        timeline::csv(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
+            .context("cannot write the timeline")?;
+        target.finish()?;
     }
-    if let (true, Some(target)) = (ran, &mut page) {
-        let page = html::lab::render(&scenario, &comparison, plan.seed)?;
-        target.replace(|file| Ok(file.write_all(page.as_bytes())?))?;
+    if let (true, Some(target)) = (ran, page) {
+        target.put(out, html::lab::render(&scenario, &comparison, plan.seed)?.as_bytes())?;
     }
-    match &mut output {
-        Some(target) => target.replace(|file| Ok(file.write_all(text.as_bytes())?))?,
-        None => {
-            out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the result")?;
-        }
-    }
+    output.write(out, text.as_bytes())?;
+    output.finish()?;
     refused(&scenario, &comparison)?;
     // What was cut short cannot be held against what was to come out of the whole.
     Ok(if comparison.complete && results.failed() > 0 { Exit::Check } else { Exit::Ok })
@@ -126,13 +135,18 @@ pub(super) fn load(path: &Path) -> Result<Scenario> {
     let built_in = path.to_str().and_then(library::find);
     let text = match built_in {
         Some(built_in) => built_in.text.to_owned(),
-        None if !path.exists() => bail!(
-            "{}: no such file, and no built-in scenario of this name (tombola simulate --list shows them)",
-            path.display()
-        ),
+        None if !path.exists() => bail!("{}", unknown_scenario(&path.to_string_lossy())),
         None => read(path)?,
     };
     Scenario::from_toml(&text).map_err(|error| placed(path, &error))
+}
+
+fn unknown_scenario(name: &str) -> String {
+    let hint = did_you_mean(name, SCENARIOS.iter().map(|built_in| built_in.name));
+    format!(
+        "{}: no such file, and no built-in scenario of this name (tombola simulate --list shows them){hint}",
+        harmless(name.as_bytes())
+    )
 }
 
 /// An error of a scenario with its file in front, on one line.

@@ -1,22 +1,43 @@
 //! `tombola status`: what is loaded, what it tracks, lost and costs.
 
-use crate::cli::StatusArgs;
+use crate::cli::{OutputArgs, ResultFormat, StatusArgs};
 use crate::exit::Exit;
 use crate::sink::loss::loss_text;
+use crate::sink::result;
+use crate::target::Target;
+use crate::text::{count, harmless};
 use crate::wall_time::utc;
 use anyhow::{Context, Result};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use tombola_kernel::{Error, Pins, Status, status};
 
-/// Prints it; status 0 also where nothing is loaded, which is an answer.
+/// Prints it, and says with the exit status whether a monitor is loaded.
 pub fn run(args: StatusArgs, out: &mut dyn Write) -> Result<Exit> {
-    let pins = Pins::from(args.pins);
-    match status(&pins) {
-        Ok(found) => print(&found, out)?,
-        Err(Error::NotLoaded { map }) => writeln!(out, "not loaded: nothing is pinned at {}", map.display())?,
-        Err(error) => return Err(error).context("cannot tell the monitor's status"),
+    let OutputArgs { format, output, json_schema } = args.output;
+    if json_schema {
+        out.write_all(result::status::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
     }
-    Ok(Exit::Ok)
+    let mut target = Target::open(output.as_deref())?;
+    let pins = Pins::from(args.pins);
+    let found = match status(&pins) {
+        Ok(found) => Some(found),
+        Err(Error::NotLoaded { .. }) => None,
+        Err(error) => return Err(error).context("cannot tell the monitor's status"),
+    };
+    let mut text = Vec::new();
+    match (format, &found) {
+        (ResultFormat::Json, found) => text = result::status::line(&pins.map, found.as_ref())?,
+        (ResultFormat::Table, Some(found)) => print(found, &mut text)?,
+        (ResultFormat::Table, None) => {
+            let map = harmless(pins.map.as_os_str().as_bytes());
+            writeln!(text, "not loaded: nothing is pinned at {map}; 'sudo tombola load' loads it")?;
+        }
+    }
+    target.write(out, &text)?;
+    target.finish()?;
+    Ok(if found.is_some() { Exit::Ok } else { Exit::NotLoaded })
 }
 
 fn print(status: &Status, out: &mut dyn Write) -> Result<()> {
@@ -25,8 +46,10 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "measured {:.3} s", status.measured_ns as f64 / 1e9)?;
     writeln!(
         out,
-        "tracks   {} tasks, room for {}; {} tasks ended",
-        status.tracked, monitor.max_tasks, status.exits
+        "tracks   {}, room for {}; {} ended",
+        count(status.tracked, "task"),
+        monitor.max_tasks,
+        count(status.exits, "task")
     )?;
     writeln!(out, "loss     {}", loss_text(&status.loss))?;
     match (&status.cost, status.costs_are_counted) {

@@ -3,9 +3,8 @@
 //! Columns keep their places for ever; new ones are added at the end. A value that there is none of is an empty cell.
 
 use super::AuditView;
-use super::cell::{Cell, file_cell};
+use super::cell::{Cell, File, file_cell};
 use super::json::SCHEMA;
-use crate::text::harmless_in_csv;
 use anyhow::{Context, Result, anyhow};
 use tombola_core::metric::audit::METRICS;
 
@@ -32,7 +31,7 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
             Cell::Unsigned(view.audit.length_ns),
             Cell::Text(view.by.to_string()),
         ];
-        cells.extend(METRICS.iter().map(|metric| file_cell(metric, row, view.groups, harmless_in_csv)));
+        cells.extend(METRICS.iter().map(|metric| file_cell(metric, row, view.groups, File::Csv)));
         writer.serialize(cells).context("cannot write CSV")?;
     }
     writer.into_inner().map_err(|error| anyhow!("cannot write CSV: {}", error.error()))

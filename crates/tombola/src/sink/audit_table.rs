@@ -3,8 +3,9 @@
 use super::loss::loss_text;
 use super::table::head::seconds;
 use super::table::{line, percent, signed};
-use super::{AuditView, cell, finding, hindrance};
-use crate::text::harmless;
+use super::{AuditView, cell, finding, hindrance, ms3};
+use crate::text::{count, harmless};
+use tombola_core::audit::{Limit, Waiting, Who};
 use tombola_core::ledger::Extreme;
 use tombola_core::metric::audit;
 
@@ -19,8 +20,9 @@ pub(crate) fn render(view: &AuditView<'_>) -> String {
     if !view.nice_check {
         write_rows(&mut out, view);
         if view.rows_left_out > 0 {
-            line(&mut out, format_args!("and {} rows more: --top 0 shows all", view.rows_left_out));
+            line(&mut out, format_args!("and {} more: --top 0 shows all", count(view.rows_left_out, "row")));
         }
+        write_longest(&mut out, view);
     }
     if !view.nice_check {
         hindrance::write(&mut out, view);
@@ -46,10 +48,10 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
     line(
         out,
         format_args!(
-            "audit {}: interval {} s, {} tasks ran or waited; entitlement from interval totals",
+            "audit {}: interval {} s, {} ran or waited; entitlement from interval totals",
             view.iteration,
             seconds(audit.length_ns),
-            audit.lines.len()
+            count(audit.lines.len(), "task")
         ),
     );
     if let Some(scheduler) = &view.scheduler {
@@ -65,13 +67,13 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
             ),
         );
     }
-    let (books, s) = (&audit.books, if audit.cpus == 1 { "" } else { "s" });
+    let books = &audit.books;
     line(
         out,
         format_args!(
-            "books: wall {} s on {} CPU{s}, busy {} %, idle {} %, residual {} %; loss: {}",
+            "books: wall {} s on {}, busy {} %, idle {} %, residual {} %; loss: {}",
             seconds(books.wall_ns),
-            audit.cpus,
+            count(audit.cpus, "CPU"),
             percent(books.busy_share()),
             percent(books.idle_share()),
             signed(books.residual_share() * 100.0),
@@ -125,10 +127,43 @@ fn write_findings(out: &mut String, view: &AuditView<'_>) {
 }
 
 fn write_rows(out: &mut String, view: &AuditView<'_>) {
-    cell::table(&audit::default_columns(view.by), view.rows, view.groups).write(out, "");
+    let usual = || audit::default_columns(view.by);
+    let columns = if view.columns.is_empty() { usual() } else { view.columns.to_vec() };
+    let fitted = cell::fitted(columns, audit::DISPENSABLE, view.rows, view.groups, view.width);
+    cell::write_fitted(out, &fitted);
     if view.rows.iter().any(|row| row.tickets_set) {
         line(out, format_args!("* tickets that were set count in place of the weight by nice value"));
     }
+}
+
+/// Who waited longest, and for what.
+fn write_longest(out: &mut String, view: &AuditView<'_>) {
+    let Some(row) = view.rows.iter().rev().max_by_key(|row| row.usage.wait_ns) else { return };
+    if row.usage.wait_ns == 0 {
+        return;
+    }
+    let who = match &row.who {
+        Who::Task(id) => format!("{} ({})", harmless(&row.comm), id.pid),
+        Who::Process(pid) => format!("{} ({pid})", harmless(&row.comm)),
+        Who::Group(group) => view.group(*group),
+        Who::Comm(comm) => harmless(comm),
+    };
+    let why = match &row.limit {
+        Some(Limit::Quota(group)) => format!("; the quota of {} binds", view.group(*group)),
+        Some(Limit::Cpus(cpus)) => format!("; bound to CPUs that are given out: {cpus}"),
+        Some(Limit::Demand) | None => String::new(),
+    };
+    let Waiting { contention_ns, throttled_ns, other_ns } = row.waiting;
+    line(
+        out,
+        format_args!(
+            "waited longest: {who} {} ms: behind others {}, by quota {}, else {}{why}",
+            ms3(row.usage.wait_ns),
+            ms3(contention_ns),
+            ms3(throttled_ns),
+            ms3(other_ns)
+        ),
+    );
 }
 
 #[cfg(test)]

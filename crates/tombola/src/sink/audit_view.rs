@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use tombola_core::audit::{Audit, By, Finding, Hindrance, Line, Row};
 use tombola_core::group_path::short_name;
 use tombola_core::identity::TaskId;
+use tombola_core::metric::Metric;
 use tombola_core::snapshot::Group;
 use tombola_core::source::Origin;
 
@@ -23,6 +24,10 @@ pub(crate) struct AuditView<'a> {
     pub(crate) group_mode: Option<String>,
     /// What the rows are about.
     pub(crate) by: By,
+    /// Columns of the table; none for the usual ones.
+    pub(crate) columns: &'a [&'static Metric<Row>],
+    /// Columns of the terminal; `None` where it is none.
+    pub(crate) width: Option<usize>,
     /// Rows in the order in which they are shown.
     pub(crate) rows: &'a [Row],
     /// Rows that are not hidden, and left out because there are too many.

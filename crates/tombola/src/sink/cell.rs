@@ -1,9 +1,9 @@
 //! Values of the catalogue as cells: of a table for people, or of a file for programs.
 
 use super::table::layout::{Layout, Side};
-use super::table::{percent, signed};
+use super::table::{line, percent, signed};
 use super::{Groups, group_text, ms3};
-use crate::text::{clip, harmless};
+use crate::text::{clip, harmless, harmless_in_csv};
 use serde::Serialize;
 use tombola_core::group_path::short_name;
 use tombola_core::metric::{Metric, Sum, Unit, Value};
@@ -32,17 +32,31 @@ pub(super) enum Cell {
     Text(String),
 }
 
-/// The value of a row for a file; `text` makes names harmless.
-pub(super) fn file_cell<R>(metric: &Metric<R>, row: &R, groups: &Groups, text: fn(&[u8]) -> String) -> Cell {
+/// What kind of file a cell is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
+    /// Numbers have their digits, and no text is a formula.
+    Csv,
+    /// Numbers are numbers.
+    Json,
+}
+
+/// The value of a row for a file.
+pub(super) fn file_cell<R>(metric: &Metric<R>, row: &R, groups: &Groups, file: File) -> Cell {
+    let text = match file {
+        File::Csv => harmless_in_csv,
+        File::Json => harmless,
+    };
     match metric.value(row) {
         Value::None => Cell::None,
         Value::Unsigned(number) | Value::Marked(number) => Cell::Unsigned(number),
         Value::Signed(number) => Cell::Signed(number),
-        Value::Real(number) => match metric.decimals {
+        Value::Real(number) => match metric.decimals.filter(|_| file == File::Csv) {
             Some(digits) => Cell::Text(format!("{number:.digits$}")),
             None => Cell::Real(number),
         },
-        Value::Millionths(number) => Cell::Text(decimal(number)),
+        Value::Millionths(number) if file == File::Csv => Cell::Text(decimal(number)),
+        Value::Millionths(number) => Cell::Real(number as f64 / 1e6),
         Value::Flag(flag) => Cell::Flag(flag),
         Value::Word(word) => Cell::Text(word.into_owned()),
         Value::Name(name) => Cell::Text(text(name)),
@@ -66,6 +80,36 @@ pub(super) fn table<'a, R: 'a>(
         }
     }
     layout
+}
+
+/// Rows as [`table`], without as many of the dispensable columns as it takes to fit a width. Their titles are returned.
+pub(super) fn fitted<R>(
+    mut columns: Vec<&Metric<R>>,
+    dispensable: &[&str],
+    rows: &[R],
+    groups: &Groups,
+    width: Option<usize>,
+) -> (Layout, Vec<&'static str>) {
+    let mut left_out = Vec::new();
+    let mut next = dispensable.iter();
+    loop {
+        let layout = table(&columns, rows, groups);
+        if width.is_none_or(|width| layout.width() <= width) {
+            return (layout, left_out);
+        }
+        let Some(key) = next.next() else { return (layout, left_out) };
+        if let Some(at) = columns.iter().position(|metric| metric.key == *key) {
+            left_out.push(columns.remove(at).title);
+        }
+    }
+}
+
+/// Writes what [`fitted`] made; a table for a terminal says what is missing.
+pub(super) fn write_fitted(out: &mut String, (layout, left_out): &(Layout, Vec<&'static str>)) {
+    layout.write(out, "");
+    if !left_out.is_empty() {
+        line(out, format_args!("no room for {}: --columns chooses", left_out.join(", ")));
+    }
 }
 
 fn table_cell<R>(metric: &Metric<R>, row: &R, groups: &Groups) -> String {

@@ -4,13 +4,12 @@
 //! places for ever; new ones are added at the end.
 
 use super::Groups;
-use super::cell::{Cell, decimal, file_cell};
+use super::cell::{Cell, File, decimal, file_cell};
 use super::line_file::LineFile;
-use crate::text::harmless_in_csv;
 use anyhow::Result;
 use std::path::Path;
 use tombola_core::metric::dump;
-use tombola_core::report::Report;
+use tombola_core::report::Row;
 
 /// What every row begins with.
 const PREFIX: [&str; 2] = ["iteration", "timestamp"];
@@ -37,27 +36,26 @@ impl Csv {
     ///
     /// # Errors
     /// Those of [`LineFile::append`].
-    pub(crate) fn append(&self, iteration: u64, report: &Report, groups: &Groups) -> Result<()> {
-        self.file.append(&rows(iteration, report, groups, self.wide))
+    pub(crate) fn append(&self, iteration: u64, unix_us: u64, shown: &[Row], groups: &Groups) -> Result<()> {
+        self.file.append(&rows(iteration, unix_us, shown, groups, self.wide))
     }
 }
 
 /// The header, without a line break.
-fn header(wide: bool) -> String {
+pub(crate) fn header(wide: bool) -> String {
     let columns: Vec<&str> =
         PREFIX.into_iter().chain(dump::file_columns(wide).iter().map(|metric| metric.key)).collect();
     columns.join(",")
 }
 
-/// All rows of a report as lines.
-fn rows(iteration: u64, report: &Report, groups: &Groups, wide: bool) -> Vec<u8> {
-    let mut writer =
-        csv::Writer::from_writer(Vec::with_capacity(report.rows.len() * if wide { 300 } else { 120 }));
-    let timestamp = decimal(report.head.unix_us);
-    for row in &report.rows {
+/// Rows of a report as lines.
+pub(crate) fn rows(iteration: u64, unix_us: u64, shown: &[Row], groups: &Groups, wide: bool) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::with_capacity(shown.len() * if wide { 300 } else { 120 }));
+    let timestamp = decimal(unix_us);
+    for row in shown {
         let mut cells = vec![Cell::Unsigned(iteration), Cell::Text(timestamp.clone())];
         let columns = dump::file_columns(wide).iter();
-        cells.extend(columns.map(|metric| file_cell(metric, row, groups, harmless_in_csv)));
+        cells.extend(columns.map(|metric| file_cell(metric, row, groups, File::Csv)));
         writer.serialize(cells).expect("rows are equally long, and a Vec takes everything");
     }
     writer.into_inner().expect("a Vec takes everything")

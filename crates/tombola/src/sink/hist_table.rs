@@ -2,7 +2,7 @@
 
 use super::table::line;
 use super::{Groups, group_text, ms3};
-use crate::text::harmless;
+use crate::text::{count, harmless};
 use std::fmt::Write;
 use tombola_core::audit::Who;
 use tombola_core::group_path::short_name;
@@ -42,8 +42,8 @@ pub(crate) fn render(waits: &Waits, groups: &Groups) -> String {
     line(
         &mut out,
         format_args!(
-            "{who}: {} waits, p50 {}, p99 {}, longest {} ms, together {} ms",
-            usage.waits.count(),
+            "{who}: {}, p50 {}, p99 {}, longest {} ms, together {} ms",
+            count(usage.waits.count(), "wait"),
             quantile(0.5),
             quantile(0.99),
             ms3(usage.wait_max_ns),

@@ -5,13 +5,13 @@
 //! begin every line with the schema number, so that a reader can tell at once what it can read. Text that others have
 //! chosen is made harmless as everywhere; a field without a value is null.
 
-mod row;
+pub(super) mod row;
 
 use super::hindrance::{self, HindranceRecord};
 use super::{AuditView, finding};
 use crate::text::harmless;
 use anyhow::{Context, Result};
-use row::RowRecord;
+use row::{AuditRows, RowRecord};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use tombola_core::audit::{About, Finding};
@@ -53,7 +53,7 @@ struct Whole {
     /// Those that waited longest, and who stood in their way.
     hindered: Vec<HindranceRecord>,
     /// The rows, in the order of --sort.
-    rows: Vec<RowRecord>,
+    rows: Vec<RowRecord<AuditRows>>,
 }
 
 /// One line of ndjson.
@@ -76,7 +76,7 @@ enum Body {
     Interval(Box<IntervalRecord>),
     Finding(Box<FindingRecord>),
     Hindered(Box<HindranceRecord>),
-    Row(Box<RowRecord>),
+    Row(RowRecord<AuditRows>),
 }
 
 /// The interval as a whole.
@@ -145,7 +145,7 @@ struct ExtremeRecord {
 
 /// What could not be measured.
 #[derive(Serialize, JsonSchema)]
-struct LossRecord {
+pub(super) struct LossRecord {
     untracked_slices: u64,
     untracked_ns: u64,
     map_full: u64,
@@ -208,7 +208,7 @@ pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
         interval: interval(view),
         findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
         hindered: hindrance::records(view),
-        rows: row::records(view),
+        rows: records(view),
     }));
     let mut lines = Vec::new();
     push(&mut lines, &document)?;
@@ -232,8 +232,8 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
     for hindered in hindrance::records(view) {
         add("hindered", Body::Hindered(Box::new(hindered)))?;
     }
-    for row in row::records(view) {
-        add("row", Body::Row(Box::new(row)))?;
+    for row in records(view) {
+        add("row", Body::Row(row))?;
     }
     Ok(lines)
 }
@@ -251,6 +251,10 @@ fn push(lines: &mut Vec<u8>, document: &Document) -> Result<()> {
     serde_json::to_writer(&mut *lines, document).context("cannot write JSON")?;
     lines.push(b'\n');
     Ok(())
+}
+
+fn records(view: &AuditView<'_>) -> Vec<RowRecord<AuditRows>> {
+    view.rows.iter().map(|row| RowRecord::of(row, view.groups)).collect()
 }
 
 fn interval(view: &AuditView<'_>) -> IntervalRecord {
@@ -298,7 +302,7 @@ fn extreme(view: &AuditView<'_>, extreme: Option<Extreme>) -> Option<ExtremeReco
     Some(ExtremeRecord { pid: totals.id.pid, comm: harmless(&totals.comm), lag_ns })
 }
 
-fn loss(loss: &Loss) -> LossRecord {
+pub(super) fn loss(loss: &Loss) -> LossRecord {
     LossRecord {
         untracked_slices: loss.untracked_slices(),
         untracked_ns: loss.untracked_ns,

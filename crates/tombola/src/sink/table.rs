@@ -7,31 +7,45 @@ pub(super) mod head;
 pub(super) mod layout;
 
 use super::{Groups, cell};
-use crate::text::{clip, harmless};
+use crate::text::{clip, count, harmless};
 use layout::Layout;
 use layout::Side::{Left, Right};
 use std::fmt::Write;
-use tombola_core::audit::Order;
+use tombola_core::audit::{By, Order};
 use tombola_core::draw::DrawError;
-use tombola_core::metric::dump;
-use tombola_core::report::{Draws, Report};
+use tombola_core::metric::{Metric, dump};
+use tombola_core::report::{Draws, Report, Row};
 
 /// Columns a name may fill. A comm has 15 bytes: only escapes make it longer.
 const COMM_COLUMNS: usize = 20;
 
-/// What is printed besides the rows.
+/// A sample as it is to be shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Options {
-    /// Whether the columns after `SHARE%` are printed.
+pub(crate) struct View<'a> {
+    /// Number of the sample, from 1.
+    pub(crate) iteration: u64,
+    /// All of it.
+    pub(crate) report: &'a Report,
+    /// The rows to show.
+    pub(crate) rows: &'a [Row],
+    /// Rows that no filter hides, and that are left out because there are too many.
+    pub(crate) rows_left_out: usize,
+    /// What the rows are about.
+    pub(crate) by: By,
+    /// Their columns; none for the usual ones.
+    pub(crate) columns: &'a [&'static Metric<Row>],
+    /// Whether the usual columns include those after `SHARE%`.
     pub(crate) wide: bool,
+    /// Columns of the terminal.
+    pub(crate) width: Option<usize>,
+    /// Draws.
+    pub(crate) draws: Option<DrawResult<'a>>,
+    /// Who is owed most.
+    pub(crate) order: &'a Order,
     /// How many candidates the list by share and the suggested order name; 0 leaves both out.
     pub(crate) top: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { wide: false, top: 5 }
-    }
+    /// Full names of the groups, raw.
+    pub(crate) groups: &'a Groups,
 }
 
 /// Draws that were asked for, and what came of them.
@@ -45,24 +59,23 @@ pub(crate) struct DrawResult<'a> {
     pub(crate) outcome: &'a Result<Draws, DrawError>,
 }
 
-/// The report of the `iteration`-th sample, counted from 1, as text that ends with a line break.
-pub(crate) fn render(
-    iteration: u64,
-    report: &Report,
-    draws: Option<DrawResult<'_>>,
-    order: &Order,
-    groups: &Groups,
-    options: Options,
-) -> String {
-    let mut out = String::with_capacity(1024 + report.rows.len() * if options.wide { 200 } else { 100 });
-    head::write(&mut out, iteration, &report.head);
-    cell::table(&dump::default_columns(options.wide), &report.rows, groups).write(&mut out, "");
-    if let Some(draws) = draws {
+/// The sample as text that ends with a line break.
+pub(crate) fn render(view: &View<'_>) -> String {
+    let mut out = String::with_capacity(1024 + view.rows.len() * if view.wide { 200 } else { 100 });
+    head::write(&mut out, view.iteration, &view.report.head);
+    let usual = || dump::default_columns(view.wide, view.by);
+    let columns = if view.columns.is_empty() { usual() } else { view.columns.to_vec() };
+    let fitted = cell::fitted(columns, dump::DISPENSABLE, view.rows, view.groups, view.width);
+    cell::write_fitted(&mut out, &fitted);
+    if view.rows_left_out > 0 {
+        line(&mut out, format_args!("and {} more: --top 0 shows all", count(view.rows_left_out, "row")));
+    }
+    if let Some(draws) = view.draws {
         write_draws(&mut out, &draws);
     }
-    if options.top > 0 {
-        write_top(&mut out, report, options.top);
-        write_order(&mut out, order);
+    if view.top > 0 {
+        write_top(&mut out, view.report, view.top);
+        write_order(&mut out, view.order);
     }
     out
 }
@@ -80,7 +93,10 @@ fn write_draws(out: &mut String, draws: &DrawResult<'_>) {
             return;
         }
     };
-    line(out, format_args!("draws: {} among {} candidates, seed {seed}", draws.held, draws.candidates));
+    line(
+        out,
+        format_args!("draws: {} among {}, seed {seed}", draws.held, count(draws.candidates, "candidate")),
+    );
     if !draws.winners.is_empty() {
         let mut layout = Layout::new(&[
             ("WINS", Right),
@@ -172,4 +188,4 @@ pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

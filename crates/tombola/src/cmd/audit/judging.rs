@@ -3,12 +3,12 @@
 use super::Shown;
 use crate::cli::AuditArgs;
 use crate::cmd::report::{Gathering, measured};
-use crate::cmd::simulate::Target;
 use crate::command::Command;
 use crate::pressure::Pressure;
 use crate::sink::checks::Checks;
 use crate::sink::finding_sentence;
 use crate::sink::html::report::{Report, render};
+use crate::target::Target;
 use crate::text::harmless;
 use crate::verdict::Verdict;
 use anyhow::Result;
@@ -73,12 +73,12 @@ impl Judging {
         });
         let pressure = pressure.as_ref().map(|(cgroup, part)| (cgroup.as_str(), *part));
         let paragraph = verdict.paragraph(&name(args, command), pressure.filter(|_| command.is_some()));
-        if let Some(mut page) = self.page {
+        if let Some(page) = self.page {
             let interference = !args.no_interference && whole.audit.interference.is_some();
             let measured = measured(&whole, series.intervals.len(), interference);
             let html =
                 render(&Report { verdict: &paragraph, whole: &whole, series: &series, measured: &measured })?;
-            page.replace(|file| Ok(file.write_all(html.as_bytes())?))?;
+            page.put(&mut std::io::stdout(), html.as_bytes())?;
         }
         let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.exceeds(limit))).collect();
         let view = whole.view();

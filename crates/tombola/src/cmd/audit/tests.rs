@@ -1,9 +1,10 @@
 use super::*;
 use crate::cli::{Cli, Verb};
 use crate::sink::Groups;
-use crate::sink::fixture::{burners, frame, window};
+use crate::sink::fixture::{burners, frame, task, window};
 use clap::Parser;
 use tombola_core::frame::Scheduler;
+use tombola_core::policy::Policy;
 
 fn args(flags: &[&str]) -> Box<AuditArgs> {
     match Cli::try_parse_from(["tombola", "audit"].iter().chain(flags)).unwrap().verb {
@@ -33,6 +34,32 @@ fn rows_are_sorted_as_asked() {
     assert_eq!(shown(&["--sort", "preempted"]), [101, 7, 102, 103]);
     assert_eq!(shown(&[])[0], 102, "two CPUs: 102 is owed more than 103, which has a smaller weight");
     assert_eq!(shown(&["-p", "103,7"]), [103, 7], "a task without a lag of its own comes last");
+}
+
+#[test]
+fn who_waited_longest_is_in_the_usual_rows() {
+    let mut tasks: Vec<_> = (1..60).map(|pid| task(pid, b"x", 0, Policy::Other, 10_000_000)).collect();
+    // It waited most, in the way it was to: others are owed more.
+    tasks[41].totals.affinity = Some(CpuSet::from_iter([1]));
+    for (wait_ns, task) in (1..).map(|n| n * 1_000_000).zip(&mut tasks) {
+        task.delta.wait_ns = wait_ns;
+    }
+    tasks[3].delta.wait_ns = 900_000_000;
+    tasks[3].totals.policy = Policy::Fifo;
+    let audit = Audit::new(&window(tasks)).unwrap();
+    let rows = |flags: &[&str]| {
+        let args = args(flags);
+        let shown = Shown::of(&args, &audit, &frame(Groups::new()), None);
+        shown.rows[..shown.count].iter().map(|row| row.tgid.unwrap()).collect::<Vec<u32>>()
+    };
+    let all = rows(&["--top", "0"]);
+    assert_eq!(all.len(), 59);
+    assert!(!all[..TABLE_ROWS].contains(&4), "without a lag it is not among the first");
+    let usual = rows(&[]);
+    assert_eq!(usual[..TABLE_ROWS], all[..TABLE_ROWS]);
+    assert_eq!(usual[TABLE_ROWS..], [4]);
+    assert_eq!(rows(&["--top", "5"]), all[..5], "who asks for a number gets it");
+    assert_eq!(rows(&["--sort", "wait"]).len(), TABLE_ROWS);
 }
 
 #[test]

@@ -4,13 +4,14 @@ mod cgroups;
 mod play;
 mod refusal;
 
-use super::charge::{Charge, Figures};
+use super::running::{Figures, RunningScheduler};
 use crate::cli::ScheduleArgs;
 use crate::cmd::simulate;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::notify;
 use crate::sink::rehearsal_table::{RehearsalView, Row, render};
+use crate::target::Target;
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
 use cgroups::Cgroups;
@@ -38,6 +39,7 @@ pub(super) fn run(
     path: &Path,
     args: &ScheduleArgs,
     interrupt: &Interrupt,
+    mut target: Target,
     out: &mut dyn Write,
 ) -> Result<Exit> {
     let mut scenario = simulate::load(path)?;
@@ -68,11 +70,11 @@ pub(super) fn run(
     };
 
     let cgroups = Cgroups::make(&scenario)?;
-    let charge = Charge::take(&options)?;
+    let running = RunningScheduler::take(&options)?;
     super::announce(&options, false);
     let stage = Stage { scenario: &scenario, cpus: &cpus, partial: args.partial, cgroups: cgroups.as_ref() };
-    let played = play::play(&stage, &charge, interrupt);
-    let farewell = charge.give_back();
+    let played = play::play(&stage, &running, interrupt);
+    let farewell = running.give_back();
     drop(cgroups);
     let farewell = farewell?;
     notify(&format!("the kernel's own scheduler is back: {farewell}"));
@@ -94,7 +96,8 @@ pub(super) fn run(
         others: played.others,
         rows: rows(&scenario, &simulated, &played, args.policy),
     };
-    out.write_all(render(&view).as_bytes())?;
+    target.write(out, render(&view).as_bytes())?;
+    target.finish()?;
     if played.others > QUIET {
         notify(
             "others took a good part of these CPUs, and the tolerance is wide for it: repeat it on a quiet machine",

@@ -4,6 +4,7 @@ use crate::sink::{CommandView, Groups};
 use tombola_core::audit::{Audit, By, Row};
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::interference::{Interference, Pair, Standing};
+use tombola_core::metric;
 use tombola_core::policy::Policy;
 use tombola_core::snapshot::{Group, GroupTotals, Loss, Quota};
 use tombola_core::source::Origin;
@@ -71,6 +72,8 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
         group_mode: None,
         by: By::Task,
         rows,
+        columns: &[],
+        width: None,
         rows_left_out: 0,
         findings: audit.findings.iter().collect(),
         groups,
@@ -96,6 +99,26 @@ fn rows_by_process_group_and_name() {
         write_rows(&mut text, &AuditView { by, ..view(&audit, &rows, &groups) });
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_narrow_terminal_gets_fewer_columns_and_is_told_which_are_missing() {
+    let (audit, groups) = example();
+    let rows = audit.rows(By::Task, |_| true);
+    for width in [60, 80, 100, 120] {
+        let mut text = String::new();
+        write_rows(&mut text, &AuditView { width: Some(width), ..view(&audit, &rows, &groups) });
+        let lines: Vec<&str> = text.lines().take(1 + rows.len()).collect();
+        assert!(lines.iter().all(|line| line.width() <= width), "{width}: {text}");
+        assert!(text.contains("no room for P50_MS"), "{width}: {text}");
+        for kept in ["PID", "COMM", "RUN_MS", "WAIT_MS", "LAG_MS"] {
+            assert!(lines[0].contains(kept), "{width}: {text}");
+        }
+    }
+    let columns = [metric::audit::find("lag_ns").unwrap(), metric::audit::find("bound").unwrap()];
+    let mut text = String::new();
+    write_rows(&mut text, &AuditView { columns: &columns, ..view(&audit, &rows, &groups) });
+    assert_eq!(text.lines().next(), Some("  LAG_MS  BOUND"));
 }
 
 #[test]
@@ -126,7 +149,9 @@ fn hostile_names_stay_in_their_row() {
     let text = render(&view(&audit, &rows, &groups));
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("PREEMPTED")).collect();
-    assert_eq!(table.len(), 1 + rows.len());
+    assert_eq!(table.len(), 2 + rows.len());
+    let (longest, table) = table.split_last().unwrap();
+    assert!(longest.starts_with("waited longest: "), "{longest}");
     assert!(table.iter().all(|line| line.width() == table[0].width()), "{text}");
 }
 
@@ -138,7 +163,10 @@ fn tickets_that_were_set_have_a_mark() {
     let rows = audit.rows(By::Task, |_| true);
     let text = render(&view(&audit, &rows, &Groups::new()));
     assert!(text.contains(" 77* "), "{text}");
-    assert!(text.ends_with("* tickets that were set count in place of the weight by nice value\n"), "{text}");
+    assert!(
+        text.contains("\n* tickets that were set count in place of the weight by nice value\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::super::fixture::{burners, hostile, report, window};
 use super::*;
+use crate::text::harmless_in_csv;
 use std::fs;
 use tempfile::TempDir;
 use tombola_core::snapshot::Group;
@@ -31,7 +32,9 @@ fn the_header_is_the_documented_one() {
 #[test]
 fn narrow_rows() {
     let report = report(window(burners()));
-    insta::assert_snapshot!(String::from_utf8(rows(3, &report, &Groups::new(), false)).unwrap());
+    insta::assert_snapshot!(
+        String::from_utf8(rows(3, report.head.unix_us, &report.rows, &Groups::new(), false)).unwrap()
+    );
 }
 
 #[test]
@@ -40,7 +43,9 @@ fn wide_rows() {
     tasks[1].ended = true;
     let report = report(window(tasks));
     let groups = Groups::from([(Group::Cgroup(1), "=/a,b\n".to_owned())]);
-    insta::assert_snapshot!(String::from_utf8(rows(3, &report, &groups, true)).unwrap());
+    insta::assert_snapshot!(
+        String::from_utf8(rows(3, report.head.unix_us, &report.rows, &groups, true)).unwrap()
+    );
 }
 
 #[test]
@@ -51,7 +56,7 @@ fn a_second_run_appends_under_the_same_header() {
     for iteration in [1, 2] {
         let (csv, notice) = Csv::open(&path, false).unwrap();
         assert_eq!(notice, None);
-        csv.append(iteration, &report, &Groups::new()).unwrap();
+        csv.append(iteration, report.head.unix_us, &report.rows, &Groups::new()).unwrap();
     }
     let (header, records) = read(&path);
     assert_eq!(header.join(","), super::header(false));
@@ -78,7 +83,7 @@ fn hostile_names_and_paths_stay_in_their_cells() {
         (Group::Cgroup(1), "/x\",\"y\n\x1b[2J".to_owned()),
         (Group::Cgroup(2), "@sum".to_owned()),
     ]);
-    Csv::open(&path, true).unwrap().0.append(1, &report, &groups).unwrap();
+    Csv::open(&path, true).unwrap().0.append(1, report.head.unix_us, &report.rows, &groups).unwrap();
 
     let bytes = fs::read(&path).unwrap();
     assert!(bytes.iter().all(|b| *b == b'\n' || (*b >= b' ' && *b != 0x7f)), "no raw control byte");
@@ -105,7 +110,7 @@ fn a_narrow_file_takes_no_wide_rows_and_a_wide_one_no_narrow_rows() {
 
 #[test]
 fn nobody_makes_no_rows() {
-    assert!(rows(1, &report(window(vec![])), &Groups::new(), true).is_empty());
+    assert!(rows(1, 0, &report(window(vec![])).rows, &Groups::new(), true).is_empty());
 }
 
 #[test]
@@ -113,6 +118,8 @@ fn the_largest_numbers_are_exact() {
     assert_eq!(decimal(u64::MAX), "18446744073709.551615");
     assert_eq!(decimal(42), "0.000042");
     let window = Window { unix_us: 1_700_000_000_000_000, ..window(burners()) };
-    let text = String::from_utf8(rows(u64::MAX, &report(window), &Groups::new(), false)).unwrap();
+    let text =
+        String::from_utf8(rows(u64::MAX, 1_700_000_000_000_000, &report(window).rows, &Groups::new(), false))
+            .unwrap();
     assert!(text.starts_with("18446744073709551615,1700000000.000000,101,"));
 }

@@ -1,45 +1,73 @@
 //! A row as an object: its keys, types and descriptions are those of the catalogue.
 
-use crate::sink::AuditView;
-use crate::sink::cell::{Cell, file_cell};
-use crate::text::harmless;
+use crate::sink::Groups;
+use crate::sink::cell::{Cell, File, file_cell};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use tombola_core::metric::audit::METRICS;
-use tombola_core::metric::{Metric, Shape};
+use std::marker::PhantomData;
+use tombola_core::metric::{Metric, Shape, audit, dump};
+use tombola_core::{audit as ledger, report};
 
-/// One row: a value for each metric, in the order of the catalogue.
-pub(super) struct RowRecord(Vec<Cell>);
-
-/// The rows of a view.
-pub(super) fn records(view: &AuditView<'_>) -> Vec<RowRecord> {
-    let cells = |row| METRICS.iter().map(|metric| file_cell(metric, row, view.groups, harmless)).collect();
-    view.rows.iter().map(|row| RowRecord(cells(row))).collect()
+/// A kind of row, and its part of the catalogue.
+pub(in crate::sink) trait Catalogue {
+    /// A row.
+    type Row: 'static;
+    /// What is known of it.
+    const METRICS: &'static [Metric<Self::Row>];
 }
 
-impl Serialize for RowRecord {
+/// Rows of the ledger.
+pub(in crate::sink) struct AuditRows;
+
+impl Catalogue for AuditRows {
+    type Row = ledger::Row;
+    const METRICS: &'static [Metric<ledger::Row>] = audit::METRICS;
+}
+
+/// Rows of a report.
+pub(in crate::sink) struct DumpRows;
+
+impl Catalogue for DumpRows {
+    type Row = report::Row;
+    const METRICS: &'static [Metric<report::Row>] = dump::METRICS;
+}
+
+/// One row: a value for each metric, in the order of the catalogue.
+pub(in crate::sink) struct RowRecord<C>(Vec<Cell>, PhantomData<C>);
+
+impl<C: Catalogue> RowRecord<C> {
+    /// What is known of a row.
+    pub(in crate::sink) fn of(row: &C::Row, groups: &Groups) -> Self {
+        Self(
+            C::METRICS.iter().map(|metric| file_cell(metric, row, groups, File::Json)).collect(),
+            PhantomData,
+        )
+    }
+}
+
+impl<C: Catalogue> Serialize for RowRecord<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (metric, cell) in METRICS.iter().zip(&self.0) {
+        for (metric, cell) in C::METRICS.iter().zip(&self.0) {
             map.serialize_entry(metric.key, cell)?;
         }
         map.end()
     }
 }
 
-impl JsonSchema for RowRecord {
+impl<C: Catalogue> JsonSchema for RowRecord<C> {
     fn schema_name() -> Cow<'static, str> {
         "RowRecord".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let required: Vec<&str> = METRICS.iter().filter(|m| !m.optional).map(|m| m.key).collect();
+        let required: Vec<&str> = C::METRICS.iter().filter(|m| !m.optional).map(|m| m.key).collect();
         json_schema!({
             "description": "One row.",
             "type": "object",
-            "properties": METRICS.iter().map(|m| (m.key.to_owned(), property(m))).collect::<Map<_, _>>(),
+            "properties": C::METRICS.iter().map(|m| (m.key.to_owned(), property(m))).collect::<Map<_, _>>(),
             "required": required,
         })
     }

@@ -3,6 +3,7 @@
 use super::super::ms3;
 use super::{line, percent, signed};
 use crate::sink::loss::loss_text;
+use crate::text::count;
 use tombola_core::report::Head;
 
 /// Writes the head of the `iteration`-th sample; a blank line separates it from the block before.
@@ -15,16 +16,16 @@ pub(super) fn write(out: &mut String, iteration: u64, head: &Head) {
         format_args!("sample {iteration}: interval {} s, deltas {}", seconds(head.length_ns), head.since),
     );
     let books = &head.books;
-    let (cpus, s) = (head.cpus, if head.cpus == 1 { "" } else { "s" });
+    let cpus = count(head.cpus, "CPU");
     line(
         out,
         format_args!(
-            "books: wall {} s on {cpus} CPU{s}, busy {} %, idle {} %, residual {} %; {} tasks tracked, {} ended{}",
+            "books: wall {} s on {cpus}, busy {} %, idle {} %, residual {} %; {} tracked, {} ended{}",
             seconds(books.wall_ns),
             percent(books.busy_share()),
             percent(books.idle_share()),
             signed(books.residual_share() * 100.0),
-            head.tracked,
+            count(head.tracked, "task"),
             head.ended as u64 + head.unlisted.count,
             unlisted(head),
         ),

@@ -46,6 +46,11 @@ impl Layout {
         self.cells.push(text);
     }
 
+    /// Columns of the terminal that the longest line fills.
+    pub(in crate::sink) fn width(&self) -> usize {
+        self.widths.iter().sum::<usize>() + 2 * self.widths.len().saturating_sub(1)
+    }
+
     /// Writes titles and rows, each line after `indent`; no line ends in blanks.
     pub(in crate::sink) fn write(&self, out: &mut String, indent: &str) {
         let blanks = |out: &mut String, n: usize| out.extend(std::iter::repeat_n(' ', n));

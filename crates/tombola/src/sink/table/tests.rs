@@ -1,11 +1,52 @@
 use super::super::fixture::{burners, hostile, report, window};
 use super::*;
-use tombola_core::audit::Order;
 use tombola_core::report::Lottery;
 use tombola_core::snapshot::Group;
 use tombola_core::snapshot::{ExitTotals, Loss};
 use tombola_core::window::Window;
 use unicode_width::UnicodeWidthStr;
+
+/// What a test varies.
+#[derive(Clone, Copy)]
+struct Options {
+    wide: bool,
+    top: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wide: false, top: 5 }
+    }
+}
+
+/// All rows of a report.
+pub(in crate::sink) fn view<'a>(report: &'a Report, order: &'a Order, groups: &'a Groups) -> View<'a> {
+    View {
+        iteration: 1,
+        report,
+        rows: &report.rows,
+        rows_left_out: 0,
+        by: By::Task,
+        columns: &[],
+        wide: false,
+        width: None,
+        draws: None,
+        order,
+        top: 5,
+        groups,
+    }
+}
+
+fn render(
+    iteration: u64,
+    report: &Report,
+    draws: Option<DrawResult<'_>>,
+    order: &Order,
+    groups: &Groups,
+    Options { wide, top }: Options,
+) -> String {
+    super::render(&View { iteration, wide, draws, top, ..view(report, order, groups) })
+}
 
 fn plain(window: Window, options: Options) -> String {
     let order = Order::new(&window, options.top).unwrap();

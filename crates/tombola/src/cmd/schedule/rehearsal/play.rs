@@ -1,6 +1,6 @@
 //! The tasks of a scenario as threads.
 
-use super::super::charge::{Charge, Fate, Figures, LOOK};
+use super::super::running::{Figures, LOOK, RunningScheduler, SchedulerState};
 use super::cgroups::Cgroups;
 use super::mean_slice;
 use crate::cmd::workload::burner::{cpu_time, work};
@@ -43,7 +43,7 @@ pub(super) struct Played {
 }
 
 /// One instance of a task.
-struct Actor<'a> {
+struct Instance<'a> {
     stage: &'a Stage<'a>,
     task: &'a Task,
     /// From 0, over all instances.
@@ -57,54 +57,58 @@ pub(super) fn allowed_cpus() -> Result<Vec<usize>> {
 }
 
 /// Acts it out, to the end of the scenario's time; `None` if it was cut short by a signal, or by the end of the scheduler.
-pub(super) fn play(stage: &Stage<'_>, charge: &Charge, interrupt: &Interrupt) -> Result<Option<Played>> {
+pub(super) fn play(
+    stage: &Stage<'_>,
+    running: &RunningScheduler,
+    interrupt: &Interrupt,
+) -> Result<Option<Played>> {
     let (start, stop) = (OnceLock::new(), AtomicBool::new(false));
     let instances = stage.scenario.tasks.iter().flat_map(|task| (0..task.count).map(move |_| task));
-    let actors: Vec<Actor<'_>> =
-        (0..).zip(instances).map(|(number, task)| Actor { stage, task, number }).collect();
+    let instances: Vec<Instance<'_>> =
+        (0..).zip(instances).map(|(number, task)| Instance { stage, task, number }).collect();
     thread::scope(|scope| {
         let (ready, is_ready) = mpsc::channel();
-        let mut threads = Vec::with_capacity(actors.len());
+        let mut threads = Vec::with_capacity(instances.len());
         // However this ends, the threads end: the scope waits for them.
-        let mut curtain = Curtain { stop: &stop, threads: Vec::new() };
-        for actor in &actors {
+        let mut stopping = StopOnDrop { stop: &stop, threads: Vec::new() };
+        for instance in &instances {
             let ready = ready.clone();
             let (start, stop) = (&start, &stop);
             let thread = thread::Builder::new()
                 .name("tombola-act".to_owned())
-                .spawn_scoped(scope, move || actor.act(&ready, start, stop));
+                .spawn_scoped(scope, move || instance.act(&ready, start, stop));
             let thread = thread.map_err(|error| no_thread(error, threads.len() + 1))?;
-            curtain.threads.push(thread.thread().clone());
+            stopping.threads.push(thread.thread().clone());
             threads.push(thread);
         }
         drop(ready);
-        let tids: Vec<(u64, u32)> = is_ready.iter().take(actors.len()).collect();
+        let tids: Vec<(u64, u32)> = is_ready.iter().take(instances.len()).collect();
         let mut whole = None;
         // Who could not take its place has dropped its sender, and says why when it is joined.
-        if tids.len() == actors.len() {
+        if tids.len() == instances.len() {
             for (number, tid) in &tids {
-                let task = actors[usize::try_from(*number).unwrap_or(0)].task;
+                let task = instances[usize::try_from(*number).unwrap_or(0)].task;
                 if nice_of(task).is_none() {
-                    charge.control().set_tickets(*tid, u32::try_from(task.tickets).ok())?;
+                    running.control().set_tickets(*tid, u32::try_from(task.tickets).ok())?;
                 }
             }
             let before = idle_time(stage)?;
             let begin = *start.get_or_init(Instant::now);
-            curtain.threads.iter().for_each(Thread::unpark);
-            if wait(begin + Duration::from_nanos(stage.scenario.duration_ns), charge, interrupt)? {
+            stopping.threads.iter().for_each(Thread::unpark);
+            if wait(begin + Duration::from_nanos(stage.scenario.duration_ns), running, interrupt)? {
                 // While the threads are there.
-                let figures = charge.figures()?;
+                let figures = running.figures()?;
                 let length = begin.elapsed();
                 let idle = idle_time(stage)?.saturating_sub(before);
                 whole = Some((length, idle, figures));
             }
         }
-        drop(curtain);
+        drop(stopping);
         let mut cpu_times = vec![Duration::ZERO; stage.scenario.tasks.len()];
         let mut sum = Duration::ZERO;
-        for (thread, actor) in threads.into_iter().zip(&actors) {
+        for (thread, instance) in threads.into_iter().zip(&instances) {
             let got = thread.join().map_err(|_| anyhow!("a thread of the rehearsal panicked"))??;
-            let entry = stage.scenario.tasks.iter().position(|task| std::ptr::eq(task, actor.task));
+            let entry = stage.scenario.tasks.iter().position(|task| std::ptr::eq(task, instance.task));
             cpu_times[entry.expect("the task is one of the scenario")] += got;
             sum += got;
         }
@@ -119,32 +123,32 @@ pub(super) fn play(stage: &Stage<'_>, charge: &Charge, interrupt: &Interrupt) ->
 }
 
 /// Waits for the end of the time; false if something else came first.
-fn wait(end: Instant, charge: &Charge, interrupt: &Interrupt) -> Result<bool> {
+fn wait(end: Instant, running: &RunningScheduler, interrupt: &Interrupt) -> Result<bool> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(true);
         }
-        if interrupt.wait(left.min(LOOK)) || charge.fate()? != Fate::InCharge {
+        if interrupt.wait(left.min(LOOK)) || running.state()? != SchedulerState::InCharge {
             return Ok(false);
         }
     }
 }
 
 /// Ends the play when it is dropped, also of those who still wait for the start.
-struct Curtain<'a> {
+struct StopOnDrop<'a> {
     stop: &'a AtomicBool,
     threads: Vec<Thread>,
 }
 
-impl Drop for Curtain<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         self.threads.iter().for_each(Thread::unpark);
     }
 }
 
-impl Actor<'_> {
+impl Instance<'_> {
     /// Takes its place, says so, waits for the start, does its steps. Returns the CPU time from the start on.
     fn act(
         &self,

@@ -1,4 +1,4 @@
-//! Being in charge: from the start of a scheduler to the kernel's word that its own is back.
+//! A scheduler in charge: from the start of a scheduler to the kernel's word that its own is back.
 
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A scheduler in charge. Dropping it gives the machine back.
-pub(super) struct Charge {
+pub(super) struct RunningScheduler {
     scheduler: Scheduler,
     since: Instant,
 }
@@ -28,7 +28,7 @@ pub(super) struct Figures {
 
 /// What has become of a scheduler that was put in charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum SchedulerState {
     /// It is.
     InCharge,
     /// A CPU came or went: the kernel has taken it out and expects it again.
@@ -37,7 +37,7 @@ pub(super) enum Fate {
     Gone,
 }
 
-impl Charge {
+impl RunningScheduler {
     pub(super) fn take(options: &SchedulerOptions) -> Result<Self> {
         let scheduler = Scheduler::start(options).context("cannot start the scheduler")?;
         Ok(Self { scheduler, since: Instant::now() })
@@ -52,11 +52,11 @@ impl Charge {
     }
 
     /// Whether the kernel has thrown it out, and whether it wants it back.
-    pub(super) fn fate(&self) -> Result<Fate> {
+    pub(super) fn state(&self) -> Result<SchedulerState> {
         Ok(match self.control().farewell()? {
-            None => Fate::InCharge,
-            Some(told) if told.asks_for_restart() => Fate::Restart,
-            Some(_) => Fate::Gone,
+            None => SchedulerState::InCharge,
+            Some(told) if told.asks_for_restart() => SchedulerState::Restart,
+            Some(_) => SchedulerState::Gone,
         })
     }
 

@@ -1,0 +1,28 @@
+//! How a result is written, and where: the same for every verb with one result.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Format and place of a result.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// table = for people; json = an object a line, times in ns
+    #[arg(long, value_enum, value_name = "table|json", default_value_t, hide_possible_values = true)]
+    pub format: ResultFormat,
+    /// File that the result replaces once it is whole, - for standard output [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the JSON Schema of json, and end
+    #[arg(long)]
+    pub json_schema: bool,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// An object a line.
+    Json,
+}

@@ -1,0 +1,108 @@
+//! Where samples go, and as what: a table for people, and lines for programs in one place or another.
+
+use crate::cli::{DumpArgs, Format};
+use crate::pace::notify;
+use crate::sink::csv::{self, Csv};
+use crate::sink::line_file::LineFile;
+use crate::sink::table::View;
+use crate::sink::{dump_json, json, table};
+use anyhow::Result;
+use clap::error::ErrorKind;
+use std::io::Write;
+use std::path::Path;
+use tombola_core::report::Row;
+
+/// What is written, and where.
+pub(super) struct Place {
+    /// What standard output has; `None` for nothing.
+    printed: Option<Format>,
+    /// What a file has, beside it or alone.
+    file: Option<File>,
+    /// Whether CSV has the columns after `ticket_share`.
+    wide: bool,
+}
+
+enum File {
+    Csv(Csv),
+    Json(LineFile),
+    Ndjson(LineFile),
+}
+
+impl Place {
+    /// Opens what has to be opened, before anything is measured.
+    ///
+    /// # Errors
+    /// Those of [`LineFile::open`].
+    pub(super) fn open(args: &DumpArgs) -> Result<Self> {
+        let (wide, format) = (args.wide, args.show.format);
+        let printed = |format| Ok(Self { printed: Some(format), file: None, wide });
+        let Some(path) = &args.output else { return printed(format.unwrap_or(Format::Table)) };
+        if path == Path::new("-") {
+            return printed(format.unwrap_or(Format::Csv));
+        }
+        let (file, notice) = match format.unwrap_or(Format::Csv) {
+            Format::Table => clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "--output takes csv, json or ndjson; to keep a table, redirect the output\n",
+            )
+            .exit(),
+            Format::Csv => {
+                let (file, notice) = Csv::open(path, wide)?;
+                (File::Csv(file), notice)
+            }
+            Format::Json => {
+                let (file, notice) = LineFile::open_bare(path, json::BEGIN)?;
+                (File::Json(file), notice)
+            }
+            Format::Ndjson => {
+                let (file, notice) = LineFile::open_bare(path, json::BEGIN)?;
+                (File::Ndjson(file), notice)
+            }
+        };
+        if let Some(notice) = notice {
+            notify(&notice);
+        }
+        // Without a format the file comes beside the table.
+        Ok(Self { printed: format.is_none().then_some(Format::Table), file: Some(file), wide })
+    }
+
+    /// Whether people read along.
+    pub(super) fn prints_table(&self) -> bool {
+        self.printed == Some(Format::Table)
+    }
+
+    /// Writes a sample. CSV has all rows of single tasks that `is_kept` holds for.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub(super) fn write(
+        &self,
+        view: &View<'_>,
+        is_kept: &dyn Fn(&Row) -> bool,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let tasks = || view.report.rows.iter().filter(|row| is_kept(row)).cloned().collect::<Vec<Row>>();
+        let unix_us = view.report.head.unix_us;
+        if let Some(format) = self.printed {
+            let bytes = match format {
+                Format::Table => table::render(view).into_bytes(),
+                Format::Json => dump_json::whole(view)?,
+                Format::Ndjson => dump_json::lines(view)?,
+                Format::Csv => {
+                    if view.iteration == 1 {
+                        writeln!(out, "{}", csv::header(self.wide))?;
+                    }
+                    csv::rows(view.iteration, unix_us, &tasks(), view.groups, self.wide)
+                }
+            };
+            out.write_all(&bytes)?;
+            out.flush()?;
+        }
+        match &self.file {
+            None => Ok(()),
+            Some(File::Csv(file)) => file.append(view.iteration, unix_us, &tasks(), view.groups),
+            Some(File::Json(file)) => file.append(&dump_json::whole(view)?),
+            Some(File::Ndjson(file)) => file.append(&dump_json::lines(view)?),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Waits of an interval, as histograms.
+
+use crate::sink::hist_table::Waits;
+use crate::sink::{Groups, group_text};
+use crate::text::harmless;
+use anyhow::Result;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tombola_core::audit::Who;
+use tombola_core::histogram::Histogram;
+
+/// One interval.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "tombola hist")]
+struct Record {
+    /// Number of the interval, from 1.
+    iteration: u64,
+    /// End of the interval, microseconds since the Unix epoch.
+    timestamp_us: u64,
+    /// Its length.
+    interval_ns: u64,
+    /// Those of the longest waits first.
+    histograms: Vec<HistogramRecord>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct HistogramRecord {
+    /// Task or process; null where it is about others.
+    pid: Option<u32>,
+    /// Name of the task, of the process, or that all of them have; null for all tasks and for groups.
+    comm: Option<String>,
+    /// Full name of the group it is about.
+    cgroup: Option<String>,
+    /// Waits that ended.
+    waits: u64,
+    /// All of them together.
+    wait_ns: u64,
+    /// Half of them were no longer (upper edge of a log2 bucket).
+    wait_p50_ns: Option<u64>,
+    /// 99 of 100 were no longer (upper edge of a log2 bucket).
+    wait_p99_ns: Option<u64>,
+    /// The longest.
+    wait_max_ns: u64,
+    /// Waits by length, without those that hold none.
+    buckets: Vec<BucketRecord>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct BucketRecord {
+    /// The shortest wait in it.
+    from_ns: u64,
+    /// What all waits in it are below; null for the last.
+    below_ns: Option<u64>,
+    /// How many.
+    count: u64,
+}
+
+/// An interval as a line.
+///
+/// # Errors
+/// What a serializer can refuse: nothing that occurs here.
+pub(crate) fn line(
+    iteration: u64,
+    timestamp_us: u64,
+    interval_ns: u64,
+    all: &[Waits],
+    groups: &Groups,
+) -> Result<Vec<u8>> {
+    let histograms = all.iter().map(|waits| record(waits, groups)).collect();
+    super::line(Record { iteration, timestamp_us, interval_ns, histograms })
+}
+
+fn record(waits: &Waits, groups: &Groups) -> HistogramRecord {
+    let (pid, comm, cgroup) = match &waits.who {
+        None => (None, None, None),
+        Some(Who::Task(id)) => (Some(id.pid), Some(harmless(&waits.comm)), None),
+        Some(Who::Process(pid)) => (Some(*pid), Some(harmless(&waits.comm)), None),
+        Some(Who::Group(group)) => (None, None, Some(harmless(group_text(groups, *group).as_bytes()))),
+        Some(Who::Comm(comm)) => (None, Some(harmless(comm)), None),
+    };
+    let usage = &waits.usage;
+    let bucket = |(bucket, &count): (usize, &u64)| {
+        let (from_ns, below_ns) = Histogram::edges_ns(bucket);
+        BucketRecord { from_ns, below_ns, count }
+    };
+    HistogramRecord {
+        pid,
+        comm,
+        cgroup,
+        waits: usage.waits.count(),
+        wait_ns: usage.wait_ns,
+        wait_p50_ns: usage.waits.quantile_ns(0.5, usage.wait_max_ns),
+        wait_p99_ns: usage.waits.quantile_ns(0.99, usage.wait_max_ns),
+        wait_max_ns: usage.wait_max_ns,
+        buckets: usage.waits.0.iter().enumerate().filter(|(_, count)| **count > 0).map(bucket).collect(),
+    }
+}
+
+/// The JSON Schema of [`line`].
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn schema() -> Result<String> {
+    super::schema::<Record>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tombola_core::usage::Usage;
+
+    #[test]
+    fn every_wait_is_in_one_bucket() {
+        let mut usage = Usage::default();
+        for us in [0, 1, 3, 3, 5_000_000] {
+            usage.waits.record(us * 1000);
+            usage.wait_ns += us * 1000;
+            usage.wait_max_ns = usage.wait_max_ns.max(us * 1000);
+        }
+        let waits = Waits { who: Some(Who::Comm(b"a\x1bb".to_vec())), comm: Vec::new(), usage };
+        let bytes = line(1, 2, 3, &[waits], &Groups::new()).unwrap();
+        let value = super::super::checked(&bytes, &schema().unwrap());
+        let histogram = &value["histograms"][0];
+        assert_eq!((&histogram["comm"], &histogram["waits"]), (&"a\\x1bb".into(), &5.into()));
+        let buckets = histogram["buckets"].as_array().unwrap();
+        assert_eq!(buckets.iter().map(|bucket| bucket["count"].as_u64().unwrap()).sum::<u64>(), 5);
+        assert_eq!(buckets.last().unwrap()["below_ns"], serde_json::Value::Null);
+    }
+}

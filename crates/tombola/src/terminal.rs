@@ -1,0 +1,26 @@
+//! What the terminal is like, if there is one.
+
+use crate::pace::notify;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+/// What takes longer than this says so.
+const LONG: Duration = Duration::from_secs(2);
+
+/// Columns of the terminal that standard output is; `None` where it is none, or does not say.
+pub fn columns() -> Option<usize> {
+    let out = io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&out).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Says on a terminal what it is that takes a while, and for how long.
+pub fn tell_long(what: &str, length: Duration) {
+    if length > LONG && io::stderr().is_terminal() {
+        let length = tombola_core::duration::Plain(length);
+        notify(&format!("{what} for {length}; Ctrl-C ends it early, with what there is then"));
+    }
+}
