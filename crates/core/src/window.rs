@@ -5,6 +5,9 @@ use crate::snapshot::{CpuBooks, ExitTotals, ExitedTask, GroupTotals, Loss, Snaps
 use crate::usage::Usage;
 use std::cmp::Ordering;
 
+/// What a snapshot that is taken in passing may be wrong by in one task, nanoseconds.
+const OVERLONG_FLOOR_NS: u64 = 1_000_000;
+
 /// An interval of one source: a pure function of the snapshots at its ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
@@ -126,14 +129,16 @@ impl Window {
         let length_ns = later.taken_ns.saturating_sub(earlier.taken_ns);
         let before = lives(earlier);
         let mut before = before.iter().peekable();
+        let mut loss = later.loss.since(&earlier.loss);
         let mut tasks = Vec::with_capacity(later.tasks.len());
         for now in lives(later) {
             while before.next_if(|b| b.totals.id < now.totals.id).is_some() {}
             let base = before.next_if(|b| b.totals.id == now.totals.id);
-            if now.ended_ns.is_some_and(|end| end <= earlier.taken_ns) {
+            if now.ended_ns.is_some() && base.is_some_and(|b| b.ended_ns.is_some()) {
                 continue; // an earlier window has reported this end
             }
-            let delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
+            let mut delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
+            fit(&mut delta, length_ns, &mut loss);
             tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals, delta });
         }
         let listed_ns: u64 = tasks.iter().map(|t| t.delta.runtime_ns).sum();
@@ -155,7 +160,7 @@ impl Window {
                 Some(then) => now.since(then),
                 None => now.clone(),
             }),
-            loss: later.loss.since(&earlier.loss),
+            loss,
             loss_total: later.loss,
         }
     }
@@ -178,6 +183,17 @@ impl Window {
             - i128::from(untracked_ns);
         let residual_ns = i64::try_from(residual).unwrap_or(if residual < 0 { i64::MIN } else { i64::MAX });
         Books { wall_ns, tasks_ns, unlisted_ns, untracked_ns, idle_ns, residual_ns }
+    }
+}
+
+/// Run and wait of a task are no longer than the interval. What is beyond that is cut off its wait, and counted.
+fn fit(delta: &mut Usage, length_ns: u64, loss: &mut Loss) {
+    let fitting_ns = delta.wait_ns.min(length_ns.saturating_sub(delta.runtime_ns));
+    let overlong_ns = delta.wait_ns - fitting_ns;
+    delta.wait_ns = fitting_ns;
+    if overlong_ns > OVERLONG_FLOOR_NS.max(length_ns / 100) {
+        loss.overlong_waits += 1;
+        loss.overlong_ns += overlong_ns;
     }
 }
 

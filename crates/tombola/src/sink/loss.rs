@@ -24,5 +24,15 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
         loss.unseen_switches,
         &format!("switches not shown by the kernel ({time} ms, in part with another task than ran)"),
     );
+    let time = ms3(loss.overlong_ns);
+    add(loss.overlong_waits, &format!("tasks with more run and wait than the interval ({time} ms cut off)"));
     if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
+}
+
+/// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing was corrected.
+pub(crate) fn corrected_text(loss: &Loss) -> String {
+    if loss.corrected_waits == 0 {
+        return String::new();
+    }
+    format!("; corrected: {} waits ({} ms of sleep in the kernel's books)", loss.corrected_waits, ms3(loss.corrected_ns))
 }
