@@ -12,6 +12,8 @@ use crate::usage::Usage;
 pub struct Snapshot {
     /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices included.
     pub taken_ns: u64,
+    /// How long the source went on reading after the instant. A task that ran or waited meanwhile may show at most that much more.
+    pub read_ns: u64,
     /// The same instant on the wall clock, microseconds since the Unix epoch.
     pub unix_us: u64,
     /// When the source began to measure, on the clock of `taken_ns`.
@@ -182,7 +184,7 @@ pub struct Loss {
     /// CPU time of the slices around them: it is in the books, a part of it with another task than the one that ran.
     pub unseen_ns: u64,
     /// Tasks that have more run and wait time in an interval than the interval is long: their wait is cut to what fits. A window
-    /// counts them, not a source. Less than a millisecond, or a hundredth of the interval, is not counted: a snapshot is no more exact.
+    /// counts them, not a source, if it is more than a millisecond and the times that its snapshots took to read.
     pub overlong_waits: u64,
     /// Wait that was cut off so.
     pub overlong_ns: u64,
@@ -231,6 +233,7 @@ impl Snapshot {
     pub fn origin(&self) -> Self {
         Self {
             taken_ns: self.begin_ns,
+            read_ns: 0,
             unix_us: self.unix_us.saturating_sub((self.taken_ns - self.begin_ns) / 1000),
             begin_ns: self.begin_ns,
             cpus: self

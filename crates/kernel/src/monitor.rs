@@ -140,7 +140,11 @@ impl PinnedMonitor {
             prog: OsStr::from_bytes(&c_bytes(&schema.prog_pin)).into(),
             link: OsStr::from_bytes(&c_bytes(&schema.link_pin)).into(),
         };
-        let optional = [pins.companion(WAKEUP), pins.companion_link(WAKEUP)];
+        // The program that not every kernel needs is there as a whole or not at all.
+        let mut optional = vec![pins.companion(WAKEUP), pins.companion_link(WAKEUP)];
+        if optional.iter().any(|p| p.symlink_metadata().is_ok()) {
+            optional.clear();
+        }
         let missing: Vec<String> = pins
             .all()
             .iter()

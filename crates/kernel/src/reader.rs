@@ -146,6 +146,7 @@ impl Reader {
         };
         Ok(Snapshot {
             taken_ns,
+            read_ns: clock::monotonic_ns().saturating_sub(taken_ns),
             unix_us,
             begin_ns: self.begin_ns,
             cpus: (0..).zip(&slots).map(|(cpu, slot)| moment.cpu(cpu, slot, holds_no_tickets)).collect(),
@@ -600,5 +601,98 @@ mod tests {
         later.cpu = 1;
         (later.slice_start_ns, later.runtime_ns) = (80_000_000, 28_000_000);
         assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 25_000_000);
+    }
+
+    #[test]
+    fn an_offline_cpu_runs_nothing_and_idles_not() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        let books = moment.cpu(1, &slots[1], |_| false);
+        assert_eq!((books.busy_ns, books.running.is_some()), (20_000_000, true));
+        moment.online = vec![true, false];
+        let books = moment.cpu(1, &slots[1], |_| false);
+        assert_eq!((books.busy_ns, books.idle_ns, books.running), (0, 0, None));
+        // Whom its slot names does not run there either.
+        assert_eq!(moment.living(&record(78_000_000)).usage.runtime_ns, 5_000_000);
+        assert_eq!(moment.open_slots().count(), 0);
+    }
+
+    #[test]
+    fn an_open_slice_counts_as_real_time_if_its_task_is() {
+        let slots = slots();
+        assert_eq!(moment(&slots).cpu(1, &slots[1], |id| id.pid == 7).unfair_ns, 20_000_000);
+        assert_eq!(moment(&slots).cpu(1, &slots[1], |_| false).unfair_ns, 0);
+        assert_eq!(moment(&slots).cpu(0, &slots[0], |_| true).unfair_ns, 0);
+    }
+
+    /// The task slept since 50 ms.
+    fn sleeper() -> task_record {
+        task_record { state: 0, run_delay_ns: 9_000_000, ..record(50_000_000) }
+    }
+
+    #[test]
+    fn who_waits_since_a_wakeup_waits_up_to_the_instant() {
+        let idle = [cpu_slot { since_ns: 10_000_000, ..cpu_slot::default() }; 2];
+        let mut moment = moment(&idle);
+        assert_eq!(moment.living(&sleeper()).usage.wait_ns, 0);
+        // Since 70 ms in the second CPU's queue; before that 4 ms in another one's.
+        let task = queued_task {
+            pid: 7,
+            start_ns: 1,
+            cpu: 1,
+            last_queued_ns: 70_000_000,
+            run_delay_ns: 13_000_000,
+            ..queued_task::default()
+        };
+        moment.queued.insert(queued_identity(&task), task);
+        let totals = moment.living(&sleeper());
+        assert_eq!((totals.usage.wait_ns, totals.usage.wait_max_ns), (34_000_000, 34_000_000));
+        assert_eq!((totals.state, totals.usage.runtime_ns), (TaskState::Waiting, 5_000_000));
+        // Where the kernel's stamp is false, the wakeup's instant counts.
+        let woken = task_record { state: MISSTAMPED, woken_ns: 94_000_000, ..sleeper() };
+        assert_eq!(moment.living(&woken).usage.wait_ns, 6_000_000);
+        // Without a record it waits as long, but no longer than measuring lasts.
+        moment.begin_ns = 90_000_000;
+        let first = moment.first_wait(queued_identity(&task), &task);
+        assert_eq!((first.usage.wait_ns, first.state, first.cpu), (10_000_000, TaskState::Waiting, 1));
+    }
+
+    #[test]
+    fn the_wait_before_an_open_slice_is_what_the_kernel_has_booked_since() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        let task =
+            queued_task { pid: 7, start_ns: 1, on_cpu: 1, run_delay_ns: 12_000_000, ..queued_task::default() };
+        moment.queued.insert(queued_identity(&task), task);
+        let totals = moment.living(&sleeper());
+        assert_eq!((totals.usage.wait_ns, totals.usage.runtime_ns), (3_000_000, 25_000_000));
+        let woken = task_record { state: MISSTAMPED, woken_ns: 79_000_000, ..sleeper() };
+        assert_eq!(moment.living(&woken).usage.wait_ns, 1_000_000);
+    }
+
+    #[test]
+    fn each_slot_may_hold_still_at_another_time() {
+        let slot = |busy_ns| cpu_slot { busy_ns, ..cpu_slot::default() };
+        // The first CPU holds still in the first two readings, the second in the last two: never both at once.
+        let mut readings = [(1, 1), (1, 2), (2, 3), (3, 3), (4, 4)].iter();
+        let mut read = 0;
+        let agreed = stable(8, || {
+            read += 1;
+            let (a, b) = readings.next().unwrap();
+            Ok(vec![slot(*a), slot(*b)])
+        });
+        let agreed: Vec<u64> = agreed.unwrap().iter().map(|slot| slot.busy_ns).collect();
+        assert_eq!((agreed, read), (vec![1, 3], 4));
+    }
+
+    #[test]
+    fn who_may_use_all_of_many_cpus_is_known_without_a_call() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        moment.possible = (0..130).collect();
+        // No process has this pid, so the kernel has no answer.
+        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 130), Some((0..130).collect()));
+        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 129), None);
+        assert_eq!(moment.affinity(u32::MAX, 5, 2), Some(CpuSet::from_words(&[5])));
     }
 }
