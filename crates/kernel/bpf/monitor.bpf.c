@@ -177,10 +177,17 @@ static __always_inline void refresh(struct task_record *rec, struct task_struct 
 static __always_inline void begin_record(struct task_record *rec, struct task_struct *p, __u32 pid, struct cpu_slot *slot,
 					 const struct control *control, struct slice *slice)
 {
+	__s64 since_begin, wait;
+
 	rec->pid = pid;
 	rec->start_ns = p->start_boottime;
 	rec->cpu = slice->cpu;
 	rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
+	/* A wait that began before measuring did counts from there. */
+	since_begin = slice->start_ns - slot->ref_clock_ns + slot->ref_mono_ns - control->begin_ns;
+	wait = task_run_delay(p) - rec->run_delay_ns;
+	if (slice->seen_from_start && since_begin >= 0 && wait > since_begin)
+		rec->run_delay_ns += wait - since_begin;
 	/* Its birth is its first wakeup; of a task older than the monitor nobody saw how it came to wait. */
 	rec->state = rec->start_ns >= control->begin_boot_ns ? TASK_SLEEPING : TASK_WAITING;
 	refresh(rec, p, slot);

@@ -256,7 +256,7 @@ impl Reader {
         };
         if let Some(task) = moment.queued.get(&id) {
             let mut totals = moment.queued_totals(id, task);
-            let wait_ns = if task.on_cpu == 0 { 0 } else { task.run_delay_ns.saturating_sub(slot.delay_ns) };
+            let wait_ns = task.run_delay_ns.saturating_sub(slot.delay_ns);
             totals.usage = usage;
             add_open_wait(&mut totals.usage, wait_ns.min(since_ns.saturating_sub(self.begin_ns)));
             (totals.cpu, totals.state) = (cpu, TaskState::Running);
@@ -354,7 +354,8 @@ impl Moment<'_> {
                 match record.state {
                     WAITING => away_ns,
                     MISSTAMPED => since_ns.saturating_sub(record.woken_ns),
-                    _ => queued.filter(|task| task.on_cpu != 0).map_or(0, booked_ns).min(away_ns),
+                    // It may have left its CPU since the instant, and wait again.
+                    _ => queued.map_or(0, booked_ns).min(away_ns),
                 },
             );
         } else {

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_core::window::Window;
+use tombola_kernel::InterferenceMonitor;
 
 const SLEEP: Duration = Duration::from_millis(200);
 
@@ -53,6 +54,7 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
     let burners: Vec<Worker> = (0..2).map(|_| Worker::burner(0, Some(here))).collect();
     pin_to(&[there]);
     let monitor = monitor();
+    let interference = InterferenceMonitor::start().unwrap();
     let first = seen(&monitor);
     let kernel_before = schedstat(tid).unwrap();
     let (mut most, mut longest, mut false_waits) = (Duration::ZERO, Duration::ZERO, 0);
@@ -74,6 +76,7 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
         }
     }
     let last = seen(&monitor);
+    let stood = interference.read().unwrap();
     let kernel = Duration::from_nanos(schedstat(tid).unwrap().wait_ns - kernel_before.wait_ns);
     drop(ask);
     sleeper.join().unwrap();
@@ -94,4 +97,9 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
     assert!(window.loss.corrected_waits >= false_waits as u64, "{:?}", window.loss);
     assert!((wait + corrected).abs_diff(kernel) < slack, "{wait:?} and {corrected:?} corrected; kernel {kernel:?}");
     assert!(common::is_complete(&window.loss), "{:?}", window.loss);
+    // Who ran while it slept stood in nobody's way.
+    let ways = stood.pairs.iter().filter(|(pair, _)| pair.victim.pid == tid);
+    let held = Duration::from_nanos(ways.map(|(_, standing)| standing.held_ns).sum());
+    println!("others stood in its way for {held:?}");
+    assert!(held <= most + slack, "{held:?} of others in its way, and it can have waited {most:?} at most");
 }
