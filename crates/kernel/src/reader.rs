@@ -339,7 +339,13 @@ impl Moment<'_> {
         let (_, slice_end_ns) = self.latest_slice(record);
         let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
         let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
-        let queued = self.queued.get(&totals.id).filter(|_| record.state != MISSTAMPED);
+        let queued = self.queued.get(&totals.id);
+        if let Some(task) = queued {
+            // A record has them from when its latest slice was closed.
+            totals.nice = Nice::new(task.nice.into()).unwrap_or_default();
+            totals.policy = policy(task.policy);
+            totals.weight = task.weight;
+        }
         // What the kernel has booked since the record was closed: waits in queues it has left since, and that of the open slice.
         let booked_ns = |task: &queued_task| task.run_delay_ns.saturating_sub(record.run_delay_ns);
         // The slice of the slot was open at the instant. The record's latest slice either ended before it began, or is it, or
@@ -407,7 +413,7 @@ impl Moment<'_> {
             tgid: task.tgid,
             comm: c_bytes(&task.comm),
             nice: Nice::new(task.nice.into()).unwrap_or_default(),
-            policy: u8::try_from(task.policy).map_or(Policy::Unknown(u8::MAX), Policy::from_number),
+            policy: policy(task.policy),
             weight: task.weight,
             tickets_set: None,
             group: group(task.group_kind, task.group_id),
@@ -425,7 +431,7 @@ impl Moment<'_> {
             tgid: record.tgid,
             comm: c_bytes(&record.comm),
             nice: Nice::new(record.nice.into()).unwrap_or_default(),
-            policy: u8::try_from(record.policy).map_or(Policy::Unknown(u8::MAX), Policy::from_number),
+            policy: policy(record.policy),
             weight: record.weight,
             tickets_set: None,
             group: group(record.group_kind, record.group_id),
@@ -489,6 +495,10 @@ fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Res
         }
     }
     Ok(stable.into_iter().zip(last).map(|(agreed, last)| agreed.unwrap_or(last)).collect())
+}
+
+fn policy(number: u32) -> Policy {
+    u8::try_from(number).map_or(Policy::Unknown(u8::MAX), Policy::from_number)
 }
 
 fn queued_identity(task: &queued_task) -> TaskId {
