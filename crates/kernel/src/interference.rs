@@ -31,7 +31,8 @@ impl InterferenceMonitor {
             rooms: &[("ring_map", possible_cpus()?)],
         })?;
         let (pairs, rings) = (loaded.map("pair_map")?, loaded.map("ring_map")?);
-        let links = waking.iter().chain([&loaded.switch]).map(|name| loaded.attach(name)).collect::<Result<_>>()?;
+        let links =
+            waking.iter().chain([&loaded.switch]).map(|name| loaded.attach(name)).collect::<Result<_>>()?;
         Ok(Self { pairs, rings, _links: links })
     }
 

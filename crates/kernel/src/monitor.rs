@@ -110,8 +110,7 @@ impl PinnedMonitor {
         let monitor = MonitorObject::load(settings)?;
         let mut links = attach(&monitor)?;
         let schema = describe(&monitor, settings, Instants::now());
-        let pinned =
-            pin_all(&monitor, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
+        let pinned = pin_all(&monitor, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
         if let Err(error) = pinned {
             let _ = pins.remove(); // the first error is the one to tell
             return Err(error);

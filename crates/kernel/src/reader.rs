@@ -13,8 +13,8 @@ use crate::batch::each_value;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::monitor::open_pin;
-use crate::object::LoadedObject;
 use crate::monitor_object::ITERATOR;
+use crate::object::LoadedObject;
 use crate::pins::{Pins, companion};
 use crate::possible;
 use crate::queued::QueuedTasks;
@@ -59,7 +59,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn of_object(loaded: &LoadedObject, iterator: Option<OwnedFd>, schema: &schema) -> Result<Self> {
+    pub(crate) fn of_object(
+        loaded: &LoadedObject,
+        iterator: Option<OwnedFd>,
+        schema: &schema,
+    ) -> Result<Self> {
         let missing = || Error::Object { what: format!("it has no program {ITERATOR}") };
         Ok(Self {
             task_map: loaded.map("task_map")?,
@@ -571,7 +575,14 @@ mod tests {
 
     /// A machine of two CPUs, whose second one runs a task since 20 ms, at 100 ms.
     fn moment(slots: &[cpu_slot; 2]) -> Moment<'_> {
-        Moment { taken_ns: 100_000_000, begin_ns: 0, slots, online: vec![true; 2], possible: CpuSet::default(), queued: BTreeMap::new() }
+        Moment {
+            taken_ns: 100_000_000,
+            begin_ns: 0,
+            slots,
+            online: vec![true; 2],
+            possible: CpuSet::default(),
+            queued: BTreeMap::new(),
+        }
     }
 
     fn slots() -> [cpu_slot; 2] {
@@ -672,8 +683,13 @@ mod tests {
     fn the_wait_before_an_open_slice_is_what_the_kernel_has_booked_since() {
         let slots = slots();
         let mut moment = moment(&slots);
-        let task =
-            queued_task { pid: 7, start_ns: 1, on_cpu: 1, run_delay_ns: 12_000_000, ..queued_task::default() };
+        let task = queued_task {
+            pid: 7,
+            start_ns: 1,
+            on_cpu: 1,
+            run_delay_ns: 12_000_000,
+            ..queued_task::default()
+        };
         moment.queued.insert(queued_identity(&task), task);
         let totals = moment.living(&sleeper());
         assert_eq!((totals.usage.wait_ns, totals.usage.runtime_ns), (3_000_000, 25_000_000));

@@ -86,7 +86,9 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
     }
     let window = Window::between(&first, &last);
     let usage = row(&window, tid).delta;
-    println!("false waits: {false_waits}; at most {most:?}, longest {longest:?}; kernel: {kernel:?}; here {usage:?}");
+    println!(
+        "false waits: {false_waits}; at most {most:?}, longest {longest:?}; kernel: {kernel:?}; here {usage:?}"
+    );
     // Between two rounds it waits for its turn to read the next request.
     let slack = Duration::from_millis(50 + 10 * ROUNDS as u64);
     let wait = Duration::from_nanos(usage.wait_ns);
@@ -95,7 +97,10 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
     // What was left out is what the kernel has booked too much.
     let corrected = Duration::from_nanos(window.loss.corrected_ns);
     assert!(window.loss.corrected_waits >= false_waits as u64, "{:?}", window.loss);
-    assert!((wait + corrected).abs_diff(kernel) < slack, "{wait:?} and {corrected:?} corrected; kernel {kernel:?}");
+    assert!(
+        (wait + corrected).abs_diff(kernel) < slack,
+        "{wait:?} and {corrected:?} corrected; kernel {kernel:?}"
+    );
     assert!(common::is_complete(&window.loss), "{:?}", window.loss);
     // Who ran while it slept stood in nobody's way.
     let ways = stood.pairs.iter().filter(|(pair, _)| pair.victim.pid == tid);

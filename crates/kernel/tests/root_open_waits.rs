@@ -69,8 +69,11 @@ fn starved(cpu: usize) -> bool {
     while now_ns() < after_ns + 200_000_000 {
         common::spin();
     }
-    let (hog_before, last, hog_after) =
-        (common::exact_runtime_ns(hog.tid), monitor.reader().snapshot().unwrap(), common::exact_runtime_ns(hog.tid));
+    let (hog_before, last, hog_after) = (
+        common::exact_runtime_ns(hog.tid),
+        monitor.reader().snapshot().unwrap(),
+        common::exact_runtime_ns(hog.tid),
+    );
     let starved = !has_run.load(Ordering::SeqCst);
     let hog_tid = hog.tid;
     hog.stop();
@@ -91,7 +94,10 @@ fn starved(cpu: usize) -> bool {
     // The hog has not left its CPU: its slice is open, and real time.
     let books = &last.cpus[cpu];
     let got = row(&Window::between(&last.origin(), &last), hog_tid).totals.usage.runtime_ns;
-    assert!(books.unfair_ns + 1_000_000 >= got, "{books:?}; the hog had {got} ns, {hog_before} to {hog_after} in the kernel's books");
+    assert!(
+        books.unfair_ns + 1_000_000 >= got,
+        "{books:?}; the hog had {got} ns, {hog_before} to {hog_after} in the kernel's books"
+    );
     assert!(window.cpus[cpu].unfair_ns > 150_000_000, "{:?}", window.cpus[cpu]);
     true
 }

@@ -56,7 +56,8 @@ fn run_and_wait_fit_into_the_interval_and_what_does_not_is_counted() {
     assert_eq!((window.loss.overlong_waits, window.loss.overlong_ns), (1, 940 * MS));
     assert!(!window.loss.is_none());
     // So is what happens while a snapshot is read.
-    let slow = Window::between(&Snapshot { read_ns: 500 * MS, ..earlier }, &Snapshot { read_ns: 500 * MS, ..later });
+    let slow =
+        Window::between(&Snapshot { read_ns: 500 * MS, ..earlier }, &Snapshot { read_ns: 500 * MS, ..later });
     assert!(slow.loss.is_none(), "{:?}", slow.loss);
 }
 

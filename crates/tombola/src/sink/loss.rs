@@ -34,5 +34,27 @@ pub(crate) fn corrected_text(loss: &Loss) -> String {
     if loss.corrected_waits == 0 {
         return String::new();
     }
-    format!("; corrected: {} waits ({} ms of sleep in the kernel's books)", loss.corrected_waits, ms3(loss.corrected_ns))
+    format!(
+        "; corrected: {} waits ({} ms of sleep in the kernel's books)",
+        loss.corrected_waits,
+        ms3(loss.corrected_ns)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_right_is_told_and_is_no_loss() {
+        let loss = Loss { corrected_waits: 12, corrected_ns: 2_400_000_000, ..Loss::default() };
+        assert_eq!(loss_text(&loss), "none");
+        assert_eq!(
+            corrected_text(&loss),
+            "; corrected: 12 waits (2400.000 ms of sleep in the kernel's books)"
+        );
+        assert_eq!(corrected_text(&Loss::default()), "");
+        let loss = Loss { overlong_waits: 2, overlong_ns: 5_000_000, ..loss };
+        assert_eq!(loss_text(&loss), "2 tasks with more run and wait than the interval (5.000 ms cut off)");
+    }
 }
