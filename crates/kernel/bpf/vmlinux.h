@@ -84,6 +84,7 @@ struct load_weight {
 };
 
 struct rq {
+	int cpu;
 	__u64 clock;
 	__u64 clock_task;
 };
@@ -94,6 +95,7 @@ struct cfs_rq {
 
 struct sched_entity {
 	struct load_weight load;
+	unsigned char sched_delayed;
 	struct cfs_rq *cfs_rq;
 	__u64 sum_exec_runtime;
 };
@@ -122,6 +124,8 @@ struct signal_struct {
 struct task_struct {
 	void *stack;
 	unsigned int flags;
+	int on_cpu;
+	int on_rq;
 	int prio;
 	int static_prio;
 	unsigned int policy;

@@ -1,6 +1,6 @@
 //! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the columns mean.
 
-use super::loss::loss_text;
+use super::loss::{corrected_text, loss_text};
 use super::table::head::seconds;
 use super::table::{line, percent, signed};
 use super::{AuditView, cell, finding, hindrance, ms3};
@@ -71,13 +71,14 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
     line(
         out,
         format_args!(
-            "books: wall {} s on {}, busy {} %, idle {} %, residual {} %; loss: {}",
+            "books: wall {} s on {}, busy {} %, idle {} %, residual {} %; loss: {}{}",
             seconds(books.wall_ns),
             count(audit.cpus, "CPU"),
             percent(books.busy_share()),
             percent(books.idle_share()),
             signed(books.residual_share() * 100.0),
-            loss_text(&audit.loss)
+            loss_text(&audit.loss),
+            corrected_text(&audit.loss)
         ),
     );
     let division = &audit.division;

@@ -2,7 +2,7 @@
 
 use super::super::ms3;
 use super::{line, percent, signed};
-use crate::sink::loss::loss_text;
+use crate::sink::loss::{corrected_text, loss_text};
 use crate::text::count;
 use tombola_core::report::Head;
 
@@ -31,10 +31,11 @@ pub(super) fn write(out: &mut String, iteration: u64, head: &Head) {
         ),
     );
     let now = loss_text(&head.loss);
-    if head.loss == head.loss_total {
-        line(out, format_args!("loss: {now}"));
+    let corrected = corrected_text(&head.loss);
+    if loss_text(&head.loss_total) == now {
+        line(out, format_args!("loss: {now}{corrected}"));
     } else {
-        line(out, format_args!("loss: {now}; in total {}", loss_text(&head.loss_total)));
+        line(out, format_args!("loss: {now}; in total {}{corrected}", loss_text(&head.loss_total)));
     }
 }
 
