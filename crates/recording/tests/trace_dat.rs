@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tombola_recording::event::{Event, Kind, Left, Stage, Task};
 use tombola_recording::reader::trace_dat::TraceDat;
-use tombola_recording::reader::{ReadError, Reader};
+use tombola_recording::reader::{Events, ReadError, Reader};
 
 const EVENTS: [&str; 9] = [
     "sched/sched_switch",
@@ -271,10 +271,24 @@ fn root_every_event_is_as_trace_cmd_reports_it() {
         all.extend(["-i", file.to_str().unwrap(), "-o", other.to_str().unwrap()]);
         trace_cmd(&all);
         assert_eq!(read(&other), events, "{name}");
+        same_from_the_middle(&other, &events);
     }
     let zlib = folder.path().join("zlib.dat");
     fs::write(&zlib, with_zlib(fs::read(folder.path().join("plain.dat")).unwrap())).unwrap();
     assert_eq!(read(&zlib), events);
+}
+
+/// From an instant in the middle on, the same comes as without asking for it, and less of what was before.
+fn same_from_the_middle(file: &Path, events: &[Event]) {
+    let from_ns = events[events.len() / 2].ts_ns;
+    let mut reader = TraceDat::open(Box::new(fs::File::open(file).unwrap())).unwrap();
+    reader.skip_to(from_ns).unwrap();
+    let late = |event: &Event| event.ts_ns >= from_ns;
+    let rest: Vec<Event> = Events(&mut reader).map(|event| event.unwrap()).collect();
+    let ours = rest.iter().filter(|event| late(event)).filter_map(words);
+    assert!(ours.eq(events.iter().filter(|event| late(event)).filter_map(words)));
+    let before = rest.iter().filter(|event| !late(event)).count();
+    assert!(before < events.len() / 4, "{before} of {} events are before it", events.len());
 }
 
 /// trace-cmd of Debian cannot write zlib: pages of a plain file are compressed here, as `trace-cmd.dat.v7(5)` says, and the options
