@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tombola_recording::event::{Event, Kind, Left, Stage};
 use tombola_recording::reader::perf_data::PerfData;
-use tombola_recording::reader::{ReadError, Reader};
+use tombola_recording::reader::{Events, ReadError, Reader};
 
 const EVENTS: &str = "sched:sched_switch,sched:sched_waking,sched:sched_wakeup,sched:sched_wakeup_new,sched:sched_migrate_task,\
     sched:sched_process_fork,sched:sched_process_exec,sched:sched_process_exit,task:task_rename";
@@ -210,6 +210,18 @@ fn same_as(file: &Path, text: &str) -> Vec<Event> {
     events
 }
 
+/// From an instant in the middle on, the same comes as without asking for it.
+fn same_from_the_middle(file: &Path, events: &[Event]) {
+    let from_ns = events[events.len() / 2].ts_ns;
+    let mut reader = PerfData::open(Box::new(fs::File::open(file).unwrap())).unwrap();
+    reader.skip_to(from_ns).unwrap();
+    let late = |event: &Event| event.ts_ns >= from_ns;
+    let rest: Vec<Event> = Events(&mut reader).map(|event| event.unwrap()).filter(late).collect();
+    let (ours, all) =
+        (rest.iter().filter_map(words), events.iter().filter(|event| late(event)).filter_map(words));
+    assert!(ours.eq(all));
+}
+
 /// A thread of perf's summary: switches in, run time in µs.
 type Sums = BTreeMap<u32, (u64, u64)>;
 
@@ -259,6 +271,7 @@ fn root_every_event_is_as_perf_script_prints_it() {
     let folder = tempfile::tempdir().unwrap();
     let Some(file) = record(folder.path(), "plain", &[]) else { return };
     let events = same_as_script(&file);
+    same_from_the_middle(&file, &events);
     let mut reader = PerfData::open(Box::new(fs::File::open(&file).unwrap())).unwrap();
     let header = reader.header().clone();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();

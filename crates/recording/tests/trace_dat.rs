@@ -10,9 +10,9 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tombola_recording::event::{Event, Kind, Left, Stage, Task};
+use tombola_recording::event::{Context, Event, Kind, Left, Stage, Task};
 use tombola_recording::reader::trace_dat::TraceDat;
-use tombola_recording::reader::{ReadError, Reader};
+use tombola_recording::reader::{Events, ReadError, Reader};
 
 const EVENTS: [&str; 9] = [
     "sched/sched_switch",
@@ -251,6 +251,7 @@ fn root_every_event_is_as_trace_cmd_reports_it() {
     let file = folder.path().join("zstd.dat");
     instance.record(&file);
     let events = same_as_report(&file, false);
+    wakes_have_their_context(&file, &events);
     assert!(!events.iter().any(|event| matches!(event.kind, Kind::Loss { .. })));
     let reader = TraceDat::open(Box::new(fs::File::open(&file).unwrap())).unwrap();
     let header = reader.header();
@@ -271,10 +272,52 @@ fn root_every_event_is_as_trace_cmd_reports_it() {
         all.extend(["-i", file.to_str().unwrap(), "-o", other.to_str().unwrap()]);
         trace_cmd(&all);
         assert_eq!(read(&other), events, "{name}");
+        same_from_the_middle(&other, &events);
     }
     let zlib = folder.path().join("zlib.dat");
     fs::write(&zlib, with_zlib(fs::read(folder.path().join("plain.dat")).unwrap())).unwrap();
     assert_eq!(read(&zlib), events);
+}
+
+/// Wakers and contexts by `trace-cmd report -l -R`, whose column before the time is `CPU-0xFLAGS`: 0x08 a hard, 0x10 a soft interrupt
+/// (`include/linux/trace_events.h`).
+fn wakes_have_their_context(file: &Path, events: &[Event]) {
+    let text = trace_cmd(&["report", "-l", "-R", "-t", "-i", file.to_str().unwrap()]);
+    let mut theirs: Vec<(u32, u32, bool)> = Vec::new();
+    for line in text.lines().filter(|line| line.contains(": sched_waking: ")) {
+        let (head, told) = line.split_once(": sched_waking: ").unwrap();
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let flags = words[words.len() - 2].rsplit_once("-0x").unwrap().1;
+        let waker = words[words.len() - 3].rsplit_once('-').unwrap().1.parse().unwrap();
+        let interrupt = u32::from_str_radix(flags, 16).unwrap() & 0x18 != 0;
+        theirs.push((waker, u32::try_from(value(told, " pid=")).unwrap(), interrupt));
+    }
+    let ours = events.iter().filter_map(|event| match &event.kind {
+        Kind::Wake { wakee, waker, stage: Stage::Waking, context, .. } => {
+            assert_ne!(*context, Context::Unknown);
+            Some((waker.unwrap(), wakee.pid, *context == Context::Interrupt))
+        }
+        _ => None,
+    });
+    let mut ours: Vec<_> = ours.collect();
+    // At one instant of two CPUs the order may differ.
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    assert!(ours.iter().any(|wake| wake.2) && ours.iter().any(|wake| !wake.2));
+    assert_eq!(ours, theirs);
+}
+
+/// From an instant in the middle on, the same comes as without asking for it, and less of what was before.
+fn same_from_the_middle(file: &Path, events: &[Event]) {
+    let from_ns = events[events.len() / 2].ts_ns;
+    let mut reader = TraceDat::open(Box::new(fs::File::open(file).unwrap())).unwrap();
+    reader.skip_to(from_ns).unwrap();
+    let late = |event: &Event| event.ts_ns >= from_ns;
+    let rest: Vec<Event> = Events(&mut reader).map(|event| event.unwrap()).collect();
+    let ours = rest.iter().filter(|event| late(event)).filter_map(words);
+    assert!(ours.eq(events.iter().filter(|event| late(event)).filter_map(words)));
+    let before = rest.iter().filter(|event| !late(event)).count();
+    assert!(before < events.len() / 4, "{before} of {} events are before it", events.len());
 }
 
 /// trace-cmd of Debian cannot write zlib: pages of a plain file are compressed here, as `trace-cmd.dat.v7(5)` says, and the options

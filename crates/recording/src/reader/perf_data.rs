@@ -62,6 +62,8 @@ pub struct PerfData {
     /// A record that was read ahead.
     ahead: Option<Record>,
     window: Window,
+    /// Samples before this instant are left out.
+    from_ns: u64,
     processes: Processes,
     /// perf's own records count threads as the tracepoints do: not so in a PID namespace.
     same_pids: bool,
@@ -112,6 +114,7 @@ impl PerfData {
             length,
             ahead,
             window: Window::default(),
+            from_ns: 0,
             processes: Processes::new(),
             same_pids: true,
             told,
@@ -207,6 +210,7 @@ impl PerfData {
             return;
         }
         match (stamp.ts_ns, stamp.cpu) {
+            (Some(ts_ns), _) if ts_ns < self.from_ns => {}
             (Some(ts_ns), Some(cpu)) if cpu < MOST_CPUS => {
                 self.window.push((ts_ns, cpu), stamp.ids, (Kept::Tracepoint, record.at), raw);
             }
@@ -360,6 +364,12 @@ impl Reader for PerfData {
                 End::Given => return Ok(None),
             }
         }
+    }
+
+    /// The file has no index: all records are read, those before `ts_ns` are not decoded.
+    fn skip_to(&mut self, ts_ns: u64) -> Result<(), ReadError> {
+        self.from_ns = self.from_ns.max(ts_ns);
+        Ok(())
     }
 
     fn progress(&self) -> (u64, u64) {

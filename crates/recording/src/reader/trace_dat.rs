@@ -250,6 +250,17 @@ impl Reader for TraceDat {
         self.error.take().map_or(Ok(None), Err)
     }
 
+    /// Where pages are not compressed, those before `ts_ns` are not read.
+    fn skip_to(&mut self, ts_ns: u64) -> Result<(), ReadError> {
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].skip_to(&mut self.input, |ts| self.clock.ns(ts) < ts_ns)? {
+                self.heap.retain(|Reverse((_, _, lane))| *lane != index);
+                self.advance(index)?;
+            }
+        }
+        Ok(())
+    }
+
     fn progress(&self) -> (u64, u64) {
         let left: u64 = self.lanes.iter().map(Lane::left).sum();
         (self.bytes - left.min(self.bytes), self.bytes)

@@ -158,6 +158,37 @@ impl Lane {
         Some(Step::Missed { ts: page.ts(), count })
     }
 
+    /// Goes on at the last page that begins `before` an instant, where pages are not compressed, and says whether it left anything
+    /// out. What was missing in between is told before that page no more.
+    pub(super) fn skip_to(
+        &mut self,
+        input: &mut Box<dyn Input>,
+        before: impl Fn(u64) -> bool,
+    ) -> Result<bool, ReadError> {
+        let page_bytes = self.page_bytes as u64;
+        // From the current page on.
+        let base = self.at();
+        let pages = self.end.saturating_sub(base) / page_bytes;
+        // Pages below `low` begin before the instant, those from `high` on do not.
+        let (mut low, mut high) = (0, if self.packed { 0 } else { pages });
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut bytes = [0; 8];
+            input.seek(SeekFrom::Start(base + middle * page_bytes))?;
+            input.read_exact(&mut bytes)?;
+            let ts = self.layout.order.u64(&bytes, 0).unwrap_or_default();
+            if before(ts) { low = middle + 1 } else { high = middle }
+        }
+        if low < 2 {
+            return Ok(false);
+        }
+        self.at = base + (low - 1) * page_bytes;
+        self.bytes.clear();
+        self.from = 0;
+        self.page = None;
+        Ok(true)
+    }
+
     fn close_page(&mut self) {
         self.page = None;
         self.from += self.page_bytes;
