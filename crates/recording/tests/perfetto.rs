@@ -271,3 +271,16 @@ fn perfettos_own_trace_processor_reads_what_is_written() {
     let release = query(&file, "select str_value from metadata where name = 'system_release'").unwrap();
     assert_eq!(release, ["6.12.3"]);
 }
+
+#[test]
+fn what_lies_before_an_instant_need_not_be_read() {
+    let events: Vec<Event> = (0..900).map(|n| plain_switch(n, 0)).collect();
+    let options = Options { events_per_packet: 50, numbers: true, ..Options::default() };
+    let mut reader = open(write(&events, &header(), options));
+    reader.skip_to(events[520].ts_ns).unwrap();
+    let read = all(&mut *reader);
+    // The packet with that instant is read from its beginning, where it is not known any more who leaves.
+    assert_eq!(read.first().map(|event| event.seq), Some(500));
+    assert!(matches!(read[0].kind, Kind::Switch { prev: None, .. }));
+    assert_eq!(read[1..], events[501..]);
+}
