@@ -58,11 +58,11 @@ generate() {
 # A line of a log that tells where something listens.
 heard() {
     local file=$1 pattern=$2 tries
-    for ((tries = 0; tries < 600; tries++)); do
+    for ((tries = 0; tries < 3000; tries++)); do
         grep -qE "$pattern" "$file" 2>/dev/null && grep -oE "$pattern" "$file" | head -n 1 && return
         sleep 0.1
     done
-    die "not within 60 s: $pattern in $file"
+    die "not within 5 min: $pattern in $file"
 }
 
 cluster() {

@@ -87,11 +87,15 @@ impl Writer {
             pair("kernel", about.release.clone()),
             pair("units", serde_json::Value::Object(units).to_string()),
         ];
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_key_value_metadata(Some(footer))
-            .build();
+            .set_key_value_metadata(Some(footer));
+        // Durations hardly repeat: a dictionary of them is larger than they are, and hides from zstd what levels have in common.
+        for column in Int::ALL.iter().filter(|column| column.unit() == "ns" && !is_required(**column)) {
+            properties = properties.set_column_dictionary_enabled(column.name().into(), false);
+        }
+        let properties = properties.build();
         let failed = |source| Error::Parquet { what: "write", path: path.to_owned(), source };
         let schema = Arc::new(parse_message_type(&message_type()).map_err(failed)?);
         let inner = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(failed)?;
