@@ -1,12 +1,14 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
+mod demo;
 mod dump;
 mod output;
 mod schedule;
 mod simulate;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
+pub use demo::DemoArgs;
 pub use dump::DumpShowArgs;
 pub use output::{OutputArgs, ResultFormat};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
@@ -64,6 +66,7 @@ pub enum Verb {
     Tickets(TicketsArgs),
     Workload(WorkloadArgs),
     Doctor(DoctorArgs),
+    Demo(DemoArgs),
 }
 
 /// Where the monitor is pinned: files of a BPF file system, which keep it alive with no process.

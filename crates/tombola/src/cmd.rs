@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub mod audit;
+pub mod demo;
 pub mod doctor;
 pub mod dump;
 pub mod hist;
@@ -31,5 +32,6 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Hist(args) => hist::run(&args, out),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
+        Verb::Demo(args) => demo::run(&args, out),
     }
 }
