@@ -9,6 +9,7 @@ mod manual;
 mod report;
 mod record;
 mod query;
+mod demo;
 mod dump;
 mod output;
 mod schedule;
@@ -25,6 +26,7 @@ pub use report::ReportArgs;
 pub use record::RecordArgs;
 pub use past::PastArgs;
 pub use query::{QueryArgs, QueryFormat};
+pub use demo::DemoArgs;
 pub use dump::DumpShowArgs;
 pub use output::{OutputArgs, ResultFormat};
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
@@ -98,6 +100,7 @@ pub enum Verb {
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Demo(DemoArgs),
 }
 
 /// Where the monitor is pinned: files of a BPF file system, which keep it alive with no process.

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod convert;
+pub mod demo;
 pub mod doctor;
 pub mod dump;
 pub mod export;
@@ -52,5 +53,6 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Doctor(args) => doctor::run(&args, out),
         Verb::Completions(args) => manual::completions(&args, out),
         Verb::Man(args) => manual::man(&args, out),
+        Verb::Demo(args) => demo::run(&args, out),
     }
 }
