@@ -14,7 +14,7 @@ use tombola_kernel::recorder::LaneRoom;
 /// Ctrl-C. What was recorded and what was lost is printed at the end: together they are what the kernel has shown.
 ///
 /// The file is written from the start, so that it is readable whatever happens: after SIGKILL the last second is missing. A file that
-/// exists is not overwritten without --force. It opens in https://ui.perfetto.dev, and holds what other formats have no words for:
+/// exists is not overwritten without --force. It opens in <https://ui.perfetto.dev>, and holds what other formats have no words for:
 /// weights, groups with their quotas, affinity, exact losses.
 ///
 /// With a command, the exit status is the command's.

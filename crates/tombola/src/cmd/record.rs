@@ -313,39 +313,31 @@ fn next_pace(drained: Drained, since: Duration, room: u32) -> Duration {
 
 fn summary(totals: &Totals, bytes: Option<u64>, kept: Option<u64>, own: &Own) -> String {
     let (seen, written, lost) = (totals.seen, totals.written, totals.lost());
-    let mut text = format!("recorded: {written} events written + {lost} lost = {seen} counted");
-    if written + lost != seen {
-        text += &format!("; {} UNACCOUNTED FOR", seen.abs_diff(written + lost));
-    }
-    if totals.lost_in_lanes > 0 {
-        text += &format!("; {} in full lanes (a larger --lane holds more)", totals.lost_in_lanes);
-    }
-    if totals.lost_notes > 0 {
-        text += &format!("; {} births, ends and names in a full ring", totals.lost_notes);
-    }
-    if totals.not_run > 0 {
-        text += &format!("; {} more that the kernel did not show", totals.not_run);
-    }
-    if totals.backwards > 0 {
-        text += &format!("; {} with a time before that of the one before them", totals.backwards);
-    }
-    if let Some(bytes) = bytes {
-        let each = bytes as f64 / (written.max(1)) as f64;
-        text += &format!("\nfile: {bytes} bytes, {each:.1} an event");
-    }
-    if let Some(bytes) = kept {
-        text += &format!("\nkept and not written: {bytes} bytes");
-    }
-    let cpu_s = (own_cpu_ns() - own.cpu_ns) as f64 / 1e9;
-    let part = 100.0 * cpu_s / own.begin.elapsed().as_secs_f64();
-    text += &format!(
-        "\nrecorder: thread {}, {cpu_s:.2} s of CPU ({part:.1} % of one), longest wait for one {:.1} ms, longest time between two \
-         looks {:.0} ms\n",
-        own.tid,
-        own.longest_ns as f64 / 1e6,
-        own.longest_pause.as_secs_f64() * 1e3
-    );
-    text
+    let some = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let counts = [
+        Some(format!("recorded: {written} events written + {lost} lost = {seen} counted")),
+        some(seen.abs_diff(written + lost), "UNACCOUNTED FOR"),
+        some(totals.lost_in_lanes, "in full lanes (a larger --lane holds more)"),
+        some(totals.lost_notes, "births, ends and names in a full ring"),
+        some(totals.not_run, "more that the kernel did not show"),
+        some(totals.backwards, "with a time before that of the one before them"),
+    ];
+    let each = bytes.map(|bytes| bytes as f64 / written.max(1) as f64);
+    let cpu_s = own_cpu_ns().saturating_sub(own.cpu_ns) as f64 / 1e9;
+    let lines = [
+        Some(counts.into_iter().flatten().collect::<Vec<_>>().join("; ")),
+        bytes.zip(each).map(|(bytes, each)| format!("file: {bytes} bytes, {each:.1} an event")),
+        kept.map(|bytes| format!("kept and not written: {bytes} bytes")),
+        Some(format!(
+            "recorder: thread {}, {cpu_s:.2} s of CPU ({:.1} % of one), longest wait for one {:.1} ms, longest time between two looks \
+             {:.0} ms\n",
+            own.tid,
+            100.0 * cpu_s / own.begin.elapsed().as_secs_f64(),
+            own.longest_ns as f64 / 1e6,
+            own.longest_pause.as_secs_f64() * 1e3
+        )),
+    ];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 fn header(recorder: &Recorder) -> Header {

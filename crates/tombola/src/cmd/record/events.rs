@@ -17,7 +17,7 @@ mod state {
     pub(super) const DEAD: u16 = 0x80;
     /// Idle kernel workers: uninterruptible, and not part of the load.
     pub(super) const IDLE: u16 = DISK | 0x400;
-    /// Waits for a lock that sleeps under PREEMPT_RT; frozen. The kernel reports both as D.
+    /// Waits for a lock that sleeps under `PREEMPT_RT`; frozen. The kernel reports both as D.
     pub(super) const AS_DISK: u16 = 0x1000 | 0x8000;
 }
 

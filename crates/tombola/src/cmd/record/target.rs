@@ -15,9 +15,9 @@ use tombola_recording::writer::perfetto::{Options, PerfettoWriter};
 /// Where it goes.
 pub enum Target {
     /// At once.
-    Stream { writer: Box<PerfettoWriter<Box<dyn Write>>>, name: String, events: u64 },
+    Stream { writer: Box<PerfettoWriter<Box<dyn Write>>>, name: String },
     /// When it is wanted.
-    Flight(Flight),
+    Flight(Box<Flight>),
 }
 
 /// The last so much time, in pieces that are files each: one after the other they are one file.
@@ -58,7 +58,7 @@ impl Target {
         };
         let writer = PerfettoWriter::new(out, header, Options::default())
             .with_context(|| format!("cannot write {name}"))?;
-        Ok(Self::Stream { writer: Box::new(writer), name, events: 0 })
+        Ok(Self::Stream { writer: Box::new(writer), name })
     }
 
     /// The last so much time, for a file that is named now and written when it is wanted.
@@ -72,7 +72,7 @@ impl Target {
         let header = Header { begin_ns: None, ..header.clone() };
         let open = PerfettoWriter::new(Vec::new(), &header, Options::default())?;
         let length_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        Ok(Self::Flight(Flight {
+        Ok(Self::Flight(Box::new(Flight {
             length_ns,
             piece_ns: length_ns / u64::from(PIECES),
             header,
@@ -82,14 +82,13 @@ impl Target {
             path: path.to_owned(),
             force,
             written: 0,
-        }))
+        })))
     }
 
     /// Takes an event.
     pub fn event(&mut self, event: &Event) -> Result<()> {
         match self {
-            Self::Stream { writer, name, events } => {
-                *events += 1;
+            Self::Stream { writer, name } => {
                 writer.event(event).with_context(|| format!("cannot write {name}"))
             }
             Self::Flight(flight) => Ok(flight.open.event(event)?),
@@ -99,7 +98,7 @@ impl Target {
     /// Hands what is there to the file, or begins a new piece where it is time.
     pub fn settle(&mut self, events: &mut Events, now_ns: u64) -> Result<()> {
         match self {
-            Self::Stream { writer, name, .. } => {
+            Self::Stream { writer, name } => {
                 writer.flush_all().with_context(|| format!("cannot write {name}"))
             }
             Self::Flight(flight) if now_ns.saturating_sub(flight.since_ns) >= flight.piece_ns => {
@@ -112,7 +111,7 @@ impl Target {
     /// Ends the file.
     pub fn finish(self, end_ns: u64) -> Result<Option<u64>> {
         match self {
-            Self::Stream { mut writer, name, .. } => {
+            Self::Stream { mut writer, name } => {
                 writer.flush_all().with_context(|| format!("cannot write {name}"))?;
                 let bytes = writer.written_bytes();
                 writer.finish(Some(end_ns)).with_context(|| format!("cannot write {name}"))?;
