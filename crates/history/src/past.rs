@@ -428,6 +428,7 @@ impl Totals {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            read_ns: 0,
             taken_ns: self.taken_ns,
             unix_us: u64::try_from(self.unix_us).unwrap_or(0),
             begin_ns: 0,

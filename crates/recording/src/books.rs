@@ -238,6 +238,7 @@ impl Books {
         let sum = |of: fn(&CpuEntry) -> u64| self.cpus.values().map(of).sum::<u64>();
         Snapshot {
             taken_ns: at_ns,
+            read_ns: 0,
             unix_us,
             begin_ns: self.begin_ns.unwrap_or_else(|| normaliser.begin_ns()),
             cpus,

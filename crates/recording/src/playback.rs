@@ -259,7 +259,7 @@ impl Source for Playback {
         let Some(seen_ns) = self.seen_ns else { return Ok(None) };
         let step_ns =
             interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);
-        let at_ns = seen_ns.saturating_add(step_ns.max(1)).min(self.end_ns);
+        let at_ns = seen_ns.saturating_add(step_ns).min(self.end_ns);
         let goes_on = self.advance_to(at_ns)? && at_ns < self.end_ns;
         // Between two events all is as it was after the first.
         let snapshot = if goes_on || at_ns == self.end_ns && at_ns < u64::MAX {

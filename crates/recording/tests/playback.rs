@@ -3,6 +3,7 @@
 mod common;
 
 use common::foreign;
+use std::time::Duration;
 use tombola_core::source::Source;
 use tombola_core::window::Window;
 use tombola_recording::playback::Playback;
@@ -20,11 +21,10 @@ fn windows_of_a_recording_add_up() {
     let mut playback = Playback::new(reader::open(&path).unwrap());
     let begin = playback.begin_ns().unwrap();
     assert_eq!(begin, end.begin_ns);
-    playback.every(begin + 500 * MS, 500 * MS);
-    let mut before = playback.snapshot().unwrap();
+    let mut next = || Some(playback.next(Some(Duration::from_millis(500))).unwrap()?.snapshot);
+    let mut before = next().unwrap();
     let (mut runtime, mut switches, mut windows) = (0, 0, 0);
-    while !playback.is_over() {
-        let now = playback.snapshot().unwrap();
+    while let Some(now) = next() {
         let window = Window::between(&before, &now);
         assert!(window.to_ns > window.from_ns);
         runtime += window.tasks.iter().map(|task| task.delta.runtime_ns).sum::<u64>();

@@ -85,6 +85,8 @@ impl Moment {
             hindered: Vec::new(),
             command: None,
             nice_check: false,
+            columns: &[],
+            width: None,
         }
     }
 

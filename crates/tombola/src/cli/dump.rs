@@ -23,7 +23,7 @@ pub struct DumpShowArgs {
     pub columns: Vec<&'static Metric<Row>>,
     /// table = for people; csv = a row a line under a header; json = an object an interval; ndjson = an object a row, after one
     /// for the interval [default: table; with --output FILE a table, and CSV in the file; with --output - CSV]
-    #[arg(long, value_enum, value_name = "table|csv|json|ndjson", hide_possible_values = true)]
+    #[arg(long, value_name = "table|csv|json|ndjson", hide_possible_values = true, value_parser = of_dump)]
     pub format: Option<Format>,
     /// Print the JSON Schema of json and ndjson, and end
     #[arg(long)]
@@ -34,4 +34,12 @@ pub struct DumpShowArgs {
 
 fn column(text: &str) -> Result<&'static Metric<Row>, String> {
     super::find_column(text, dump::METRICS)
+}
+
+/// The formats of `dump`: those of `audit` that are no verdict.
+fn of_dump(text: &str) -> Result<Format, String> {
+    match Format::from_str(text, true) {
+        Ok(Format::Junit | Format::Github) | Err(_) => Err("use table, csv, json or ndjson".to_owned()),
+        Ok(format) => Ok(format),
+    }
 }

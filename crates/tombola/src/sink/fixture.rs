@@ -81,6 +81,7 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
 /// A frame of which only the names of groups are known.
 pub(crate) fn frame(groups: Groups) -> Frame {
     let snapshot = Snapshot {
+        read_ns: 0,
         taken_ns: 6_000_000_000,
         unix_us: 1_700_000_000_000_042,
         begin_ns: 0,

@@ -41,7 +41,8 @@ impl Place {
             return printed(format.unwrap_or(Format::Csv));
         }
         let (file, notice) = match format.unwrap_or(Format::Csv) {
-            Format::Table => clap::Error::raw(
+            // The last two are no formats of dump: its flag does not take them.
+            Format::Table | Format::Junit | Format::Github => clap::Error::raw(
                 ErrorKind::ArgumentConflict,
                 "--output takes csv, json or ndjson; to keep a table, redirect the output\n",
             )
@@ -85,7 +86,7 @@ impl Place {
         let unix_us = view.report.head.unix_us;
         if let Some(format) = self.printed {
             let bytes = match format {
-                Format::Table => table::render(view).into_bytes(),
+                Format::Table | Format::Junit | Format::Github => table::render(view).into_bytes(),
                 Format::Json => dump_json::whole(view)?,
                 Format::Ndjson => dump_json::lines(view)?,
                 Format::Csv => {
