@@ -2,7 +2,7 @@
 
 use super::{Format, SelectArgs};
 use crate::whole;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tombola_core::audit::By;
 use tombola_core::metric::{Metric, dump};
 use tombola_core::report::Row;

@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// Give figures to other programs, as a service.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tombola export prometheus
+  tombola export prometheus --textfile /var/lib/prometheus/node-exporter/tombola.prom")]
 pub struct ExportArgs {
     #[command(subcommand)]
     pub verb: ExportVerb,

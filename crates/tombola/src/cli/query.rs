@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Ask a log, of one host or of many, one of the shipped questions: SQL, answered by `DuckDB` where it is installed.
 ///
 /// Without NAME, lists the questions. `DuckDB` is looked for as the program `duckdb`, then as the module of `python3`. Only sealed files are
-/// asked; what is in a journal is in a file after `log --seal`.
+/// asked: an interval is in one at the latest when the time of `log --seal` is over.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
