@@ -212,10 +212,8 @@ impl Session {
     fn hand_over(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.events.foresee(&batch);
-        if self.trigger_ns.is_some() {
-            // Waits begin on one CPU and end on another. Those of one CPU keep their order.
-            batch.sort_by_key(|recorded| recorded.ts_ns);
-        }
+        // Waits begin on one CPU and end on another, and own packets are in the order of time. Those of one CPU keep their order.
+        batch.sort_by_key(|recorded| recorded.ts_ns);
         let mut done = Ok(());
         for recorded in batch.drain(..) {
             let (target, waits, own, triggered) =
@@ -268,6 +266,7 @@ impl Session {
         let totals = recorder.stop(&mut |recorded| batch.push(recorded))?;
         let (target, own, mut done) = (&mut self.target, &mut self.own, Ok(()));
         self.events.foresee(&self.batch);
+        self.batch.sort_by_key(|recorded| recorded.ts_ns);
         for recorded in self.batch.drain(..) {
             self.events.make(recorded, &mut |event| {
                 own.see(&event);

@@ -29,10 +29,12 @@ pub struct Events {
     names: GroupNames,
     /// Events of each CPU so far.
     numbers: Vec<u64>,
-    /// Tasks whose end was told in the latest batch, and in the one before: they still switch away, once.
+    /// Tasks that left their CPU for good in the latest batch, and in the one before: another CPU's lane may still speak of them.
     ended: [Vec<TaskId>; 2],
     /// Names of threads whose birth was not seen.
     strangers: HashMap<u32, Vec<u8>>,
+    /// The latest instant of what goes into own packets: they are kept in the order of time.
+    own_ns: u64,
 }
 
 impl Events {
@@ -45,6 +47,7 @@ impl Events {
             numbers: vec![0; cpus as usize],
             ended: Default::default(),
             strangers: HashMap::new(),
+            own_ns: 0,
         }
     }
 
@@ -61,12 +64,12 @@ impl Events {
         std::mem::swap(latest, before);
         for recorded in batch {
             match &recorded.what {
-                What::Fork { child: task, .. } => {
+                What::Fork { child: task, .. } | What::Exit { task } => {
                     self.tasks.entry(task.id.pid).or_insert_with(|| Known::clone(task));
                 }
-                What::Exit { task } => {
-                    self.tasks.entry(task.id.pid).or_insert_with(|| Known::clone(task));
-                    latest.push(task.id);
+                // Long after its exit was told, where the machine is busy.
+                What::Switch { prev, state, preempted: false, .. } if state & state::DEAD != 0 => {
+                    latest.extend(self.tasks.get(prev).map(|task| task.id));
                 }
                 _ => {}
             }
@@ -180,6 +183,12 @@ impl Events {
     }
 
     fn event(&mut self, ts_ns: u64, cpu: u32, kind: Kind, give: &mut dyn FnMut(Event)) {
+        let mut ts_ns = ts_ns;
+        if matches!(kind, Kind::Attributes { .. } | Kind::Group { .. }) {
+            // What was asked a moment ago may stand before births that are read now.
+            ts_ns = ts_ns.max(self.own_ns);
+            self.own_ns = ts_ns;
+        }
         let mut seq = 0;
         if let Some(number) = self.numbers.get_mut(cpu as usize) {
             seq = *number;
