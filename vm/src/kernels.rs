@@ -53,6 +53,9 @@ pub struct Kernel {
     /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has not.
     #[serde(default)]
     pub scheduler: Vec<Vec<Selection>>,
+    /// What root runs in it on more CPUs than two: a machine for each list, with as many emulated CPUs as the key says.
+    #[serde(default)]
+    pub wide: BTreeMap<String, Vec<Selection>>,
     /// Tests that cannot pass in it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
@@ -64,7 +67,18 @@ impl Kernels {
     /// # Errors
     /// If `kernels.toml` is not well formed.
     pub fn built_in() -> Result<Self> {
-        toml::from_str(LIST).context("vm/kernels.toml")
+        let kernels: Self = toml::from_str(LIST).context("vm/kernels.toml")?;
+        for kernel in &kernels.kernel {
+            if let Some(wrong) =
+                kernel.wide.keys().find(|cpus| !cpus.parse().is_ok_and(|n| (3..=64).contains(&n)))
+            {
+                bail!(
+                    "vm/kernels.toml, kernel {}: 'wide' is by a number of CPUs from 3 to 64, not '{wrong}'",
+                    kernel.name
+                );
+            }
+        }
+        Ok(kernels)
     }
 
     /// The kernels of these names, or all of them.

@@ -7,7 +7,7 @@ use crate::emulator::Emulator;
 use crate::images::{image_from, image_of};
 use crate::kernels::{Kernel, Kernels};
 use crate::machine::{Accelerator, Machine, Patience, WRONG_CLOCK};
-use crate::payload::{Binaries, Job, Plans};
+use crate::payload::{Binaries, Job, Plans, SMP};
 use crate::plan::{Plan, SENTINEL, Step};
 use crate::side_by_side::side_by_side;
 use crate::verdict::{Outcome, Run};
@@ -156,8 +156,8 @@ impl<'a> Lane<'a> {
     }
 
     fn take(&self, turn: &Turn<'_>) -> Result<Run> {
-        let Turn { subject: Subject { kernel, image }, job: Job { machine, plan, .. }, .. } = turn;
-        self.boot(image, &self.log_of(kernel, machine), plan, |line| {
+        let Turn { subject: Subject { kernel, image }, job: Job { machine, smp, plan, .. }, .. } = turn;
+        self.boot(image, &self.log_of(kernel, machine), *smp, plan, |line| {
             println!("  {:<6} {}", kernel.name, line.trim_start().trim_start_matches(SENTINEL).trim_start());
         })
     }
@@ -216,10 +216,10 @@ impl<'a> Lane<'a> {
     ///
     /// # Errors
     /// If the machine did not come to its end.
-    pub fn run(&self, kernel: &Kernel, command: Vec<String>, limit_s: u64) -> Result<u8> {
+    pub fn run(&self, kernel: &Kernel, smp: usize, command: Vec<String>, limit_s: u64) -> Result<u8> {
         let step = Step { name: "command".into(), argv: command, as_user: false, limit_s };
         let log = self.log_of(kernel, "command");
-        let run = self.boot(&self.image(kernel)?, &log, &Plan { steps: vec![step] }, |_| ())?;
+        let run = self.boot(&self.image(kernel)?, &log, smp, &Plan { steps: vec![step] }, |_| ())?;
         for line in output_of(&fs::read_to_string(&log)?) {
             println!("{line}");
         }
@@ -242,13 +242,21 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn boot(&self, image: &Path, log: &Path, plan: &Plan, mut show: impl FnMut(&str)) -> Result<Run> {
+    fn boot(
+        &self,
+        image: &Path,
+        log: &Path,
+        smp: usize,
+        plan: &Plan,
+        mut show: impl FnMut(&str),
+    ) -> Result<Run> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Ok(Run { trouble: Some("interrupted".into()), ..Run::default() });
         }
         let accelerator = *self.accelerator.get_or_init(|| self.choose(image));
         let initramfs = self.binaries.pack(plan)?;
-        let machine = self.machine(image, &initramfs, log, accelerator, Patience::default());
+        let machine =
+            Machine { smp, ..self.machine(image, &initramfs, log, accelerator, Patience::default()) };
         let mut left = BOOTS;
         loop {
             let run = machine.boot(&mut show)?;
@@ -272,7 +280,7 @@ impl<'a> Lane<'a> {
         patience: Patience,
     ) -> Machine<'m> {
         let (emulator, interrupted) = (&self.emulator, self.interrupted);
-        Machine { kernel, initramfs, log, emulator, accelerator, patience, interrupted }
+        Machine { kernel, initramfs, log, emulator, accelerator, smp: SMP, patience, interrupted }
     }
 
     fn choose(&self, image: &Path) -> Accelerator {

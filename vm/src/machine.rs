@@ -60,6 +60,8 @@ pub struct Machine<'a> {
     pub emulator: &'a Emulator,
     /// How that drives it.
     pub accelerator: Accelerator,
+    /// How many CPUs it has.
+    pub smp: usize,
     /// When to give it up.
     pub patience: Patience,
     /// Set from outside to turn it off.
@@ -187,7 +189,17 @@ impl Machine<'_> {
         Command::new(argv[0])
             .args(&argv[1..])
             .args(accelerate)
-            .args(["-smp", "2", "-m", "1G", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"])
+            .args([
+                "-smp",
+                &self.smp.to_string(),
+                "-m",
+                "1G",
+                "-nodefaults",
+                "-nographic",
+                "-no-reboot",
+                "-serial",
+                "stdio",
+            ])
             .args(["-append", words, "-kernel"])
             .arg(self.kernel)
             .arg("-initrd")

@@ -74,6 +74,9 @@ enum Verb {
         /// How long it may take, seconds
         #[arg(long, default_value_t = 600)]
         limit: u64,
+        /// How many CPUs the machine has
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+        cpus: u8,
         /// A file to put into /bin of the machine, with the shared libraries it needs; may be given several times
         #[arg(long, value_name = "FILE")]
         with: Vec<PathBuf>,
@@ -130,7 +133,7 @@ fn run(verb: Verb) -> Result<u8> {
             let binaries = Binaries::find(BufReader::new(file), &options.tombola)?;
             options.lane(binaries, &interrupted)?.test(&kernels, &chosen, &only)
         }
-        Verb::Run { options, name, limit, with, command } => {
+        Verb::Run { options, name, limit, cpus, with, command } => {
             let names: Vec<String> =
                 name.or_else(|| Some(kernels.kernel.last()?.name.clone())).into_iter().collect();
             let chosen = match chosen(&kernels, &options, &names) {
@@ -142,7 +145,7 @@ fn run(verb: Verb) -> Result<u8> {
                 Err(error) => return Ok(usage(&error)),
             };
             let kernel = chosen.first().context("vm/kernels.toml is empty")?;
-            match options.lane(binaries, &interrupted)?.run(kernel, command, limit) {
+            match options.lane(binaries, &interrupted)?.run(kernel, cpus.into(), command, limit) {
                 Err(_) if interrupted.load(Ordering::Relaxed) => INTERRUPTED,
                 status => status?,
             }

@@ -49,6 +49,8 @@ pub struct Job {
     pub machine: String,
     /// CPUs of the host that it should have for itself.
     pub cpus: usize,
+    /// CPUs that it has.
+    pub smp: usize,
     /// Its steps.
     pub plan: Plan,
 }
@@ -57,6 +59,8 @@ pub struct Job {
 const MONITOR_CPUS: usize = 2;
 /// Tests of the scheduler count draws, most of them of one CPU, and do not care how long they take.
 const SCHEDULER_CPUS: usize = 1;
+/// CPUs of a machine, unless it is there to have more.
+pub const SMP: usize = 2;
 
 /// The part of cargo's messages that is needed here.
 #[derive(Deserialize)]
@@ -130,13 +134,18 @@ impl Binaries {
         let mut monitor = vec![self.doctor(false), self.doctor(true)];
         monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
         monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
-        let mut all = vec![("monitor".to_owned(), MONITOR_CPUS, monitor)];
+        let mut all = vec![("monitor".to_owned(), MONITOR_CPUS, SMP, monitor)];
         for (number, list) in (1..).zip(&kernel.scheduler) {
             let steps = self.steps(list, false, kernels.scheduler_limit_s)?;
-            all.push((format!("scheduler-{number}"), SCHEDULER_CPUS, steps));
+            all.push((format!("scheduler-{number}"), SCHEDULER_CPUS, SMP, steps));
+        }
+        for (cpus, list) in &kernel.wide {
+            let smp = cpus.parse().with_context(|| format!("'{cpus}' is no number of CPUs"))?;
+            let steps = self.steps(list, false, kernels.scheduler_limit_s)?;
+            all.push((format!("{cpus}-cpus"), MONITOR_CPUS, smp, steps));
         }
         let (mut jobs, mut skipped) = (Vec::new(), Vec::new());
-        for (machine, cpus, mut steps) in all {
+        for (machine, cpus, smp, mut steps) in all {
             steps.retain(|step| step.name.contains(only));
             steps.retain(|step| match kernel.skip.get(step.name.trim_start_matches("user ")) {
                 None => true,
@@ -146,7 +155,7 @@ impl Binaries {
                 }
             });
             if !steps.is_empty() {
-                jobs.push(Job { machine, cpus, plan: Plan { steps } });
+                jobs.push(Job { machine, cpus, smp, plan: Plan { steps } });
             }
         }
         Ok(Plans { jobs, skipped })
@@ -328,7 +337,7 @@ mod tests {
         };
         let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
                     scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
-                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = [['s:root_s_1'], ['s:root_s_2', 'b']]\n";
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = [['s:root_s_1'], ['s:root_s_2', 'b']]\nwide = { 4 = ['b'] }\n";
         let kernels: Kernels = toml::from_str(list).unwrap();
         let steps = |kernel: usize, only: &str| {
             let Plans { jobs, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
@@ -341,8 +350,12 @@ mod tests {
         assert_eq!(skipped, ["SKIP  root_a_2: no such field", "SKIP  user root_a_2: no such field"]);
         // The scheduler's tests come in machines of their own.
         let jobs = binaries.plans(&kernels, &kernels.kernel[1], "").unwrap().jobs;
-        let machines: Vec<_> = jobs.iter().map(|job| (job.machine.as_str(), job.plan.steps.len())).collect();
-        assert_eq!(machines, [("monitor", 7), ("scheduler-1", 1), ("scheduler-2", 3)]);
+        let machines: Vec<_> =
+            jobs.iter().map(|job| (job.machine.as_str(), job.smp, job.plan.steps.len())).collect();
+        assert_eq!(
+            machines,
+            [("monitor", 2, 7), ("scheduler-1", 2, 1), ("scheduler-2", 2, 3), ("4-cpus", 4, 2)]
+        );
         let (names, skipped) = steps(1, "_s_1");
         assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
         assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);

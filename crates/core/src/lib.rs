@@ -37,3 +37,4 @@ pub mod tally;
 pub mod tickets;
 pub mod usage;
 pub mod window;
+pub mod workload;

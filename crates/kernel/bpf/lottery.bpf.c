@@ -155,7 +155,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 		winner = s->winner;
 		totals.draws++;
 		if (prev)
-			count_return(prev, s->chance, winner == n);
+			count_return(prev, s->chance, winner == n, 1);
 		bpf_spin_unlock(&books);
 		if (winner == n && prev) {
 			prev->base = s->prev.key;
@@ -164,9 +164,11 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 			return;
 		}
 		c = candidate_at(s, winner);
-		if (!c || fetch(cpu, c->queue, c->key))
+		if (!c || fetch(cpu, s, c->queue, c->key))
 			return;
-		__sync_fetch_and_add(&totals.redrawn, 1);
+		bpf_spin_lock(&books);
+		take_back(s, n, prev);
+		bpf_spin_unlock(&books);
 	}
 	/* Others were faster every time, or nobody waits. */
 	bpf_for(slot, 0, queue_count) {

@@ -110,6 +110,7 @@ struct candidate {
 	__u64 key;
 	struct number residual; /* in the root's currency */
 	struct number up;	/* exchange of the queue's group */
+	__u64 chance, square;	/* what the draw added to the queue's sums */
 	__u32 queue;
 	__u32 pad;
 };
@@ -118,6 +119,7 @@ struct scratch {
 	__u64 cpus[CPU_WORDS];
 	__u64 exponential;	/* of the previous task */
 	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
+	__u64 chances, squares;	/* sums of the winner's queue after the draw */
 	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
 	struct number total;	/* the same */
 	struct number least;	/* the winning residual */
@@ -273,6 +275,9 @@ static __always_inline void leave_queue(struct task_context *tc)
 	q->tickets -= t;
 	q->queued--;
 	waiting--;
+	/* Who joined between a draw and its being taken back has seen nothing of it: its sums may be behind its own beginning. */
+	if ((__s64)(q->chances - tc->chances) <= 0 || (__s64)(q->squares - tc->squares) <= 0)
+		return;
 	expected = scaled_product(q->chances - tc->chances, t, CHANCE_SCALE - CHANCE_UNIT);
 	squares = scaled_product(scaled_product(q->squares - tc->squares, t, 14), t, SQUARE_SCALE - CHANCE_UNIT - 14);
 	tc->tally.expected += expected;

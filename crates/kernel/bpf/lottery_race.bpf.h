@@ -116,8 +116,14 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 		if (!q)
 			continue;
 		each = number_quotient(number_quotient(number_of(1), c->up), s->total);
-		q->chances += number_whole(each, CHANCE_SCALE);
-		q->squares += number_whole(number_product(each, each), SQUARE_SCALE);
+		c->chance = number_whole(each, CHANCE_SCALE);
+		c->square = number_whole(number_product(each, each), SQUARE_SCALE);
+		q->chances += c->chance;
+		q->squares += c->square;
+		if (i == s->winner) {
+			s->chances = q->chances;
+			s->squares = q->squares;
+		}
 		if (settings.flaw == FLAW_NO_OFFSET)
 			continue;
 		if (i == s->winner)
@@ -132,24 +138,64 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 	}
 }
 
-static __always_inline void count_return(struct task_context *prev, __u64 p, bool won)
+/* Books the draw of a task that came back, or with sign -1 takes that back. */
+static __always_inline void count_return(struct task_context *prev, __u64 p, bool won, __s64 sign)
 {
 	__u64 square = scaled_product(p, p, CHANCE_UNIT);
+	__u64 variance = p > square ? p - square : 0;
 
-	totals.returns++;
-	totals.return_wins += won;
-	totals.return_expected += p;
-	totals.return_variance += p > square ? p - square : 0;
-	prev->tally.expected += p;
-	prev->tally.variance += p > square ? p - square : 0;
+	totals.returns += sign;
+	totals.return_wins += won ? sign : 0;
+	totals.return_expected += sign * p;
+	totals.return_variance += sign * variance;
+	prev->tally.expected += sign * p;
+	prev->tally.variance += sign * variance;
 }
 
-/* Gives a CPU the first task of a queue, if it is still the one with this key. */
-static __always_inline bool fetch(__s32 cpu, __u32 slot, __u64 key)
+/*
+ * The lock is held. Takes the booking of a draw back whose winner was gone: it was no draw.
+ *
+ *	CPU 0				CPU 1
+ *	gather: A is first
+ *					gather: A is first
+ *	draw, booked: A wins
+ *					draw, booked: A wins
+ *	move A, settle A
+ *					A is gone: what was booked is taken back, and it is drawn again
+ *
+ * The clocks stay moved: given that A won, what is left of the others' residuals is as good as new.
+ */
+static __always_inline void take_back(struct scratch *s, __u32 n, struct task_context *prev)
+{
+	struct candidate *c;
+	struct queue *q;
+	__u32 i;
+
+	bpf_for(i, 0, n) {
+		c = candidate_at(s, i);
+		q = c ? queue_at(c->queue) : 0;
+		if (!q)
+			continue;
+		q->chances -= c->chance;
+		q->squares -= c->square;
+	}
+	totals.draws--;
+	totals.redrawn++;
+	if (prev)
+		count_return(prev, s->chance, false, -1);
+}
+
+/*
+ * Gives a CPU the first task of a queue, if it is still the one with this key. What others have drawn since the draw that it won,
+ * it did not stand to win.
+ */
+static __always_inline bool fetch(__s32 cpu, struct scratch *s, __u32 slot, __u64 key)
 {
 	struct task_context *tc;
 	struct task_struct *p;
 	bool moved = false;
+	struct queue *q;
+	__s64 since;
 
 	bpf_for_each(scx_dsq, p, slot, 0) {
 		if (p->scx.dsq_vtime != key || !may_use(p, cpu))
@@ -157,7 +203,14 @@ static __always_inline bool fetch(__s32 cpu, __u32 slot, __u64 key)
 		tc = context_of(p);
 		moved = scx_bpf_dsq_move(&___it, p, SCX_DSQ_LOCAL_ON | cpu, 0);
 		if (moved && tc) {
+			q = queue_at(slot);
 			bpf_spin_lock(&books);
+			if (q && tc->queued_in == slot) {
+				since = (__s64)(q->chances - s->chances);
+				tc->chances += since > 0 ? since : 0;
+				since = (__s64)(q->squares - s->squares);
+				tc->squares += since > 0 ? since : 0;
+			}
 			leave_queue(tc);
 			bpf_spin_unlock(&books);
 			tc->base = key;

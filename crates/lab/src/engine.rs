@@ -16,6 +16,7 @@ use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
 use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
 use super::scenario::{Scenario, Step, Task};
+use super::trace::{Tracer, Turn};
 use bandwidth::Bandwidth;
 use fluid::Fluid;
 use lane::Lane;
@@ -92,6 +93,7 @@ pub struct Simulation<'a> {
     /// Present when everybody runs at once.
     fluid: Option<Fluid>,
     observer: Option<Observer<'a>>,
+    pub(super) tracer: Option<Tracer<'a>>,
     error: Option<SimError>,
     /// Instants after which a CPU idled although a task waited that may run there.
     #[cfg(test)]
@@ -168,6 +170,7 @@ impl<'a> Simulation<'a> {
             lag: None,
             fluid: None,
             observer: None,
+            tracer: None,
             error: None,
             #[cfg(test)]
             idled: 0,
@@ -294,7 +297,7 @@ impl<'a> Simulation<'a> {
                 return self.fluid_timer(task);
             }
             let arrival = if self.bodies[task].born { Arrival::Woken } else { Arrival::New };
-            self.wake(task, arrival);
+            self.wake(task, arrival, None);
         } else if slot < m + n + g {
             self.refill(slot - m - n);
         } else {

@@ -25,6 +25,7 @@ pub mod scenario;
 pub mod snapshots;
 pub mod span;
 pub mod timeline;
+pub mod trace;
 pub mod ziggurat;
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Simulation<'_> {
         }
     }
 
-    fn totals(&self, task: usize) -> TaskTotals {
+    pub(super) fn totals(&self, task: usize) -> TaskTotals {
         let view = &self.machine.tasks()[task];
         let entry = &self.scenario.tasks[view.entry];
         let id = self.id(task);

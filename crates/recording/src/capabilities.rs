@@ -17,8 +17,20 @@ pub struct Header {
     pub clock: Option<String>,
     /// Wall clock at an instant of the events' clock, (event clock ns, Unix µs), where told.
     pub wall: Option<(u64, u64)>,
+    /// From when on the events of every CPU are complete, where the recording says so: what stands before its first switch is then
+    /// known too.
+    pub begin_ns: Option<u64>,
+    /// Until when the events of every CPU are complete, where the recording says so.
+    pub end_ns: Option<u64>,
     /// What the events can tell.
     pub can: Capabilities,
+}
+
+impl Header {
+    /// The format in which the events were first recorded: `perf.data` also of a file that was converted from one.
+    pub fn first_format(&self) -> &str {
+        self.format.strip_prefix("Perfetto of ").unwrap_or(&self.format)
+    }
 }
 
 /// What the events of a recording can tell. Every figure that is derived says from this whether it is exact, bounded or unknown.
@@ -45,6 +57,8 @@ pub struct Capabilities {
     pub groups: bool,
     /// Affinity is told.
     pub affinity: bool,
+    /// Whether a task that left its CPU runnable was preempted is *not* told.
+    pub hides_preemption: bool,
     /// How losses are told.
     pub loss: LossTold,
     /// Finest difference of two time stamps, ns; 1,000 for text with microseconds.

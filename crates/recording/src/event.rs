@@ -3,14 +3,15 @@
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::snapshot::{Group, GroupTotals};
 
-/// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `cpu`, `seq`).
+/// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `seq`, `cpu`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// When, nanoseconds of the recording's own clock (of [`Header::clock`](crate::capabilities::Header)).
     pub ts_ns: u64,
     /// The CPU that told it.
     pub cpu: u32,
-    /// Its number among the events of its CPU, which keeps the order of those at one instant.
+    /// Its number among the events of its CPU, or of all CPUs where the recording has such an order: keeps the order of those at one
+    /// instant.
     pub seq: u64,
     /// What.
     pub kind: Kind,

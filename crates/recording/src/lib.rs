@@ -11,5 +11,17 @@
 //! mend is counted by kind.
 #![forbid(unsafe_code)]
 
+pub mod books;
 pub mod capabilities;
 pub mod event;
+pub mod interval;
+pub mod ledger;
+pub mod merge;
+pub mod normaliser;
+mod own;
+pub mod playback;
+mod proto;
+pub mod reader;
+pub mod simulated;
+pub mod state;
+pub mod writer;

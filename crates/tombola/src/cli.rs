@@ -2,6 +2,8 @@
 
 mod audit;
 mod manual;
+mod log;
+mod past;
 mod report;
 mod schedule;
 mod simulate;
@@ -9,6 +11,8 @@ mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
 pub use manual::{CompletionsArgs, ManArgs};
+pub use log::LogArgs;
+pub use past::PastArgs;
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
@@ -65,6 +69,7 @@ pub enum Verb {
     Top(Box<TopArgs>),
     Report(Box<ReportArgs>),
     Hist(Box<HistArgs>),
+    Log(LogArgs),
     Simulate(SimulateArgs),
     Schedule(Box<ScheduleArgs>),
     Tickets(TicketsArgs),
@@ -160,6 +165,8 @@ pub struct DumpArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
     #[arg(long, value_name = "TIME", default_value_t, allow_negative_numbers = true)]
     pub interval: Interval,

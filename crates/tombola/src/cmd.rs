@@ -6,6 +6,7 @@ pub mod dump;
 pub mod hist;
 pub mod load;
 pub mod manual;
+pub mod log;
 pub mod report;
 pub mod schedule;
 pub mod simulate;
@@ -34,6 +35,7 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Report(args) => report::run(&args, out),
         Verb::Top(args) => top::run(&args),
         Verb::Hist(args) => hist::run(&args, out),
+        Verb::Log(args) => log::run(&args),
         Verb::Workload(args) => workload::run(&args, out),
         Verb::Doctor(args) => doctor::run(&args, out),
         Verb::Completions(args) => manual::completions(&args, out),

@@ -11,7 +11,7 @@ use tombola_core::window::Window;
 
 /// What a private monitor needs to get to know the machine: it learns a task's group, and what that group was throttled, when
 /// the task leaves a CPU. Two of the usual periods of a quota.
-const ACQUAINTANCE: Duration = Duration::from_millis(200);
+pub const ACQUAINTANCE: Duration = Duration::from_millis(200);
 
 /// What ends a wait before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,10 @@ impl Pace {
                 thread::sleep(ACQUAINTANCE);
             }
             before = sample(source.as_mut(), None)?;
+        }
+        if origin == Origin::Recorded {
+            // What a past world was at its begin: groups that it knows then have counted nothing yet.
+            before = sample(source.as_mut(), Some(Duration::ZERO))?;
         }
         let at_once = first == First::SinceBegin && origin == Origin::Loaded;
         let rhythm = Rhythm::new(interval.unwrap_or_default(), at_once);

@@ -1,9 +1,11 @@
 //! The one place where a world is chosen.
 
 mod live;
+mod recorded;
 mod simulated;
 
 pub use live::Live;
+pub use recorded::{Recorded, open_recording, watched};
 pub use simulated::Simulated;
 
 use crate::pace::notify;

@@ -1,6 +1,6 @@
 //! One CPU: the slice it is in, what is charged for it, and the choice of the next.
 
-use super::{Arrival, CpuIx, Departure, Outcome, Pick, SimError, Simulation, Slice, TaskIx, TaskPlace};
+use super::{Arrival, CpuIx, Departure, Outcome, Pick, SimError, Simulation, Slice, TaskIx, TaskPlace, Turn};
 
 /// What the engine knows of a CPU beyond what policies see.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,11 +174,11 @@ impl Simulation<'_> {
             self.stop(cpu, why);
             self.enqueue(task, back);
         }
-        self.fill(cpu, task)
+        self.fill(cpu, task.map(|task| (task, why)))
     }
 
     /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
-    fn fill(&mut self, cpu: CpuIx, before: Option<TaskIx>) -> Result<(), SimError> {
+    fn fill(&mut self, cpu: CpuIx, before: Option<(TaskIx, Departure)>) -> Result<(), SimError> {
         let mut before = before;
         loop {
             let pick = self.policy.pick(&mut self.machine, cpu);
@@ -188,11 +188,12 @@ impl Simulation<'_> {
                 self.park(cpu, pick.task);
                 continue;
             }
-            if let Some(was) = before.take_if(|was| pick.is_none_or(|p| p.task != *was)) {
+            if let Some((was, why)) = before.take_if(|(was, _)| pick.is_none_or(|p| p.task != *was)) {
                 self.meter.displaced(was, self.machine.now_ns);
+                self.tell(|at_ns| Turn::Left { at_ns, cpu, task: was, why });
             }
             let Some(pick) = pick else { return Ok(()) };
-            let continues = before.take() == Some(pick.task);
+            let continues = before.take().is_some_and(|(was, _)| was == pick.task);
             match self.start(cpu, pick, continues)? {
                 Outcome::Runs => return Ok(()),
                 Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
@@ -206,6 +207,7 @@ impl Simulation<'_> {
         if let Some(task) = self.stop(cpu, why) {
             self.set_runnable(task, false);
             self.meter.left(task);
+            self.tell(|at_ns| Turn::Left { at_ns, cpu, task, why });
             self.after_block(task)?;
         }
         Ok(())
@@ -220,6 +222,7 @@ impl Simulation<'_> {
         let moved = self.machine.tasks[task].last_cpu.is_some_and(|last| last != cpu);
         if !continues {
             self.meter.starts(task, now, moved);
+            self.tell(|at_ns| Turn::Came { at_ns, cpu, task });
             if let Some(lag) = &mut self.lag {
                 lag.bend(task, now, self.meter.tallies[task].runtime_ns);
             }

@@ -1,6 +1,6 @@
 //! What tasks do: their way through the steps of the scenario.
 
-use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace};
+use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn};
 use crate::scenario::Step;
 use crate::span::Span;
 use rand_chacha::ChaCha8Rng;
@@ -144,7 +144,7 @@ impl Simulation<'_> {
                 }
                 Step::Post { event, all } => {
                     body.at += 1;
-                    self.post(event, all);
+                    self.post(event, all, task);
                 }
                 Step::Await { event } => {
                     if let Some(instance) = self.token_of(event, task) {
@@ -216,9 +216,13 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    /// A task wants the CPU again.
-    pub(super) fn wake(&mut self, task: TaskIx, why: Arrival) {
+    /// A task wants the CPU again, because `by` did something, or its time has come.
+    pub(super) fn wake(&mut self, task: TaskIx, why: Arrival, by: Option<TaskIx>) {
         let now = self.machine.now_ns;
+        if !self.bodies[task].born {
+            self.tell_born(task);
+        }
+        self.tell(|at_ns| Turn::Woken { at_ns, task, by });
         let entry = self.entry(task);
         let body = &mut self.bodies[task];
         let view = &mut self.machine.tasks[task];
@@ -268,7 +272,7 @@ impl Simulation<'_> {
         self.scenario.events[event].receiver.map(|entry| task - self.first[entry])
     }
 
-    fn post(&mut self, event: usize, all: bool) {
+    fn post(&mut self, event: usize, all: bool, by: TaskIx) {
         if let Some(entry) = self.scenario.events[event].receiver {
             for instance in 0..self.tokens[event].len() {
                 let task = self.first[entry] + instance;
@@ -277,7 +281,7 @@ impl Simulation<'_> {
                     && self.machine.tasks[task].place == TaskPlace::Away
                     && self.bodies[task].blocked == Blocked::Event(event);
                 if waits {
-                    self.wake(task, Arrival::Woken);
+                    self.wake(task, Arrival::Woken, Some(by));
                 } else {
                     self.tokens[event][instance] = self.tokens[event][instance].saturating_add(1);
                 }
@@ -286,7 +290,7 @@ impl Simulation<'_> {
             let count = if all { self.waiters[event].len() } else { 1 };
             for _ in 0..count {
                 if let Some(task) = self.waiters[event].pop_front() {
-                    self.wake(task, Arrival::Woken);
+                    self.wake(task, Arrival::Woken, Some(by));
                 }
             }
         }
@@ -311,7 +315,7 @@ impl Simulation<'_> {
         for waiter in waiting.iter().filter(|w| **w != heir) {
             self.policy.lend(&mut self.machine, *waiter, heir);
         }
-        self.wake(heir, Arrival::Woken);
+        self.wake(heir, Arrival::Woken, Some(task));
     }
 
     fn end(&mut self, task: TaskIx) -> Outcome {

@@ -1,6 +1,6 @@
 //! The command line of the verbs that look at an interval as a whole: `audit` and `hist`.
 
-use super::whole;
+use super::{PastArgs, whole};
 use crate::interval::Interval;
 use crate::threshold::Threshold;
 use clap::{Args, ValueEnum};
@@ -33,6 +33,8 @@ pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s; with
     /// COMMAND: until it ends]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
@@ -112,6 +114,8 @@ pub struct HistArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,

@@ -44,12 +44,14 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let interrupt = Interrupt::catch()?;
     let sink = Sink::open(args)?;
-    let interval = args.interval.map(Interval::get);
-    let interval = if args.command.is_empty() { Some(interval.unwrap_or(INTERVAL)) } else { interval };
+    let interval = match args.command.is_empty() {
+        true => args.past.interval_or(args.interval, INTERVAL),
+        false => args.interval.map(Interval::get),
+    };
     let wanted =
         Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };
     let report = args.report.as_deref().map(Target::open).transpose()?;
-    let source = source::open(args.map.as_deref(), wanted)?;
+    let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
     let mut judging = Judging::begin(origin, pace.before(), report);

@@ -28,7 +28,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
             Some(csv)
         }
     };
-    let source = source::open(args.map.as_deref(), Wanted::default())?;
+    let source = args.past.open_or(|| source::open(args.map.as_deref(), Wanted::default()))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, Some(args.interval.get()), args.iterations, First::SinceBegin)?;
     let mut lottery = Lottery::new(args.seed.unwrap_or_else(rand::random));

@@ -3,7 +3,6 @@
 use crate::cli::HistArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::interval::Interval;
 use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::hist_table::{self, Waits};
 use crate::source::{self, Wanted};
@@ -20,10 +19,10 @@ use tombola_core::window::{TaskWindow, Window};
 /// Prints histograms interval by interval.
 pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
-    let interval = args.interval.map_or(Duration::from_secs(5), Interval::get);
+    let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
-    let source = source::open(args.map.as_deref(), wanted)?;
-    let mut pace = Pace::new(source, Some(interval), args.iterations, First::FromNow)?;
+    let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
+    let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
     let mut found = false;
     let mut is_first = true;
     while let Some(Step { window, frame }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? {

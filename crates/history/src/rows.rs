@@ -1,0 +1,397 @@
+//! From an interval to its rows.
+
+use crate::name::Naming;
+use crate::row::Row;
+use crate::schema::{Int, Text};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tombola_core::audit::{Audit, By, Line, Row as AuditRow, Waiting, Who};
+use tombola_core::frame::Frame;
+use tombola_core::identity::TaskId;
+use tombola_core::ledger::Account;
+use tombola_core::policy::Policy;
+use tombola_core::snapshot::Group;
+use tombola_core::usage::Usage;
+use tombola_core::window::{CpuWindow, Window};
+
+/// How many rows a level may have in an interval; what is beyond them goes into its rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// Threads that ran longest, and as many that waited longest.
+    pub threads: usize,
+    /// Processes and commands alike.
+    pub processes: usize,
+    /// Pairs of groups, one of which kept the other waiting.
+    pub pairs: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self { threads: 50, processes: 500, pairs: 50 }
+    }
+}
+
+/// Makes rows of windows; keeps the texts they share.
+pub struct Maker<N> {
+    host: Arc<str>,
+    boot: Arc<str>,
+    most: Most,
+    names: N,
+    texts: HashMap<Box<[u8]>, Arc<str>>,
+}
+
+/// Texts kept beyond this are forgotten at the next interval: names of commands come and go.
+const TEXTS: usize = 20_000;
+
+impl<N: Naming> Maker<N> {
+    /// Rows of one host in one boot.
+    pub fn new(host: &str, boot: &str, most: Most, names: N) -> Self {
+        Self { host: host.into(), boot: boot.into(), most, names, texts: HashMap::new() }
+    }
+
+    /// The rows of an interval: the machine's first. `frame` is that at its end, `measuring_ns` the CPU time the logging itself took.
+    pub fn rows(&mut self, window: &Window, audit: &Audit, frame: &Frame, measuring_ns: u64) -> Vec<Row> {
+        if self.texts.len() > TEXTS {
+            self.texts.clear();
+        }
+        let mut rows = vec![self.machine(window, audit, measuring_ns)];
+        for cpu in &window.cpus {
+            let mut row = self.row(window, "cpu");
+            row.set_count(Int::Cpu, u64::from(cpu.cpu));
+            books(&mut row, cpu);
+            rows.push(row);
+        }
+        self.groups(window, audit, frame, &mut rows);
+        self.processes(window, audit, frame, &mut rows);
+        self.threads(window, audit, frame, &mut rows);
+        self.blocked(window, audit, frame, &mut rows);
+        rows
+    }
+
+    fn row(&mut self, window: &Window, level: &'static str) -> Row {
+        let mut row = Row::default();
+        row.set_count(Int::Ts, window.unix_us.saturating_mul(1000));
+        row.set_count(Int::Interval, window.length_ns());
+        row.set_text(Text::Host, Arc::clone(&self.host));
+        row.set_text(Text::Boot, Arc::clone(&self.boot));
+        row.set_text(Text::Level, self.text(level.as_bytes()));
+        row
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Arc<str> {
+        if let Some(text) = self.texts.get(bytes) {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = String::from_utf8_lossy(bytes).into();
+        self.texts.insert(bytes.into(), Arc::clone(&text));
+        text
+    }
+
+    fn machine(&mut self, window: &Window, audit: &Audit, measuring_ns: u64) -> Row {
+        let mut row = self.row(window, "machine");
+        let mut all = CpuWindow { cpu: 0, wall_ns: 0, busy_ns: 0, unfair_ns: 0, idle_ns: 0, taken_ns: 0 };
+        for cpu in &window.cpus {
+            all.wall_ns += cpu.wall_ns;
+            all.busy_ns += cpu.busy_ns;
+            all.unfair_ns += cpu.unfair_ns;
+            all.idle_ns += cpu.idle_ns;
+            all.taken_ns += cpu.taken_ns;
+        }
+        books(&mut row, &all);
+        let mut sum = Sum::default();
+        for line in &audit.lines {
+            sum.add(line);
+        }
+        sum.fill(&mut row);
+        row.set(Int::Residual, audit.books.residual_ns);
+        let loss = &window.loss;
+        for (column, value) in [
+            (Int::Capacity, audit.division.capacity_ns),
+            (Int::Unlisted, window.unlisted_exits.runtime_ns),
+            (Int::UnlistedTasks, window.unlisted_exits.count),
+            (Int::Untracked, loss.untracked_ns),
+            (Int::MapFull, loss.map_full),
+            (Int::MapBusy, loss.map_busy),
+            (Int::MapOther, loss.map_other),
+            (Int::ClockBackwards, loss.clock_backwards),
+            (Int::StaleRecords, loss.stale_records),
+            (Int::GroupsFull, loss.groups_full),
+            (Int::UnseenSwitches, loss.unseen_switches),
+            (Int::Unseen, loss.unseen_ns),
+            (Int::Measuring, measuring_ns),
+        ] {
+            row.set_count(column, value);
+        }
+        row
+    }
+
+    fn set_group(&mut self, row: &mut Row, group: Group, frame: &Frame) {
+        if let Some(id) = group_id(group) {
+            row.set(Int::GroupId, id);
+        }
+        if let Some(path) = frame.groups.get(&group) {
+            let path = self.text(path.as_bytes());
+            let name = self.names.name(&path);
+            let weight = row.int(Int::ParentId).map(|_| row.count(Int::Weight));
+            name.fill(row, &path, weight);
+        }
+    }
+
+    /// Groups whose tasks ran or waited, that were throttled, and all above them.
+    fn groups(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
+        let sums: BTreeMap<Who, AuditRow> =
+            audit.rows(By::Group, |_| true).into_iter().map(|row| (row.who.clone(), row)).collect();
+        let find = |id: Group| {
+            audit.groups.binary_search_by_key(&id, |g| g.totals.id).ok().map(|at| &audit.groups[at])
+        };
+        let mut shown: BTreeSet<Group> = BTreeSet::new();
+        let throttled =
+            audit.groups.iter().filter(|g| g.throttled_ns > 0 || g.throttles > 0).map(|g| g.totals.id);
+        let active = sums.keys().filter_map(|who| if let Who::Group(id) = who { Some(*id) } else { None });
+        for id in active.chain(throttled) {
+            let mut next = Some(id);
+            while let Some(id) = next.filter(|id| shown.insert(*id)) {
+                next = find(id).and_then(|group| group.totals.parent);
+            }
+        }
+        for id in shown {
+            let mut row = self.row(window, "group");
+            match sums.get(&Who::Group(id)) {
+                Some(sum) => fill_sum(&mut row, sum),
+                None => row.set(Int::Tasks, 0),
+            }
+            if let Some(group) = find(id) {
+                row.set_count(Int::Weight, group.totals.weight);
+                row.set_count(Int::Throttled, group.throttled_ns);
+                row.set_count(Int::Throttles, group.throttles);
+                if let Some(parent) = group.totals.parent.and_then(group_id) {
+                    row.set(Int::ParentId, parent);
+                }
+                if let Some(quota) = group.totals.quota {
+                    row.set_count(Int::Quota, quota.quota_ns);
+                    row.set_count(Int::Period, quota.period_ns);
+                }
+            }
+            self.set_group(&mut row, id, frame);
+            rows.push(row);
+        }
+    }
+
+    fn processes(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
+        for (by, level, rest_level) in
+            [(By::Process, "process", "process_rest"), (By::Comm, "command", "command_rest")]
+        {
+            let mut sums = audit.rows(by, |_| true);
+            sums.sort_by_key(|row| Reverse(row.usage.runtime_ns.saturating_add(row.usage.wait_ns)));
+            let rest = sums.split_off(self.most.processes.min(sums.len()));
+            for sum in &sums {
+                let mut row = self.row(window, level);
+                fill_sum(&mut row, sum);
+                row.set_text(Text::Comm, self.text(&sum.comm));
+                if let (By::Process, Some(tgid)) = (by, sum.tgid) {
+                    row.set_count(Int::Tgid, u64::from(tgid));
+                }
+                if let Some(group) = sum.group {
+                    self.set_group(&mut row, group, frame);
+                }
+                rows.push(row);
+            }
+            if !rest.is_empty() {
+                let mut sum = Sum::default();
+                for row in &rest {
+                    sum.add_row(row);
+                }
+                let mut row = self.row(window, rest_level);
+                sum.fill(&mut row);
+                rows.push(row);
+            }
+        }
+    }
+
+    fn threads(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
+        let mut named: BTreeSet<TaskId> = BTreeSet::new();
+        let figures: [fn(&Line) -> u64; 2] =
+            [|line| line.task.delta.runtime_ns, |line| line.task.delta.wait_ns];
+        for figure in figures {
+            let mut lines: Vec<&Line> = audit.lines.iter().filter(|line| figure(line) > 0).collect();
+            lines.sort_by_key(|line| Reverse(figure(line)));
+            named.extend(lines.iter().take(self.most.threads).map(|line| line.task.totals.id));
+        }
+        let mut rest: BTreeMap<(Group, Policy, Option<String>), Sum> = BTreeMap::new();
+        for line in &audit.lines {
+            let totals = &line.task.totals;
+            let affinity = totals.affinity.as_ref().map(ToString::to_string);
+            if !named.contains(&totals.id) {
+                rest.entry((totals.group, totals.policy, affinity)).or_default().add(line);
+                continue;
+            }
+            let mut row = self.row(window, "thread");
+            let mut sum = Sum::default();
+            sum.add(line);
+            sum.fill(&mut row);
+            row.set_count(Int::Pid, u64::from(totals.id.pid));
+            row.set_count(Int::Start, totals.id.start_ns);
+            row.set_count(Int::Tgid, u64::from(totals.tgid));
+            row.set(Int::Nice, i64::from(totals.nice.get()));
+            row.set_text(Text::Comm, self.text(&totals.comm));
+            row.set_text(Text::Policy, self.text(totals.policy.to_string().as_bytes()));
+            if let Some(affinity) = affinity {
+                row.set_text(Text::Affinity, self.text(affinity.as_bytes()));
+            }
+            self.set_group(&mut row, totals.group, frame);
+            rows.push(row);
+        }
+        for ((group, policy, affinity), sum) in rest {
+            let mut row = self.row(window, "thread_rest");
+            sum.fill(&mut row);
+            row.set_text(Text::Policy, self.text(policy.to_string().as_bytes()));
+            if let Some(affinity) = affinity {
+                row.set_text(Text::Affinity, self.text(affinity.as_bytes()));
+            }
+            self.set_group(&mut row, group, frame);
+            rows.push(row);
+        }
+    }
+
+    /// Pairs of groups, the longest first.
+    fn blocked(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
+        for ((victim, culprit), (held_ns, preemptions)) in blocked(audit).into_iter().take(self.most.pairs) {
+            let mut row = self.row(window, "blocked");
+            self.set_group(&mut row, victim, frame);
+            let path = frame.groups.get(&culprit).map_or("", String::as_str);
+            let name = self.names.name(path).display(path);
+            row.set_text(Text::Culprit, self.text(name.as_bytes()));
+            row.set_count(Int::Held, held_ns);
+            row.set_count(Int::Preemptions, preemptions);
+            rows.push(row);
+        }
+    }
+}
+
+/// Victim's and culprit's group.
+pub type GroupPair = (Group, Group);
+
+/// Who stood in whose way, by groups: time the culprit held the CPU in ns, and preemptions; the longest first. Tasks that ended and have no
+/// line are in none.
+pub fn blocked(audit: &Audit) -> Vec<(GroupPair, (u64, u64))> {
+    let Some(interference) = &audit.interference else { return Vec::new() };
+    let group = |id: TaskId| {
+        let at = audit.lines.binary_search_by_key(&id, |line| line.task.totals.id).ok()?;
+        Some(audit.lines[at].task.totals.group)
+    };
+    let mut sums: BTreeMap<GroupPair, (u64, u64)> = BTreeMap::new();
+    for (pair, standing) in &interference.pairs {
+        if let Some(groups) = group(pair.victim).zip(group(pair.culprit)) {
+            let sum = sums.entry(groups).or_default();
+            *sum = (sum.0 + standing.held_ns, sum.1 + standing.preemptions);
+        }
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, sum)| Reverse(*sum));
+    sums
+}
+
+/// The number that stands for a group in the files; `None` where it is not known.
+pub fn group_id(group: Group) -> Option<i64> {
+    match group {
+        Group::Unknown => None,
+        Group::Cgroup(id) => i64::try_from(id).ok(),
+        Group::Autogroup(n) => i64::try_from(n).ok().map(|n| -1 - n),
+    }
+}
+
+/// The group that a number stands for.
+pub fn group_of(id: Option<i64>) -> Group {
+    match id {
+        None => Group::Unknown,
+        Some(id @ 0..) => Group::Cgroup(id.unsigned_abs()),
+        Some(id) => Group::Autogroup((id + 1).unsigned_abs()),
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    tasks: u64,
+    usage: Usage,
+    waiting: Waiting,
+    account: Option<Account>,
+    weight: u64,
+}
+
+impl Sum {
+    fn add(&mut self, line: &Line) {
+        let entry = line.entry.as_ref();
+        let (weight, account) = (entry.map_or(0, |entry| entry.weight), entry.map(|entry| entry.account));
+        self.put(1, &line.task.delta, &line.waiting, account, weight);
+    }
+
+    fn add_row(&mut self, row: &AuditRow) {
+        self.put(row.tasks as u64, &row.usage, &row.waiting, row.account, row.weight.unwrap_or(0));
+    }
+
+    fn put(&mut self, tasks: u64, usage: &Usage, waiting: &Waiting, account: Option<Account>, weight: u64) {
+        self.tasks += tasks;
+        self.usage.merge(usage);
+        self.waiting.merge(waiting);
+        self.weight = self.weight.saturating_add(weight);
+        if let Some(more) = account {
+            let sum = self.account.get_or_insert_default();
+            sum.entitled_ns = sum.entitled_ns.saturating_add(more.entitled_ns);
+            sum.received_ns = sum.received_ns.saturating_add(more.received_ns);
+        }
+    }
+
+    fn fill(&self, row: &mut Row) {
+        fill_figures(row, self.tasks, &self.usage, &self.waiting, self.account);
+        row.set_count(Int::Weight, self.weight);
+    }
+}
+
+fn fill_sum(row: &mut Row, sum: &AuditRow) {
+    fill_figures(row, sum.tasks as u64, &sum.usage, &sum.waiting, sum.account);
+    if let Some(weight) = sum.weight {
+        row.set_count(Int::Weight, weight);
+    }
+    if let Some(nice) = sum.nice {
+        row.set(Int::Nice, i64::from(nice.get()));
+    }
+}
+
+fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, account: Option<Account>) {
+    for (column, value) in [
+        (Int::Tasks, tasks),
+        (Int::Run, usage.runtime_ns),
+        (Int::Wait, usage.wait_ns),
+        (Int::WaitContention, waiting.contention_ns),
+        (Int::WaitThrottled, waiting.throttled_ns),
+        (Int::WaitOther, waiting.other_ns),
+        (Int::WaitMax, usage.wait_max_ns),
+        (Int::Switches, usage.switches),
+        (Int::Involuntary, usage.involuntary),
+        (Int::Wakeups, usage.wakeups),
+        (Int::Migrations, usage.migrations),
+    ] {
+        row.set_count(column, value);
+    }
+    if let Some(account) = account {
+        row.set_count(Int::Entitled, account.entitled_ns);
+        row.set_count(Int::Received, account.received_ns);
+        row.set(Int::Lag, account.lag_ns());
+    }
+    if usage.waits.count() > 0 {
+        row.waits = Some(Box::new(usage.waits.0.map(|count| i64::try_from(count).unwrap_or(i64::MAX))));
+    }
+}
+
+fn books(row: &mut Row, cpu: &CpuWindow) {
+    for (column, value) in [
+        (Int::Wall, cpu.wall_ns),
+        (Int::Busy, cpu.busy_ns),
+        (Int::Unfair, cpu.unfair_ns),
+        (Int::Idle, cpu.idle_ns),
+        (Int::Taken, cpu.taken_ns),
+    ] {
+        row.set_count(column, value);
+    }
+}

@@ -1,0 +1,172 @@
+//! The columns of the log: the one table from which files, readers and docs/schema.md are made.
+//!
+//! Every number is a signed 64-bit integer, because unsigned ones become decimals in Spark and nanosecond timestamps are refused or cut by
+//! some readers. What does not apply to a level is null.
+
+use std::fmt::Write as _;
+
+/// Version of the meaning of the columns. New columns come at the end and do not change it.
+pub const VERSION: u32 = 1;
+
+/// Column of the moment for people: microseconds since the Unix epoch, UTC. It is `ts_ns / 1000`.
+pub const TS: &str = "ts";
+
+/// Column of the histogram of waits: 24 counts, as [`tombola_core::histogram`] defines the buckets.
+pub const WAITS: &str = "waits";
+
+macro_rules! columns {
+    ($(#[$doc:meta])* $kind:ident { $($name:ident $column:literal $unit:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $kind { $(#[doc = $text] $name,)* }
+
+        impl $kind {
+            /// All of them, in the order of the file.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Name of the column.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $column,)* }
+            }
+
+            /// Unit of its values.
+            pub fn unit(self) -> &'static str {
+                match self { $(Self::$name => $unit,)* }
+            }
+
+            /// What it says.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+columns! {
+    /// Columns that hold text, with a dictionary.
+    Text {
+        Host "host" "text" "Host name; also the name of the folder.",
+        Boot "boot_id" "text" "Boot of the kernel (`/proc/sys/kernel/random/boot_id`): identities of tasks hold within one.",
+        Level "level" "text" "What the row is about: see the levels below.",
+        Cgroup "cgroup" "text" "Path of the scheduling group in the hierarchy of the cpu controller, or autogroup.",
+        Name "name" "text" "What people call the group: namespace/pod/container, unit, user's slice; its path where nobody can name it.",
+        Namespace "namespace" "text" "Kubernetes namespace.",
+        Pod "pod" "text" "Kubernetes pod: its name, or its UID where the name is not known.",
+        Container "container" "text" "Container: its name, or its id where the name is not known.",
+        Runtime "runtime" "text" "Who made the container: containerd, crio, docker, podman, …",
+        Unit "unit" "text" "Unit of systemd.",
+        Comm "comm" "text" "Name of the task, of the process's leader, or of the command; bytes that are no UTF-8 are replaced.",
+        Policy "policy" "text" "Scheduling policy, where all tasks of the row have the same.",
+        Affinity "affinity" "text" "CPUs the task may use, as `0-3,8`; null: not known, or not the same for all.",
+        Culprit "culprit" "text" "Level blocked: the group that held the CPU, by its name.",
+    }
+}
+
+columns! {
+    /// Columns that hold whole numbers.
+    Int {
+        Ts "ts_ns" "ns" "End of the interval since the Unix epoch.",
+        Interval "interval_ns" "ns" "Length of the interval, on the monotonic clock.",
+        GroupId "group_id" "id" "Id (inode number) of the cgroup; −1 − N for autogroup N.",
+        ParentId "parent_id" "id" "Level group: the group above.",
+        Pid "pid" "id" "Level thread: thread id.",
+        Start "start_ns" "ns" "Level thread: start of the task since boot; with the pid it is an identity.",
+        Tgid "tgid" "id" "Process (thread group).",
+        Cpu "cpu" "number" "Level cpu: number of the CPU.",
+        Tasks "tasks" "count" "Tasks that are added up in the row.",
+        Nice "nice" "−20…19" "Nice value, where all tasks of the row have the same.",
+        Weight "weight" "1024 = nice 0 = cpu.weight 100" "Weight: of a group among its siblings, else of the tasks in their groups.",
+        Run "run_ns" "ns" "Time on a CPU.",
+        Wait "wait_ns" "ns" "Time runnable without a CPU: the sum of the three that follow.",
+        WaitContention "wait_contention_ns" "ns" "Estimate: waited while others ran.",
+        WaitThrottled "wait_throttled_ns" "ns" "Estimate: waited because a quota was used up.",
+        WaitOther "wait_other_ns" "ns" "Estimate: waited for neither reason.",
+        WaitMax "wait_max_ns" "ns" "Longest single wait; the upper edge of its bucket where it is not known exactly.",
+        Entitled "entitled_ns" "ns" "What was due by weights, quotas, affinities and demand (docs/ledger.md).",
+        Received "received_ns" "ns" "What was received of what there was to divide.",
+        Lag "lag_ns" "ns" "entitled − received: positive where time is owed.",
+        Switches "switches" "count" "Times a CPU was left.",
+        Involuntary "involuntary" "count" "Those of them in which the task was still runnable.",
+        Wakeups "wakeups" "count" "Times a CPU was taken after a sleep.",
+        Migrations "migrations" "count" "Slices that began on another CPU than the one before.",
+        Quota "quota_ns" "ns" "Level group: CPU time it may have in a period; null: no limit.",
+        Period "period_ns" "ns" "Level group: length of that period.",
+        Throttled "throttled_ns" "ns" "Level group: time its run queues stood throttled, added up over CPUs.",
+        Throttles "throttles" "count" "Level group: how often they were throttled.",
+        RequestLinear "request_linear_milli" "1/1000 CPU" "Level group of a pod: the request behind its weight by the linear formula.",
+        RequestLog "request_log_milli" "1/1000 CPU" "Level group of a pod: the request behind its weight by the logarithmic formula.",
+        Wall "wall_ns" "ns" "Levels machine and cpu: how long CPUs were there.",
+        Busy "busy_ns" "ns" "Levels machine and cpu: time they ran tasks.",
+        Unfair "unfair_ns" "ns" "Levels machine and cpu: those parts of it that went to real-time, deadline and stop tasks.",
+        Idle "idle_ns" "ns" "Levels machine and cpu: time they idled.",
+        Taken "taken_ns" "ns" "Levels machine and cpu: what interrupts and the hypervisor took.",
+        Capacity "capacity_ns" "ns" "Level machine: what there was to divide.",
+        Unlisted "unlisted_ns" "ns" "Level machine: run time of ended tasks that are in no row.",
+        UnlistedTasks "unlisted_tasks" "count" "Level machine: how many they were.",
+        Residual "residual_ns" "ns" "Level machine: wall − all that is known; 0 where the books balance.",
+        Untracked "untracked_ns" "ns" "Level machine, loss: run time that is in no row because a map had no room.",
+        MapFull "map_full" "count" "Level machine, loss: slices that found the map full.",
+        MapBusy "map_busy" "count" "Level machine, loss: slices that found it busy.",
+        MapOther "map_other" "count" "Level machine, loss: slices refused for another reason.",
+        ClockBackwards "clock_backwards" "count" "Level machine, loss: time stamps that ran backwards.",
+        StaleRecords "stale_records" "count" "Level machine, loss: ends of tasks that were not seen.",
+        GroupsFull "groups_full" "count" "Level machine, loss: groups that found no room.",
+        UnseenSwitches "unseen_switches" "count" "Level machine, loss: switches that the kernel did not show.",
+        Unseen "unseen_ns" "ns" "Level machine, loss: run time around them.",
+        Measuring "measuring_ns" "ns" "Level machine: CPU time that the logging process itself used since the row before.",
+        Held "held_ns" "ns" "Level blocked: time the culprit ran where the row's group waited.",
+        Preemptions "preemptions" "count" "Level blocked: times the culprit took the CPU from the row's group.",
+    }
+}
+
+/// Levels of rows, and what one of them is about.
+pub const LEVELS: [(&str, &str); 9] = [
+    ("machine", "The whole machine: one row an interval, with books and loss."),
+    ("cpu", "One CPU."),
+    ("group", "One scheduling group, without the groups below it. Groups add up."),
+    ("process", "One process that ran or waited, of those that did so longest."),
+    ("process_rest", "All other processes: with `process` it adds up."),
+    ("command", "All tasks of one name, of the names that ran or waited longest."),
+    ("command_rest", "All other names: with `command` it adds up."),
+    ("thread", "One thread, of those that ran or waited longest."),
+    ("thread_rest", "All other threads of one group and policy: with `thread` it adds up."),
+];
+
+/// The level that is there only where who stands in whose way is watched.
+pub const BLOCKED: (&str, &str) =
+    ("blocked", "One group that waited and one that held the CPU meanwhile: the pairs of most time.");
+
+/// docs/schema.md.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Schema of the log\n\n\
+         Made from `crates/history/src/schema.rs`; a test compares the two. [history.md](history.md) says how the files come to be.\n\n\
+         Files are `date=YYYY-MM-DD/host=HOST/FROM-TO-BOOT.parquet`; the date is that of the file's first interval, in UTC. Every column but\n\
+         `ts`, `ts_ns`, `interval_ns`, `host`, `boot_id` and `level` may be null, where it does not apply to the level.\n\n\
+         ## Levels\n\nWhoever adds up rows chooses one level, or a level and its rest.\n\n| level | a row is |\n|---|---|\n",
+    );
+    for (level, text) in LEVELS.iter().chain([&BLOCKED]) {
+        let _ = writeln!(page, "| `{level}` | {text} |");
+    }
+    page.push_str("\n## Columns\n\n| column | type | unit | meaning |\n|---|---|---|---|\n");
+    let _ = writeln!(
+        page,
+        "| `{TS}` | TIMESTAMP(MICROS, UTC) | µs | End of the interval: `ts_ns` without its last three digits. |"
+    );
+    for column in Int::ALL {
+        let _ = writeln!(page, "| `{}` | INT64 | {} | {} |", column.name(), column.unit(), column.text());
+    }
+    for column in Text::ALL {
+        let _ = writeln!(page, "| `{}` | STRING | {} | {} |", column.name(), column.unit(), column.text());
+    }
+    let _ = writeln!(
+        page,
+        "| `{WAITS}` | LIST of INT64 | count | Ended waits by length, 24 counts: the first of less than 1 µs, the k-th of 2^(k−2) to \
+         2^(k−1) µs, the last of 4.2 s and more. Null where nothing waited. |"
+    );
+    page.push_str(
+        "\n## Footer\n\nKey-value pairs of every file: `tombola.schema` (version of this page), `tombola.source` (who wrote it), `tombola.host`, \
+         `tombola.boot_id`, `tombola.kernel` (release), `tombola.units` (JSON: column to unit).\n",
+    );
+    page
+}

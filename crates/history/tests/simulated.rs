@@ -1,0 +1,228 @@
+//! A simulated machine, logged and read again: the log says what the simulator's own snapshots say.
+#![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use tombola_core::audit::{Audit, By};
+use tombola_core::frame::{Frame, Machine};
+use tombola_core::snapshot::{Group, Snapshot};
+use tombola_core::source::Source as _;
+use tombola_core::window::Window;
+use tombola_history::file::About;
+use tombola_history::name::ByPath;
+use tombola_history::past::{Past, Span};
+use tombola_history::rows::{Maker, Most};
+use tombola_history::schema::{self, Int, Text};
+use tombola_history::{Keep, Log, place};
+use tombola_lab::engine::Simulation;
+use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
+
+const SECOND: u64 = 1_000_000_000;
+
+const SCENARIO: &str = r#"
+name = "two groups, one capped, and sleepers"
+cpus = 2
+duration = "60s"
+quantum = "10ms"
+
+[[group]]
+name = "capped"
+weight = 2048
+quota = "50ms"
+period = "100ms"
+[[group]]
+name = "web"
+weight = 512
+[[task]]
+name = "inside"
+group = "capped"
+count = 2
+[[task]]
+name = "page"
+group = "web"
+count = 3
+[[task]]
+name = "outside"
+"#;
+
+fn frame(snapshot: Snapshot) -> Frame {
+    let groups = snapshot.groups.iter().map(|group| match group.id {
+        Group::Cgroup(1) => (group.id, "/".to_owned()),
+        id => (id, format!("/system.slice/{id:?}.service")),
+    });
+    Frame { groups: groups.collect(), owners: None, machine: Machine::default(), snapshot }
+}
+
+/// Snapshots of the simulated machine, a second apart, the one at 0 first.
+fn snapshots() -> Vec<Snapshot> {
+    let scenario = Scenario::from_toml(SCENARIO).unwrap();
+    let mut simulation = Simulation::new(&scenario, PolicyKind::Stride, 7, 0);
+    let mut all = Vec::new();
+    for second in 0..=60 {
+        simulation.run_until(second * SECOND).unwrap();
+        all.push(simulation.snapshot());
+    }
+    all
+}
+
+fn write(dir: &Path, all: &[Snapshot], most: Most, seal: Duration) -> Log {
+    let about = About { host: "sim/1".to_owned(), boot: "b00t".to_owned(), release: "0".to_owned() };
+    let keep = Keep { age: None, bytes: None, seal };
+    let (mut log, trouble) = Log::open(dir, about, keep).unwrap();
+    assert!(trouble.is_none());
+    let mut maker = Maker::new("sim/1", "b00t", most, ByPath);
+    for pair in all.windows(2) {
+        let window = Window::between(&pair[0], &pair[1]);
+        let audit = Audit::new(&window).unwrap();
+        let rows = maker.rows(&window, &audit, &frame(pair[1].clone()), 0);
+        assert!(log.append(&rows).unwrap().is_none());
+    }
+    log
+}
+
+fn audited(past: &mut Past, interval: Option<Duration>) -> Vec<Window> {
+    let mut before = past.next(Some(Duration::ZERO)).unwrap().unwrap();
+    let mut windows = Vec::new();
+    while let Some(frame) = past.next(interval).unwrap() {
+        windows.push(Window::between(&before.snapshot, &frame.snapshot));
+        before = frame;
+    }
+    windows
+}
+
+const ALL: Span = Span { from_us: 0, to_us: i64::MAX };
+
+#[test]
+fn what_is_read_is_what_was_measured() {
+    let all = snapshots();
+    let dir = TempDir::new().unwrap();
+    // 25 intervals a file: two sealed files, and ten intervals in the journal.
+    let log = write(dir.path(), &all, Most::default(), Duration::from_secs(25));
+    assert_eq!(place::sealed(dir.path(), "sim/1").unwrap().len(), 2);
+    for (first, last, interval) in
+        [(0, 60, None), (20, 30, None), (40, 60, None), (0, 60, Some(10)), (55, 60, Some(1))]
+    {
+        let span = Span { from_us: first * 1_000_000, to_us: last * 1_000_000 };
+        let mut past = Past::open(dir.path(), None, span).unwrap();
+        let read = audited(&mut past, interval.map(Duration::from_secs));
+        let step = interval.map_or(last - first, |length| i64::try_from(length).unwrap());
+        assert_eq!(i64::try_from(read.len()).unwrap(), (last - first) / step);
+        for (n, window) in (0..).zip(&read) {
+            let at = |second: i64| &all[usize::try_from(second).unwrap()];
+            let direct = Window::between(at(first + n * step), at(first + (n + 1) * step));
+            assert_eq!(window.books(), direct.books(), "{first} to {last}, {n}");
+            let (mine, theirs) = (Audit::new(window).unwrap(), Audit::new(&direct).unwrap());
+            for by in [By::Task, By::Process, By::Group, By::Comm] {
+                let figures = |audit: &Audit| {
+                    let rows = audit.rows(by, |row| row.task.delta.runtime_ns > 0).into_iter();
+                    rows.map(|r| {
+                        (r.who, r.usage.runtime_ns, r.usage.wait_ns, r.usage.waits, r.account, r.waiting)
+                    })
+                    .collect::<Vec<_>>()
+                };
+                assert_eq!(figures(&mine), figures(&theirs), "{first} to {last}, {n}, by {by}");
+            }
+            let throttled = |audit: &Audit| {
+                let groups = audit.groups.iter().map(|g| (g.totals.id, g.throttled_ns, g.throttles));
+                groups.filter(|g| g.1 > 0).collect::<Vec<_>>()
+            };
+            assert_eq!(throttled(&mine), throttled(&theirs));
+        }
+    }
+    drop(log);
+}
+
+#[test]
+fn every_level_adds_up_to_the_machine_also_where_most_is_rest() {
+    let all = snapshots();
+    let dir = TempDir::new().unwrap();
+    let most = Most { threads: 1, processes: 2, pairs: 1 };
+    let mut log = write(dir.path(), &all, most, Duration::from_secs(3600));
+    log.seal().unwrap();
+    let mut past = Past::open(dir.path(), Some("sim/1"), ALL).unwrap();
+    let mut intervals = 0;
+    while let Some(rows) = past.next_interval().unwrap() {
+        intervals += 1;
+        for column in [Int::Run, Int::Wait, Int::Entitled, Int::Received, Int::Lag, Int::Switches, Int::Tasks]
+        {
+            let sum = |levels: &[&str]| -> i64 {
+                rows.iter()
+                    .filter(|row| levels.contains(&row.level()))
+                    .filter_map(|row| row.int(column))
+                    .sum()
+            };
+            let machine = sum(&["machine"]);
+            for levels in [
+                &["group"][..],
+                &["process", "process_rest"],
+                &["command", "command_rest"],
+                &["thread", "thread_rest"],
+            ] {
+                assert_eq!(sum(levels), machine, "{levels:?} {}", column.name());
+            }
+        }
+        assert!(rows.iter().any(|row| row.level() == "thread_rest"));
+        let unit = rows.iter().find_map(|row| row.text(Text::Unit)).unwrap();
+        assert!(unit.ends_with(".service"), "{unit}");
+    }
+    assert_eq!(intervals, 60);
+    // The machine as a whole, from rests alone, is the same.
+    let mut past = Past::open(dir.path(), None, ALL).unwrap();
+    let read = &audited(&mut past, None)[0];
+    let direct = Window::between(&all[0], &all[60]);
+    assert_eq!(read.books(), direct.books());
+}
+
+#[test]
+fn a_log_says_what_it_has_not() {
+    let dir = TempDir::new().unwrap();
+    let refusal = |host, span| Past::open(dir.path(), host, span).err().unwrap().to_string();
+    assert!(refusal(None, ALL).contains("holds no log"));
+    let all = snapshots();
+    write(dir.path(), &all[..3], Most::default(), Duration::from_secs(3600)).seal().unwrap();
+    let late = Span { from_us: 10_000_000, to_us: 20_000_000 };
+    assert!(refusal(None, late).contains("the log has 1970-01-01 00:00:00 UTC to 1970-01-01 00:00:02 UTC"));
+    fs::create_dir(dir.path().join("date=1970-01-01/host=other")).unwrap();
+    assert!(refusal(None, ALL).contains("holds 2 hosts (other, sim/1); choose one with --host"));
+}
+
+#[test]
+fn one_writer_a_host_and_old_files_go() {
+    let dir = TempDir::new().unwrap();
+    let all = snapshots();
+    let log = write(dir.path(), &all, Most::default(), Duration::from_secs(5));
+    let about = About { host: "sim/1".to_owned(), ..About::default() };
+    let keep = |age, bytes| Keep { age, bytes, seal: Duration::from_secs(5) };
+    let second = Log::open(dir.path(), about.clone(), keep(None, None)).err().unwrap().to_string();
+    assert!(second.contains("another process logs host 'sim/1'"), "{second}");
+    drop(log);
+    let files = |dir: &TempDir| place::sealed(dir.path(), "sim/1").unwrap();
+    let sizes: u64 = files(&dir).iter().map(|file| fs::metadata(&file.path).unwrap().len()).sum();
+    let count = files(&dir).len();
+    let (log, _) = Log::open(dir.path(), about.clone(), keep(None, Some(sizes / 2))).unwrap();
+    log.remove_old().unwrap();
+    assert!(files(&dir).len() <= count / 2 + 1);
+    let left = files(&dir);
+    let kept: u64 = left.iter().map(|file| fs::metadata(&file.path).unwrap().len()).sum();
+    assert!(kept <= sizes / 2 && left.last().unwrap().to_us == 60_000_000, "{left:?}");
+    drop(log);
+    // All of them end in 1970.
+    let (log, _) = Log::open(dir.path(), about, keep(Some(Duration::from_secs(86_400)), None)).unwrap();
+    log.remove_old().unwrap();
+    assert!(files(&dir).is_empty() && !dir.path().join("date=1970-01-01").exists());
+}
+
+#[test]
+fn the_page_of_the_schema_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema.md");
+    if std::env::var_os("TOMBOLA_WRITE_DOCS").is_some() {
+        fs::write(path, schema::markdown()).unwrap();
+    }
+    assert!(
+        fs::read_to_string(path).unwrap() == schema::markdown(),
+        "docs/schema.md is not what schema.rs says: run this test with TOMBOLA_WRITE_DOCS=1"
+    );
+}

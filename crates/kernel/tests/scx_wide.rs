@@ -1,0 +1,75 @@
+//! The scheduler on more CPUs than two, which draw at the same time: that a draw is booked once, by whoever wins it. Needs a kernel
+//! with sched_ext: the lane boots some, with four and with eight CPUs (`scripts/run.sh test --vm`).
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::play::{DRAWS, Played, REJECTED, options, play, tids};
+use common::{Worker, cpus};
+use tombola_core::statistics::{chi_square, two_sided};
+use tombola_kernel::scheduler::Scheduler;
+
+/// Of each draw that is booked somebody wins: the chances of all who compete are one together, so wins and expected wins differ by no more
+/// than what falls into the two looks, and each task's own by chance.
+fn assert_booked_once(name: &str, played: &Played) {
+    let wins: u64 = played.tallies.iter().map(|t| t.wins).sum();
+    let expected: f64 = played.tallies.iter().map(|t| t.expected).sum();
+    let gap = (expected - wins as f64) / wins as f64;
+    let z: Vec<f64> =
+        played.tallies.iter().map(|t| (t.wins as f64 - t.expected) / t.variance.sqrt()).collect();
+    let independence = played.returns.p_value().unwrap();
+    println!(
+        "{name}: {wins} wins, {expected:.1} expected ({:+.3} %), z {z:.2?}, independence p {independence:.3}",
+        gap * 100.0
+    );
+    assert!(gap.abs() < 0.005, "{name}: {expected} wins expected, {wins} booked");
+    assert!(z.iter().all(|z| two_sided(*z) > REJECTED), "{name}: {z:?}");
+    assert!(independence > REJECTED, "{name}: {independence}");
+}
+
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_wide_draws_of_many_cpus_are_booked_once() {
+    let cpus = cpus();
+    if cpus.len() < 4 {
+        println!("SKIP: needs 4 CPUs, there are {}", cpus.len());
+        return;
+    }
+    let scheduler = Scheduler::start(&options()).unwrap();
+    // One queue for all: every CPU draws from it.
+    let workers: Vec<Worker> = (0..cpus.len() * 3).map(|_| Worker::burner(0, None)).collect();
+    for worker in &workers {
+        scheduler.control().set_tickets(worker.tid, Some(1000)).unwrap();
+    }
+    let played = play(&scheduler, &tids(&workers), DRAWS);
+    assert_booked_once("equal tickets", &played);
+    let equal = vec![1; workers.len()];
+    let p = chi_square(&played.wins(), &equal).unwrap().p_value;
+    assert!(p > REJECTED, "equal tickets win equally often: {p}, {:?}", played.wins());
+
+    // 5 to 1 and 25 to 1: who holds much is drawn by several CPUs at once.
+    for (at, worker) in workers.iter().enumerate() {
+        let tickets = [25_000, 5_000, 1_000][at % 3];
+        scheduler.control().set_tickets(worker.tid, Some(tickets)).unwrap();
+    }
+    assert_booked_once("25:5:1", &play(&scheduler, &tids(&workers), DRAWS));
+}
+
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_wide_each_cpu_holds_a_lottery_of_its_own_among_pinned_tasks() {
+    let cpus = cpus();
+    if cpus.len() < 4 {
+        println!("SKIP: needs 4 CPUs, there are {}", cpus.len());
+        return;
+    }
+    let scheduler = Scheduler::start(&options()).unwrap();
+    let workers: Vec<Worker> =
+        cpus.iter().flat_map(|cpu| [0, 3, 5].map(|nice| Worker::burner(nice, Some(*cpu)))).collect();
+    let played = play(&scheduler, &tids(&workers), DRAWS);
+    for (cpu, wins) in cpus.iter().zip(played.wins().chunks(3)) {
+        let p = chi_square(wins, &[1024, 526, 335]).unwrap().p_value;
+        println!("CPU {cpu}: wins {wins:?}, p {p:.3}");
+        assert!(p > REJECTED, "CPU {cpu}: {wins:?} against 1024:526:335, p {p}");
+    }
+}

@@ -1,0 +1,71 @@
+//! What a simulated machine did, turn by turn, in the order in which it happened: what a kernel's tracepoints would tell.
+
+use super::engine::Simulation;
+use super::machine::{CpuIx, TaskIx};
+use super::policy::Departure;
+use tombola_core::snapshot::TaskTotals;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn {
+    /// A task came into being; it is woken for the first time next.
+    Born {
+        /// When, ns since the simulation began.
+        at_ns: u64,
+        /// Who, with weight, group and affinity.
+        totals: Box<TaskTotals>,
+    },
+    /// A task became runnable.
+    Woken {
+        /// When.
+        at_ns: u64,
+        /// Who.
+        task: TaskIx,
+        /// By which task; `None` by a timer.
+        by: Option<TaskIx>,
+    },
+    /// A task came to a CPU.
+    Came {
+        /// When.
+        at_ns: u64,
+        /// Which.
+        cpu: CpuIx,
+        /// Who.
+        task: TaskIx,
+    },
+    /// A task left its CPU.
+    Left {
+        /// When.
+        at_ns: u64,
+        /// Which.
+        cpu: CpuIx,
+        /// Who.
+        task: TaskIx,
+        /// Why. Of a task that is still runnable only whether it was `Preempted` means something more.
+        why: Departure,
+    },
+}
+
+/// Receives each turn when it happens.
+pub type Tracer<'a> = Box<dyn FnMut(&Turn) + Send + 'a>;
+
+impl<'a> Simulation<'a> {
+    /// Tells every turn to `tracer`. To be called before time moves. The fluid machine has no turns: all run at once.
+    pub fn trace(&mut self, tracer: Tracer<'a>) {
+        self.tracer = Some(tracer);
+    }
+
+    #[inline]
+    pub(super) fn tell(&mut self, turn: impl FnOnce(u64) -> Turn) {
+        if let Some(tracer) = &mut self.tracer {
+            tracer(&turn(self.machine.now_ns));
+        }
+    }
+
+    pub(super) fn tell_born(&mut self, task: TaskIx) {
+        if self.tracer.is_some() {
+            let totals = Box::new(self.totals(task));
+            self.tell(|at_ns| Turn::Born { at_ns, totals });
+        }
+    }
+}

@@ -1,0 +1,217 @@
+use super::*;
+use crate::event::{Context, Stage};
+use proptest::prelude::*;
+
+fn task(pid: u32) -> Task {
+    Task { pid, ..Task::default() }
+}
+
+fn switch(prev: u32, state: Left, next: u32) -> Kind {
+    Kind::Switch { prev: Some(task(prev)), state, next: task(next) }
+}
+
+fn wake(pid: u32, by: u32, stage: Stage) -> Kind {
+    Kind::Wake { wakee: task(pid), waker: Some(by), target: None, stage, context: Context::Task }
+}
+
+/// A recording that is complete from 0 on and has `sched_waking`.
+fn complete() -> Header {
+    let mut header = Header { begin_ns: Some(0), ..Header::default() };
+    header.can.waking = true;
+    header
+}
+
+/// Facts and repairs of (time, CPU, what), up to `end_ns`.
+fn run(header: &Header, events: &[(u64, u32, Kind)], end_ns: u64) -> (Vec<Fact>, Repairs) {
+    let mut normaliser = Normaliser::new(header);
+    let mut facts = Vec::new();
+    for (seq, (ts_ns, cpu, kind)) in (0..).zip(events) {
+        normaliser.event(&Event { ts_ns: *ts_ns, cpu: *cpu, seq, kind: kind.clone() });
+        facts.extend(normaliser.facts());
+    }
+    normaliser.finish(Some(end_ns));
+    facts.extend(normaliser.facts());
+    (facts, *normaliser.repairs())
+}
+
+fn of(facts: &[Fact], pid: u32) -> Vec<(u64, u64, What)> {
+    let told = |fact: &Fact| match fact {
+        Fact::Task(i) if i.task.pid == pid => Some((i.from_ns, i.to_ns, i.what)),
+        _ => None,
+    };
+    facts.iter().filter_map(told).collect()
+}
+
+const RUNNABLE: Left = Left::Runnable { preempted: Some(true) };
+
+#[test]
+fn a_plain_life() {
+    let events = [
+        (10, 0, switch(0, RUNNABLE, 7)),
+        (30, 0, switch(7, Left::Sleep, 8)),
+        (40, 0, wake(7, 8, Stage::Waking)),
+        (50, 0, switch(8, RUNNABLE, 7)),
+        (60, 0, switch(7, Left::Dead, 8)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 100);
+    let cause = Cause::Task(8);
+    assert_eq!(
+        of(&facts, 7),
+        [
+            (0, 10, What::Runnable { since: Ready::Unknown, ran: true }),
+            (10, 30, What::Running { cpu: 0, left: Some(Left::Sleep) }),
+            (30, 40, What::Blocked { left: Left::Sleep, cause }),
+            (40, 50, What::Runnable { since: Ready::Woken(cause), ran: true }),
+            (50, 60, What::Running { cpu: 0, left: Some(Left::Dead) }),
+        ]
+    );
+    assert_eq!(of(&facts, 8).last(), Some(&(60, 100, What::Running { cpu: 0, left: None })));
+    assert!(facts.iter().any(|f| matches!(f, Fact::Ended { life, at_ns: 60 } if life.id.pid == 7)));
+    assert_eq!(repairs, Repairs { cut_end: 1, ..Repairs::default() });
+}
+
+#[test]
+fn a_wake_before_the_switch_out_is_carried_over() {
+    let cause = Cause::Task(9);
+    let events = |second: u64| {
+        [
+            (0, 0, switch(0, RUNNABLE, 7)),
+            (5, 1, wake(7, 9, Stage::Waking)),
+            (10, 0, switch(7, Left::Sleep, 0)),
+            (second, 1, wake(7, 9, Stage::Waking)),
+            (30, 0, switch(0, RUNNABLE, 7)),
+        ]
+    };
+    let mut once = events(20).to_vec();
+    once.remove(3);
+    let (facts, repairs) = run(&complete(), &once, 40);
+    let told = of(&facts, 7);
+    assert!(told.contains(&(10, 10, What::Blocked { left: Left::Sleep, cause })), "{told:?}");
+    assert!(told.contains(&(10, 30, What::Runnable { since: Ready::Woken(cause), ran: true })));
+    assert_eq!((repairs.carried_wakes, repairs.idle_wakes), (1, 0));
+    // Woken again before it ran: the first wake went nowhere.
+    let (facts, repairs) = run(&complete(), &events(20), 40);
+    let told = of(&facts, 7);
+    assert!(told.contains(&(10, 20, What::Blocked { left: Left::Sleep, cause })), "{told:?}");
+    assert!(told.contains(&(20, 30, What::Runnable { since: Ready::Woken(cause), ran: true })));
+    assert_eq!((repairs.carried_wakes, repairs.idle_wakes), (0, 1));
+}
+
+#[test]
+fn a_hidden_switch_makes_the_slice_unknown_for_both() {
+    let events = [
+        (10, 0, switch(0, RUNNABLE, 7)),
+        (30, 0, switch(8, Left::Sleep, 0)),
+        (40, 0, wake(7, 0, Stage::Waking)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 50);
+    assert_eq!(repairs.hidden_switches, 1);
+    assert!(of(&facts, 7).contains(&(10, 30, What::Unknown(Doubt::Hidden))));
+    assert!(of(&facts, 7).contains(&(
+        30,
+        40,
+        What::Blocked { left: Left::Unknown, cause: Cause::Interrupt }
+    )));
+    assert!(facts.contains(&Fact::Cpu(CpuInterval {
+        cpu: 0,
+        from_ns: 10,
+        to_ns: 30,
+        doubt: Some(Doubt::Hidden)
+    })));
+}
+
+#[test]
+fn a_gap_is_unknown_and_no_more_than_the_gap() {
+    let loss = Kind::Loss { of_cpu: Some(0), count: Some(3), from_ns: Some(20) };
+    let events = [
+        (0, 0, switch(0, RUNNABLE, 7)),
+        (0, 1, switch(0, RUNNABLE, 9)),
+        (5, 1, wake(6, 9, Stage::Waking)),
+        (30, 0, loss),
+        (40, 1, wake(6, 9, Stage::Waking)),
+        (50, 0, switch(8, Left::Sleep, 7)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 60);
+    assert_eq!((repairs.losses, repairs.lost_events), (1, 3));
+    let unknown = |from, to| (from, to, What::Unknown(Doubt::Loss));
+    assert_eq!(of(&facts, 7)[1..3], [(0, 20, What::Running { cpu: 0, left: None }), unknown(20, 30)]);
+    assert!(of(&facts, 7).contains(&(30, 50, What::Runnable { since: Ready::Unknown, ran: true })));
+    assert!(of(&facts, 6).contains(&unknown(20, 30)), "{:?}", of(&facts, 6));
+    assert!(of(&facts, 6).contains(&(30, 40, What::Blocked { left: Left::Unknown, cause: Cause::Task(9) })));
+    // CPU 1 told everything: who ran there ran on.
+    assert_eq!(of(&facts, 9).last(), Some(&(0, 60, What::Running { cpu: 1, left: None })));
+}
+
+#[test]
+fn an_exec_by_a_thread_exchanges_the_thread_ids() {
+    let events = [
+        (0, 0, switch(0, RUNNABLE, 21)),
+        (10, 0, Kind::Exec { task: task(20), old_pid: 21 }),
+        (20, 0, switch(20, Left::Sleep, 0)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 30);
+    assert_eq!(repairs.hidden_switches, 0);
+    assert!(of(&facts, 20).contains(&(0, 20, What::Running { cpu: 0, left: Some(Left::Sleep) })));
+}
+
+fn any_kind() -> impl Strategy<Value = Kind> {
+    let pid = 0u32..5;
+    let left = prop_oneof![
+        Just(RUNNABLE),
+        Just(Left::Sleep),
+        Just(Left::Disk),
+        Just(Left::Dead),
+        Just(Left::Unknown)
+    ];
+    let stage = prop_oneof![Just(Stage::Waking), Just(Stage::Woken), Just(Stage::New)];
+    prop_oneof![
+        8 => (prop::option::of(pid.clone()), left, pid.clone()).prop_map(|(prev, state, next)| Kind::Switch { prev: prev.map(task), state, next: task(next) }),
+        4 => (pid.clone(), pid.clone(), stage).prop_map(|(pid, by, stage)| wake(pid, by, stage)),
+        1 => (pid.clone(), pid.clone()).prop_map(|(parent, child)| Kind::Fork { parent: task(parent), child: task(child) }),
+        1 => (pid.clone(), pid.clone()).prop_map(|(pid, old_pid)| Kind::Exec { task: task(pid), old_pid }),
+        1 => pid.prop_map(|pid| Kind::Exit { task: task(pid) }),
+        1 => (prop::option::of(0u32..3), prop::option::of(0u64..40)).prop_map(|(of_cpu, from_ns)| Kind::Loss { of_cpu, count: None, from_ns }),
+    ]
+}
+
+proptest! {
+    /// Whatever the events say: the time of each CPU is told once and whole, and the stretches of a task follow each other.
+    #[test]
+    fn books_balance_on_any_events(
+        events in prop::collection::vec((0u64..60, 0u32..3, any_kind()), 0..60), exact in any::<bool>(), sorted in any::<bool>(),
+    ) {
+        let mut events = events;
+        if sorted {
+            events.sort_by_key(|(ts, ..)| *ts);
+        }
+        let header = if exact { complete() } else { Header::default() };
+        let (facts, _) = run(&header, &events, 70);
+        let mut cpus: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
+        let mut tasks: BTreeMap<TaskId, u64> = BTreeMap::new();
+        let execs = events.iter().any(|(.., kind)| matches!(kind, Kind::Exec { .. }));
+        for fact in &facts {
+            match fact {
+                Fact::Cpu(i) => cpus.entry(i.cpu).or_default().push((i.from_ns, i.to_ns)),
+                Fact::Task(i) => {
+                    prop_assert!(i.from_ns <= i.to_ns);
+                    if let What::Running { cpu, .. } = i.what {
+                        cpus.entry(cpu).or_default().push((i.from_ns, i.to_ns));
+                    }
+                    let last = tasks.insert(i.task, i.to_ns);
+                    prop_assert!(execs || last.is_none_or(|last| last <= i.from_ns), "{i:?} after {last:?}");
+                }
+                _ => {}
+            }
+        }
+        for (cpu, mut told) in cpus {
+            told.retain(|(from, to)| from < to);
+            told.sort_unstable();
+            for pair in told.windows(2) {
+                prop_assert_eq!(pair[0].1, pair[1].0, "CPU {}: {:?}", cpu, told);
+            }
+            if let Some(last) = told.last() {
+                prop_assert_eq!(last.1, 70);
+            }
+        }
+    }
+}

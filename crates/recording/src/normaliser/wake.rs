@@ -1,0 +1,97 @@
+//! Wakes, which may come in two stages, too early, twice, or not at all.
+
+use super::{Doing, Life, Normaliser};
+use crate::event::{Context, Left, Stage, Task};
+use crate::interval::{Cause, Ready, What};
+use tombola_core::identity::TaskId;
+
+impl Normaliser {
+    pub(super) fn wake(
+        &mut self,
+        wakee: &Task,
+        by: Option<u32>,
+        target: Option<u32>,
+        stage: Stage,
+        context: Context,
+    ) {
+        if wakee.pid == 0 {
+            return;
+        }
+        let now = self.now_ns;
+        let is_told = stage == Stage::Waking || !self.has_waking;
+        let cause = match (context, by) {
+            // The idle task wakes nobody itself.
+            (Context::Interrupt, _) | (_, Some(0)) if is_told => Cause::Interrupt,
+            (Context::Task | Context::Unknown, Some(pid)) if is_told => Cause::Task(pid),
+            _ => Cause::Unknown,
+        };
+        if stage == Stage::New {
+            return self.first_wake(wakee, target);
+        }
+        let ready = Ready::Woken(cause);
+        self.name(wakee, None);
+        self.settle(wakee.pid, Doing::Blocked(Left::Unknown));
+        let Some(life) = self.lives.get_mut(&wakee.pid) else { return };
+        match (life.doing, stage) {
+            (Doing::Blocked(left), _) => {
+                life.cpu = target.or(life.cpu);
+                self.tell(wakee.pid, now, What::Blocked { left, cause });
+                self.set(wakee.pid, Doing::Runnable(ready));
+            }
+            (Doing::Unborn, _) => {
+                life.cpu = target.or(life.cpu);
+                self.tell(wakee.pid, now, What::Blocked { left: Left::Unknown, cause: Cause::Unknown });
+                self.set(wakee.pid, Doing::Runnable(Ready::New));
+            }
+            (Doing::Running(_), Stage::Waking) => {
+                let again = life.carried.replace(ready).is_some();
+                self.repairs.idle_wakes += u64::from(again);
+            }
+            (Doing::Running(_), _) => {
+                // It is awake already, and the wake is spent: a sleep that follows needs another.
+                life.carried = None;
+                self.repairs.idle_wakes += 1;
+            }
+            (Doing::Runnable(_), Stage::Waking) if life.by_carried.is_some() => {
+                // The wake that was carried over had no effect: this one ends the sleep.
+                let left = life.by_carried.take().unwrap_or(Left::Unknown);
+                life.cpu = target.or(life.cpu);
+                self.repairs.carried_wakes -= 1;
+                self.repairs.idle_wakes += 1;
+                self.tell(wakee.pid, now, What::Blocked { left, cause });
+                self.set(wakee.pid, Doing::Runnable(ready));
+            }
+            (Doing::Runnable(_), _) => {
+                life.cpu = target.or(life.cpu);
+                if stage == Stage::Waking {
+                    self.repairs.idle_wakes += 1;
+                }
+            }
+            (Doing::Unknown { .. }, _) => {} // settled above
+        }
+    }
+
+    fn first_wake(&mut self, wakee: &Task, target: Option<u32>) {
+        let now = self.now_ns;
+        let is_unborn = self.lives.get(&wakee.pid).is_some_and(|life| life.doing == Doing::Unborn);
+        if !is_unborn {
+            if let Some(life) = self.lives.get(&wakee.pid) {
+                let may_be_same = matches!(life.doing, Doing::Unknown { .. });
+                if !may_be_same {
+                    self.repairs.reused_pids += 1;
+                }
+                self.interrupt(wakee.pid, now);
+                self.end(wakee.pid);
+            }
+            let id = TaskId { pid: wakee.pid, start_ns: now };
+            self.lives.insert(wakee.pid, Life::new(id, Doing::Unborn, now));
+        }
+        if let Some(life) = self.known(wakee) {
+            life.cpu = target.or(life.cpu);
+        }
+        if self.lives.get(&wakee.pid).is_some_and(|life| life.since_ns < now) {
+            self.tell(wakee.pid, now, What::Blocked { left: Left::Unknown, cause: Cause::Unknown });
+        }
+        self.set(wakee.pid, Doing::Runnable(Ready::New));
+    }
+}

@@ -1,0 +1,247 @@
+//! A recording as a source of snapshots: the same windows, tickets, audits and reports judge it as a live machine.
+
+use crate::books::{Books, Certainty};
+use crate::capabilities::Header;
+use crate::event::Event;
+use crate::ledger::Ledger;
+use crate::normaliser::{Normaliser, Repairs};
+use crate::reader::{Damage, ReadError, Reader};
+use std::error::Error;
+use std::time::Duration;
+use tombola_core::frame::{Frame, Machine};
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::Snapshot;
+use tombola_core::source::{Origin, Source};
+
+/// A recording that is played up to an instant.
+///
+/// Memory is that of the living tasks and of some thousand ended ones, however long the recording is.
+pub struct Playback {
+    reader: Box<dyn Reader>,
+    normaliser: Normaliser,
+    books: Books,
+    ledger: Option<Ledger>,
+    /// The first event behind the present instant.
+    next: Option<Event>,
+    events: u64,
+    is_over: bool,
+    /// The instant of the latest frame, at first the begin of the span; `None` when it is over.
+    seen_ns: Option<u64>,
+    /// The end of the span.
+    end_ns: u64,
+    /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
+    watch: Option<Watch>,
+}
+
+/// Told how far a file is read, (bytes, of bytes); false ends the recording there.
+pub type Watch = Box<dyn FnMut(u64, u64) -> bool + Send>;
+
+/// Events between two looks of a [`Watch`].
+const WATCHED_EVENTS: u64 = 1 << 14;
+
+impl Playback {
+    /// At the begin of a recording.
+    pub fn new(reader: Box<dyn Reader>) -> Self {
+        Self {
+            normaliser: Normaliser::new(reader.header()),
+            reader,
+            books: Books::default(),
+            ledger: None,
+            next: None,
+            events: 0,
+            is_over: false,
+            seen_ns: Some(0),
+            end_ns: u64::MAX,
+            watch: None,
+        }
+    }
+
+    /// Also keeps the exact ledger. To be called before anything is played.
+    pub fn keep_ledger(&mut self) {
+        self.ledger = Some(Ledger::new(self.reader.header()));
+    }
+
+    /// The exact ledger up to the latest event, if it is kept.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// What stands at the head, and what the events can tell.
+    pub fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    /// Plays all events up to `ts_ns` (of the events' clock), those at that instant included. False where the recording ends before.
+    ///
+    /// # Errors
+    /// [`ReadError`], once; what was played stays valid.
+    pub fn advance_to(&mut self, ts_ns: u64) -> Result<bool, ReadError> {
+        loop {
+            if self.next.is_none() && !self.is_over {
+                let next = self.reader.next_event();
+                self.is_over = !matches!(next, Ok(Some(_)));
+                self.next = next?;
+            }
+            match self.next.take_if(|event| event.ts_ns <= ts_ns) {
+                Some(event) => self.play(&event),
+                None => return Ok(self.next.is_some()),
+            }
+        }
+    }
+
+    /// Has somebody told how far the reading is, who may end it.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    fn play(&mut self, event: &Event) {
+        self.events += 1;
+        if self.events.is_multiple_of(WATCHED_EVENTS)
+            && let Some(watch) = &mut self.watch
+        {
+            let (done, all) = self.reader.progress();
+            self.is_over |= !watch(done, all);
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.before(event, &self.normaliser);
+        }
+        self.normaliser.event(event);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.after(event, &self.normaliser);
+        }
+        for fact in self.normaliser.facts() {
+            self.books.fact(fact);
+        }
+    }
+
+    /// Plays the rest, up to the end that the header tells if that is later than the last event.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn advance_to_end(&mut self) -> Result<(), ReadError> {
+        self.advance_to(u64::MAX).map(|_| ())
+    }
+
+    /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
+    ///
+    /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings it up to an instant.
+    pub fn snapshot_at(&self, ts_ns: u64) -> Snapshot {
+        let at_ns = ts_ns.max(self.normaliser.now_ns());
+        self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
+    }
+
+    /// Brings the ledger up to `ts_ns`, if it is kept and has not come further. No event before that instant may be left to play.
+    pub fn settle_ledger(&mut self, ts_ns: u64) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.advance(&self.normaliser, ts_ns);
+        }
+    }
+
+    /// The machine at the end: where the header says that the recording is complete up to then, there, otherwise at the last event.
+    pub fn snapshot_at_end(&self) -> Snapshot {
+        self.snapshot_at(self.header().end_ns.unwrap_or(0))
+    }
+
+    /// An instant on the wall clock, µs since the Unix epoch; where the recording does not tell, µs of its own clock.
+    pub fn unix_us(&self, ts_ns: u64) -> u64 {
+        match self.header().wall {
+            Some((event_ns, unix_us)) if ts_ns >= event_ns => {
+                unix_us.saturating_add((ts_ns - event_ns) / 1000)
+            }
+            Some((event_ns, unix_us)) => unix_us.saturating_sub((event_ns - ts_ns) / 1000),
+            None => ts_ns / 1000,
+        }
+    }
+
+    /// How sure the totals of a task are.
+    pub fn certainty(&self, task: TaskId) -> Certainty {
+        self.books.certainty(task)
+    }
+
+    /// What had to be mended so far.
+    pub fn repairs(&self) -> &Repairs {
+        self.normaliser.repairs()
+    }
+
+    /// What could not be read so far.
+    pub fn damage(&self) -> &Damage {
+        self.reader.damage()
+    }
+
+    /// Events played.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How much of the file is behind, (bytes, of bytes).
+    pub fn progress(&self) -> (u64, u64) {
+        self.reader.progress()
+    }
+
+    /// The begin of the recording: what its header says, or its first event. Plays that.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn begin_ns(&mut self) -> Result<u64, ReadError> {
+        if let Some(begin_ns) = self.header().begin_ns {
+            return Ok(begin_ns);
+        }
+        if self.events == 0 {
+            self.advance_to(0)?;
+            return Ok(self.next.as_ref().map_or(0, |event| event.ts_ns));
+        }
+        Ok(self.normaliser.begin_ns())
+    }
+
+    /// Makes the frames those of a span of the recording, whose totals begin at `from_ns` (of the events' clock). What comes before is
+    /// played only as far as it tells how things stood then.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn span(&mut self, from_ns: Option<u64>, to_ns: Option<u64>) -> Result<(), ReadError> {
+        let begin_ns = self.begin_ns()?;
+        let from_ns = from_ns.unwrap_or(begin_ns).max(begin_ns);
+        if from_ns > begin_ns {
+            self.advance_to(from_ns)?;
+            self.books = Books::beginning(from_ns);
+        }
+        self.seen_ns = Some(from_ns);
+        self.end_ns = to_ns.unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Whether everything was played.
+    pub fn is_over(&self) -> bool {
+        self.is_over && self.next.is_none()
+    }
+}
+
+impl Source for Playback {
+    fn origin(&self) -> Origin {
+        Origin::Recorded
+    }
+
+    fn next(&mut self, interval: Option<Duration>) -> Result<Option<Frame>, Box<dyn Error + Send + Sync>> {
+        let Some(seen_ns) = self.seen_ns else { return Ok(None) };
+        let step_ns =
+            interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);
+        let at_ns = seen_ns.saturating_add(step_ns.max(1)).min(self.end_ns);
+        let goes_on = self.advance_to(at_ns)? && at_ns < self.end_ns;
+        // Between two events all is as it was after the first.
+        let snapshot = if goes_on || at_ns == self.end_ns && at_ns < u64::MAX {
+            self.snapshot_at(at_ns)
+        } else {
+            self.snapshot_at_end()
+        };
+        self.seen_ns = goes_on.then_some(at_ns);
+        let names = self.normaliser.groups().iter();
+        let groups = names.filter_map(|(group, (_, name))| Some((*group, name.clone()?))).collect();
+        let header = self.header();
+        let machine = Machine {
+            host: header.host.clone().unwrap_or_default(),
+            release: header.release.clone().unwrap_or_default(),
+            ..Machine::default()
+        };
+        Ok(Some(Frame { snapshot, groups, owners: None, machine }))
+    }
+}

@@ -1,0 +1,172 @@
+//! Text of others, against what stands in its lines, and three texts of one run against each other.
+
+mod common;
+
+use common::{all, counts, foreign};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tombola_recording::books::Figure;
+use tombola_recording::event::{Event, Kind, Left};
+use tombola_recording::playback::Playback;
+use tombola_recording::reader;
+
+/// Lines with one of these events, counted without the reader.
+fn lines(path: &Path, names: &[&str]) -> usize {
+    let text = std::fs::read(path).expect("a readable file");
+    let text = String::from_utf8_lossy(&text);
+    text.lines().filter(|line| names.iter().any(|name| line.contains(&format!(" {name}: ")))).count()
+}
+
+#[test]
+fn systrace_of_android() {
+    let Some(path) = foreign("text-systrace-android.txt") else { return };
+    let mut reader = reader::open(&path).unwrap();
+    let events = all(&mut *reader);
+    assert_eq!(counts(&events), (58, lines(&path, &["sched_wakeup", "sched_waking"])));
+    assert_eq!((reader.damage().skipped, reader.header().can.resolution_ns), (0, 1000));
+    let first = &events[0];
+    assert_eq!((first.ts_ns, first.cpu), (50_260_647_576_000, 0));
+    let Kind::Switch { prev: Some(prev), state, next } = &first.kind else { panic!("{first:?}") };
+    assert_eq!((prev.pid, &prev.comm[..], prev.prio), (14662, &b"atrace"[..], Some(120)));
+    assert_eq!((*state, next.pid, &next.comm[..]), (Left::Sleep, 13696, &b"kworker/0:0"[..]));
+}
+
+#[test]
+fn raw_numbers_of_an_old_kernel_are_read_by_its_law() {
+    let Some(path) = foreign("text-tracecmd-raw-arm64-lisa.txt") else { return };
+    let mut reader = reader::open(&path).unwrap();
+    let events = all(&mut *reader);
+    assert_eq!(counts(&events), (1856, 1068));
+    assert_eq!(reader.header().cpus, Some(6));
+    let states: BTreeSet<Left> = events
+        .iter()
+        .filter_map(|e| if let Kind::Switch { state, .. } = &e.kind { Some(*state) } else { None })
+        .collect();
+    // 64 is the end of a task here (the first line: trace-cmd itself), not a parked one; 4096 is preempted.
+    assert!(states.contains(&Left::Dead) && states.contains(&Left::Runnable { preempted: Some(true) }));
+    assert!(!states.iter().any(|state| matches!(state, Left::Other(_) | Left::Idle)), "{states:?}");
+}
+
+/// What all three texts tell of an event.
+fn essence(event: &Event) -> String {
+    let mut kind = event.kind.clone();
+    match &mut kind {
+        Kind::Switch { prev, state, .. } => {
+            if let Some(prev) = prev {
+                prev.tgid = None;
+            }
+            if matches!(state, Left::Runnable { .. }) {
+                *state = Left::Runnable { preempted: None }; // not told by plugins
+            }
+        }
+        Kind::Wake { context, .. } => *context = tombola_recording::event::Context::Unknown,
+        _ => {}
+    }
+    format!("{} {} {kind:?}", event.ts_ns, event.cpu)
+}
+
+#[test]
+#[ignore = "root: records with ftrace and trace-cmd"]
+fn root_three_texts_of_one_run_tell_the_same() {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/make-recordings.sh");
+    if !script.exists() || Command::new("trace-cmd").output().is_err() {
+        println!("SKIP: needs shared/tools/make-recordings.sh beside the workspace, and trace-cmd");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Command::new("bash").arg(script).arg(folder.path()).status().unwrap().success());
+    let report = |option: &[&str], name: &str| {
+        let mut command = Command::new("trace-cmd");
+        let output = command
+            .arg("report")
+            .args(option)
+            .arg("-i")
+            .arg(folder.path().join("trace.dat"))
+            .output()
+            .unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, output.stdout).unwrap();
+        path
+    };
+    let texts = [folder.path().join("ftrace.txt"), report(&[], "plugin.txt"), report(&["-R"], "raw.txt")];
+    let mut told = texts.iter().map(|path| {
+        let mut reader = reader::open(path).unwrap();
+        let events = all(&mut *reader);
+        assert_eq!(reader.damage().skipped, 0, "{:?}", reader.damage());
+        let names = [
+            "sched_switch",
+            "sched_waking",
+            "sched_wakeup_new",
+            "sched_migrate_task",
+            "sched_process_fork",
+            "sched_process_exec",
+            "sched_process_exit",
+        ];
+        assert_eq!(events.len(), lines(path, &names), "{}", path.display());
+        // Where two CPUs tell of one microsecond the texts order them differently.
+        events.iter().map(essence).collect::<BTreeSet<String>>()
+    });
+    let kernel = told.next().unwrap();
+    assert!(kernel.len() > 1000);
+    for other in told {
+        let odd: Vec<_> = kernel.symmetric_difference(&other).take(5).collect();
+        assert!(odd.is_empty(), "{odd:#?}");
+    }
+}
+
+/// Run time (ms) by thread id, as `perf sched timehist --summary` prints it: `  comm[pid]  parent  sched-in  run-time …`.
+fn perf_runtimes(summary: &str) -> BTreeMap<u32, (u64, f64)> {
+    let row = |line: &str| {
+        let (who, rest) = line.rsplit_once(']')?;
+        // A thread is `[tid/pid]`. Its last switch is not in perf's sum: the kernel gives that sample the thread id −1, because the thread
+        // is taken apart already. A leader is whole until its parent has asked for it.
+        let pid = who.rsplit_once('[')?.1.parse().ok()?;
+        let mut cells = rest.split_whitespace().skip(1);
+        Some((pid, (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?)))
+    };
+    summary.lines().filter_map(row).collect()
+}
+
+#[test]
+#[ignore = "root: records with perf"]
+fn root_run_times_are_those_of_perf_sched_timehist() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sched.data");
+    let perf =
+        |arguments: &[&str]| Command::new("perf").args(arguments).arg("-i").arg(&file).output().unwrap();
+    let load = ["sched", "record", "-q", "-o"];
+    let recorded = Command::new("perf")
+        .args(load)
+        .arg(&file)
+        .args(["perf", "bench", "sched", "messaging", "-g", "2", "-l", "200"])
+        .output();
+    if !recorded.is_ok_and(|output| output.status.success()) {
+        println!("SKIP: perf cannot record here");
+        return;
+    }
+    let text = folder.path().join("script.txt");
+    std::fs::write(&text, perf(&["script", "--ns", "-F", "comm,tid,cpu,time,event,trace"]).stdout).unwrap();
+    let theirs = perf_runtimes(&String::from_utf8_lossy(&perf(&["sched", "timehist", "--summary"]).stdout));
+    let mut playback = Playback::new(reader::open(&text).unwrap());
+    playback.advance_to_end().unwrap();
+    assert_eq!(playback.damage().skipped, 0);
+    // Of tasks that came to their end in the recording perf and we know the same, but where a switch was hidden.
+    let (mut compared, mut hidden) = (0, 0);
+    for ended in playback.snapshot_at_end().exited {
+        let Some((slices, ms)) = theirs.get(&ended.totals.id.pid) else { continue };
+        let sure = playback.certainty(ended.totals.id);
+        let usage = ended.totals.usage;
+        let Figure::Exact(ns) = sure.runtime(usage.runtime_ns) else {
+            hidden += 1;
+            continue;
+        };
+        let ours = ns as f64 / 1e6;
+        // Perf prints whole microseconds, each slice counted in nanoseconds.
+        assert!((ours - ms).abs() < 0.0011, "{:?}: {ours} ms, perf has {ms} ms", ended.totals);
+        assert_eq!(usage.switches, *slices, "{:?}", ended.totals);
+        compared += 1;
+    }
+    assert!(compared >= 20, "{compared} tasks compared");
+    println!("{compared} tasks have the same run time and switches, {hidden} with hidden switches left out");
+}

@@ -1,0 +1,106 @@
+//! A recording, from one instant of it to another.
+
+use crate::pace::notify;
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::error::Error as StdError;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tombola_core::frame::Frame;
+use tombola_core::source::{Origin, Source};
+use tombola_recording::playback::{Playback, Watch};
+use tombola_recording::reader::{self, Reader};
+
+/// What takes longer than this says how far it is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A recording as a world to look at.
+pub struct Recorded {
+    playback: Playback,
+    path: PathBuf,
+}
+
+/// Opens a recording of any known format; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn open_recording(path: &Path) -> Result<Box<dyn Reader>> {
+    let reader = if path == Path::new("-") {
+        reader::open_stream(&mut io::stdin().lock())
+    } else {
+        reader::open(path)
+    };
+    reader.with_context(|| format!("cannot read the recording {}", path.display()))
+}
+
+/// Says on a terminal how far a long reading is, and ends it after a signal: what was read until then counts.
+///
+/// # Errors
+/// Signals cannot be handled.
+pub fn watched() -> Result<Watch> {
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ended)).context("cannot handle signals")?;
+    }
+    let (begin, terminal) = (Instant::now(), io::stderr().is_terminal());
+    let mut shown = None;
+    Ok(Box::new(move |done, all| {
+        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
+        if terminal && begin.elapsed() > PATIENCE && shown != Some(percent) {
+            shown = Some(percent);
+            let end = if percent == 100 { "\r\x1b[K" } else { "" };
+            let _ = write!(io::stderr(), "\rreading: {percent} %{end}");
+        }
+        let goes_on = !ended.load(Ordering::Relaxed);
+        if !goes_on {
+            notify(&format!("ended by a signal: {percent} % of the recording was read"));
+        }
+        goes_on
+    }))
+}
+
+impl Recorded {
+    /// Opens a recording, of which the stretch from `from` to `to` is looked at: lengths of time since its begin.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none; `to` is not behind `from`.
+    pub fn open(path: &Path, from: Option<Duration>, to: Option<Duration>) -> Result<Self> {
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            bail!("--from is not before --to");
+        }
+        let mut playback = Playback::new(open_recording(path)?);
+        playback.watch(watched()?);
+        let reading = || format!("cannot read the recording {}", path.display());
+        let begin_ns = playback.begin_ns().with_context(reading)?;
+        let at =
+            |since: Duration| begin_ns.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+        playback.span(from.map(at), to.map(at)).with_context(reading)?;
+        if playback.is_over() {
+            bail!(
+                "{} has no events in that stretch: 'tombola info {}' tells its length",
+                path.display(),
+                path.display()
+            );
+        }
+        Ok(Self { playback, path: path.to_owned() })
+    }
+}
+
+impl Source for Recorded {
+    fn origin(&self) -> Origin {
+        self.playback.origin()
+    }
+
+    fn next(&mut self, interval: Option<Duration>) -> Result<Option<Frame>, Box<dyn StdError + Send + Sync>> {
+        self.playback.next(interval).or_else(|error| {
+            // What was whole is looked at, and the rest is said.
+            notify(&format!("{}: {error}; what comes before it is used", self.path.display()));
+            self.playback.next(None)
+        })
+    }
+}
