@@ -12,6 +12,8 @@ use crate::usage::Usage;
 pub struct Snapshot {
     /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices included.
     pub taken_ns: u64,
+    /// How long the source went on reading after the instant. A task that ran or waited meanwhile may show at most that much more.
+    pub read_ns: u64,
     /// The same instant on the wall clock, microseconds since the Unix epoch.
     pub unix_us: u64,
     /// When the source began to measure, on the clock of `taken_ns`.
@@ -137,7 +139,7 @@ pub enum TaskState {
     Running,
     /// Runnable, without a CPU.
     Waiting,
-    /// Not runnable when it last left a CPU. (A task that was woken since, and has not run yet, still counts here.)
+    /// Not runnable.
     #[default]
     Sleeping,
 }
@@ -181,12 +183,21 @@ pub struct Loss {
     pub unseen_switches: u64,
     /// CPU time of the slices around them: it is in the books, a part of it with another task than the one that ran.
     pub unseen_ns: u64,
+    /// Tasks that have more run and wait time in an interval than the interval is long: their wait is cut to what fits. A window
+    /// counts them, not a source, if it is more than a millisecond and the times that its snapshots took to read.
+    pub overlong_waits: u64,
+    /// Wait that was cut off so.
+    pub overlong_ns: u64,
+    /// Waits that the kernel's own books begin while the task slept. Nothing is lost: the books hold the true wait.
+    pub corrected_waits: u64,
+    /// Sleep that the kernel has booked as wait in them, and that was left out.
+    pub corrected_ns: u64,
 }
 
 impl Loss {
-    /// Whether nothing was lost.
+    /// Whether nothing was lost. What was corrected is not lost.
     pub fn is_none(&self) -> bool {
-        *self == Self::default()
+        Self { corrected_waits: 0, corrected_ns: 0, ..*self } == Self::default()
     }
 
     /// Slices whose task found no room in the task map.
@@ -208,6 +219,10 @@ impl Loss {
             groups_full: d(self.groups_full, earlier.groups_full),
             unseen_switches: d(self.unseen_switches, earlier.unseen_switches),
             unseen_ns: d(self.unseen_ns, earlier.unseen_ns),
+            overlong_waits: d(self.overlong_waits, earlier.overlong_waits),
+            overlong_ns: d(self.overlong_ns, earlier.overlong_ns),
+            corrected_waits: d(self.corrected_waits, earlier.corrected_waits),
+            corrected_ns: d(self.corrected_ns, earlier.corrected_ns),
         }
     }
 }
@@ -218,6 +233,7 @@ impl Snapshot {
     pub fn origin(&self) -> Self {
         Self {
             taken_ns: self.begin_ns,
+            read_ns: 0,
             unix_us: self.unix_us.saturating_sub((self.taken_ns - self.begin_ns) / 1000),
             begin_ns: self.begin_ns,
             cpus: self

@@ -5,6 +5,10 @@ use crate::snapshot::{CpuBooks, ExitTotals, ExitedTask, GroupTotals, Loss, Snaps
 use crate::usage::Usage;
 use std::cmp::Ordering;
 
+/// What the snapshots of an interval may be wrong by in one task beside the time they take to read, nanoseconds: the clocks of two
+/// CPUs, and what of a machine that stands still for a moment.
+const OVERLONG_FLOOR_NS: u64 = 1_000_000;
+
 /// An interval of one source: a pure function of the snapshots at its ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
@@ -126,14 +130,17 @@ impl Window {
         let length_ns = later.taken_ns.saturating_sub(earlier.taken_ns);
         let before = lives(earlier);
         let mut before = before.iter().peekable();
+        let mut loss = later.loss.since(&earlier.loss);
+        let floor_ns = OVERLONG_FLOOR_NS + earlier.read_ns + later.read_ns;
         let mut tasks = Vec::with_capacity(later.tasks.len());
         for now in lives(later) {
             while before.next_if(|b| b.totals.id < now.totals.id).is_some() {}
             let base = before.next_if(|b| b.totals.id == now.totals.id);
-            if now.ended_ns.is_some_and(|end| end <= earlier.taken_ns) {
+            if now.ended_ns.is_some() && base.is_some_and(|b| b.ended_ns.is_some()) {
                 continue; // an earlier window has reported this end
             }
-            let delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
+            let mut delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
+            fit(&mut delta, length_ns, floor_ns, &mut loss);
             tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals, delta });
         }
         let listed_ns: u64 = tasks.iter().map(|t| t.delta.runtime_ns).sum();
@@ -155,7 +162,7 @@ impl Window {
                 Some(then) => now.since(then),
                 None => now.clone(),
             }),
-            loss: later.loss.since(&earlier.loss),
+            loss,
             loss_total: later.loss,
         }
     }
@@ -178,6 +185,17 @@ impl Window {
             - i128::from(untracked_ns);
         let residual_ns = i64::try_from(residual).unwrap_or(if residual < 0 { i64::MIN } else { i64::MAX });
         Books { wall_ns, tasks_ns, unlisted_ns, untracked_ns, idle_ns, residual_ns }
+    }
+}
+
+/// Run and wait of a task are no longer than the interval. What is beyond that is cut off its wait, and counted.
+fn fit(delta: &mut Usage, length_ns: u64, floor_ns: u64, loss: &mut Loss) {
+    let fitting_ns = delta.wait_ns.min(length_ns.saturating_sub(delta.runtime_ns));
+    let overlong_ns = delta.wait_ns - fitting_ns;
+    delta.wait_ns = fitting_ns;
+    if overlong_ns > floor_ns {
+        loss.overlong_waits += 1;
+        loss.overlong_ns += overlong_ns;
     }
 }
 
@@ -264,3 +282,6 @@ fn cpu_windows(earlier: &[CpuBooks], later: &[CpuBooks], length_ns: u64) -> Vec<
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,37 @@ static __always_inline __u64 queue_clock(struct task_struct *p, __u64 *taken_ns)
 	return clock;
 }
 
+/* The CPU whose run queue p is in or was in last, where the road of queue_clock() exists; else the one this runs on. */
+static __always_inline __u32 queue_cpu(struct task_struct *p)
+{
+	__u32 cpu;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq) || !bpf_core_field_exists(((struct cfs_rq *)0)->rq) ||
+	    !bpf_core_field_exists(((struct rq *)0)->cpu))
+		return bpf_get_smp_processor_id();
+	cpu = p->se.cfs_rq->rq->cpu;
+	KEEP_APART(cpu);
+	return cpu;
+}
+
+/* Since 6.12 (152e11f6df29 "sched/fair: Implement delayed dequeue") a task may sleep and be in its queue. */
+static __always_inline bool is_delayed(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->se.sched_delayed) && p->se.sched_delayed;
+}
+
+/* When p was put into the queue it waits in, on that queue's clock; 0: it is in none. The field is as old as run_delay. */
+static __always_inline __u64 task_last_queued(struct task_struct *p)
+{
+	__u64 queued = 0;
+
+	if (bpf_core_field_exists(p->sched_info.last_queued)) {
+		queued = p->sched_info.last_queued;
+		KEEP_APART(queued);
+	}
+	return queued;
+}
+
 /* Group scheduling is a configuration option (CONFIG_CGROUP_SCHED, and SCHED_AUTOGROUP on top of it). */
 static __always_inline void identify_group(struct task_group *group, struct group_key *key)
 {

@@ -9,6 +9,9 @@
  * A wait that began before the remembered slices is booked in part: the rest is counted as unseen. A task that was moved
  * from another queue begins to wait here anew.
  *
+ * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a wakeup looks
+ * whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there is such a note.
+ *
  * Bounds: RING slices a CPU, the pairs that interference_map has room for; what finds no room is counted.
  */
 #include "vmlinux.h"
@@ -32,6 +35,17 @@ struct {
 	__type(value, struct slice_ring);
 } ring_map SEC(".maps");
 
+/* When tasks were woken whose stamp is false, by pid. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} woken_map SEC(".maps");
+
+/* Notes in woken_map, about: two CPUs may count at once. Where it is too small by that, a note waits for the next one. */
+__u64 notes;
+
 char LICENSE[] SEC("license") = "GPL";
 
 static const struct pair_record empty_pair;
@@ -51,6 +65,24 @@ static __noinline struct pair_record *pair_of(const struct pair_key *key, struct
 	if (!rec)
 		ring->pairs_full++;
 	return rec;
+}
+
+/* Since when p waits, on the clock of its queue: its stamp, or its wakeup, where that is later. */
+static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u64 clock_ns)
+{
+	__u64 *woken, waited;
+	__u32 pid;
+
+	if (!p)
+		return stamp_ns;
+	pid = p->pid;
+	woken = bpf_map_lookup_elem(&woken_map, &pid);
+	if (!woken)
+		return stamp_ns;
+	waited = bpf_ktime_get_ns() - *woken;
+	if (!bpf_map_delete_elem(&woken_map, &pid))
+		__sync_fetch_and_sub(&notes, 1);
+	return waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
 }
 
 static __always_inline int interfered(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
@@ -77,7 +109,9 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 
 	key.victim_start_ns = next->start_boottime;
 	key.victim = next->pid;
-	queued = next->sched_info.last_queued;
+	queued = task_last_queued(next);
+	if (notes && queued && queued < now)
+		queued = queued_since(next, queued, now);
 	if (queued && queued < now) {
 		UNROLL /* see there */
 		for (back = 1; back <= SLICE_RING; back++) {
@@ -123,4 +157,20 @@ SEC("?tp_btf/sched_switch")
 int BPF_PROG(interference_3, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	return interfered(preempt, prev, next, task_state(prev));
+}
+
+/* Only where a task may sleep in its queue. Off every queue, or put off: it slept. */
+SEC("?tp_btf/sched_waking")
+int BPF_PROG(interference_waking, struct task_struct *p)
+{
+	__u64 now;
+	__u32 pid;
+
+	if (!task_last_queued(p) || (p->on_rq && !is_delayed(p)))
+		return 0;
+	pid = p->pid;
+	now = bpf_ktime_get_ns();
+	if (!bpf_map_update_elem(&woken_map, &pid, &now, BPF_NOEXIST))
+		__sync_fetch_and_add(&notes, 1);
+	return 0;
 }

@@ -84,6 +84,7 @@ struct {
 char LICENSE[] SEC("license") = "GPL";
 
 static const struct task_record empty_record;
+const struct queued_task *unused_queued_task __attribute__((unused)); /* its type is to be in the object's BTF */
 static const struct group_record empty_group;
 
 /* A slice as it is closed. */
@@ -174,19 +175,46 @@ static __always_inline void refresh(struct task_record *rec, struct task_struct 
 
 /* Makes `rec`, all zero, the record of p, of whom no slice before this one is known. */
 static __always_inline void begin_record(struct task_record *rec, struct task_struct *p, __u32 pid, struct cpu_slot *slot,
-					 const struct control *control, const struct slice *slice)
+					 const struct control *control, struct slice *slice)
 {
+	__s64 since_begin, wait;
+
 	rec->pid = pid;
 	rec->start_ns = p->start_boottime;
 	rec->cpu = slice->cpu;
 	rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
+	/* A wait that began before measuring did counts from there. */
+	since_begin = slice->start_ns - slot->ref_clock_ns + slot->ref_mono_ns - control->begin_ns;
+	wait = task_run_delay(p) - rec->run_delay_ns;
+	if (slice->seen_from_start && since_begin >= 0 && wait > since_begin)
+		rec->run_delay_ns += wait - since_begin;
 	/* Its birth is its first wakeup; of a task older than the monitor nobody saw how it came to wait. */
 	rec->state = rec->start_ns >= control->begin_boot_ns ? TASK_SLEEPING : TASK_WAITING;
 	refresh(rec, p, slot);
 }
 
+/*
+ * The wait before a slice whose begin the kernel has not got right: since the wakeup, on the monotonic clock. Migrations and
+ * the clocks of other queues do not matter to it. What the kernel has booked beyond that is sleep, and counted.
+ */
+static __noinline __u64 since_wakeup(struct task_record *rec, struct cpu_slot *slot, struct slice *slice, __u64 booked)
+{
+	__u64 wait;
+
+	if (!rec || !slot || !slice)
+		return booked;
+	wait = slice->start_ns - slot->ref_clock_ns + slot->ref_mono_ns - rec->woken_ns;
+	if ((__s64)wait < 0)
+		wait = 0;
+	if (wait >= booked)
+		return booked;
+	slot->corrected_waits++;
+	slot->corrected_ns += booked - wait;
+	return wait;
+}
+
 static __always_inline void settle(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
-				   const struct slice *slice)
+				   struct slice *slice)
 {
 	__u64 delay = task_run_delay(p);
 	__u32 weight = p->se.load.weight >> LOAD_SHIFT;
@@ -196,20 +224,26 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 		__u64 wait = delay - rec->run_delay_ns, away = slice->start_ns - rec->slice_end_ns;
 		__u32 bucket;
 
+		if (rec->state != TASK_WAITING) {
+			rec->wakeups++;
+			if (rec->state == TASK_MISSTAMPED)
+				wait = since_wakeup(rec, slot, slice, wait);
+		}
+
 		/*
 		 * A task cannot have waited longer than it was away. It looks so when a thread takes over its leader's identity
 		 * in execve. (Clocks of two CPUs may differ a little: what looks negative says nothing.)
 		 */
 		if ((__s64)away >= 0 && wait > away)
 			wait = away;
+		if ((__s64)wait < 0)
+			wait = 0;
 		rec->wait_ns += wait;
 		if (wait > rec->wait_max_ns)
 			rec->wait_max_ns = wait;
 		bucket = wait_bucket(wait);
 		if (bucket < WAIT_BUCKETS)
 			rec->wait_hist[bucket]++;
-		if (rec->state == TASK_SLEEPING)
-			rec->wakeups++;
 		if (rec->cpu != slice->cpu)
 			rec->migrations++;
 	}
@@ -220,7 +254,7 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 	rec->involuntary += slice->runnable;
 	rec->state = slice->runnable ? TASK_WAITING : TASK_SLEEPING;
 	/* A dying task has left its autogroup: what is known of it stays. */
-	if ((rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead)
+	if (rec->slice_end_ns && (rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead)
 		refresh(rec, p, slot);
 	rec->slice_start_ns = slice->start_ns;
 	rec->slice_end_ns = slice->end_ns;
@@ -275,7 +309,7 @@ static __noinline struct task_record *insert(__u32 pid, struct cpu_slot *slot)
  * on with the thread that has called execve: this slice is all that is p's alone.
  */
 static __always_inline void book_exit(struct task_record *rec, struct task_struct *p, __u32 pid, bool left,
-				      struct cpu_slot *slot, const struct control *control, const struct slice *slice)
+				      struct cpu_slot *slot, const struct control *control, struct slice *slice)
 {
 	struct exited_record *end = next_exit(slot, control, slice->cpu, slice->end_ns);
 
@@ -306,7 +340,7 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
  * the dead one.
  */
 static __always_inline struct task_record *replace(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
-						   const struct control *control, const struct slice *slice)
+						   const struct control *control, struct slice *slice)
 {
 	struct exited_record *end;
 
@@ -439,3 +473,4 @@ int BPF_PROG(sched_lottery_3, bool preempt, struct task_struct *prev, struct tas
 }
 
 #include "monitor_exec.bpf.h"
+#include "monitor_wakeup.bpf.h"

@@ -82,6 +82,7 @@ struct load_weight {
 };
 
 struct rq {
+	int cpu;
 	__u64 clock;
 	__u64 clock_task;
 };
@@ -92,6 +93,7 @@ struct cfs_rq {
 
 struct sched_entity {
 	struct load_weight load;
+	unsigned char sched_delayed;
 	struct cfs_rq *cfs_rq;
 	__u64 sum_exec_runtime;
 };
@@ -119,6 +121,8 @@ struct signal_struct {
 
 struct task_struct {
 	unsigned int flags;
+	int on_cpu;
+	int on_rq;
 	int static_prio;
 	unsigned int policy;
 	int nr_cpus_allowed;

@@ -18,6 +18,7 @@
 enum task_state_kind {
 	TASK_SLEEPING = 0, /* was not runnable when it left its CPU */
 	TASK_WAITING = 1,  /* was runnable when it left its CPU */
+	TASK_MISSTAMPED = 3, /* sleeping, then woken at woken_ns, where the kernel's stamp of the wait is older than that */
 	TASK_LEFT = 2,	   /* in exited_map: the last slice of a leader whose pid and record go on with a thread that execs */
 };
 
@@ -52,6 +53,7 @@ struct task_record {
 	__u32 group_kind;  /* enum group_kind */
 	__u32 cpus_allowed; /* how many CPUs its affinity mask holds */
 	__u64 cpus_low;	   /* the mask's first 64 CPUs */
+	__u64 woken_ns;	   /* TASK_MISSTAMPED: when it was woken, CLOCK_MONOTONIC */
 	__u32 exec_tid;	   /* pid it had before it took over its leader's in execve; 0: it never did */
 	__u32 pad;
 	char comm[COMM_LEN];
@@ -91,7 +93,29 @@ struct cpu_slot {
 	__u64 exits_left;      /* exits that are no task's end: TASK_LEFT */
 	__u64 unseen_switches; /* slices closed by a task of another process than the one that was seen to begin them */
 	__u64 unseen_ns;       /* their length: booked to the task that closed them, not all of it rightly */
-	__u64 pad;	       /* a whole number of cache lines */
+	__u64 corrected_waits; /* waits that the kernel's books begin before the task was woken (monitor_wakeup.bpf.h) */
+	__u64 corrected_ns;    /* by how much: time asleep that the kernel has booked as wait */
+	__u64 pad[7];	       /* a whole number of cache lines */
+};
+
+/* A task that is on a run queue or on a CPU, as an iterator finds it. What a reader is sent for each of them. */
+struct queued_task {
+	__u64 start_ns;
+	__u64 run_delay_ns;  /* its sched_info.run_delay */
+	__u64 last_queued_ns; /* since when it waits, on the clock of the queue's CPU; 0: it does not, or the kernel does not say */
+	__u64 cpus_low;
+	__u64 group_id;
+	__u32 group_kind;
+	__u32 cpus_allowed;
+	__u32 pid;
+	__u32 tgid;
+	__s32 nice;
+	__u32 policy;
+	__u32 weight;
+	__u32 cpu;	/* whose queue it is in */
+	__u32 on_cpu;	/* 1: it runs */
+	__u32 pad;
+	char comm[COMM_LEN];
 };
 
 /*

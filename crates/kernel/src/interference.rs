@@ -2,7 +2,7 @@
 
 use crate::batch::{each_entry, each_value};
 use crate::error::Result;
-use crate::object::{LoadedObject, Parts, possible_cpus};
+use crate::object::{LoadedObject, Parts, kernel_has_member, possible_cpus};
 use crate::wire::{INTERFERENCE, Wire as _, pair_key, pair_record, slice_ring};
 use libbpf_rs::{Link, MapHandle};
 use tombola_core::identity::TaskId;
@@ -12,7 +12,7 @@ use tombola_core::interference::{Interference, Pair, Standing};
 pub struct InterferenceMonitor {
     pairs: MapHandle,
     rings: MapHandle,
-    _link: Link,
+    _links: Vec<Link>,
 }
 
 impl InterferenceMonitor {
@@ -21,15 +21,19 @@ impl InterferenceMonitor {
     /// # Errors
     /// Whatever keeps this kernel or this user from it.
     pub fn start() -> Result<Self> {
+        let waking: &[&str] =
+            if kernel_has_member("sched_entity", "sched_delayed")? { &["interference_waking"] } else { &[] };
         let loaded = LoadedObject::load(&Parts {
             bytes: INTERFERENCE,
             btf: None,
             switch: ["interference", "interference_3"],
-            others: &[],
+            others: waking,
             rooms: &[("ring_map", possible_cpus()?)],
         })?;
         let (pairs, rings) = (loaded.map("pair_map")?, loaded.map("ring_map")?);
-        Ok(Self { pairs, rings, _link: loaded.attach(loaded.switch)? })
+        let links =
+            waking.iter().chain([&loaded.switch]).map(|name| loaded.attach(name)).collect::<Result<_>>()?;
+        Ok(Self { pairs, rings, _links: links })
     }
 
     /// Everything since it began.

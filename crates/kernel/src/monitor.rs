@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::error::{Error, Result, os_error};
-use crate::monitor_object::{MonitorObject, OTHERS, built_in_layout};
+use crate::monitor_object::{ITERATOR, MonitorObject, WAKEUP, built_in_layout};
 use crate::object::LoadedObject;
 use crate::pins::{Pins, companion, is_elsewhere};
 use crate::reader::Reader;
@@ -65,10 +65,13 @@ impl PrivateMonitor {
     /// Whatever keeps this kernel or this user from it.
     pub fn start(settings: &Settings) -> Result<Self> {
         let monitor = MonitorObject::load(settings)?;
-        let links = attach(&monitor.loaded)?;
+        let links = attach(&monitor)?;
         let schema = describe(&monitor, settings, Instants::now());
         begin(&monitor.loaded, &schema)?;
-        Ok(Self { reader: Reader::of_object(&monitor.loaded, &schema)?, _links: links })
+        let queued = monitor.others.iter().zip(&links[1..]).find(|(name, _)| **name == ITERATOR);
+        let iterator = queued.map(|(_, link)| link.as_fd().try_clone_to_owned()).transpose();
+        let iterator = iterator.map_err(|reason| Error::ReadMap { map: ITERATOR.into(), reason })?;
+        Ok(Self { reader: Reader::of_object(&monitor.loaded, iterator, &schema)?, _links: links })
     }
 
     /// Reads it.
@@ -105,10 +108,9 @@ impl PinnedMonitor {
         }
         pins.check_free()?;
         let monitor = MonitorObject::load(settings)?;
-        let mut links = attach(&monitor.loaded)?;
+        let mut links = attach(&monitor)?;
         let schema = describe(&monitor, settings, Instants::now());
-        let pinned =
-            pin_all(&monitor.loaded, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
+        let pinned = pin_all(&monitor, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
         if let Err(error) = pinned {
             let _ = pins.remove(); // the first error is the one to tell
             return Err(error);
@@ -137,10 +139,15 @@ impl PinnedMonitor {
             prog: OsStr::from_bytes(&c_bytes(&schema.prog_pin)).into(),
             link: OsStr::from_bytes(&c_bytes(&schema.link_pin)).into(),
         };
+        // The program that not every kernel needs is there as a whole or not at all.
+        let mut optional = vec![pins.companion(WAKEUP), pins.companion_link(WAKEUP)];
+        if optional.iter().any(|p| p.symlink_metadata().is_ok()) {
+            optional.clear();
+        }
         let missing: Vec<String> = pins
             .all()
             .iter()
-            .filter(|p| p.symlink_metadata().is_err())
+            .filter(|p| p.symlink_metadata().is_err() && !optional.contains(p))
             .map(|p| p.display().to_string())
             .collect();
         if !missing.is_empty() || schema.begin_ns == 0 {
@@ -252,11 +259,14 @@ fn open_pin_error(path: &Path, reason: io::Error) -> Error {
     Error::OpenPin { path: path.to_owned(), reason, remedy }
 }
 
-fn attach(loaded: &LoadedObject) -> Result<Vec<Link>> {
-    [loaded.switch].iter().chain(&OTHERS).map(|name| loaded.attach(name)).collect()
+/// The switch program's link, and those of the others in their order.
+fn attach(monitor: &MonitorObject) -> Result<Vec<Link>> {
+    let loaded = &monitor.loaded;
+    [loaded.switch].iter().chain(&monitor.others).map(|name| loaded.attach(name)).collect()
 }
 
-fn pin_all(loaded: &LoadedObject, links: &mut [Link], pins: &Pins) -> Result<()> {
+fn pin_all(monitor: &MonitorObject, links: &mut [Link], pins: &Pins) -> Result<()> {
+    let loaded = &monitor.loaded;
     let dir = pins.companions();
     let failed = |path: &Path, reason: io::Error| Error::Pin { action: "pin", path: path.to_owned(), reason };
     let _ = fs::remove_dir(&dir); // empty, as a load leaves it that was killed right after the next line
@@ -274,11 +284,14 @@ fn pin_all(loaded: &LoadedObject, links: &mut [Link], pins: &Pins) -> Result<()>
         loaded.map(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
         chmod(&path, 0o644)?;
     }
-    let others = OTHERS.map(|name| (name, pins.companion(name), pins.companion_link(name)));
+    let others = monitor.others.iter().map(|&name| (name, pins.companion(name), pins.companion_link(name)));
     let programs = [(loaded.switch, pins.prog.clone(), pins.link.clone())].into_iter().chain(others);
     for ((name, path, link_path), link) in programs.zip(links) {
         loaded.program(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
         link.pin(&link_path).map_err(|e| failed(&link_path, os_error(&e)))?;
+        if name == ITERATOR {
+            chmod(&link_path, 0o644)?;
+        }
     }
     Ok(())
 }

@@ -3,15 +3,22 @@
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::libbpf_log;
-use crate::object::{LoadedObject, Parts, possible_cpus};
+use crate::object::{LoadedObject, Parts, kernel_has_member, possible_cpus};
 use crate::settings::Settings;
 use crate::wire::MONITOR;
 use libbpf_rs::btf::Btf;
 use std::borrow::Cow;
 use std::fs;
 
-/// The programs beside the one of the switch: they follow `execve`, and what it may leave behind.
-pub(crate) const OTHERS: [&str; 2] = ["sched_exec", "sched_free"];
+/// The programs beside the one of the switch: two follow `execve` and what it may leave behind, one tells who waits at this moment, and
+/// [`WAKEUP`].
+pub(crate) const OTHERS: [&str; 4] = ["sched_exec", "sched_free", ITERATOR, WAKEUP];
+
+/// The program that finds sleep in the kernel's waits: only in kernels in which a task may sleep in its run queue.
+pub(crate) const WAKEUP: &str = "sched_waking";
+
+/// The iterator over the tasks that are in a run queue. Its link is a file: to read it is to run it.
+pub(crate) const ITERATOR: &str = "queued_tasks";
 
 /// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192 of them take
 /// 3 MB.
@@ -24,6 +31,8 @@ pub(crate) struct MonitorObject {
     pub(crate) layout: u64,
     pub(crate) ring_bits: u32,
     pub(crate) max_tasks: u32,
+    /// Those of [`OTHERS`] that this kernel needs.
+    pub(crate) others: Vec<&'static str>,
 }
 
 impl MonitorObject {
@@ -44,14 +53,16 @@ impl MonitorObject {
         let cpus = possible_cpus()?;
         let ring_bits = RING_BITS_TOTAL.saturating_sub(cpus.next_power_of_two().ilog2()).max(RING_BITS_LEAST);
         let max_tasks = settings.max_tasks.get();
+        let sleeps_queued = kernel_has_member("sched_entity", "sched_delayed")?;
+        let others: Vec<&str> = OTHERS.into_iter().filter(|&name| name != WAKEUP || sleeps_queued).collect();
         let loaded = LoadedObject::load(&Parts {
             bytes: &bytes,
             btf: settings.btf.as_deref(),
             switch: ["sched_lottery", "sched_lottery_3"],
-            others: &OTHERS,
+            others: &others,
             rooms: &[("task_map", max_tasks), ("cpu_map", cpus), ("exited_map", cpus << ring_bits)],
         })?;
-        Ok(Self { loaded, layout, ring_bits, max_tasks })
+        Ok(Self { loaded, layout, ring_bits, max_tasks, others })
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::btf_file::{self, KERNEL_BTF};
 use crate::error::{Error, Result, os_error};
 use crate::libbpf_log;
+use crate::possible::possible;
 use crate::probe::Rights;
 use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::Struct;
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, ProgramMut};
 use std::ffi::OsStr;
 use std::io;
@@ -81,24 +83,41 @@ impl LoadedObject {
     }
 }
 
-/// How many CPUs this kernel can ever have.
+/// One more than the highest number that a CPU of this kernel can ever have.
 pub(crate) fn possible_cpus() -> Result<u32> {
-    libbpf_rs::num_possible_cpus()
-        .ok()
-        .and_then(|n| u32::try_from(n).ok())
+    // Arrays are indexed by the number of a CPU, and numbers may be left out.
+    possible()
+        .iter()
+        .last()
+        .map(|last| last + 1)
+        .or_else(|| u32::try_from(libbpf_rs::num_possible_cpus().ok()?).ok())
         .ok_or_else(|| Error::Object { what: "the number of possible CPUs is unknown".into() })
 }
 
 /// Whether `sched_switch` passes the state of the task that leaves, as it does since 5.18: the program that reads this
 /// argument is refused where it is missing.
 fn switch_passes_state() -> Result<bool> {
-    let unusable = |why: String| Error::Btf { path: KERNEL_BTF.into(), why };
-    let btf = Btf::from_vmlinux().map_err(|_| {
-        unusable("typed tracepoints need a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are".into())
-    })?;
+    let btf = kernel_btf()?;
     btf_file::tracepoint_arguments(&btf, "sched_switch")
         .map(|arguments| arguments >= 4)
-        .ok_or_else(|| unusable("it does not describe the sched_switch tracepoint".into()))
+        .ok_or_else(|| no_btf("it does not describe the sched_switch tracepoint"))
+}
+
+/// Whether a structure of the running kernel has a member of this name.
+pub(crate) fn kernel_has_member(structure: &str, member: &str) -> Result<bool> {
+    let btf = kernel_btf()?;
+    let found: Option<Struct<'_>> = btf.type_by_name(structure);
+    Ok(found.is_some_and(|found| found.iter().any(|m| m.name == Some(OsStr::new(member)))))
+}
+
+fn kernel_btf() -> Result<Btf<'static>> {
+    Btf::from_vmlinux().map_err(|_| {
+        no_btf("typed tracepoints need a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are")
+    })
+}
+
+fn no_btf(why: &str) -> Error {
+    Error::Btf { path: KERNEL_BTF.into(), why: why.into() }
 }
 
 /// Refuses a missing, damaged or foreign BTF file before libbpf meets it.

@@ -13,15 +13,18 @@ use crate::batch::each_value;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::monitor::open_pin;
+use crate::monitor_object::ITERATOR;
 use crate::object::LoadedObject;
 use crate::pins::{Pins, companion};
+use crate::possible;
+use crate::queued::QueuedTasks;
 use crate::running;
-use crate::wire::{Wire, c_bytes, cpu_slot, exited_record, group_record, schema, task_record};
+use crate::wire::{Wire, c_bytes, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
 use libbpf_rs::{MapCore as _, MapHandle, MapType};
 use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
 use nix::unistd::Pid;
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::histogram::Histogram;
@@ -38,9 +41,10 @@ use tombola_core::usage::Usage;
 /// that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
-/// `TASK_WAITING` and `TASK_LEFT` in `bpf/wire.h`.
+/// `TASK_WAITING`, `TASK_LEFT` and `TASK_MISSTAMPED` in `bpf/wire.h`.
 const WAITING: u32 = 1;
 const LEFT: u32 = 2;
+const MISSTAMPED: u32 = 3;
 
 /// Reads one monitor.
 pub struct Reader {
@@ -48,18 +52,25 @@ pub struct Reader {
     cpu_map: MapHandle,
     exited_map: MapHandle,
     group_map: MapHandle,
+    queued: QueuedTasks,
     begin_ns: u64,
     begin_boot_ns: u64,
     ring_bits: u32,
 }
 
 impl Reader {
-    pub(crate) fn of_object(loaded: &LoadedObject, schema: &schema) -> Result<Self> {
+    pub(crate) fn of_object(
+        loaded: &LoadedObject,
+        iterator: Option<OwnedFd>,
+        schema: &schema,
+    ) -> Result<Self> {
+        let missing = || Error::Object { what: format!("it has no program {ITERATOR}") };
         Ok(Self {
             task_map: loaded.map("task_map")?,
             cpu_map: loaded.map("cpu_map")?,
             exited_map: loaded.map("exited_map")?,
             group_map: loaded.map("group_map")?,
+            queued: QueuedTasks::Link(iterator.ok_or_else(missing)?),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
@@ -72,6 +83,7 @@ impl Reader {
             cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
             exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
             group_map: open::<[u64; 2], group_record>(&pins.companion(companion::GROUP_MAP), MapType::Hash)?,
+            queued: QueuedTasks::Pin(pins.companion_link(ITERATOR)),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
@@ -91,8 +103,15 @@ impl Reader {
         let slots = self.stable_slots()?;
         let taken_ns = clock::monotonic_ns();
         let unix_us = clock::unix_ns() / 1000;
-        let moment =
-            Moment { taken_ns, begin_ns: self.begin_ns, slots: &slots, online: online_cpus(slots.len()) };
+        let online = possible::online();
+        let moment = Moment {
+            taken_ns,
+            begin_ns: self.begin_ns,
+            slots: &slots,
+            online: (0..).map(|cpu| online.is_empty() || online.contains(cpu)).take(slots.len()).collect(),
+            possible: possible::possible(),
+            queued: self.queued.read()?.into_iter().map(|task| (queued_identity(&task), task)).collect(),
+        };
 
         let mut living = BTreeMap::new();
         each_value::<task_record>(&self.task_map, |record| {
@@ -105,7 +124,8 @@ impl Reader {
         let mut tasks: Vec<TaskTotals> = living.values().map(|record| moment.living(record)).collect();
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let is_full = living.len() >= self.max_tasks() as usize;
-        for (cpu, slot) in (0..).zip(&slots).filter(|(_, slot)| slot.pid != 0) {
+        let mut first_slices = BTreeSet::new();
+        for (cpu, slot) in moment.open_slots() {
             let id = TaskId { pid: slot.pid, start_ns: slot.start_ns };
             if living.contains_key(&id) || exited.iter().any(|e| e.totals.id == id) {
                 continue;
@@ -113,16 +133,27 @@ impl Reader {
             if is_full {
                 // Its slice will find no room when it is closed: open or closed, it is in the same account.
                 loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
-            } else {
-                tasks.push(self.first_slice(id, cpu, slot, taken_ns));
+            } else if first_slices.insert(id) {
+                tasks.push(self.first_slice(&moment, id, cpu, slot));
+            }
+        }
+        // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
+        for (id, task) in &moment.queued {
+            let is_known = living.contains_key(id) || first_slices.contains(id);
+            if task.on_cpu == 0 && !is_known && exited.iter().all(|e| e.totals.id != *id) {
+                tasks.push(moment.first_wait(*id, task));
             }
         }
         tasks.sort_unstable_by_key(|task| task.id);
+        let holds_no_tickets = |id: TaskId| {
+            tasks.binary_search_by_key(&id, |task| task.id).is_ok_and(|at| !tasks[at].policy.holds_tickets())
+        };
         Ok(Snapshot {
             taken_ns,
+            read_ns: clock::monotonic_ns().saturating_sub(taken_ns),
             unix_us,
             begin_ns: self.begin_ns,
-            cpus: (0..).zip(&slots).map(|(cpu, slot)| moment.cpu(cpu, slot)).collect(),
+            cpus: (0..).zip(&slots).map(|(cpu, slot)| moment.cpu(cpu, slot, holds_no_tickets)).collect(),
             tasks,
             exited,
             exits,
@@ -132,18 +163,10 @@ impl Reader {
         })
     }
 
-    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read takes.
+    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read takes. They need not hold
+    /// still at once.
     fn stable_slots(&self) -> Result<Vec<cpu_slot>> {
-        let mut last = self.slots()?;
-        for _ in 1..SLOT_READINGS {
-            let now = self.slots()?;
-            let same = last.iter().zip(&now).all(|(a, b)| a.bytes() == b.bytes());
-            last = now;
-            if same {
-                break;
-            }
-        }
-        Ok(last)
+        stable(SLOT_READINGS, || self.slots())
     }
 
     fn slots(&self) -> Result<Vec<cpu_slot>> {
@@ -173,13 +196,21 @@ impl Reader {
                 if end.number == 0 || end.number != end.begun {
                     return;
                 }
-                let task = moment.ended(&end);
+                let mut task = moment.ended(&end);
                 let is_an_end = end.task.state != LEFT;
                 if slot.is_some_and(|slot| end.number > slot.exits) {
-                    // Ended after its CPU's slot was read.
+                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the instant.
+                    if task.ended_ns > moment.taken_ns {
+                        if is_an_end {
+                            living.insert(task.totals.id, end.task);
+                        }
+                        return;
+                    }
                     totals.count += u64::from(is_an_end);
                     totals.runtime_ns += task.totals.usage.runtime_ns;
                 }
+                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the slot.
+                task.ended_ns = task.ended_ns.min(moment.taken_ns);
                 let is_its_end = |record: &task_record| {
                     record.exec_tid == end.task.exec_tid && moment.latest_slice(record).1 <= task.ended_ns
                 };
@@ -218,8 +249,23 @@ impl Reader {
         Ok(groups)
     }
 
-    /// A task in its first slice since the monitor began: all that is known is its slot, and what procfs says.
-    fn first_slice(&self, id: TaskId, cpu: u32, slot: &cpu_slot, taken_ns: u64) -> TaskTotals {
+    /// A task in its first slice since the monitor began: all that is known is its slot, and what the iterator or, if it was too late,
+    /// procfs says.
+    fn first_slice(&self, moment: &Moment<'_>, id: TaskId, cpu: u32, slot: &cpu_slot) -> TaskTotals {
+        let since_ns = monotonic_ns(slot, slot.since_ns);
+        let usage = Usage {
+            runtime_ns: moment.taken_ns.saturating_sub(since_ns),
+            wakeups: u64::from(id.start_ns >= self.begin_boot_ns),
+            ..Usage::default()
+        };
+        if let Some(task) = moment.queued.get(&id) {
+            let mut totals = moment.queued_totals(id, task);
+            let wait_ns = task.run_delay_ns.saturating_sub(slot.delay_ns);
+            totals.usage = usage;
+            add_open_wait(&mut totals.usage, wait_ns.min(since_ns.saturating_sub(self.begin_ns)));
+            (totals.cpu, totals.state) = (cpu, TaskState::Running);
+            return totals;
+        }
         let attributes = running::attributes(id.pid);
         TaskTotals {
             id,
@@ -233,11 +279,7 @@ impl Reader {
             affinity: None,
             cpu,
             state: TaskState::Running,
-            usage: Usage {
-                runtime_ns: taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns)),
-                wakeups: u64::from(id.start_ns >= self.begin_boot_ns),
-                ..Usage::default()
-            },
+            usage,
         }
     }
 }
@@ -248,6 +290,8 @@ struct Moment<'s> {
     begin_ns: u64,
     slots: &'s [cpu_slot],
     online: Vec<bool>,
+    possible: CpuSet,
+    queued: BTreeMap<TaskId, queued_task>,
 }
 
 impl Moment<'_> {
@@ -264,17 +308,28 @@ impl Moment<'_> {
         )
     }
 
-    fn cpu(&self, cpu: u32, slot: &cpu_slot) -> CpuBooks {
-        let online = self.online.get(cpu as usize).copied().unwrap_or(false);
+    fn is_online(&self, cpu: u32) -> bool {
+        self.online.get(cpu as usize).copied().unwrap_or(false)
+    }
+
+    /// Slots in which a task runs. A CPU that is offline runs nothing: its last switches were not shown, and its slot holds the
+    /// task that stopped it, for as long as it is away.
+    fn open_slots(&self) -> impl Iterator<Item = (u32, &cpu_slot)> {
+        (0..).zip(self.slots).filter(|(cpu, slot)| slot.pid != 0 && self.is_online(*cpu))
+    }
+
+    fn cpu(&self, cpu: u32, slot: &cpu_slot, holds_no_tickets: impl Fn(TaskId) -> bool) -> CpuBooks {
+        let online = self.is_online(cpu);
         let since_ns = if slot.since_ns == 0 { self.begin_ns } else { monotonic_ns(slot, slot.since_ns) };
         let open_ns = self.taken_ns.saturating_sub(since_ns);
-        let running = (slot.pid != 0)
+        let running = (slot.pid != 0 && online)
             .then_some(Running { id: TaskId { pid: slot.pid, start_ns: slot.start_ns }, since_ns });
         CpuBooks {
             cpu,
             online,
             busy_ns: slot.busy_ns + if running.is_some() { open_ns } else { 0 },
-            unfair_ns: slot.unfair_ns, // an open slice's policy is booked with the slice
+            unfair_ns: slot.unfair_ns
+                + if running.is_some_and(|running| holds_no_tickets(running.id)) { open_ns } else { 0 },
             taken_ns: slot.taken_ns,
             // What an offline CPU does not do is not idling.
             idle_ns: slot.idle_ns + if running.is_none() && online { open_ns } else { 0 },
@@ -284,23 +339,53 @@ impl Moment<'_> {
 
     /// Totals of a task at the instant, from its record of about that time.
     fn living(&self, record: &task_record) -> TaskTotals {
-        let mut totals = totals(record);
+        let mut totals = self.totals(record);
         let (_, slice_end_ns) = self.latest_slice(record);
-        let slot = self.slots.iter().find(|slot| slot.pid == record.pid && slot.start_ns == record.start_ns);
+        let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
+        let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
+        let queued = self.queued.get(&totals.id);
+        if let Some(task) = queued {
+            // A record has them from when its latest slice was closed.
+            totals.nice = Nice::new(task.nice.into()).unwrap_or_default();
+            totals.policy = policy(task.policy);
+            totals.weight = task.weight;
+        }
+        // What the kernel has booked since the record was closed: waits in queues it has left since, and that of the open slice.
+        let booked_ns = |task: &queued_task| task.run_delay_ns.saturating_sub(record.run_delay_ns);
         // The slice of the slot was open at the instant. The record's latest slice either ended before it began, or is it, or
         // a later one, and ended after the instant. The clocks of two CPUs are not compared more exactly than that.
         let is_open = |since_ns: &u64| slice_end_ns <= since_ns.midpoint(self.taken_ns);
         if let Some(since_ns) = slot.map(|slot| monotonic_ns(slot, slot.since_ns)).filter(is_open) {
-            // Nothing of it is in the record, nor is the wait before it, of which only a preempted task's is known before the
-            // kernel books it.
+            // Nothing of it is in the record, nor is the wait before it.
             totals.usage.runtime_ns += self.taken_ns.saturating_sub(since_ns);
-            if totals.state == TaskState::Waiting {
-                totals.usage.wait_ns += since_ns.saturating_sub(slice_end_ns);
-            }
+            let away_ns = since_ns.saturating_sub(slice_end_ns);
+            add_open_wait(
+                &mut totals.usage,
+                match record.state {
+                    WAITING => away_ns,
+                    MISSTAMPED => since_ns.saturating_sub(record.woken_ns),
+                    // It may have left its CPU since the instant, and wait again.
+                    _ => queued.map_or(0, booked_ns).min(away_ns),
+                },
+            );
         } else {
             totals.usage.runtime_ns -= self.overshoot_ns(record);
-            if slot.is_none() && totals.state == TaskState::Waiting {
-                totals.usage.wait_ns += self.taken_ns.saturating_sub(slice_end_ns);
+            if slot.is_none() {
+                let away_ns = self.taken_ns.saturating_sub(slice_end_ns);
+                let in_this_queue_ns = |task: &queued_task| match (task.on_cpu, task.last_queued_ns) {
+                    // It has got a CPU since the instant.
+                    (1.., _) | (_, 0) => 0,
+                    (0, queued_ns) => self.taken_ns.saturating_sub(self.monotonic_ns(task.cpu, queued_ns)),
+                };
+                let open_ns = match record.state {
+                    WAITING => away_ns,
+                    MISSTAMPED => self.taken_ns.saturating_sub(record.woken_ns),
+                    _ => queued.map_or(0, |task| booked_ns(task) + in_this_queue_ns(task)).min(away_ns),
+                };
+                add_open_wait(&mut totals.usage, open_ns);
+                if open_ns > 0 {
+                    totals.state = TaskState::Waiting;
+                }
             }
         }
         if slot.is_some() {
@@ -310,9 +395,78 @@ impl Moment<'_> {
     }
 
     fn ended(&self, end: &exited_record) -> ExitedTask {
-        let mut totals = totals(&end.task);
+        let mut totals = self.totals(&end.task);
         totals.usage.runtime_ns -= self.overshoot_ns(&end.task);
         ExitedTask { ended_ns: self.monotonic_ns(end.task.cpu, end.ended_ns), totals }
+    }
+
+    /// A task that waits for its first slice since measuring began.
+    fn first_wait(&self, id: TaskId, task: &queued_task) -> TaskTotals {
+        let mut totals = self.queued_totals(id, task);
+        let since_ns = self.monotonic_ns(task.cpu, task.last_queued_ns).max(self.begin_ns);
+        if task.last_queued_ns != 0 {
+            add_open_wait(&mut totals.usage, self.taken_ns.saturating_sub(since_ns));
+        }
+        totals
+    }
+
+    /// A task of whom the monitor has no record, as the iterator has found it.
+    fn queued_totals(&self, id: TaskId, task: &queued_task) -> TaskTotals {
+        TaskTotals {
+            id,
+            tgid: task.tgid,
+            comm: c_bytes(&task.comm),
+            nice: Nice::new(task.nice.into()).unwrap_or_default(),
+            policy: policy(task.policy),
+            weight: task.weight,
+            tickets_set: None,
+            group: group(task.group_kind, task.group_id),
+            affinity: self.affinity(task.pid, task.cpus_low, task.cpus_allowed),
+            cpu: task.cpu,
+            state: TaskState::Waiting,
+            usage: Usage::default(),
+        }
+    }
+
+    /// What a record says, as it was when its latest slice was closed.
+    fn totals(&self, record: &task_record) -> TaskTotals {
+        TaskTotals {
+            id: identity(record),
+            tgid: record.tgid,
+            comm: c_bytes(&record.comm),
+            nice: Nice::new(record.nice.into()).unwrap_or_default(),
+            policy: policy(record.policy),
+            weight: record.weight,
+            tickets_set: None,
+            group: group(record.group_kind, record.group_id),
+            affinity: self.affinity(record.pid, record.cpus_low, record.cpus_allowed),
+            cpu: record.cpu,
+            state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
+            usage: Usage {
+                runtime_ns: record.runtime_ns,
+                wait_ns: record.wait_ns,
+                wait_max_ns: record.wait_max_ns,
+                waits: Histogram(record.wait_hist),
+                switches: record.switches,
+                involuntary: record.involuntary,
+                wakeups: record.wakeups,
+                migrations: record.migrations,
+            },
+        }
+    }
+
+    /// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from the kernel,
+    /// while the task lives.
+    fn affinity(&self, pid: u32, low: u64, allowed: u32) -> Option<CpuSet> {
+        if low.count_ones() == allowed {
+            return Some(CpuSet::from_words(&[low]));
+        }
+        if self.possible.len() == allowed as usize {
+            return Some(self.possible.clone());
+        }
+        let mask = sched_getaffinity(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+        let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
+        Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
     }
 
     /// How much of a record's latest slice lies after the instant.
@@ -322,38 +476,45 @@ impl Moment<'_> {
     }
 }
 
+/// A wait that has not ended yet, or whose slice has not: it is in no bucket of the histogram before it does.
+fn add_open_wait(usage: &mut Usage, open_ns: u64) {
+    usage.wait_ns += open_ns;
+    usage.wait_max_ns = usage.wait_max_ns.max(open_ns);
+}
+
+/// The latest value of each slot that two readings in a row agree on, of `most` readings; of a slot that never holds still the last.
+fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let mut last = read()?;
+    let mut stable: Vec<Option<T>> = vec![None; last.len()];
+    for _ in 1..most {
+        let now = read()?;
+        for ((agreed, a), b) in stable.iter_mut().zip(&last).zip(&now) {
+            if a.bytes() == b.bytes() {
+                *agreed = Some(*b);
+            }
+        }
+        last = now;
+        if stable.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    Ok(stable.into_iter().zip(last).map(|(agreed, last)| agreed.unwrap_or(last)).collect())
+}
+
+fn policy(number: u32) -> Policy {
+    u8::try_from(number).map_or(Policy::Unknown(u8::MAX), Policy::from_number)
+}
+
+fn queued_identity(task: &queued_task) -> TaskId {
+    TaskId { pid: task.pid, start_ns: task.start_ns }
+}
+
 fn monotonic_ns(slot: &cpu_slot, clock_ns: u64) -> u64 {
     clock_ns.wrapping_sub(slot.ref_clock_ns).wrapping_add(slot.ref_mono_ns)
 }
 
 fn identity(record: &task_record) -> TaskId {
     TaskId { pid: record.pid, start_ns: record.start_ns }
-}
-
-fn totals(record: &task_record) -> TaskTotals {
-    TaskTotals {
-        id: identity(record),
-        tgid: record.tgid,
-        comm: c_bytes(&record.comm),
-        nice: Nice::new(record.nice.into()).unwrap_or_default(),
-        policy: u8::try_from(record.policy).map_or(Policy::Unknown(u8::MAX), Policy::from_number),
-        weight: record.weight,
-        tickets_set: None,
-        group: group(record.group_kind, record.group_id),
-        affinity: affinity(record),
-        cpu: record.cpu,
-        state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
-        usage: Usage {
-            runtime_ns: record.runtime_ns,
-            wait_ns: record.wait_ns,
-            wait_max_ns: record.wait_max_ns,
-            waits: Histogram(record.wait_hist),
-            switches: record.switches,
-            involuntary: record.involuntary,
-            wakeups: record.wakeups,
-            migrations: record.migrations,
-        },
-    }
 }
 
 pub(crate) fn group(kind: u32, id: u64) -> Group {
@@ -377,17 +538,6 @@ fn group_totals(record: &group_record) -> GroupTotals {
     }
 }
 
-/// The task's CPUs: from the record if all of them are among the first 64, else from the kernel, while the task lives.
-fn affinity(record: &task_record) -> Option<CpuSet> {
-    if record.cpus_low.count_ones() == record.cpus_allowed {
-        return Some(CpuSet::from_words(&[record.cpus_low]));
-    }
-    let pid = Pid::from_raw(i32::try_from(record.pid).ok()?);
-    let mask = sched_getaffinity(pid).ok()?;
-    let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
-    Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
-}
-
 fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
     sum.untracked_ns += slot.untracked_ns;
     sum.map_full += slot.map_full;
@@ -398,6 +548,8 @@ fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
     sum.groups_full += slot.groups_full;
     sum.unseen_switches += slot.unseen_switches;
     sum.unseen_ns += slot.unseen_ns;
+    sum.corrected_waits += slot.corrected_waits;
+    sum.corrected_ns += slot.corrected_ns;
     sum
 }
 
@@ -417,28 +569,20 @@ fn open<K, T: Wire>(path: &Path, kind: MapType) -> Result<MapHandle> {
     Ok(map)
 }
 
-/// Which of the possible CPUs are online; all, where the kernel does not say.
-fn online_cpus(possible: usize) -> Vec<bool> {
-    let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let mut online = vec![text.trim().is_empty(); possible];
-    for range in text.trim().split(',').filter(|r| !r.is_empty()) {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        if let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) {
-            for flag in online.iter_mut().take(last.saturating_add(1)).skip(first) {
-                *flag = true;
-            }
-        }
-    }
-    online
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A machine of two CPUs, whose second one runs a task since 20 ms, at 100 ms.
     fn moment(slots: &[cpu_slot; 2]) -> Moment<'_> {
-        Moment { taken_ns: 100_000_000, begin_ns: 0, slots, online: vec![true; 2] }
+        Moment {
+            taken_ns: 100_000_000,
+            begin_ns: 0,
+            slots,
+            online: vec![true; 2],
+            possible: CpuSet::default(),
+            queued: BTreeMap::new(),
+        }
     }
 
     fn slots() -> [cpu_slot; 2] {
@@ -479,5 +623,103 @@ mod tests {
         later.cpu = 1;
         (later.slice_start_ns, later.runtime_ns) = (80_000_000, 28_000_000);
         assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 25_000_000);
+    }
+
+    #[test]
+    fn an_offline_cpu_runs_nothing_and_idles_not() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        let books = moment.cpu(1, &slots[1], |_| false);
+        assert_eq!((books.busy_ns, books.running.is_some()), (20_000_000, true));
+        moment.online = vec![true, false];
+        let books = moment.cpu(1, &slots[1], |_| false);
+        assert_eq!((books.busy_ns, books.idle_ns, books.running), (0, 0, None));
+        // Whom its slot names does not run there either.
+        assert_eq!(moment.living(&record(78_000_000)).usage.runtime_ns, 5_000_000);
+        assert_eq!(moment.open_slots().count(), 0);
+    }
+
+    #[test]
+    fn an_open_slice_counts_as_real_time_if_its_task_is() {
+        let slots = slots();
+        assert_eq!(moment(&slots).cpu(1, &slots[1], |id| id.pid == 7).unfair_ns, 20_000_000);
+        assert_eq!(moment(&slots).cpu(1, &slots[1], |_| false).unfair_ns, 0);
+        assert_eq!(moment(&slots).cpu(0, &slots[0], |_| true).unfair_ns, 0);
+    }
+
+    /// The task slept since 50 ms.
+    fn sleeper() -> task_record {
+        task_record { state: 0, run_delay_ns: 9_000_000, ..record(50_000_000) }
+    }
+
+    #[test]
+    fn who_waits_since_a_wakeup_waits_up_to_the_instant() {
+        let idle = [cpu_slot { since_ns: 10_000_000, ..cpu_slot::default() }; 2];
+        let mut moment = moment(&idle);
+        assert_eq!(moment.living(&sleeper()).usage.wait_ns, 0);
+        // Since 70 ms in the second CPU's queue; before that 4 ms in another one's.
+        let task = queued_task {
+            pid: 7,
+            start_ns: 1,
+            cpu: 1,
+            last_queued_ns: 70_000_000,
+            run_delay_ns: 13_000_000,
+            ..queued_task::default()
+        };
+        moment.queued.insert(queued_identity(&task), task);
+        let totals = moment.living(&sleeper());
+        assert_eq!((totals.usage.wait_ns, totals.usage.wait_max_ns), (34_000_000, 34_000_000));
+        assert_eq!((totals.state, totals.usage.runtime_ns), (TaskState::Waiting, 5_000_000));
+        // Where the kernel's stamp is false, the wakeup's instant counts.
+        let woken = task_record { state: MISSTAMPED, woken_ns: 94_000_000, ..sleeper() };
+        assert_eq!(moment.living(&woken).usage.wait_ns, 6_000_000);
+        // Without a record it waits as long, but no longer than measuring lasts.
+        moment.begin_ns = 90_000_000;
+        let first = moment.first_wait(queued_identity(&task), &task);
+        assert_eq!((first.usage.wait_ns, first.state, first.cpu), (10_000_000, TaskState::Waiting, 1));
+    }
+
+    #[test]
+    fn the_wait_before_an_open_slice_is_what_the_kernel_has_booked_since() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        let task = queued_task {
+            pid: 7,
+            start_ns: 1,
+            on_cpu: 1,
+            run_delay_ns: 12_000_000,
+            ..queued_task::default()
+        };
+        moment.queued.insert(queued_identity(&task), task);
+        let totals = moment.living(&sleeper());
+        assert_eq!((totals.usage.wait_ns, totals.usage.runtime_ns), (3_000_000, 25_000_000));
+        let woken = task_record { state: MISSTAMPED, woken_ns: 79_000_000, ..sleeper() };
+        assert_eq!(moment.living(&woken).usage.wait_ns, 1_000_000);
+    }
+
+    #[test]
+    fn each_slot_may_hold_still_at_another_time() {
+        let slot = |busy_ns| cpu_slot { busy_ns, ..cpu_slot::default() };
+        // The first CPU holds still in the first two readings, the second in the last two: never both at once.
+        let mut readings = [(1, 1), (1, 2), (2, 3), (3, 3), (4, 4)].iter();
+        let mut read = 0;
+        let agreed = stable(8, || {
+            read += 1;
+            let (a, b) = readings.next().unwrap();
+            Ok(vec![slot(*a), slot(*b)])
+        });
+        let agreed: Vec<u64> = agreed.unwrap().iter().map(|slot| slot.busy_ns).collect();
+        assert_eq!((agreed, read), (vec![1, 3], 4));
+    }
+
+    #[test]
+    fn who_may_use_all_of_many_cpus_is_known_without_a_call() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        moment.possible = (0..130).collect();
+        // No process has this pid, so the kernel has no answer.
+        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 130), Some((0..130).collect()));
+        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 129), None);
+        assert_eq!(moment.affinity(u32::MAX, 5, 2), Some(CpuSet::from_words(&[5])));
     }
 }

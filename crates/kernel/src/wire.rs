@@ -24,7 +24,7 @@ mod generated {
 }
 
 pub(crate) use generated::monitor::types::{
-    control, cpu_slot, exited_record, group_record, schema, task_record,
+    control, cpu_slot, exited_record, group_record, queued_task, schema, task_record,
 };
 
 pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
@@ -42,8 +42,9 @@ pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lot
 
 // Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the schema map.
 const _: () = {
-    assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 8 + 2 * 4 + 16 + 24 * 8);
-    assert!(size_of::<cpu_slot>() == 192);
+    assert!(size_of::<task_record>() == 12 * 8 + 10 * 4 + 2 * 8 + 2 * 4 + 16 + 24 * 8);
+    assert!(size_of::<cpu_slot>() == 256);
+    assert!(size_of::<queued_task>() == 5 * 8 + 10 * 4 + 16);
     assert!(size_of::<exited_record>() == 24 + size_of::<task_record>());
     assert!(size_of::<group_record>() == 2 * 16 + 5 * 8);
     assert!(size_of::<control>() == 24);
@@ -80,6 +81,8 @@ pub(crate) unsafe trait Wire: Copy + Default {
 unsafe impl Wire for task_record {}
 // SAFETY: as above.
 unsafe impl Wire for cpu_slot {}
+// SAFETY: as above.
+unsafe impl Wire for queued_task {}
 // SAFETY: as above.
 unsafe impl Wire for exited_record {}
 // SAFETY: as above.

@@ -29,17 +29,28 @@ fn pin_foreign_map(name: &str, path: &Path) {
 }
 
 /// The pins beside map, program and link.
-const COMPANIONS: [&str; 9] = [
+const COMPANIONS: [&str; 13] = [
     "control_map",
     "cpu_map",
     "exited_map",
     "group_map",
+    "queued_tasks",
+    "queued_tasks_link",
     "sched_exec",
     "sched_exec_link",
     "sched_free",
     "sched_free_link",
+    "sched_waking",
+    "sched_waking_link",
     "schema_map",
 ];
+
+/// Those that this kernel needs: a wakeup is looked at only where a task can sleep in its run queue.
+fn companions() -> Vec<&'static str> {
+    let kernel = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let sleeps_queued = kernel.windows(15).any(|name| name == b"\0sched_delayed\0");
+    COMPANIONS.into_iter().filter(|name| sleeps_queued || !name.starts_with("sched_waking")).collect()
+}
 
 /// Id of the program that a file descriptor stands for, as /proc tells.
 fn program_id(path: &Path) -> u32 {
@@ -55,11 +66,11 @@ fn root_unload_leaves_no_pin_and_no_program() {
     let settings = fs.settings();
     let monitor = load(&settings);
     assert_eq!(fs.names(), ["link", "prog", "task_map", "task_map_tombola"]);
-    assert_eq!(names_in(&monitor.pins.companions()), COMPANIONS);
+    assert_eq!(names_in(&monitor.pins.companions()), companions());
     let ids = [program_id(&monitor.pins.prog), program_id(&monitor.pins.companions().join("sched_exec"))];
     let map_id = MapHandle::from_pinned_path(&monitor.pins.map).unwrap().info().unwrap().info.id;
     let removed = PinnedMonitor::unload(&settings.pins).unwrap();
-    assert_eq!(removed.len(), 3 + COMPANIONS.len());
+    assert_eq!(removed.len(), 3 + companions().len());
     assert!(fs.names().is_empty(), "{:?}", fs.names());
     // The kernel frees programs and maps after a grace period.
     wait_for("programs and map are gone", || {
@@ -170,12 +181,12 @@ fn root_a_foreign_map_at_the_pin_is_an_error_until_force() {
 #[ignore = "needs root and BPF"]
 fn root_a_monitor_without_one_of_its_pins_is_incomplete_and_unload_cleans() {
     let pins = BpfFs::mount().pins();
-    let companions = pins.companions();
+    let dir = pins.companions();
     let of = |path: &Path, root: &Path| path.strip_prefix(root).unwrap().to_owned();
     let root = pins.map.parent().unwrap();
     let mut all = vec![of(&pins.map, root), of(&pins.prog, root), of(&pins.link, root)];
-    for name in COMPANIONS {
-        all.push(of(&companions.join(name), root));
+    for name in companions() {
+        all.push(of(&dir.join(name), root));
     }
     for missing in all {
         let fs = BpfFs::mount();
@@ -187,7 +198,7 @@ fn root_a_monitor_without_one_of_its_pins_is_incomplete_and_unload_cleans() {
         assert!(said.contains("--force") && said.contains("unload"), "{said}");
         assert_eq!(
             PinnedMonitor::unload(&fs.pins()).unwrap().len(),
-            2 + COMPANIONS.len(),
+            2 + companions().len(),
             "{}",
             missing.display()
         );

@@ -46,6 +46,7 @@ impl Simulation<'_> {
         let cpus = self.machine.cpus().iter().zip(&self.meter.busy_ns).enumerate();
         Snapshot {
             taken_ns: now_ns,
+            read_ns: 0,
             unix_us: now_ns / 1000,
             begin_ns: 0,
             cpus: cpus

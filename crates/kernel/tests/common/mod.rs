@@ -118,7 +118,10 @@ pub(crate) fn has_unseen_switch(snapshot: &Snapshot) -> bool {
 
 /// Whether nothing was lost but what such a kernel did not show.
 pub(crate) fn is_complete(loss: &Loss) -> bool {
-    Loss { unseen_switches: 0, unseen_ns: 0, ..*loss }.is_none()
+    // Whoever leaves its CPU in such a switch is taken for running, and its wait for what it is not.
+    let hidden = loss.unseen_switches > 0;
+    let (overlong_waits, overlong_ns) = if hidden { (0, 0) } else { (loss.overlong_waits, loss.overlong_ns) };
+    Loss { unseen_switches: 0, unseen_ns: 0, overlong_waits, overlong_ns, ..*loss }.is_none()
 }
 
 /// The tasks of a window with this name.

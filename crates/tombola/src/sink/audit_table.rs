@@ -1,6 +1,6 @@
 //! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the columns mean.
 
-use super::loss::loss_text;
+use super::loss::{corrected_text, loss_text};
 use super::table::head::seconds;
 use super::table::layout::{
     Layout,
@@ -79,13 +79,14 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
     line(
         out,
         format_args!(
-            "books: wall {} s on {} CPU{s}, busy {} %, idle {} %, residual {} %; loss: {}",
+            "books: wall {} s on {} CPU{s}, busy {} %, idle {} %, residual {} %; loss: {}{}",
             seconds(books.wall_ns),
             audit.cpus,
             percent(books.busy_share()),
             percent(books.idle_share()),
             signed(books.residual_share() * 100.0),
-            loss_text(&audit.loss)
+            loss_text(&audit.loss),
+            corrected_text(&audit.loss)
         ),
     );
     let division = &audit.division;

@@ -27,7 +27,7 @@ const COLUMNS: [&str; 12] = [
 ];
 
 /// The columns that follow in a wide file.
-const WIDE_COLUMNS: [&str; 15] = [
+const WIDE_COLUMNS: [&str; 17] = [
     "comm",
     "tgid",
     "start_ns",
@@ -43,6 +43,8 @@ const WIDE_COLUMNS: [&str; 15] = [
     "wakeups",
     "migrations",
     "ended",
+    "corrected_waits",
+    "corrected_ns",
 ];
 
 /// An open CSV file.
@@ -87,11 +89,15 @@ fn rows(iteration: u64, report: &Report, groups: &Groups, wide: bool) -> Vec<u8>
         csv::Writer::from_writer(Vec::with_capacity(report.rows.len() * if wide { 300 } else { 120 }));
     let iteration = iteration.to_string();
     let timestamp = decimal(report.head.unix_us);
+    // Of the whole machine in the interval: the same in every row of a sample.
+    let loss = &report.head.loss;
+    let corrected = [loss.corrected_waits.to_string(), loss.corrected_ns.to_string()];
     for row in &report.rows {
         let mut fields = vec![iteration.clone(), timestamp.clone()];
         fields.extend(narrow_fields(row));
         if wide {
             fields.extend(wide_fields(row, groups));
+            fields.extend(corrected.clone());
         }
         writer.write_record(&fields).expect("rows are equally long, and a Vec takes everything");
     }
@@ -115,7 +121,7 @@ fn narrow_fields(row: &Row) -> [String; COLUMNS.len() - 2] {
     ]
 }
 
-fn wide_fields(row: &Row, groups: &Groups) -> [String; WIDE_COLUMNS.len()] {
+fn wide_fields(row: &Row, groups: &Groups) -> [String; WIDE_COLUMNS.len() - 2] {
     let totals = &row.task.totals;
     let usage = &totals.usage;
     [

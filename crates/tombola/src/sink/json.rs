@@ -153,6 +153,11 @@ struct LossRecord {
     groups_full: u64,
     unseen_switches: u64,
     unseen_ns: u64,
+    overlong_waits: u64,
+    overlong_ns: u64,
+    /// Waits that the kernel's own books begin while the task slept: not lost, but put right.
+    corrected_waits: u64,
+    corrected_ns: u64,
 }
 
 /// The command that was run.
@@ -370,6 +375,10 @@ fn loss(loss: &Loss) -> LossRecord {
         groups_full: loss.groups_full,
         unseen_switches: loss.unseen_switches,
         unseen_ns: loss.unseen_ns,
+        overlong_waits: loss.overlong_waits,
+        overlong_ns: loss.overlong_ns,
+        corrected_waits: loss.corrected_waits,
+        corrected_ns: loss.corrected_ns,
     }
 }
 

@@ -24,5 +24,37 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
         loss.unseen_switches,
         &format!("switches not shown by the kernel ({time} ms, in part with another task than ran)"),
     );
+    let time = ms3(loss.overlong_ns);
+    add(loss.overlong_waits, &format!("tasks with more run and wait than the interval ({time} ms cut off)"));
     if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
+}
+
+/// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing was corrected.
+pub(crate) fn corrected_text(loss: &Loss) -> String {
+    if loss.corrected_waits == 0 {
+        return String::new();
+    }
+    format!(
+        "; corrected: {} waits ({} ms of sleep in the kernel's books)",
+        loss.corrected_waits,
+        ms3(loss.corrected_ns)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_right_is_told_and_is_no_loss() {
+        let loss = Loss { corrected_waits: 12, corrected_ns: 2_400_000_000, ..Loss::default() };
+        assert_eq!(loss_text(&loss), "none");
+        assert_eq!(
+            corrected_text(&loss),
+            "; corrected: 12 waits (2400.000 ms of sleep in the kernel's books)"
+        );
+        assert_eq!(corrected_text(&Loss::default()), "");
+        let loss = Loss { overlong_waits: 2, overlong_ns: 5_000_000, ..loss };
+        assert_eq!(loss_text(&loss), "2 tasks with more run and wait than the interval (5.000 ms cut off)");
+    }
 }

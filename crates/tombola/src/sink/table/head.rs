@@ -1,7 +1,7 @@
 //! The lines above the table: the interval, the books, the loss.
 
 use super::{line, ms3, percent, signed};
-use crate::sink::loss::loss_text;
+use crate::sink::loss::{corrected_text, loss_text};
 use tombola_core::report::Head;
 
 /// Writes the head of the `iteration`-th sample; a blank line separates it from the block before.
@@ -29,10 +29,11 @@ pub(super) fn write(out: &mut String, iteration: u64, head: &Head) {
         ),
     );
     let now = loss_text(&head.loss);
-    if head.loss == head.loss_total {
-        line(out, format_args!("loss: {now}"));
+    let corrected = corrected_text(&head.loss);
+    if loss_text(&head.loss_total) == now {
+        line(out, format_args!("loss: {now}{corrected}"));
     } else {
-        line(out, format_args!("loss: {now}; in total {}", loss_text(&head.loss_total)));
+        line(out, format_args!("loss: {now}; in total {}{corrected}", loss_text(&head.loss_total)));
     }
 }
 
