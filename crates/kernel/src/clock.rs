@@ -1,6 +1,6 @@
 //! The clocks that snapshots are taken on: those of the kernel, whatever time namespace this process is in.
 //!
-//! In a time namespace CLOCK_MONOTONIC and CLOCK_BOOTTIME are moved by offsets (`time_namespaces(7)`). BPF programs read the clocks as
+//! In a time namespace `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are moved by offsets (`time_namespaces(7)`). BPF programs read the clocks as
 //! they are, so the offsets are taken off again.
 
 use nix::time::{ClockId, clock_gettime};

@@ -19,6 +19,7 @@ const SLEEP: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 40;
 const ENOUGH: usize = 4;
 
+#[allow(clippy::unwrap_used)] // not seen as test code by the lint
 fn move_to(tid: u32, cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu).unwrap();

@@ -84,12 +84,12 @@ fn starved(cpu: usize) -> bool {
     }
     let window = Window::between(&first, &last);
     let task = row(&window, tid);
-    let (least, most) = (last.taken_ns - after_ns, last.taken_ns - before_ns);
-    println!("waits for {least} to {most} ns: {:?}; CPU {cpu}", task.delta.wait_ns);
+    let (shortest, longest) = (last.taken_ns - after_ns, last.taken_ns - before_ns);
+    println!("waits for {shortest} to {longest} ns: {:?}; CPU {cpu}", task.delta.wait_ns);
     assert_eq!((task.totals.state, task.totals.comm.as_slice()), (TaskState::Waiting, &b"starving"[..]));
     // The wakeup of a task takes the waker a moment; clocks of two CPUs differ by microseconds.
-    assert!(task.delta.wait_ns + 2_000_000 >= least, "{} ns, at least {least} ns", task.delta.wait_ns);
-    assert!(task.delta.wait_ns <= most + 2_000_000, "{} ns, at most {most} ns", task.delta.wait_ns);
+    assert!(task.delta.wait_ns + 2_000_000 >= shortest, "{} ns, at least {shortest} ns", task.delta.wait_ns);
+    assert!(task.delta.wait_ns <= longest + 2_000_000, "{} ns, at most {longest} ns", task.delta.wait_ns);
     assert!(task.delta.wait_max_ns.abs_diff(task.delta.wait_ns) < 2_000_000 && task.was_runnable());
     // The hog has not left its CPU: its slice is open, and real time.
     let books = &last.cpus[cpu];
