@@ -129,6 +129,17 @@ fn slices(scenario: &Scenario, policy: PolicyKind, seed: u64) -> (Result<Outcome
     (outcome, slices)
 }
 
+/// The outcome of a run with a fixed seed.
+pub(super) fn slices_of(scenario: &Scenario, policy: PolicyKind) -> Outcome {
+    slices(scenario, policy, 1).0.unwrap()
+}
+
+/// Who ran in each quantum, in order: a slice of several quanta counts as several.
+pub(super) fn order_of(scenario: &Scenario, policy: PolicyKind) -> Vec<usize> {
+    let parts = |s: &Slice| usize::try_from(s.ran_ns / scenario.quantum_ns).unwrap();
+    slices(scenario, policy, 1).1.iter().flat_map(|s| std::iter::repeat_n(s.task, parts(s))).collect()
+}
+
 fn check(scenario: &Scenario, policy: PolicyKind) -> Result<(), TestCaseError> {
     let (outcome, slices) = slices(scenario, policy, 7);
     let outcome = outcome.map_err(|e| TestCaseError::fail(format!("{policy}: {e}")))?;

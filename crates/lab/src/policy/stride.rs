@@ -36,7 +36,7 @@ pub enum Arithmetic {
 pub(super) struct Quotient {
     pub(super) whole: i128,
     /// Numerator of what the division left over; below the tickets it was divided by.
-    rest: u64,
+    pub(super) rest: u64,
 }
 
 impl Quotient {
