@@ -129,6 +129,20 @@ static __always_inline __u64 task_last_queued(struct task_struct *p)
 	return queued;
 }
 
+/* Whether p has a CPU. */
+static __always_inline bool has_cpu(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->on_cpu) && p->on_cpu;
+}
+
+/* Whether p is in a run queue. 7.3 has no field on_rq that could be read so: there a stamp or a CPU tells. */
+static __always_inline bool is_queued(struct task_struct *p)
+{
+	if (bpf_core_field_exists(p->on_rq))
+		return p->on_rq;
+	return has_cpu(p) || task_last_queued(p);
+}
+
 /* Group scheduling is a configuration option (CONFIG_CGROUP_SCHED, and SCHED_AUTOGROUP on top of it). */
 static __always_inline void identify_group(struct task_group *group, struct group_key *key)
 {
