@@ -135,11 +135,9 @@ static __always_inline bool has_cpu(struct task_struct *p)
 	return bpf_core_field_exists(p->on_cpu) && p->on_cpu;
 }
 
-/* Whether p is in a run queue. 7.3 has no field on_rq that could be read so: there a stamp or a CPU tells. */
+/* Whether p waits or runs, as its stamp and its CPU tell: on_rq cannot be read so in 7.3. */
 static __always_inline bool is_queued(struct task_struct *p)
 {
-	if (bpf_core_field_exists(p->on_rq))
-		return p->on_rq;
 	return has_cpu(p) || task_last_queued(p);
 }
 

@@ -51,7 +51,7 @@ static __noinline int misstamped(struct task_struct *p)
 	if (rec && rec->start_ns == p->start_boottime) {
 		if (rec->state != TASK_SLEEPING)
 			return 0;
-	} else if (!rec && (!is_queued(p) || is_delayed(p))) {
+	} else if (!rec) {
 		/* It sleeps since before measuring began: its first slice is to find this. */
 		struct slice slice = {.cpu = queue_cpu(p)};
 
