@@ -165,6 +165,18 @@ static __always_inline __u64 task_last_queued(struct task_struct *p)
 	return queued;
 }
 
+/* Whether p has a CPU. */
+static __always_inline bool has_cpu(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->on_cpu) && p->on_cpu;
+}
+
+/* Whether p waits or runs, as its stamp and its CPU tell: on_rq cannot be read so in 7.3. */
+static __always_inline bool is_queued(struct task_struct *p)
+{
+	return has_cpu(p) || task_last_queued(p);
+}
+
 /* Group scheduling is a configuration option (CONFIG_CGROUP_SCHED, and SCHED_AUTOGROUP on top of it). */
 static __always_inline void identify_group(struct task_group *group, struct group_key *key)
 {

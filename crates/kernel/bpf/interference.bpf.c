@@ -166,7 +166,7 @@ int BPF_PROG(interference_waking, struct task_struct *p)
 	__u64 now;
 	__u32 pid;
 
-	if (!task_last_queued(p) || (p->on_rq && !is_delayed(p)))
+	if (!task_last_queued(p))
 		return 0;
 	pid = p->pid;
 	now = bpf_ktime_get_ns();

@@ -51,7 +51,7 @@ static __noinline int misstamped(struct task_struct *p)
 	if (rec && rec->start_ns == p->start_boottime) {
 		if (rec->state != TASK_SLEEPING)
 			return 0;
-	} else if (!rec && (!p->on_rq || is_delayed(p))) {
+	} else if (!rec) {
 		/* It sleeps since before measuring began: its first slice is to find this. */
 		struct slice slice = {.cpu = queue_cpu(p)};
 
@@ -87,11 +87,11 @@ int queued_tasks(struct bpf_iter__task *it)
 	struct queued_task line = {};
 	struct group_key group = {};
 
-	if (!p || !p->pid || !p->on_rq || (is_delayed(p) && !p->on_cpu))
+	if (!p || !p->pid || !is_queued(p) || (is_delayed(p) && !has_cpu(p)))
 		return 0;
 	line.start_ns = p->start_boottime;
 	line.run_delay_ns = task_run_delay(p);
-	line.on_cpu = p->on_cpu;
+	line.on_cpu = has_cpu(p);
 	line.last_queued_ns = task_last_queued(p);
 	line.cpus_low = p->cpus_mask.bits[0];
 	line.cpus_allowed = p->nr_cpus_allowed;
