@@ -198,14 +198,14 @@ fn root_timers_wake_in_interrupts_and_pipes_in_tasks() {
     wait_for("two hundred wakes of each", || {
         thread::sleep(Duration::from_millis(20));
         recorder.drain(&mut |event| recording.events.push(event)).unwrap();
-        let wakes = |of| {
+        let wakings_of = |of| {
             recording
                 .events
                 .iter()
                 .filter(|e| matches!(e.what, What::Wake { wakee, .. } if wakee == of))
                 .count()
         };
-        (wakes(by_timer) > 200 && wakes(by_task) > 200).then_some(())
+        (wakings_of(by_timer) > 200 && wakings_of(by_task) > 200).then_some(())
     });
     receiver.tell();
     drop((sleeper, sender, receiver));

@@ -7,6 +7,8 @@
 
 /// The monotonic clock is slewed by at most 500 ppm (kernel/time/ntp.c, MAXFREQ), about 1/2048.
 const SLEW_SHIFT: u32 = 11;
+/// How much later than usual the second clock of a pair may be read, where nothing stands still: cold caches, an interrupt.
+const JITTER_NS: u64 = 10_000;
 
 /// One CPU's clocks.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ impl Timeline {
         if let Some((clock_before, before)) = self.late {
             let slewed = clock_ns.saturating_sub(clock_before) >> SLEW_SHIFT;
             let late = distance.wrapping_sub(before).cast_signed();
-            if late > 0 && late.unsigned_abs() > slewed && !self.left_out {
+            if late > 0 && late.unsigned_abs() > slewed + JITTER_NS && !self.left_out {
                 self.left_out = true;
                 return;
             }
