@@ -1,8 +1,8 @@
 //! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
 
 mod audit;
-mod manual;
 mod log;
+mod manual;
 mod past;
 mod report;
 mod schedule;
@@ -10,8 +10,8 @@ mod simulate;
 mod top;
 
 pub use audit::{AuditArgs, Format, HistArgs, SelectArgs, Sort};
-pub use manual::{CompletionsArgs, ManArgs};
 pub use log::LogArgs;
+pub use manual::{CompletionsArgs, ManArgs};
 pub use past::PastArgs;
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
