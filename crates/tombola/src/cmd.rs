@@ -13,6 +13,7 @@ pub mod manual;
 pub mod query;
 pub mod record;
 pub mod log;
+pub mod manual;
 pub mod report;
 pub mod schedule;
 pub mod simulate;

@@ -1,5 +1,6 @@
 //! The flags of `top`.
 
+use super::PastArgs;
 use crate::interval::Interval;
 use crate::tui::{Column, Theme};
 use clap::Args;
@@ -17,6 +18,7 @@ Examples:
   sudo tombola top
   sudo tombola top --interval 500ms --theme light
   tombola top --columns PID,WAIT%,P99,LAG,COMM
+  tombola top -i trace.perf.data              a recording; arrows left and right move in its time
   tombola top --simulate web-and-batch        to try it anywhere
 
 NO_COLOR turns colours off. Without a terminal, or with TERM=dumb, use audit or dump.")]
@@ -40,8 +42,10 @@ pub struct TopArgs {
     /// Config file in place of ~/.config/tombola/config.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub past: PastArgs,
     /// Look at a simulated scenario: a TOML file, or the name of a built-in one
-    #[arg(long, value_name = "FILE|NAME")]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["input", "dir"])]
     pub simulate: Option<PathBuf>,
     /// Scheduler of the simulation
     #[arg(long, value_name = "NAME", default_value = "eevdf", requires = "simulate")]

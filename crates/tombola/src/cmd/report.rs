@@ -45,7 +45,7 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         Box::new(Simulated::new(scenario, args.policy, seed))
     } else {
         let wanted = Wanted { interference: !args.no_interference, tickets: true, owners: false };
-        source::open(args.map.as_deref(), wanted)?
+        args.past.open_or(|| source::open(args.map.as_deref(), wanted))?
     };
     let mut gathering = Gathering::new(source.origin());
     let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;

@@ -25,8 +25,8 @@ pub fn run(args: &TopArgs) -> Result<Exit> {
         };
         Measuring::start(open, set.interval)?
     } else {
-        let map = args.map.clone();
-        Measuring::start(move || source::open(map.as_deref(), wanted), set.interval)?
+        let (map, past) = (args.map.clone(), args.past.clone());
+        Measuring::start(move || past.open_or(|| source::open(map.as_deref(), wanted)), set.interval)?
     };
     tui::run(App::new(set), measuring, path.as_deref())?;
     Ok(Exit::Ok)
