@@ -13,7 +13,6 @@ pub mod manual;
 pub mod query;
 pub mod record;
 pub mod log;
-pub mod manual;
 pub mod report;
 pub mod schedule;
 pub mod simulate;
