@@ -166,9 +166,9 @@ static __always_inline __u64 task_last_queued(struct task_struct *p)
 }
 
 /* Whether p has a CPU. In 7.3 a plain load of the field cannot be relocated; the way of bit fields holds for both. */
-static __always_inline bool has_cpu(struct task_struct *p)
+static __always_inline bool has_cpu(struct task_struct *task)
 {
-	return bpf_core_field_exists(p->on_cpu) && BPF_CORE_READ_BITFIELD(p, on_cpu);
+	return bpf_core_field_exists(task->on_cpu) && BPF_CORE_READ_BITFIELD(task, on_cpu);
 }
 
 /* Whether p waits or runs, as its stamp and its CPU tell: on_rq cannot be read so in 7.3. */

@@ -210,6 +210,7 @@ impl Policy for Eevdf {
 mod tests {
     use super::*;
     use num_rational::Ratio;
+    use std::fmt::Write as _;
 
     /// The law in exact fractions, ties by declaration: who gets each of the first quanta.
     fn published(weights: &[i128], quanta: usize) -> Vec<usize> {
@@ -238,7 +239,7 @@ mod tests {
     fn check(weights: &[u64]) -> Result<(), proptest::test_runner::TestCaseError> {
         let mut text = String::from("name='x'\nduration='1s'\nquantum='10ms'\n");
         for (i, weight) in weights.iter().enumerate() {
-            text += &format!("[[task]]\nname='t{i}'\ntickets={weight}\n");
+            writeln!(text, "[[task]]\nname='t{i}'\ntickets={weight}").unwrap();
         }
         let got = crate::laws::order_of(
             &crate::scenario::Scenario::from_toml(&text).unwrap(),
