@@ -67,7 +67,7 @@ pub enum ConvertFormat {
 
 /// List every slice of a recording: who ran when and where, how long it had waited for the CPU, and how long it had slept before.
 ///
-/// SLEEP_MS and WAIT_MS are those before the slice; "?" where the recording cannot tell.
+/// `SLEEP_MS` and `WAIT_MS` are those before the slice; "?" where the recording cannot tell.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

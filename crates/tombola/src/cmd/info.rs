@@ -44,7 +44,8 @@ struct Info {
 #[derive(Debug, Serialize)]
 struct Known {
     what: &'static str,
-    known: bool,
+    #[serde(rename = "known")]
+    is_told: bool,
     how: &'static str,
 }
 
@@ -146,15 +147,15 @@ fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "stopped  {why}")?;
     }
     writeln!(out, "from it")?;
-    for Known { what, known, how } in &info.known {
-        writeln!(out, "  {:<7}  {what}: {how}", if *known { "known" } else { "unknown" })?;
+    for Known { what, is_told, how } in &info.known {
+        writeln!(out, "  {:<7}  {what}: {how}", if *is_told { "known" } else { "unknown" })?;
     }
     Ok(())
 }
 
 /// What the events can tell, in the words of the figures that depend on it.
 fn known(can: Capabilities) -> Vec<Known> {
-    let of = |what, known, yes, no| Known { what, known, how: if known { yes } else { no } };
+    let of = |what, is_told, yes, no| Known { what, is_told, how: if is_told { yes } else { no } };
     vec![
         of("run time", true, "exact, but for losses and hidden switches", ""),
         of(
