@@ -31,6 +31,8 @@ pub struct Playback {
     is_over: bool,
     /// The instant of the latest frame, at first the begin of the span; `None` when it is over.
     seen_ns: Option<u64>,
+    /// Whether the span was set.
+    has_span: bool,
     /// The end of the span.
     end_ns: u64,
     /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
@@ -57,6 +59,7 @@ impl Playback {
             events: 0,
             is_over: false,
             seen_ns: Some(0),
+            has_span: false,
             end_ns: u64::MAX,
             watch: None,
         }
@@ -234,6 +237,7 @@ impl Playback {
             self.advance_to(from_ns)?;
             self.books = Books::beginning(from_ns);
         }
+        self.has_span = true;
         self.seen_ns = Some(from_ns);
         self.end_ns = to_ns.unwrap_or(u64::MAX);
         Ok(())
@@ -256,6 +260,9 @@ impl Source for Playback {
     }
 
     fn next(&mut self, interval: Option<Duration>) -> Result<Option<Frame>, Box<dyn Error + Send + Sync>> {
+        if !self.has_span {
+            self.span(None, None)?;
+        }
         let Some(seen_ns) = self.seen_ns else { return Ok(None) };
         let step_ns =
             interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);

@@ -111,8 +111,9 @@ fn a_request_comes_back_from_its_weight() {
     assert_eq!(weight_log(one * 1024 / 1000 - 2), 99, "the next smaller request has the next smaller weight");
     let one = request(39).linear_milli;
     assert!((975..=1000).contains(&one), "{one}");
-    // The linear formula gives one weight to 26 shares: a request of 100 m cannot be told from one of 77 m.
-    assert_eq!(weight_linear(100 * 1024 / 1000), weight_linear(80));
+    // The linear formula gives one weight to 26 shares, here 81 to 106: a request of 100 m cannot be told from one of 80 m.
+    assert_eq!(weight_linear(100 * 1024 / 1000), weight_linear(80 * 1024 / 1000));
+    assert_ne!(weight_linear(100 * 1024 / 1000), weight_linear(79 * 1024 / 1000));
 }
 
 proptest! {
