@@ -22,7 +22,7 @@ fn root_a_fork_storm_loses_no_cpu_time_and_keeps_the_reader_responsive() {
     let monitor = monitor();
     let reader = monitor.reader();
     let first = reader.snapshot().unwrap();
-    let before_ns = common::children_ns();
+    let (before_ns, stolen_before_ns) = (common::children_ns(), common::stolen_ns());
     // On one CPU no parent can reap a child before its final switch, whose run time getrusage would then not know.
     let mut storm = confined_to(last_cpu(), || {
         shell.command(&script).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
@@ -48,9 +48,12 @@ fn root_a_fork_storm_loses_no_cpu_time_and_keeps_the_reader_responsive() {
         over.then_some(())
     });
     let rusage_ns = common::children_ns() - before_ns;
+    // What the hypervisor took is in a slice, and where the kernel knows of it in no rusage.
+    let stolen_ns = common::stolen_ns() - stolen_before_ns;
     assert!(
-        listed_ns <= rusage_ns + rusage_ns / 100 && listed_ns + unlisted_ns >= rusage_ns - rusage_ns / 100,
-        "listed {listed_ns} ns, not listed {unlisted_ns} ns, getrusage {rusage_ns} ns"
+        listed_ns <= rusage_ns + rusage_ns / 100 + stolen_ns
+            && listed_ns + unlisted_ns >= rusage_ns - rusage_ns / 100,
+        "listed {listed_ns} ns, not listed {unlisted_ns} ns, getrusage {rusage_ns} ns, stolen {stolen_ns} ns"
     );
     let window = Window::between(&first, &earlier);
     assert!(listed_ends + window.unlisted_exits.count > STORM, "{listed_ends} ends listed");
