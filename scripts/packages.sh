@@ -28,6 +28,8 @@ command:bpftool     bpftool      bpftool                bpf           bpftool
 command:setcap      libcap2-bin  libcap                 libcap        libcap-progs
 command:setpriv     util-linux   util-linux             util-linux    util-linux
 command:perf        linux-perf   perf                   perf          perf
+command:trace-cmd   trace-cmd    trace-cmd              trace-cmd     trace-cmd
+command:tmux        tmux         tmux                   tmux          tmux
 command:stress-ng   stress-ng    stress-ng              stress-ng     stress-ng
 command:runqlat     libbpf-tools libbpf-tools           libbpf-tools  libbpf-tools
 command:shellcheck  shellcheck   ShellCheck             shellcheck    ShellCheck

@@ -107,7 +107,7 @@ impl<W: Write> TableWriter<W> {
                 KEEPS_ABSENT.set(true);
                 let written = csv.serialize(row);
                 KEEPS_ABSENT.set(false);
-                written.map_err(io::Error::other)
+                written.map_err(reason)
             }
             Out::Ndjson(out) => {
                 serde_json::to_writer(&mut *out, &row)?;
@@ -122,7 +122,9 @@ impl<W: Write> TableWriter<W> {
     /// Those of the output.
     pub fn finish(self) -> io::Result<W> {
         match self.out {
-            Out::Csv(csv) => csv.into_inner().map_err(|error| io::Error::other(error.to_string())),
+            Out::Csv(csv) => csv
+                .into_inner()
+                .map_err(|error| io::Error::new(error.error().kind(), error.error().to_string())),
             Out::Ndjson(mut out) => {
                 out.flush()?;
                 Ok(out)
@@ -227,6 +229,14 @@ fn row(event: &Event) -> Row {
         Kind::Loss { of_cpu, count, from_ns } => {
             Row { from_cpu: *of_cpu, count: *count, from_ns: *from_ns, ..base() }
         }
+    }
+}
+
+/// The kernel's own reason, where there is one: a reader that has left is no failure.
+fn reason(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use tombola_core::identity::TaskId;
 use tombola_recording::event::Left;
-use tombola_recording::interval::{Fact, Interval, What};
+use tombola_recording::interval::{Fact, Interval, Ready, What};
 use tombola_recording::normaliser::Normaliser;
 
 /// What a task did before the slice it is in; `None`: not known.
@@ -72,11 +72,15 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
             };
             let of = before.entry(interval.task).or_default();
             match interval.what {
-                What::Blocked { .. } => *of = Before { slept_ns: Some(interval.ns()), waited_ns: None },
-                What::Runnable { .. } => of.waited_ns = Some(of.waited_ns.unwrap_or(0) + interval.ns()),
+                What::Blocked { .. } => of.slept_ns = of.slept_ns.map(|ns| ns + interval.ns()),
+                What::Runnable { since: Ready::Unknown, .. } => of.waited_ns = None,
+                What::Runnable { .. } => {
+                    // It begins with a wake or a switch that was seen, whatever was before.
+                    of.waited_ns = Some(of.waited_ns.unwrap_or(0) + interval.ns());
+                }
                 What::Unknown(_) => *of = Before::default(),
                 What::Running { cpu, left } => {
-                    let of = std::mem::take(of);
+                    let of = std::mem::replace(of, Before { slept_ns: Some(0), waited_ns: Some(0) });
                     let begin_ns = begin_ns.unwrap_or(0);
                     let since_ns = u128::from(interval.to_ns.saturating_sub(begin_ns));
                     let is_within = from.is_none_or(|from| since_ns >= from.as_nanos());
@@ -129,9 +133,6 @@ fn line(
 ) -> Result<()> {
     let since_ns = interval.to_ns.saturating_sub(begin_ns);
     let ns = interval.ns();
-    // Who did not sleep before, or did not wait, had none of it; without either nothing is known.
-    let known = slept_ns.is_some() || waited_ns.is_some();
-    let or_none = |part: Option<u64>| part.or(known.then_some(0));
     let left = left.map_or("-", letter);
     match format {
         TimehistFormat::Table => {
@@ -142,8 +143,8 @@ fn line(
                 format!("{:.6}", since_ns as f64 / 1e9),
                 interval.task.pid,
                 harmless(comm),
-                ms(or_none(slept_ns)),
-                ms(or_none(waited_ns)),
+                ms(slept_ns),
+                ms(waited_ns),
                 ns as f64 / 1e6
             )?;
         }
@@ -155,8 +156,8 @@ fn line(
                 cpu.to_string(),
                 interval.task.pid.to_string(),
                 harmless_in_csv(comm),
-                number(or_none(slept_ns)),
-                number(or_none(waited_ns)),
+                number(slept_ns),
+                number(waited_ns),
                 ns.to_string(),
                 left.to_owned(),
             ])?;

@@ -1,0 +1,122 @@
+//! The verbs for recordings, on a recording of a known truth: two tasks on one CPU, as ftrace prints them.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// From 10 s on: `first` runs for 3 ms and is preempted, `second` runs for 2 ms and sleeps, `first` runs for 5 ms and sleeps for 4 ms;
+/// woken by `second`'s CPU time it waits for 1 ms, and runs for 2 ms.
+const TEXT: &str = "\
+# tracer: nop
+#
+          <idle>-0       [000] d..2.    10.000000: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=first next_pid=101 next_prio=120
+           first-101     [000] d..2.    10.001000: sched_waking: comm=second pid=102 prio=120 target_cpu=000
+           first-101     [000] d..2.    10.003000: sched_switch: prev_comm=first prev_pid=101 prev_prio=120 prev_state=R+ ==> next_comm=second next_pid=102 next_prio=120
+          second-102     [000] d..2.    10.005000: sched_switch: prev_comm=second prev_pid=102 prev_prio=120 prev_state=S ==> next_comm=first next_pid=101 next_prio=120
+           first-101     [000] d..2.    10.010000: sched_switch: prev_comm=first prev_pid=101 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
+          <idle>-0       [000] d.h2.    10.013000: sched_waking: comm=second pid=102 prio=120 target_cpu=000
+          <idle>-0       [000] d..2.    10.013000: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=second next_pid=102 next_prio=120
+          second-102     [000] d..2.    10.014000: sched_waking: comm=first pid=101 prio=120 target_cpu=000
+          second-102     [000] d..2.    10.015000: sched_switch: prev_comm=second prev_pid=102 prev_prio=120 prev_state=S ==> next_comm=first next_pid=101 next_prio=120
+           first-101     [000] d..2.    10.017000: sched_switch: prev_comm=first prev_pid=101 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
+";
+
+/// What stands above, slice by slice, as `timehist --format csv` has it.
+const SLICES: &str = "\
+end_ns,cpu,tid,comm,sleep_ns,wait_ns,run_ns,left
+3000000,0,101,first,,,3000000,R+
+5000000,0,102,second,,2000000,2000000,S
+10000000,0,101,first,0,2000000,5000000,S
+15000000,0,102,second,8000000,0,2000000,S
+17000000,0,101,first,4000000,1000000,2000000,S
+";
+
+fn tombola(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tombola")).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn ok(arguments: &[&str]) -> String {
+    let output = tombola(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn recording(dir: &Path) -> PathBuf {
+    let path = dir.join("trace.txt");
+    std::fs::write(&path, TEXT).unwrap();
+    path
+}
+
+#[test]
+fn every_slice_is_as_it_was_made_also_after_a_conversion() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let text = text.to_str().unwrap();
+    let seen = ok(&["timehist", "-i", text, "--format", "csv"]);
+    // What comes before a task's first event is not known, and the wait of `second` is, from its wake on.
+    assert_eq!(seen, SLICES);
+    let trace = dir.path().join("x.pftrace");
+    let trace = trace.to_str().unwrap();
+    ok(&["convert", text, trace]);
+    assert_eq!(ok(&["timehist", "-i", trace, "--format", "csv"]), seen);
+    let rows = ok(&["convert", trace, "-", "--format", "ndjson"]);
+    assert_eq!(rows.lines().filter(|row| row.contains("\"event\":\"switch\"")).count(), 7, "{rows}");
+}
+
+#[test]
+fn the_ledger_and_the_table_judge_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let text = text.to_str().unwrap();
+    let json: Value = serde_json::from_str(&ok(&["audit", "-i", text, "--format", "json"])).unwrap();
+    let row = |pid: u64| json["rows"].as_array().unwrap().iter().find(|row| row["pid"] == pid).unwrap();
+    let of = |pid: u64| (row(pid)["runtime_ns"].as_u64().unwrap(), row(pid)["wait_ns"].as_u64().unwrap());
+    assert_eq!(of(101), (10_000_000, 3_000_000));
+    assert_eq!(of(102), (4_000_000, 2_000_000));
+    let part: Value = serde_json::from_str(&ok(&[
+        "audit", "-i", text, "--from", "5ms", "--to", "12ms", "--format", "json",
+    ]))
+    .unwrap();
+    assert_eq!(part["rows"][0]["pid"], 101);
+    assert_eq!(part["rows"][0]["runtime_ns"], 5_000_000);
+    let dump = ok(&["dump", "-i", text, "--interval", "10ms", "--iterations", "1"]);
+    assert!(dump.contains("interval 0.010 s") && dump.contains("first"), "{dump}");
+    assert!(ok(&["hist", "-i", text]).contains("waits"));
+}
+
+#[test]
+fn what_is_in_a_recording_is_told_also_from_a_pipe() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tombola"))
+        .args(["info", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(TEXT.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&info["events"], &info["tasks_seen"]), (&Value::from(10), &Value::from(2)), "{info}");
+    assert_eq!(info["end_ns"].as_u64().unwrap() - info["begin_ns"].as_u64().unwrap(), 17_000_000);
+    assert!(info["known"].as_array().unwrap().iter().any(|of| of["known"] == false), "{info}");
+}
+
+#[test]
+fn what_is_no_recording_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = dir.path().join("none");
+    std::fs::write(&none, [0u8; 64]).unwrap();
+    let none = none.to_str().unwrap();
+    for arguments in [vec!["info", none], vec!["audit", "-i", none], vec!["convert", none, "/dev/null"]] {
+        let output = tombola(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(none) && said.contains("perf.data"), "{said}");
+    }
+    let text = recording(dir.path());
+    let past = tombola(&["audit", "-i", text.to_str().unwrap(), "--from", "3s", "--to", "2s"]);
+    assert_eq!(past.status.code(), Some(1));
+    let live = tombola(&["audit", "--from", "03:10"]);
+    assert!(String::from_utf8_lossy(&live.stderr).contains("--input"), "{live:?}");
+}
