@@ -91,12 +91,11 @@ fn starved(cpu: usize) -> bool {
     assert!(task.delta.wait_ns + 2_000_000 >= shortest, "{} ns, at least {shortest} ns", task.delta.wait_ns);
     assert!(task.delta.wait_ns <= longest + 2_000_000, "{} ns, at most {longest} ns", task.delta.wait_ns);
     assert!(task.delta.wait_max_ns.abs_diff(task.delta.wait_ns) < 2_000_000 && task.was_runnable());
-    // The hog has not left its CPU: its slice is open, and real time.
-    let books = &last.cpus[cpu];
-    let got = row(&Window::between(&last.origin(), &last), hog_tid).totals.usage.runtime_ns;
+    // The hog has not left its CPU: its slice is open, and real time. What it had before it became that is in both snapshots.
+    let (unfair_ns, got) = (window.cpus[cpu].unfair_ns, row(&window, hog_tid).delta.runtime_ns);
     assert!(
-        books.unfair_ns + 1_000_000 >= got,
-        "{books:?}; the hog had {got} ns, {hog_before} to {hog_after} in the kernel's books"
+        unfair_ns + 1_000_000 >= got,
+        "real time {unfair_ns} ns; the hog had {got} ns, {hog_before} to {hog_after} in the kernel's books"
     );
     assert!(window.cpus[cpu].unfair_ns > 150_000_000, "{:?}", window.cpus[cpu]);
     true

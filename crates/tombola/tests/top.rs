@@ -169,6 +169,15 @@ fn it_stops_for_the_shell_and_comes_back() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let Some(screen) = Screen::open() else { return };
+    screen.top("");
+    let process = PathBuf::from(format!("/proc/{}", screen.pid()));
+    screen.tmux(&["kill-server"]);
+    wait_for("its end", || (!process.exists()).then_some(()));
+}
+
+#[test]
 fn without_colour_no_colour_is_sent() {
     let Some(screen) = Screen::open() else { return };
     screen.run("export NO_COLOR=1");

@@ -5,7 +5,7 @@ use super::canvas::Canvas;
 use super::keys::Action;
 use super::measuring::Measuring;
 use super::screen::Screen;
-use super::terminal::Terminal;
+use super::terminal::{self, Ready, Terminal};
 use super::timeline::Timeline;
 use super::{app::View, config, cpus, culprits, detail, findings, head, help, overview, scheduler, table};
 use crate::interrupt::Interrupt;
@@ -49,7 +49,12 @@ pub(crate) fn run(mut app: App, mut measuring: Measuring, config: Option<&Path>)
         let mut action = Action::None;
         // Whatever has come is taken before the next picture: a storm of sizes or keys makes one.
         let mut patience = LOOK;
-        while action == Action::None && event::poll(patience).context("cannot read the terminal")? {
+        while action == Action::None {
+            match terminal::ready(patience).context("cannot read the terminal")? {
+                Ready::Event => {}
+                Ready::Nothing => break,
+                Ready::HungUp => return Ok(()),
+            }
             patience = Duration::ZERO;
             match event::read().context("cannot read the terminal")? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {

@@ -1,13 +1,19 @@
 //! The terminal: taken over, and given back whatever happens.
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{Signal, raise};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{getpid, getsid};
 use ratatui::DefaultTerminal;
+use ratatui::crossterm::event;
 use std::env;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A terminal that is given back when this value goes, and before a panic is told.
 pub(super) struct Terminal {
@@ -26,6 +32,39 @@ pub(crate) fn fits() -> Result<(), String> {
         Ok(term) if !term.is_empty() && term != "dumb" => Ok(()),
         _ => Err(format!("this terminal cannot be drawn on (TERM is dumb or not set); {instead}")),
     }
+}
+
+/// What a look at the terminal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// A key, or another size.
+    Event,
+    /// Nothing in the time given.
+    Nothing,
+    /// There is no terminal any more.
+    HungUp,
+}
+
+/// Waits for an event. Whether the terminal is still there is looked at first: crossterm 0.29 does not come back from a look at one
+/// that has hung up.
+pub(super) fn ready(patience: Duration) -> io::Result<Ready> {
+    for patience in [Duration::ZERO, patience] {
+        let stdin = io::stdin();
+        let mut terminal = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut terminal, Some(TimeSpec::from(patience)), None) {
+            // A signal: perhaps of another size.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        if terminal[0].revents().is_some_and(|found| found.intersects(gone)) {
+            return Ok(Ready::HungUp);
+        }
+        if event::poll(Duration::ZERO)? {
+            return Ok(Ready::Event);
+        }
+    }
+    Ok(Ready::Nothing)
 }
 
 impl Terminal {
