@@ -8,11 +8,12 @@ use crate::text::harmless;
 use crate::wall_time::utc;
 use anyhow::Result;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use tombola_recording::capabilities::{Capabilities, LossTold};
-use tombola_recording::event::{Kind, Stage};
+use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
+use tombola_recording::summary::Summary;
 
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
@@ -55,8 +56,7 @@ pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut watch = watched()?;
     let mut normaliser = Normaliser::new(reader.header());
     let mut info = Info::default();
-    let (mut cpus, mut tasks) = (BTreeSet::new(), BTreeSet::new());
-    let mut first_ns = None;
+    let (mut summary, mut early) = (Summary::default(), Early::default());
     loop {
         let event = match reader.next_event() {
             Ok(Some(event)) => event,
@@ -66,36 +66,36 @@ pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
                 break;
             }
         };
-        first_ns.get_or_insert(event.ts_ns);
         info.events += 1;
-        *info.events_by_kind.entry(kind(&event.kind)).or_default() += 1;
-        cpus.insert(event.cpu);
-        if let Kind::Switch { next, .. } = &event.kind
-            && next.pid != 0
-        {
-            tasks.insert(next.pid);
+        summary.add(&event);
+        if let Some(event) = early.add(event) {
+            normaliser.event(&event);
+            normaliser.facts();
         }
-        normaliser.event(&event);
-        normaliser.facts();
         let (done, all) = reader.progress();
         if info.events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
             info.stopped_by = Some("a signal".to_owned());
             break;
         }
     }
+    while let Some(event) = early.rest() {
+        normaliser.event(&event);
+        normaliser.facts();
+    }
     let header = reader.header();
     normaliser.finish(header.end_ns);
     let text = |text: &Option<String>| text.as_ref().map(|text| harmless(text.as_bytes()));
     info.format.clone_from(&header.format);
     (info.host, info.release, info.arch) = (text(&header.host), text(&header.release), text(&header.arch));
-    (info.cpus, info.cpus_seen, info.clock) = (header.cpus, cpus.len(), text(&header.clock));
-    info.begin_ns = header.begin_ns.or(first_ns).unwrap_or(0);
+    (info.cpus, info.cpus_seen, info.clock) = (header.cpus, summary.cpus.len(), text(&header.clock));
+    info.begin_ns = header.begin_ns.or(summary.first_ns).unwrap_or(0);
     info.end_ns = header.end_ns.unwrap_or(0).max(normaliser.now_ns());
     info.begin_unix_us = header.wall.map(|(event_ns, unix_us)| {
         let us = (i128::from(info.begin_ns) - i128::from(event_ns)) / 1000;
         u64::try_from(i128::from(unix_us) + us).unwrap_or(0)
     });
-    info.tasks_seen = tasks.len();
+    info.tasks_seen = summary.threads.len();
+    info.events_by_kind = summary.events;
     info.repairs = normaliser.repairs().each().into_iter().filter(|(_, count)| *count > 0).collect();
     let damage = reader.damage();
     info.pieces_left_out = damage.skipped;
@@ -202,23 +202,4 @@ fn known(can: Capabilities) -> Vec<Known> {
             "time stamps are coarse: ties keep the order of the file",
         ),
     ]
-}
-
-fn kind(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Switch { .. } => "sched_switch",
-        Kind::Wake { stage: Stage::Waking, .. } => "sched_waking",
-        Kind::Wake { stage: Stage::Woken, .. } => "sched_wakeup",
-        Kind::Wake { stage: Stage::New, .. } => "sched_wakeup_new",
-        Kind::Migrate { .. } => "sched_migrate_task",
-        Kind::Fork { .. } => "fork",
-        Kind::Exec { .. } => "exec",
-        Kind::Exit { .. } => "exit",
-        Kind::Rename { .. } => "rename",
-        Kind::Attributes { .. } => "attributes",
-        Kind::Group { .. } => "group",
-        Kind::Online => "CPU online",
-        Kind::Offline => "CPU offline",
-        Kind::Loss { .. } => "loss",
-    }
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use tombola_core::identity::TaskId;
 use tombola_recording::event::Left;
+use tombola_recording::gaps::Early;
 use tombola_recording::interval::{Fact, Interval, Ready, What};
 use tombola_recording::normaliser::Normaliser;
 
@@ -30,6 +31,7 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut reader = open_recording(&args.input)?;
     let mut normaliser = Normaliser::new(reader.header());
     let mut watch = watched()?;
+    let mut early = Early::default();
     let mut before: HashMap<TaskId, Before> = HashMap::new();
     let mut begin_ns = reader.header().begin_ns;
     let mut events = 0u64;
@@ -42,7 +44,16 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
                 None
             }
         };
-        let is_over = event.is_none();
+        let has_more = event.is_some();
+        // A loss goes where its gap begins, so events come out later than they go in.
+        let event = match event {
+            Some(event) => {
+                let Some(event) = early.add(event) else { continue };
+                Some(event)
+            }
+            None => early.rest(),
+        };
+        let is_over = event.is_none() && !has_more;
         if let Some(event) = event {
             let begin_ns = *begin_ns.get_or_insert(event.ts_ns);
             let since_ns = u128::from(event.ts_ns.saturating_sub(begin_ns));
