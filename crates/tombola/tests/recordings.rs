@@ -75,6 +75,15 @@ fn the_ledger_and_the_table_judge_a_recording() {
     let of = |pid: u64| (row(pid)["runtime_ns"].as_u64().unwrap(), row(pid)["wait_ns"].as_u64().unwrap());
     assert_eq!(of(101), (10_000_000, 3_000_000));
     assert_eq!(of(102), (4_000_000, 2_000_000));
+    // Both are entitled to a half from 1 ms on; at 3 ms the second has had nothing of its 1 ms, at 5 ms all of it.
+    let text_form = ok(&["audit", "-i", text]);
+    let exact = text_form.split("entitlement at every instant").nth(1).unwrap();
+    let of = |pid: &str| -> Vec<&str> {
+        let line = exact.lines().find(|line| line.trim_start().starts_with(pid)).unwrap();
+        line.split_whitespace().collect()
+    };
+    assert_eq!(of("102")[2..], ["3.500", "4.000", "-0.500", "1.000", "0.003000"], "{exact}");
+    assert_eq!(of("101")[5..], ["1.000", "0.003000"], "{exact}");
     let part: Value = serde_json::from_str(&ok(&[
         "audit", "-i", text, "--from", "5ms", "--to", "12ms", "--format", "json",
     ]))

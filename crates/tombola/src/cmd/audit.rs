@@ -1,5 +1,6 @@
 //! `tombola audit`: the ledger of the machine, interval by interval, or of the time a command runs.
 
+mod instants;
 mod judging;
 
 use crate::cli::{AuditArgs, Format, Sort};
@@ -66,6 +67,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         terminal::tell_long("watching", length);
     }
     let mut outcome = Outcome::default();
+    // The tasks that were shown in any interval; `None` for all.
+    let mut seen: Option<BTreeSet<TaskId>> = (!args.select.is_all()).then(BTreeSet::new);
     let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| match &mut command {
         None => Ok(wait_for(&interrupt, length)),
@@ -78,6 +81,15 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         judging.add(args, &window, frame)?;
         let view = shown.view(args, &audit, frame, origin, iteration, command.as_ref());
         sink.write(&view, out)?;
+        match (&mut seen, &shown.tasks) {
+            (Some(seen), Some(tasks)) => seen.extend(tasks),
+            _ => seen = None,
+        }
+    }
+    if let Some(path) = whole_recording(args) {
+        let is_shown = |id| seen.as_ref().is_none_or(|tasks| tasks.contains(&id));
+        out.write_all(instants::table(path, is_shown)?.as_bytes())?;
+        out.flush()?;
     }
     if let Some(judged) = judging.finish(args, command.as_ref())? {
         outcome.exceeded = judged.exceeded();
@@ -91,6 +103,13 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         }
     }
     Ok(outcome.exit(args))
+}
+
+/// The recording of which the exact ledger is printed too: one that is looked at whole, and that can be read twice.
+fn whole_recording(args: &AuditArgs) -> Option<&Path> {
+    let is_whole = args.past.from.is_none() && args.past.to.is_none() && args.interval.is_none();
+    let is_printed = args.format() == Format::Table && args.output.is_none();
+    args.past.input.as_deref().filter(|path| is_whole && is_printed && *path != Path::new("-"))
 }
 
 /// What of an audit is shown.
