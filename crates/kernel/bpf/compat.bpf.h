@@ -171,10 +171,17 @@ static __always_inline bool has_cpu(struct task_struct *task)
 	return bpf_core_field_exists(task->on_cpu) && BPF_CORE_READ_BITFIELD(task, on_cpu);
 }
 
-/* Whether p waits or runs, as its stamp and its CPU tell: on_rq cannot be read so in 7.3. */
-static __always_inline bool is_queued(struct task_struct *p)
+/*
+ * Whether p waits or runs. Its stamp does not tell: where it was put on a task that slept in its queue (6.12 and later) it stays when
+ * the task leaves the queue for good.
+ */
+static __always_inline bool is_queued(struct task_struct *task)
 {
-	return has_cpu(p) || task_last_queued(p);
+	if (has_cpu(task))
+		return true;
+	if (!bpf_core_field_exists(task->on_rq))
+		return task_last_queued(task);
+	return BPF_CORE_READ_BITFIELD(task, on_rq);
 }
 
 /* Group scheduling is a configuration option (CONFIG_CGROUP_SCHED, and SCHED_AUTOGROUP on top of it). */
