@@ -184,7 +184,8 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
     };
     std::thread::scope(|scope| {
         for _ in 1..plan.jobs.clamp(1, units.len().max(1)) {
-            scope.spawn(work);
+            // Where no more threads can be made (pids.max), those there are do the work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });

@@ -142,9 +142,9 @@ pub struct LoadArgs {
     #[arg(long, value_name = "FILE")]
     pub obj: Option<PathBuf>,
     /// Tasks (threads) the map has room for, 1 to 4194304, at 432 bytes each; what finds no room is counted in total, not
-    /// one by one. The default is 65536, or less where `kernel.threads-max` is
-    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
-    pub max_tasks: MaxTasks,
+    /// one by one [default: 65536, or less where `kernel.threads-max` is]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_tasks: Option<MaxTasks>,
     /// Replace pins of another version or layout
     #[arg(long)]
     pub force: bool,

@@ -31,7 +31,7 @@ use std::io::Write;
 /// Runs one verb; what it prints goes to `out`.
 pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
     match verb {
-        Verb::Load(args) => load::run(args, out),
+        Verb::Load(args) => load::run(&args, out),
         Verb::Simulate(args) => simulate::run(&args, out),
         Verb::Schedule(args) => schedule::run(&args, out),
         Verb::Tickets(args) => tickets::run(&args, out),

@@ -48,8 +48,15 @@ impl Command {
                 .spawn()
                 .with_context(|| format!("cannot run '{}'", harmless(program.as_encoded_bytes())))
         };
-        let child = thread::scope(|scope| scope.spawn(start).join())
-            .map_err(|_| anyhow!("the thread that starts the command panicked"))??;
+        let child = thread::scope(|scope| {
+            let starter = thread::Builder::new().spawn_scoped(scope, start).with_context(|| {
+                format!(
+                    "no thread could be made to run '{}'; raise the limit of processes (ulimit -u, or pids.max of the cgroup)",
+                    harmless(program.as_encoded_bytes())
+                )
+            })?;
+            starter.join().map_err(|_| anyhow!("the thread that starts the command panicked"))?
+        })?;
         let processes = BTreeSet::from([child.id()]);
         Ok(Self { child, status: None, processes, forwarded: false })
     }

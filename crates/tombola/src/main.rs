@@ -29,6 +29,7 @@ mod text;
 mod threshold;
 mod tui;
 mod verdict;
+mod visibility;
 mod wall_time;
 mod whole;
 mod why;

@@ -1,8 +1,11 @@
 //! Which tasks are shown.
 
 use crate::cli::SelectArgs;
+use crate::pace::notify;
+use crate::visibility;
 use tombola_core::frame::Frame;
 use tombola_core::group_path::short_name;
+use tombola_core::source::Origin;
 use tombola_core::window::TaskWindow;
 
 impl SelectArgs {
@@ -26,6 +29,16 @@ impl SelectArgs {
                 .as_ref()
                 .is_none_or(|wanted| frame.groups.get(&totals.group).is_some_and(|name| is_in(name, wanted)))
             && self.user.is_none_or(|uid| !task.ended && frame.owner(totals.tgid) == Some(uid))
+    }
+
+    /// Says that the filters held for nobody, as far as `what` goes, and why that may be.
+    pub fn tell_nobody(&self, what: &str, origin: Origin) {
+        let by_pid = !self.pids.is_empty() || !self.tids.is_empty() || self.user.is_some();
+        let foreign = visibility::foreign_pids().filter(|_| by_pid).map(str::to_owned);
+        let hidden = || self.user.and_then(|_| visibility::hidden_owners());
+        let reason = if origin.is_live() { foreign.or_else(hidden) } else { None };
+        let reason = reason.map_or_else(String::new, |reason| format!(". {reason}"));
+        notify(&format!("{what} that the filters hold for{reason}"));
     }
 }
 

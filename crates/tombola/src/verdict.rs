@@ -3,6 +3,7 @@
 use crate::moment::Moment;
 use crate::sink::{seconds, signed};
 use crate::threshold::{Limit as Allowed, Measure, Threshold};
+use crate::visibility;
 use crate::why::Blame;
 use tombola_core::audit::{Limit, Line};
 
@@ -180,15 +181,8 @@ impl Verdict {
 
 /// Why nothing may have been seen.
 fn unseen() -> &'static str {
-    // PROC_PID_INIT_INO of the kernel: the number of the initial PID namespace.
-    const INITIAL: &str = "pid:[4026531836]";
-    match std::fs::read_link("/proc/self/ns/pid") {
-        Ok(namespace) if namespace.as_os_str() != INITIAL => {
-            "This process is in a PID namespace of its own, and the kernel counts in the initial one: run it with the PIDs of the host \
-             (docker run --pid=host)."
-        }
-        _ => "It ended before it was on a CPU, or what it started left it at once.",
-    }
+    visibility::foreign_pids()
+        .unwrap_or("It ended before it was on a CPU, or what it started left it at once.")
 }
 
 /// Behind whom these lines waited.

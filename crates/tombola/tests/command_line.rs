@@ -243,3 +243,24 @@ fn a_workload_ends_on_time() {
     let took = start.elapsed();
     assert!((Duration::from_millis(200)..Duration::from_secs(20)).contains(&took), "{took:?}");
 }
+
+/// The words of the remedy, done: with a number and the PID of a process that leads a session of its own.
+#[test]
+fn what_doctor_says_against_autogroups_weighs_a_session() {
+    let said = run(&["doctor"]);
+    let said = text(&said.stdout);
+    let Some(remedy) = said.lines().find_map(|line| line.split_once("to weigh the session of a process: "))
+    else {
+        println!("SKIP: autogroups are off here, or not in this kernel");
+        return;
+    };
+    // A child leads no process group, so setsid(1) needs no fork and keeps its PID.
+    let leader = Running(Command::new("setsid").args(["sleep", "600"]).spawn().unwrap());
+    let pid = leader.0.id().to_string();
+    until(|| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n");
+    let typed = remedy.1.replace("NICE", "7").replace("PID", &pid);
+    let status = Command::new("sh").args(["-c", &typed]).status().unwrap();
+    assert!(status.success(), "{typed}");
+    let now = std::fs::read_to_string(format!("/proc/{pid}/autogroup")).unwrap();
+    assert!(now.starts_with("/autogroup-") && now.ends_with(" nice 7\n"), "{now}");
+}

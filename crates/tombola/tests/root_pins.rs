@@ -17,6 +17,10 @@ fn root_load_twice_unload_twice() {
     let fs = BpfFs::loaded();
     let said = ok(&fs.tombola("load").output().unwrap());
     assert!(said.starts_with("already loaded since ") && said.contains("by version "), "{said}");
+    let output = fs.tombola("load").args(["--obj", "mine.o"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("without effect on a monitor that is loaded: --obj mine.o;"), "{said}");
     let said = ok(&fs.tombola("status").output().unwrap());
     assert!(lost_nothing(&said, "loss     ") && said.contains("room for 4096"), "{said}");
     fs.unload();

@@ -76,16 +76,32 @@ fn sched_ext_text(state: &SchedExtState, built: bool) -> String {
 
 fn autogroup() -> Option<Finding> {
     let state = kernel_file("/proc/sys/kernel/sched_autogroup_enabled")?;
-    Some(if state == "0" {
-        Finding::new("autogroup", Verdict::Ok, "off: nice values act between sessions too")
-    } else {
-        Finding::new(
-            "autogroup",
+    let never =
+        kernel_file("/proc/cmdline").is_some_and(|line| line.split(' ').any(|word| word == "noautogroup"));
+    Some(autogroup_finding(&state, never))
+}
+
+/// Switching autogroups off moves nobody: `autogroup_task_group` of the kernel is asked where a task is born, changes its cgroup or
+/// begins a session (kernel/sched/autogroup.h).
+fn autogroup_finding(state: &str, never: bool) -> Finding {
+    let name = "autogroup";
+    match (state, never) {
+        ("0", true) => {
+            Finding::new(name, Verdict::Ok, "off since the boot: nice values act between sessions too")
+        }
+        ("0", false) => Finding::new(
+            name,
             Verdict::Info,
-            "on: a nice value acts only among the tasks of its own session",
+            "off: nice values act between sessions, for what was started since; what was started before stays in the group of its session",
         )
-        .remedy("to compare across sessions: sudo sysctl kernel.sched_autogroup_enabled=0")
-    })
+        .remedy("the column GROUP of 'tombola audit' tells who is in an autogroup: start it again"),
+        _ => Finding::new(
+            name,
+            Verdict::Info,
+            "on: a nice value acts only among the tasks of its own session; in /proc/PID/autogroup is that of the session",
+        )
+        .remedy("to weigh the session of a process: echo NICE > /proc/PID/autogroup"),
+    }
 }
 
 fn group_weights(mode: &GroupMode) -> Finding {
@@ -103,6 +119,15 @@ fn group_weights(mode: &GroupMode) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn autogroups_are_off_for_all_only_where_they_never_were_on() {
+        assert_eq!(autogroup_finding("0", true).verdict, Verdict::Ok);
+        let off = autogroup_finding("0", false);
+        assert!(off.verdict == Verdict::Info && off.remedy.is_some(), "{off:?}");
+        assert!(autogroup_finding("1", false).detail.starts_with("on: "));
+        assert!(autogroup_finding("1", true).detail.starts_with("on: "), "switched on since the boot");
+    }
 
     #[test]
     fn it_is_said_whether_a_scheduler_of_ours_can_run() {

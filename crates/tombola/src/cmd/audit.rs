@@ -102,7 +102,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
             notify(&format!("command: process {}, ended with status {status}", command.pid()));
         }
     }
-    Ok(outcome.exit(args))
+    Ok(outcome.exit(args, origin))
 }
 
 /// The recording of which the exact ledger is printed too: one that is looked at whole, and that can be read twice.
@@ -321,12 +321,12 @@ impl Outcome {
         }
     }
 
-    fn exit(&self, args: &AuditArgs) -> Exit {
+    fn exit(&self, args: &AuditArgs, origin: Origin) -> Exit {
         for violation in self.violations.iter().chain(&self.exceeded) {
             notify(violation);
         }
         if !self.found && !args.select.is_all() {
-            notify("no task ran or waited that the filters hold for");
+            args.select.tell_nobody("no task ran or waited", origin);
             return Exit::Failure;
         }
         if !self.exceeded.is_empty() {

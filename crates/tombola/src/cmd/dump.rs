@@ -5,7 +5,7 @@ mod place;
 use crate::cli::DumpArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pace::{First, Pace, Step, Waited, notify};
+use crate::pace::{First, Pace, Step, Waited};
 use crate::sink::dump_json;
 use crate::sink::table::{DrawResult, View};
 use crate::source::{self, Wanted};
@@ -98,7 +98,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
         outlet.write(&view, &is_kept, out)?;
     }
     if !found && !args.show.select.is_all() {
-        notify("no task ran or waited that the filters hold for");
+        args.show.select.tell_nobody("no task ran or waited", origin);
         return Ok(Exit::Failure);
     }
     Ok(if lost && args.strict { Exit::Loss } else { Exit::Ok })

@@ -3,7 +3,7 @@
 use crate::cli::{HistArgs, OutputArgs, ResultFormat};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pace::{First, Pace, Step, notify, wait_for};
+use crate::pace::{First, Pace, Step, wait_for};
 use crate::sink::hist_table::{self, Waits};
 use crate::sink::result;
 use crate::source::{self, Wanted};
@@ -31,6 +31,7 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
+    let origin = source.origin();
     let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
     terminal::tell_long("watching", interval.unwrap_or_default());
     let mut found = false;
@@ -55,7 +56,7 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     target.finish()?;
     if !found && !args.select.is_all() {
-        notify("nothing waited that the filters hold for");
+        args.select.tell_nobody("nothing waited", origin);
         return Ok(Exit::Failure);
     }
     Ok(Exit::Ok)

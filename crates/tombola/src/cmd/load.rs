@@ -3,6 +3,7 @@
 use crate::cli::LoadArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::pace::notify;
 use crate::wall_time::utc;
 use anyhow::{Context, Result};
 use std::fs;
@@ -12,14 +13,14 @@ use std::path::Path;
 use tombola_kernel::{Loaded, PinnedMonitor, Pins, Settings};
 
 /// Loads, or finds what is loaded already.
-pub fn run(args: LoadArgs, out: &mut dyn Write) -> Result<Exit> {
+pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
     // A first Ctrl-C waits until what was begun is whole: a load takes a fraction of a second.
     let _interrupt = Interrupt::catch()?;
     let settings = Settings {
-        pins: args.pins.into(),
-        btf: args.btf,
-        object: args.obj,
-        max_tasks: args.max_tasks,
+        pins: args.pins.clone().into(),
+        btf: args.btf.clone(),
+        object: args.obj.clone(),
+        max_tasks: args.max_tasks.unwrap_or_default(),
         force: args.force,
     };
     match PinnedMonitor::load(&settings).context("cannot load the monitor")? {
@@ -30,7 +31,10 @@ pub fn run(args: LoadArgs, out: &mut dyn Write) -> Result<Exit> {
                 utc(monitor.begin_unix_us),
                 monitor.max_tasks
             )?;
-            writeln!(out, "task map {}; read it with 'tombola dump'", monitor.pins.map.display())?;
+            let map = &monitor.pins.map;
+            let named =
+                if *map == Pins::default().map { String::new() } else { format!(" --map {}", map.display()) };
+            writeln!(out, "task map {}; read it with 'tombola dump{named}'", map.display())?;
             if let Some(notice) = closed_directory(&monitor.pins) {
                 writeln!(out, "{notice}")?;
             }
@@ -43,9 +47,25 @@ pub fn run(args: LoadArgs, out: &mut dyn Write) -> Result<Exit> {
                 monitor.version,
                 monitor.max_tasks
             )?;
+            let without_effect = without_effect(&args, &monitor);
+            if !without_effect.is_empty() {
+                notify(&format!(
+                    "without effect on a monitor that is loaded: {}; 'tombola load --force' replaces it, and what it has measured",
+                    without_effect.join(", ")
+                ));
+            }
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The flags that a monitor which was there already does not follow.
+fn without_effect(args: &LoadArgs, monitor: &PinnedMonitor) -> Vec<String> {
+    let object = args.obj.as_ref().map(|path| format!("--obj {}", path.display()));
+    let btf = args.btf.as_ref().map(|path| format!("--btf {}", path.display()));
+    let room = args.max_tasks.filter(|room| room.get() != monitor.max_tasks);
+    let room = room.map(|room| format!("--max-tasks {}", room.get()));
+    [object, btf, room].into_iter().flatten().collect()
 }
 
 /// The map is readable for everybody, but a directory above it may not be: systemd mounts bpffs with mode 0700.

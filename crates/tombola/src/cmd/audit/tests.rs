@@ -68,7 +68,7 @@ fn the_status_says_what_was_asked_for() {
         let (args, audit) = (args(flags), audit());
         let mut outcome = Outcome::default();
         outcome.judge(&args, &audit, &Shown::of(&args, &audit, &frame(Groups::new()), None));
-        outcome.exit(&args)
+        outcome.exit(&args, Origin::Simulated)
     };
     assert_eq!(status(&[]), Exit::Ok);
     assert_eq!(status(&["--max-lag", "10"]), Exit::Check);
