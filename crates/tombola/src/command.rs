@@ -1,6 +1,7 @@
 //! A command that is run to be watched: a child process, and all that comes from it.
 
 use crate::interrupt::Interrupt;
+use crate::limits::cannot_start;
 use crate::pace::Waited;
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow};
@@ -41,20 +42,13 @@ impl Command {
         arguments: &[OsString],
         before: impl FnOnce() -> Result<()> + Send,
     ) -> Result<Self> {
+        let failed = |error| cannot_start(&format!("'{}'", harmless(program.as_encoded_bytes())), error);
         let start = || {
             before()?;
-            std::process::Command::new(program)
-                .args(arguments)
-                .spawn()
-                .with_context(|| format!("cannot run '{}'", harmless(program.as_encoded_bytes())))
+            std::process::Command::new(program).args(arguments).spawn().map_err(failed)
         };
         let child = thread::scope(|scope| {
-            let starter = thread::Builder::new().spawn_scoped(scope, start).with_context(|| {
-                format!(
-                    "no thread could be made to run '{}'; raise the limit of processes (ulimit -u, or pids.max of the cgroup)",
-                    harmless(program.as_encoded_bytes())
-                )
-            })?;
+            let starter = thread::Builder::new().spawn_scoped(scope, start).map_err(failed)?;
             starter.join().map_err(|_| anyhow!("the thread that starts the command panicked"))?
         })?;
         let processes = BTreeSet::from([child.id()]);

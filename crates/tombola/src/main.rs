@@ -14,6 +14,7 @@ mod exit;
 mod export;
 mod interrupt;
 mod interval;
+mod limits;
 mod matrix;
 mod moment;
 mod nearest;

@@ -533,7 +533,7 @@ fn root_a_command_is_audited_and_its_status_reported() {
     );
     let (status, _, said) = audit(&["--", "/no/such/command"]);
     assert_eq!(status, Some(1));
-    assert!(said.contains("cannot run '/no/such/command'"), "{said}");
+    assert!(said.contains("cannot start '/no/such/command'"), "{said}");
 }
 
 #[test]

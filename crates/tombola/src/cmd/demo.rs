@@ -3,6 +3,7 @@
 use crate::cli::DemoArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::limits::cannot_start;
 use crate::pace::{First, Pace, Step, wait_for};
 use crate::source::{self, Wanted};
 use anyhow::{Context, Result, bail};
@@ -100,7 +101,7 @@ impl Burner {
             command.arg(format!("--nice={nice}"));
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Ok(Self { child: child.context("cannot start a burner")? })
+        Ok(Self { child: child.map_err(|error| cannot_start("a burner", error))? })
     }
 
     /// CPU time of all its threads, by the kernel's own books.

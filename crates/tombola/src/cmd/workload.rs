@@ -6,7 +6,7 @@ use crate::cli::{Pattern, WorkloadArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Plain;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use burner::{Got, Plan};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -101,10 +101,4 @@ fn row(name: &str, got: &Got, out: &mut dyn Write) -> io::Result<()> {
         got.voluntary,
         got.involuntary
     )
-}
-
-/// A thread that could not be started, with the limit that is usually the reason.
-pub(super) fn no_thread(error: io::Error, number: usize) -> anyhow::Error {
-    anyhow!(error)
-        .context(format!("cannot start thread {number}; look at `ulimit -u` and the cgroup's pids.max"))
 }

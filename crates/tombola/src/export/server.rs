@@ -10,6 +10,7 @@
 //! It has a thread of its own and holds texts that are made already: nobody who scrapes, or pretends to, makes the measuring wait.
 
 use super::text::Texts;
+use crate::limits::cannot_start;
 use anyhow::{Context, Result};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -77,7 +78,7 @@ pub fn start(address: SocketAddr, page: Page) -> Result<SocketAddr> {
     thread::Builder::new()
         .name("tombola-http".to_owned())
         .spawn(move || runtime.block_on(serve(listener, page)))
-        .context("cannot start the server's thread")?;
+        .map_err(|error| cannot_start("the server's thread", error))?;
     Ok(bound)
 }
 

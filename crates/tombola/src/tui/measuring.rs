@@ -1,6 +1,7 @@
 //! The thread that measures.
 
 use super::timeline::Timeline;
+use crate::limits::cannot_start;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Rhythm, Waited};
 use anyhow::{Result, anyhow};
@@ -43,7 +44,8 @@ impl Measuring {
             let source = open()?;
             measure(source, interval, &into, &receiver, &ready)
         };
-        let thread = thread::Builder::new().name("measuring".to_owned()).spawn(body)?;
+        let thread = thread::Builder::new().name("measuring".to_owned()).spawn(body);
+        let thread = thread.map_err(|error| cannot_start("the thread that measures", error))?;
         match is_open.recv() {
             Ok(()) => Ok(Self { shared, orders: Some(orders), thread: Some(thread) }),
             Err(_) => match thread.join() {

@@ -1,8 +1,8 @@
 //! The burning threads and what the kernel says they got.
 
-use super::no_thread;
 use crate::cli::Pattern;
 use crate::interrupt::Interrupt;
+use crate::limits::cannot_start;
 use anyhow::{Context, Result, anyhow};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
@@ -100,7 +100,7 @@ pub fn run(plan: &Plan, threads: usize, interrupt: &Interrupt) -> Result<Vec<Got
             match burner {
                 Ok(burner) => burners.push(burner),
                 Err(error) => {
-                    failed = Some(no_thread(error, number));
+                    failed = Some(cannot_start(&format!("thread {number}"), error));
                     break;
                 }
             }

@@ -4,8 +4,8 @@ use super::super::running::{Figures, LOOK, RunningScheduler, SchedulerState};
 use super::cgroups::Cgroups;
 use super::mean_slice;
 use crate::cmd::workload::burner::{cpu_time, work};
-use crate::cmd::workload::no_thread;
 use crate::interrupt::Interrupt;
+use crate::limits::cannot_start;
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_timerslack;
@@ -77,7 +77,8 @@ pub(super) fn play(
             let thread = thread::Builder::new()
                 .name("tombola-act".to_owned())
                 .spawn_scoped(scope, move || instance.act(&ready, start, stop));
-            let thread = thread.map_err(|error| no_thread(error, threads.len() + 1))?;
+            let thread =
+                thread.map_err(|error| cannot_start(&format!("thread {}", threads.len() + 1), error))?;
             stopping.threads.push(thread.thread().clone());
             threads.push(thread);
         }
