@@ -313,6 +313,7 @@ impl<'a> Simulation<'a> {
         self.machine.tasks[task].place = TaskPlace::Queued;
         if let Some(fluid) = &mut self.fluid {
             fluid.arrive(task);
+            self.meter.starts_at_once(task);
             return;
         }
         self.policy.enqueue(&mut self.machine, task, why);
@@ -370,6 +371,11 @@ impl<'a> Simulation<'a> {
     /// Whether a task has come, and perhaps gone.
     pub(super) fn has_come(&self, task: TaskIx) -> bool {
         self.bodies[task].born
+    }
+
+    /// Whether everybody runs at once.
+    pub(super) fn is_fluid(&self) -> bool {
+        self.fluid.is_some()
     }
 
     /// Ends the simulation: slices under way end here for the observer.

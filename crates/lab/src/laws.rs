@@ -183,7 +183,17 @@ fn check(scenario: &Scenario, policy: PolicyKind) -> Result<(), TestCaseError> {
     }
     // Work conserving.
     let mut simulation = Simulation::new(scenario, policy, 7, 0);
+    simulation.track_entitlement();
     simulation.run_until(scenario.duration_ns).unwrap();
+    // Whoever wants the CPU runs or waits, also at the end.
+    let (lag, parked) = (simulation.lag.as_ref().unwrap(), simulation.parked());
+    for task in 0..scenario.tasks.len() {
+        let open = simulation.unfinished(task..task + 1, &parked);
+        let waited = simulation.meter.waits[task].with_open(&open.waits).sum_ns() as f64;
+        let (ran, wanted) = (outcome.tasks[task].runtime_ns as f64, lag.accounts()[task].runnable_ns());
+        let all_at_once = policy == PolicyKind::Fluid;
+        prop_assert!(all_at_once || (ran + waited - wanted).abs() < 1.0, "{}: {} {}", policy, ran, waited);
+    }
     if policy.traits().work_conserving {
         prop_assert_eq!(simulation.idled, 0, "{} leaves a CPU idle", policy);
     }

@@ -28,6 +28,7 @@ pub mod snapshots;
 pub mod span;
 pub mod timeline;
 pub mod trace;
+mod unfinished;
 pub mod ziggurat;
 
 #[cfg(test)]

@@ -115,6 +115,11 @@ impl Simulation<'_> {
         }
     }
 
+    /// Those who wait for the bandwidth of their group.
+    pub(crate) fn parked_tasks(&self) -> impl Iterator<Item = TaskIx> + '_ {
+        self.groups.iter().flat_map(|group| group.parked.iter().copied())
+    }
+
     /// Whether a task waits for the bandwidth of its group.
     pub(crate) fn is_parked(&self, task: TaskIx) -> bool {
         self.groups.iter().any(|g| g.parked.contains(&task))

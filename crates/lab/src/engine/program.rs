@@ -354,6 +354,28 @@ impl Simulation<'_> {
         self.bodies[task].blocked == Blocked::Timer
     }
 
+    /// When the present phase or job of a task began.
+    pub(crate) fn ready_ns(&self, task: TaskIx) -> u64 {
+        self.bodies[task].ready_ns
+    }
+
+    /// Passes through its steps that a task has yet to finish; `None` = for ever.
+    pub(crate) fn rounds_left(&self, task: TaskIx) -> Option<u64> {
+        let loops = self.entry(task).loops;
+        (loops > 0).then(|| loops - self.bodies[task].rounds.min(loops))
+    }
+
+    /// Whether a task without jobs is in a phase that will be complete one day: it wants the CPU, is set aside for the
+    /// bandwidth of its group, or waits for a lock; and it sleeps, waits or ends at some time.
+    pub(crate) fn is_in_phase(&self, task: TaskIx, parked: bool) -> bool {
+        let (body, entry) = (&self.bodies[task], self.entry(task));
+        let away = self.machine.tasks[task].place == TaskPlace::Away && !parked;
+        body.born
+            && !body.ended
+            && (!away || matches!(body.blocked, Blocked::Lock(_)))
+            && (!entry.is_burner() || entry.loops > 0 || entry.total_ns > 0)
+    }
+
     /// What a blocked task waits for, if a living task could still give it.
     pub(super) fn blocked_on(&self, task: TaskIx) -> Option<String> {
         let body = &self.bodies[task];
