@@ -1,7 +1,7 @@
 //! The discrete-event engine: time, CPUs, phases, locks, slices.
 //!
-//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), group (refill) and
-//! policy timer, ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
+//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), policy timer, and two
+//! for each group (a new period, quota used up), ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
 //! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
 //! before one whose slice ends, and arrivals at one instant come in order of declaration.
 
@@ -157,7 +157,7 @@ impl<'a> Simulation<'a> {
                 .collect(),
             waiters: vec![VecDeque::new(); scenario.events.len()],
             first,
-            events: IndexedHeap::new(m + 2 * n + scenario.groups.len()),
+            events: IndexedHeap::new(m + 2 * n + 2 * scenario.groups.len()),
             sequence: 0,
             lanes: vec![Lane::default(); m],
             groups: vec![Bandwidth::default(); scenario.groups.len()],
@@ -181,7 +181,7 @@ impl<'a> Simulation<'a> {
         }
         for (index, group) in scenario.groups.iter().enumerate() {
             if let Some(quota) = group.quota {
-                simulation.groups[index].left_ns = i64::try_from(quota.quota_ns).unwrap_or(i64::MAX);
+                simulation.groups[index].left_ns = quota.quota_ns;
                 simulation.schedule(m + n + index, quota.period_ns);
             }
         }
@@ -300,6 +300,8 @@ impl<'a> Simulation<'a> {
             self.wake(task, arrival, None);
         } else if slot < m + n + g {
             self.refill(slot - m - n);
+        } else if slot >= m + 2 * n + g {
+            self.runs_dry(slot - m - 2 * n - g);
         } else {
             let task = slot - m - n - g;
             self.policy.timer(&mut self.machine, task);

@@ -134,6 +134,11 @@ pub(super) fn slices_of(scenario: &Scenario, policy: PolicyKind) -> Outcome {
     slices(scenario, policy, 1).0.unwrap()
 }
 
+/// Every stretch on a CPU, with a fixed seed.
+pub(super) fn slices_under(scenario: &Scenario, policy: PolicyKind) -> Vec<Slice> {
+    slices(scenario, policy, 1).1
+}
+
 /// Who ran in each quantum, in order: a slice of several quanta counts as several.
 pub(super) fn order_of(scenario: &Scenario, policy: PolicyKind) -> Vec<usize> {
     let parts = |s: &Slice| usize::try_from(s.ran_ns / scenario.quantum_ns).unwrap();
@@ -196,6 +201,22 @@ fn check(scenario: &Scenario, policy: PolicyKind) -> Result<(), TestCaseError> {
     }
     if policy.traits().work_conserving {
         prop_assert_eq!(simulation.idled, 0, "{} leaves a CPU idle", policy);
+    }
+    // No period of a group sees more than its quota.
+    for (index, group) in scenario.groups.iter().enumerate() {
+        let Some(quota) = group.quota else { continue };
+        let inside = |task: usize| {
+            let above = |g: &usize| scenario.groups[*g].parent;
+            std::iter::successors(scenario.tasks[task].group, above).any(|g| g == index)
+        };
+        for from in (0..scenario.duration_ns).step_by(usize::try_from(quota.period_ns).unwrap()) {
+            let of = |s: &Slice| {
+                let to = (s.from_ns + s.ran_ns).min(from + quota.period_ns);
+                to.saturating_sub(s.from_ns.max(from))
+            };
+            let used: u64 = slices.iter().filter(|s| inside(s.task)).map(of).sum();
+            prop_assert!(used <= quota.quota_ns, "{}: {} of {} ns", policy, used, quota.quota_ns);
+        }
     }
     // The same seed replays equal, in one go or in steps (a fluid machine rounds at each step).
     if policy == PolicyKind::Fluid {

@@ -259,7 +259,7 @@ impl Simulation<'_> {
         body.at_run = false;
         self.meter.wakes(task, now);
         self.set_runnable(task, true);
-        if self.is_throttled(task)
+        if !self.groups.is_empty()
             && let Some(group) = self.throttling(task)
         {
             self.groups[group].parked.push(task);
