@@ -5,6 +5,7 @@
 //! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
 //! before one whose slice ends, and arrivals at one instant come in order of declaration.
 
+mod ahead;
 mod bandwidth;
 mod fluid;
 mod lane;
@@ -17,6 +18,7 @@ use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
 use super::scenario::{Scenario, Step, Task};
 use super::trace::{Tracer, Turn};
+use ahead::Ahead;
 use bandwidth::Bandwidth;
 use fluid::Fluid;
 use lane::Lane;
@@ -69,6 +71,7 @@ pub struct Simulation<'a> {
     pub(super) machine: Machine,
     pub(super) policy: Box<dyn Policy>,
     bodies: Vec<Body>,
+    ahead: Ahead,
     locks: Vec<Lock>,
     /// Tokens of each event with a receiver, by instance of the receiver.
     tokens: Vec<Vec<u64>>,
@@ -148,6 +151,7 @@ impl<'a> Simulation<'a> {
             scenario,
             machine,
             policy,
+            ahead: Ahead::new(&scenario.tasks, bodies.len()),
             bodies,
             locks: vec![Lock::default(); scenario.locks.len()],
             tokens: scenario

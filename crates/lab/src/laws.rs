@@ -312,6 +312,28 @@ fn every_reason_to_leave_a_cpu_is_seen() {
     );
 }
 
+/// The scenario that docs/simulator.md shows comes out as it says itself, under every policy it names.
+#[test]
+fn the_scenario_in_the_documentation_holds_what_it_expects() {
+    let page = include_str!("../../../docs/simulator.md");
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = Scenario::from_toml(text).unwrap();
+    let plan = crate::compare::Plan {
+        scenario: &scenario,
+        policies: scenario.policies.iter().map(|policy| policy.parse().unwrap()).collect(),
+        runs: 1,
+        seed: scenario.seed,
+        jobs: 1,
+        observe: Observe::default(),
+    };
+    let comparison = crate::compare::compare(&plan, &|_| (), &std::sync::atomic::AtomicBool::new(false));
+    for (policy, result) in comparison.policies {
+        for verdict in result.unwrap().verdicts {
+            assert!(verdict.holds, "{policy}: {verdict:?}");
+        }
+    }
+}
+
 #[test]
 fn the_policy_in_the_documentation_is_the_one_that_compiles() {
     let page = include_str!("../../../docs/simulator.md");

@@ -72,6 +72,7 @@ impl Simulation<'_> {
         let total = &mut self.bodies[task].total_left_ns;
         if *total != u64::MAX {
             *total -= work.min(*total);
+            self.machine.tasks[task].total_left_ns = *total;
         }
         self.meter.ran(task, cpu, ran, ran - work.min(ran));
     }

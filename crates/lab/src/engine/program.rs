@@ -78,7 +78,7 @@ impl Body {
         }
     }
 
-    fn draw(&mut self, span: Span) -> u64 {
+    pub(super) fn draw(&mut self, span: Span) -> u64 {
         match (span, &mut self.rng) {
             (Span::Fixed(ns), _) => ns,
             (span, Some(rng)) => span.sample(rng),
@@ -91,6 +91,7 @@ impl Simulation<'_> {
     /// Takes all steps that need no time, until the task must run, wait or end.
     pub(super) fn step(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
         let steps = &self.entry(task).steps;
+        let entry = self.machine.tasks[task].entry;
         loop {
             self.count_step(task)?;
             let now = self.machine.now_ns;
@@ -113,8 +114,14 @@ impl Simulation<'_> {
                 }
                 Step::Run(span) => {
                     if !std::mem::take(&mut body.drawn) {
-                        self.machine.tasks[task].left_ns = body.draw(span);
+                        let at = body.at;
+                        self.machine.tasks[task].left_ns = if self.ahead.has_several(entry) {
+                            self.next_length(task, at)
+                        } else {
+                            self.bodies[task].draw(span)
+                        };
                     }
+                    let body = &mut self.bodies[task];
                     if self.machine.tasks[task].left_ns > 0 {
                         body.at_run = true;
                         return Ok(Outcome::Runs);
@@ -239,9 +246,18 @@ impl Simulation<'_> {
             }
         }
         // The next run is drawn ahead so that policies that look at lengths see it.
-        let mut at = body.at;
+        let several = self.ahead.has_several(view.entry);
+        if several && !matches!(body.blocked, Blocked::Lock(_)) {
+            self.ahead.forget(task);
+            view.rest_ns = 0;
+        }
+        let (mut at, mut coming) = (body.at, None);
         while let Some(step) = entry.steps.get(if at == entry.steps.len() { 0 } else { at }) {
             match step {
+                Step::Run(_) if !body.drawn && several => {
+                    body.drawn = true;
+                    coming = Some(at);
+                }
                 Step::Run(span) if !body.drawn => {
                     view.left_ns = body.draw(*span);
                     body.drawn = true;
@@ -257,6 +273,10 @@ impl Simulation<'_> {
         }
         body.blocked = Blocked::Timer;
         body.at_run = false;
+        if let Some(at) = coming {
+            let length = self.next_length(task, at);
+            self.machine.tasks[task].left_ns = length;
+        }
         self.meter.wakes(task, now);
         self.set_runnable(task, true);
         if !self.groups.is_empty()
