@@ -35,3 +35,5 @@ pub mod ziggurat;
 mod judged;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod oracle;
