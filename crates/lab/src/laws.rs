@@ -295,6 +295,50 @@ proptest! {
     }
 }
 
+/// A burner among `n` tasks that run and sleep over and over, one ticket each, on one CPU for 60 s: its run time.
+fn beside_sleepers(policy: PolicyKind, n: u32, run_ns: u64, sleep_ns: u64) -> u64 {
+    let text = format!(
+        "name='x'\nduration='60s'\nquantum='10ms'\n[[task]]\nname='burner'\ntickets=1\n\
+         [[task]]\nname='sleeper'\ntickets=1\ncount={n}\nrun='{run_ns}ns'\nsleep='{sleep_ns}ns'\n"
+    );
+    slices_of(&Scenario::from_toml(&text).unwrap(), policy).tasks[0].runtime_ns
+}
+
+/// What a burner must get beside n tasks that sleep, from the rule of each policy that lets nobody starve. All want more
+/// than there is, so nothing is left over.
+///
+/// - Proportional policies: at least 1/(n + 1) of the time, for it is entitled to that if nobody ever slept. A stride
+///   scheduler is off by less than a quantum for each task (TM-528, section 2.3), as is EEVDF, whose tasks come and go
+///   with a quantum of lag each at most; a CFS slice is shorter. A lottery's draws are binomial: five deviations.
+/// - `rr`: each of the others runs once before it, for a quantum at most: one quantum in n + 1.
+/// - `mlfq`: within a second it is at the top (rule 5), and of those before it each runs once, for a quantum: one quantum
+///   in 1 s + n quanta.
+fn least(policy: PolicyKind, n: u32) -> f64 {
+    let (whole, quantum, others) = (60e9, 10e6, f64::from(n));
+    let traits = policy.traits();
+    let p = 1.0 / (others + 1.0);
+    match policy {
+        PolicyKind::RoundRobin => (whole / ((others + 1.0) * quantum)).floor() * quantum,
+        PolicyKind::Mlfq => ((whole - 1e9) / (1e9 + others * quantum)).floor() * quantum,
+        _ if traits.random => {
+            let draws = whole / quantum;
+            (draws * p - 5.0 * (draws * p * (1.0 - p)).sqrt()) * quantum
+        }
+        _ => whole * p - others * quantum,
+    }
+}
+
+#[test]
+fn nobody_starves_beside_many_who_sleep() {
+    for policy in PolicyKind::all().filter(|policy| policy.traits().starvation_free) {
+        for (n, sleep_ns) in [(20, 100 * MS), (40, 390 * MS), (200, 1000 * MS)] {
+            let got = beside_sleepers(policy, n, 10 * MS, sleep_ns);
+            let least = least(policy, n);
+            assert!(got > 0 && got as f64 >= least, "{policy}, {n}: {got} ns, due {least}");
+        }
+    }
+}
+
 #[test]
 fn every_reason_to_leave_a_cpu_is_seen() {
     let text = "name='x'\nduration='100ms'\nquantum='5ms'\n[[group]]\nname='g'\nquota='3ms'\nperiod='10ms'\n\
