@@ -1,10 +1,11 @@
 //! The discrete-event engine: time, CPUs, phases, locks, slices.
 //!
-//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), group (refill) and
-//! policy timer, ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
+//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), policy timer, and two
+//! for each group (a new period, quota used up), ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
 //! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
 //! before one whose slice ends, and arrivals at one instant come in order of declaration.
 
+mod ahead;
 mod bandwidth;
 mod fluid;
 mod lane;
@@ -17,6 +18,7 @@ use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
 use super::scenario::{Scenario, Step, Task};
 use super::trace::{Tracer, Turn};
+use ahead::Ahead;
 use bandwidth::Bandwidth;
 use fluid::Fluid;
 use lane::Lane;
@@ -69,6 +71,7 @@ pub struct Simulation<'a> {
     pub(super) machine: Machine,
     pub(super) policy: Box<dyn Policy>,
     bodies: Vec<Body>,
+    ahead: Ahead,
     locks: Vec<Lock>,
     /// Tokens of each event with a receiver, by instance of the receiver.
     tokens: Vec<Vec<u64>>,
@@ -148,6 +151,7 @@ impl<'a> Simulation<'a> {
             scenario,
             machine,
             policy,
+            ahead: Ahead::new(&scenario.tasks, bodies.len()),
             bodies,
             locks: vec![Lock::default(); scenario.locks.len()],
             tokens: scenario
@@ -157,7 +161,7 @@ impl<'a> Simulation<'a> {
                 .collect(),
             waiters: vec![VecDeque::new(); scenario.events.len()],
             first,
-            events: IndexedHeap::new(m + 2 * n + scenario.groups.len()),
+            events: IndexedHeap::new(m + 2 * n + 2 * scenario.groups.len()),
             sequence: 0,
             lanes: vec![Lane::default(); m],
             groups: vec![Bandwidth::default(); scenario.groups.len()],
@@ -181,7 +185,7 @@ impl<'a> Simulation<'a> {
         }
         for (index, group) in scenario.groups.iter().enumerate() {
             if let Some(quota) = group.quota {
-                simulation.groups[index].left_ns = i64::try_from(quota.quota_ns).unwrap_or(i64::MAX);
+                simulation.groups[index].left_ns = quota.quota_ns;
                 simulation.schedule(m + n + index, quota.period_ns);
             }
         }
@@ -300,6 +304,8 @@ impl<'a> Simulation<'a> {
             self.wake(task, arrival, None);
         } else if slot < m + n + g {
             self.refill(slot - m - n);
+        } else if slot >= m + 2 * n + g {
+            self.runs_dry(slot - m - 2 * n - g);
         } else {
             let task = slot - m - n - g;
             self.policy.timer(&mut self.machine, task);
@@ -313,6 +319,7 @@ impl<'a> Simulation<'a> {
         self.machine.tasks[task].place = TaskPlace::Queued;
         if let Some(fluid) = &mut self.fluid {
             fluid.arrive(task);
+            self.meter.starts_at_once(task);
             return;
         }
         self.policy.enqueue(&mut self.machine, task, why);
@@ -370,6 +377,11 @@ impl<'a> Simulation<'a> {
     /// Whether a task has come, and perhaps gone.
     pub(super) fn has_come(&self, task: TaskIx) -> bool {
         self.bodies[task].born
+    }
+
+    /// Whether everybody runs at once.
+    pub(super) fn is_fluid(&self) -> bool {
+        self.fluid.is_some()
     }
 
     /// Ends the simulation: slices under way end here for the observer.

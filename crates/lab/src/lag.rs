@@ -53,6 +53,12 @@ impl LagAccount {
         if self.runnable_ns > 0.0 { (self.square / self.runnable_ns).sqrt() } else { 0.0 }
     }
 
+    /// Time for which the task wanted the CPU, ns.
+    #[cfg(test)]
+    pub(super) fn runnable_ns(&self) -> f64 {
+        self.runnable_ns
+    }
+
     fn settle(&mut self, now_ns: u64, received_ns: u64) {
         let passed = (now_ns - self.at_ns) as f64;
         self.entitled_ns += self.rate * passed;

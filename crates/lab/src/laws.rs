@@ -134,6 +134,11 @@ pub(super) fn slices_of(scenario: &Scenario, policy: PolicyKind) -> Outcome {
     slices(scenario, policy, 1).0.unwrap()
 }
 
+/// Every stretch on a CPU, with a fixed seed.
+pub(super) fn slices_under(scenario: &Scenario, policy: PolicyKind) -> Vec<Slice> {
+    slices(scenario, policy, 1).1
+}
+
 /// Who ran in each quantum, in order: a slice of several quanta counts as several.
 pub(super) fn order_of(scenario: &Scenario, policy: PolicyKind) -> Vec<usize> {
     let parts = |s: &Slice| usize::try_from(s.ran_ns / scenario.quantum_ns).unwrap();
@@ -183,9 +188,35 @@ fn check(scenario: &Scenario, policy: PolicyKind) -> Result<(), TestCaseError> {
     }
     // Work conserving.
     let mut simulation = Simulation::new(scenario, policy, 7, 0);
+    simulation.track_entitlement();
     simulation.run_until(scenario.duration_ns).unwrap();
+    // Whoever wants the CPU runs or waits, also at the end.
+    let (lag, parked) = (simulation.lag.as_ref().unwrap(), simulation.parked());
+    for task in 0..scenario.tasks.len() {
+        let open = simulation.unfinished(task..task + 1, &parked);
+        let waited = simulation.meter.waits[task].with_open(&open.waits).sum_ns() as f64;
+        let (ran, wanted) = (outcome.tasks[task].runtime_ns as f64, lag.accounts()[task].runnable_ns());
+        let all_at_once = policy == PolicyKind::Fluid;
+        prop_assert!(all_at_once || (ran + waited - wanted).abs() < 1.0, "{}: {} {}", policy, ran, waited);
+    }
     if policy.traits().work_conserving {
         prop_assert_eq!(simulation.idled, 0, "{} leaves a CPU idle", policy);
+    }
+    // No period of a group sees more than its quota.
+    for (index, group) in scenario.groups.iter().enumerate() {
+        let Some(quota) = group.quota else { continue };
+        let inside = |task: usize| {
+            let above = |g: &usize| scenario.groups[*g].parent;
+            std::iter::successors(scenario.tasks[task].group, above).any(|g| g == index)
+        };
+        for from in (0..scenario.duration_ns).step_by(usize::try_from(quota.period_ns).unwrap()) {
+            let of = |s: &Slice| {
+                let to = (s.from_ns + s.ran_ns).min(from + quota.period_ns);
+                to.saturating_sub(s.from_ns.max(from))
+            };
+            let used: u64 = slices.iter().filter(|s| inside(s.task)).map(of).sum();
+            prop_assert!(used <= quota.quota_ns, "{}: {} of {} ns", policy, used, quota.quota_ns);
+        }
     }
     // The same seed replays equal, in one go or in steps (a fluid machine rounds at each step).
     if policy == PolicyKind::Fluid {
@@ -264,6 +295,50 @@ proptest! {
     }
 }
 
+/// A burner among `n` tasks that run and sleep over and over, one ticket each, on one CPU for 60 s: its run time.
+fn beside_sleepers(policy: PolicyKind, n: u32, run_ns: u64, sleep_ns: u64) -> u64 {
+    let text = format!(
+        "name='x'\nduration='60s'\nquantum='10ms'\n[[task]]\nname='burner'\ntickets=1\n\
+         [[task]]\nname='sleeper'\ntickets=1\ncount={n}\nrun='{run_ns}ns'\nsleep='{sleep_ns}ns'\n"
+    );
+    slices_of(&Scenario::from_toml(&text).unwrap(), policy).tasks[0].runtime_ns
+}
+
+/// What a burner must get beside n tasks that sleep, from the rule of each policy that lets nobody starve. All want more
+/// than there is, so nothing is left over.
+///
+/// - Proportional policies: at least 1/(n + 1) of the time, for it is entitled to that if nobody ever slept. A stride
+///   scheduler is off by less than a quantum for each task (TM-528, section 2.3), as is EEVDF, whose tasks come and go
+///   with a quantum of lag each at most; a CFS slice is shorter. A lottery's draws are binomial: five deviations.
+/// - `rr`: each of the others runs once before it, for a quantum at most: one quantum in n + 1.
+/// - `mlfq`: within a second it is at the top (rule 5), and of those before it each runs once, for a quantum: one quantum
+///   in 1 s + n quanta.
+fn least(policy: PolicyKind, n: u32) -> f64 {
+    let (whole, quantum, others) = (60e9, 10e6, f64::from(n));
+    let traits = policy.traits();
+    let p = 1.0 / (others + 1.0);
+    match policy {
+        PolicyKind::RoundRobin => (whole / ((others + 1.0) * quantum)).floor() * quantum,
+        PolicyKind::Mlfq => ((whole - 1e9) / (1e9 + others * quantum)).floor() * quantum,
+        _ if traits.random => {
+            let draws = whole / quantum;
+            (draws * p - 5.0 * (draws * p * (1.0 - p)).sqrt()) * quantum
+        }
+        _ => whole * p - others * quantum,
+    }
+}
+
+#[test]
+fn nobody_starves_beside_many_who_sleep() {
+    for policy in PolicyKind::all().filter(|policy| policy.traits().starvation_free) {
+        for (n, sleep_ns) in [(20, 100 * MS), (40, 390 * MS), (200, 1000 * MS)] {
+            let got = beside_sleepers(policy, n, 10 * MS, sleep_ns);
+            let least = least(policy, n);
+            assert!(got > 0 && got as f64 >= least, "{policy}, {n}: {got} ns, due {least}");
+        }
+    }
+}
+
 #[test]
 fn every_reason_to_leave_a_cpu_is_seen() {
     let text = "name='x'\nduration='100ms'\nquantum='5ms'\n[[group]]\nname='g'\nquota='3ms'\nperiod='10ms'\n\
@@ -279,6 +354,28 @@ fn every_reason_to_leave_a_cpu_is_seen() {
         seen,
         [Departure::Expired, Departure::Preempted, Departure::Blocked, Departure::Ended, Departure::Horizon]
     );
+}
+
+/// The scenario that docs/simulator.md shows comes out as it says itself, under every policy it names.
+#[test]
+fn the_scenario_in_the_documentation_holds_what_it_expects() {
+    let page = include_str!("../../../docs/simulator.md");
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = Scenario::from_toml(text).unwrap();
+    let plan = crate::compare::Plan {
+        scenario: &scenario,
+        policies: scenario.policies.iter().map(|policy| policy.parse().unwrap()).collect(),
+        runs: 1,
+        seed: scenario.seed,
+        jobs: 1,
+        observe: Observe::default(),
+    };
+    let comparison = crate::compare::compare(&plan, &|_| (), &std::sync::atomic::AtomicBool::new(false));
+    for (policy, result) in comparison.policies {
+        for verdict in result.unwrap().verdicts {
+            assert!(verdict.holds, "{policy}: {verdict:?}");
+        }
+    }
 }
 
 #[test]

@@ -28,9 +28,12 @@ pub mod snapshots;
 pub mod span;
 pub mod timeline;
 pub mod trace;
+mod unfinished;
 pub mod ziggurat;
 
 #[cfg(test)]
 mod judged;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod oracle;

@@ -34,7 +34,7 @@ pub struct Machine {
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct TaskView {
-    /// CPU time its current phase still needs, as of the last time it was charged; `u64::MAX` = for ever.
+    /// CPU time its current run still needs, as of the last time it was charged; `u64::MAX` = for ever.
     pub left_ns: u64,
     /// Where it is now.
     pub place: TaskPlace,
@@ -46,6 +46,10 @@ pub struct TaskView {
     pub release_ns: u64,
     /// Absolute deadline of its current job; `u64::MAX` without one.
     pub deadline_ns: u64,
+    /// CPU time the runs of its current phase after this one need; `u64::MAX` = for ever.
+    pub rest_ns: u64,
+    /// CPU time after which it ends, as of the last time it was charged; `u64::MAX` = never.
+    pub total_left_ns: u64,
     /// Entry of the scenario it is an instance of.
     pub entry: usize,
     /// Tickets in its group's currency.
@@ -127,6 +131,8 @@ impl Machine {
                 release_ns: task.arrive_ns,
                 deadline_ns: u64::MAX,
                 left_ns: 0,
+                rest_ns: 0,
+                total_left_ns: if task.total_ns == 0 { u64::MAX } else { task.total_ns },
                 last_cpu: None,
                 place: TaskPlace::Away,
             };
@@ -203,14 +209,16 @@ impl Machine {
         self.now_ns - self.cpus[cpu].since_ns
     }
 
-    /// CPU time the present phase of a task still needs; `u64::MAX` = for ever.
+    /// CPU time the present phase of a task still needs, until it sleeps, waits or ends; `u64::MAX` = for ever. Random
+    /// lengths are those drawn, of the first 64 runs of a phase, and the mean beyond.
     pub fn left_ns(&self, task: TaskIx) -> u64 {
         let view = &self.tasks[task];
+        let left_ns = view.left_ns.saturating_add(view.rest_ns).min(view.total_left_ns);
         match view.place {
-            TaskPlace::On(cpu) if view.left_ns != u64::MAX => {
-                view.left_ns - self.now_ns.saturating_sub(self.cpus[cpu].work_ns).min(view.left_ns)
+            TaskPlace::On(cpu) if left_ns != u64::MAX => {
+                left_ns.saturating_sub(self.now_ns.saturating_sub(self.cpus[cpu].work_ns))
             }
-            _ => view.left_ns,
+            _ => left_ns,
         }
     }
 

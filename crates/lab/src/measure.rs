@@ -54,6 +54,59 @@ impl Sketch {
         self.max_ns = self.max_ns.max(ns);
     }
 
+    /// Adds something that is under way and has lasted this long; nothing if that is no time yet.
+    pub(super) fn record_open(&mut self, ns: u64) {
+        self.record_falling(ns, 1, u64::from(ns > 0));
+    }
+
+    /// Adds `n` durations: the first, and each `step` shorter than the one before. All must be above 0.
+    pub(super) fn record_falling(&mut self, first_ns: u64, step_ns: u64, n: u64) {
+        let Some(last) = n.checked_sub(1) else { return };
+        let mut at = first_ns - last * step_ns;
+        self.min_ns = if self.count == 0 { at } else { self.min_ns.min(at) };
+        self.max_ns = self.max_ns.max(first_ns);
+        self.sum_ns += u128::from(n) * u128::from(at + first_ns) / 2;
+        self.count += n;
+        let mut left = n;
+        while left > 0 {
+            let bucket = Self::bucket(at);
+            let here = left.min((Self::upper(bucket) - at) / step_ns + 1);
+            if bucket >= self.counts.len() {
+                self.counts.resize(bucket + 1, 0);
+            }
+            self.counts[bucket] += here;
+            left -= here;
+            at = at.saturating_add(here.saturating_mul(step_ns));
+        }
+    }
+
+    /// These, which have ended, and others that have not. The shortest is of those that have ended, if there are any: of
+    /// the others it is not known.
+    #[must_use]
+    pub(super) fn with_open(&self, open: &Self) -> Self {
+        let mut all = self.clone();
+        if open.count == 0 {
+            return all;
+        }
+        if all.counts.len() < open.counts.len() {
+            all.counts.resize(open.counts.len(), 0);
+        }
+        for (all, open) in all.counts.iter_mut().zip(&open.counts) {
+            *all += open;
+        }
+        all.min_ns = if self.count == 0 { open.min_ns } else { self.min_ns };
+        all.count += open.count;
+        all.sum_ns += open.sum_ns;
+        all.max_ns = all.max_ns.max(open.max_ns);
+        all
+    }
+
+    /// The sum of all.
+    #[cfg(test)]
+    pub(super) fn sum_ns(&self) -> u128 {
+        self.sum_ns
+    }
+
     /// How many were recorded.
     pub fn count(&self) -> u64 {
         self.count
@@ -188,6 +241,11 @@ impl Meter {
         self.waits[tally.entry as usize].record(wait);
     }
 
+    /// A task runs as soon as it wants to.
+    pub(super) fn starts_at_once(&mut self, task: TaskIx) {
+        self.waits[self.tallies[task].entry as usize].record(0);
+    }
+
     /// A task gave its CPU up.
     pub(super) fn left(&mut self, task: TaskIx) {
         self.tallies[task].switches += 1;
@@ -235,6 +293,16 @@ mod tests {
             let rank = ((q * durations.len() as f64).ceil() as usize).clamp(1, durations.len());
             let (exact, got) = (durations[rank - 1], sketch.quantile_ns(q));
             prop_assert!(exact <= got && got - exact <= exact / 16, "{exact} {got}");
+        }
+
+        #[test]
+        fn a_falling_row_is_recorded_as_its_members_are(
+            last in 1u64..1_000_000_000, step in 1u64..40_000_000, n in 0u64..300,
+        ) {
+            let (mut row, mut each) = (Sketch::default(), Sketch::default());
+            row.record_falling(last + n.saturating_sub(1) * step, step, n);
+            (0..n).for_each(|i| each.record(last + i * step));
+            prop_assert_eq!(row, each);
         }
 
         #[test]

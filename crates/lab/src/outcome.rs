@@ -5,7 +5,7 @@ use super::engine::{SimError, Simulation, Slice};
 use super::machine::stream;
 use super::policy::PolicyKind;
 use super::scenario::Scenario;
-use super::scenario::expect::{Metric, Subject};
+use super::scenario::expect::{Measured, Metric, Subject};
 
 /// What came out of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub struct TaskOutcome {
     pub lag_max_ns: Option<f64>,
     /// Root mean square of the lag over instances and the time they were runnable, ns.
     pub lag_rms_ns: Option<f64>,
-    /// Waits in the run queue.
+    /// Waits in the run queue; one that is open at the end counts with the length it has.
     pub wait: Durations,
-    /// From release or wakeup to the end of the phase or job.
+    /// From release or wakeup to the end of the phase or job, or to the end of the simulation.
     pub response: Durations,
     /// Times an instance left a CPU.
     pub switches: u64,
@@ -66,7 +66,7 @@ pub struct TaskOutcome {
     pub throughput: f64,
     /// Jobs that ended late or whose deadline passed before they ended.
     pub misses: u64,
-    /// Longest time past a deadline, of jobs that ended.
+    /// Longest time past a deadline.
     pub tardiness_max_ns: u64,
 }
 
@@ -75,7 +75,7 @@ pub struct TaskOutcome {
 pub struct Durations {
     /// How many.
     pub count: u64,
-    /// Shortest.
+    /// Shortest; of those that ended, if any did.
     pub min_ns: u64,
     /// Mean.
     pub mean_ns: f64,
@@ -111,8 +111,17 @@ impl From<&super::measure::Sketch> for Durations {
 }
 
 impl TaskOutcome {
-    /// The value of a metric; `None` where it was not worked out.
+    /// The value of a metric; `None` where it was not worked out, and of waits and responses that there were none of: a
+    /// task that never came, or one that has nothing to complete.
     pub fn metric(&self, metric: Metric, cpus: usize) -> Option<f64> {
+        let of = match metric.durations() {
+            Some(Measured::Waits) => self.wait.count,
+            Some(Measured::Responses) => self.response.count,
+            None => 1,
+        };
+        if of == 0 {
+            return None;
+        }
         Some(match metric {
             Metric::Share => self.share,
             Metric::Cpus => self.share * cpus as f64,
@@ -230,6 +239,7 @@ impl Simulation<'_> {
             .iter()
             .map(|busy| CpuOutcome { busy_ns: *busy, idle_ns: duration_ns.saturating_sub(*busy) });
         let whole = duration_ns as f64 * f64::from(self.scenario.cpus);
+        let parked = self.parked();
         let mut first = 0;
         let tasks = self.scenario.tasks.iter().enumerate().map(|(entry, task)| {
             let instances = first..first + task.count as usize;
@@ -239,7 +249,7 @@ impl Simulation<'_> {
             let runtime_ns = sum(&|t| t.runtime_ns);
             let completed = sum(&|t| t.completed);
             let accounts = self.lag.as_ref().map(|lag| &lag.accounts()[instances.clone()]);
-            let open: u64 = instances.map(|task| self.open_misses(task)).sum();
+            let open = self.unfinished(instances, &parked);
             let part = |ns: f64| if whole > 0.0 { ns / whole } else { 0.0 };
             TaskOutcome {
                 name: task.name.clone(),
@@ -253,15 +263,18 @@ impl Simulation<'_> {
                     let squares: f64 = a.iter().map(|a| a.rms_ns().powi(2)).sum();
                     (squares / f64::from(task.count)).sqrt()
                 }),
-                wait: Durations::from(&self.meter.waits[entry]),
-                response: Durations::from(&self.meter.responses[entry]),
+                wait: Durations::from(&self.meter.waits[entry].with_open(&open.waits)),
+                response: Durations::from(&self.meter.responses[entry].with_open(&open.responses)),
                 switches: sum(&|t| t.switches),
                 preemptions: sum(&|t| t.involuntary),
                 migrations: sum(&|t| t.migrations),
                 completed,
                 throughput: if duration_ns > 0 { completed as f64 * 1e9 / duration_ns as f64 } else { 0.0 },
-                misses: sum(&|t| t.late) + open,
-                tardiness_max_ns: tallies.iter().map(|t| t.tardiness_max_ns).max().unwrap_or(0),
+                misses: sum(&|t| t.late) + open.misses,
+                tardiness_max_ns: tallies
+                    .iter()
+                    .map(|t| t.tardiness_max_ns)
+                    .fold(open.tardiness_max_ns, u64::max),
             }
         });
         Outcome {
@@ -270,17 +283,6 @@ impl Simulation<'_> {
             tasks: tasks.collect(),
             sequence: Vec::new(),
             draws: self.policy.evidence(),
-        }
-    }
-
-    /// Deadlines that have passed for the job a task is at, and for those queued up behind it.
-    fn open_misses(&self, task: usize) -> u64 {
-        let view = &self.machine.tasks()[task];
-        match view.periodic {
-            Some(periodic) if view.deadline_ns <= self.now_ns() => {
-                1 + (self.now_ns() - view.deadline_ns) / periodic.period_ns
-            }
-            _ => 0,
         }
     }
 }

@@ -9,15 +9,13 @@ pub(super) struct Lane {
     last: Option<TaskIx>,
     /// Charged part of the present slice.
     pub(super) charged_ns: u64,
-    /// Charged, and not yet taken out of the bandwidth of groups.
-    pub(super) unspent_ns: u64,
     due: bool,
 }
 
 impl Simulation<'_> {
     /// A phase or a slice ends on a CPU.
     pub(super) fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
-        self.charge(cpu);
+        self.book(cpu);
         let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
         let now = self.machine.now_ns;
         if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
@@ -27,7 +25,7 @@ impl Simulation<'_> {
                 Outcome::Ended => return self.vacate(cpu, Departure::Ended),
             }
         }
-        if now >= self.machine.cpus[cpu].slice_end_ns || self.is_throttled(task) {
+        if now >= self.machine.cpus[cpu].slice_end_ns {
             self.mark_due(cpu);
         } else {
             self.arm(cpu, task);
@@ -49,17 +47,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Books what a CPU's task ran since it was last charged, and takes it out of the bandwidth of its groups.
-    #[inline]
-    pub(super) fn charge(&mut self, cpu: CpuIx) {
-        self.book(cpu);
-        if !self.groups.is_empty() {
-            self.spend_unspent(cpu);
-        }
-    }
-
-    /// Books what a CPU's task ran since it was last charged. Looking at a simulation changes nothing: bandwidth is
-    /// spent, and groups are throttled, only at the events that would see it anyway.
+    /// Books what a CPU's task ran since it was last booked.
     #[inline]
     pub(super) fn book(&mut self, cpu: CpuIx) {
         let view = &self.machine.cpus[cpu];
@@ -75,7 +63,6 @@ impl Simulation<'_> {
     fn book_time(&mut self, cpu: CpuIx, task: TaskIx, ran: u64) {
         let (now, view, lane) = (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.lanes[cpu]);
         lane.charged_ns += ran;
-        lane.unspent_ns += ran;
         let work = now.saturating_sub(view.work_ns);
         view.work_ns = view.work_ns.max(now);
         let left = &mut self.machine.tasks[task].left_ns;
@@ -85,18 +72,20 @@ impl Simulation<'_> {
         let total = &mut self.bodies[task].total_left_ns;
         if *total != u64::MAX {
             *total -= work.min(*total);
+            self.machine.tasks[task].total_left_ns = *total;
         }
         self.meter.ran(task, cpu, ran, ran - work.min(ran));
     }
 
     /// A task stops being on its CPU.
     fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
-        self.charge(cpu);
+        self.book(cpu);
         let view = &mut self.machine.cpus[cpu];
         let task = view.task.take()?;
         let slice = Slice { from_ns: view.since_ns, cpu, task, ran_ns: self.lanes[cpu].charged_ns, why };
         self.idle_cpus += 1;
         self.events.remove(cpu);
+        self.count_running(task, false);
         if let Some(lag) = &mut self.lag {
             lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
         }
@@ -183,9 +172,10 @@ impl Simulation<'_> {
         loop {
             let pick = self.policy.pick(&mut self.machine, cpu);
             if let Some(pick) = pick
-                && self.is_throttled(pick.task)
+                && !self.groups.is_empty()
+                && let Some(group) = self.throttling(pick.task)
             {
-                self.park(cpu, pick.task);
+                self.park(cpu, pick.task, group);
                 continue;
             }
             if let Some((was, why)) = before.take_if(|(was, _)| pick.is_none_or(|p| p.task != *was)) {
@@ -227,7 +217,7 @@ impl Simulation<'_> {
                 lag.bend(task, now, self.meter.tallies[task].runtime_ns);
             }
         }
-        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, unspent_ns: 0, due: self.lanes[cpu].due };
+        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, due: self.lanes[cpu].due };
         let view = &mut self.machine.cpus[cpu];
         view.task = Some(task);
         view.since_ns = now;
@@ -237,6 +227,7 @@ impl Simulation<'_> {
         body.last_cpu = Some(cpu);
         body.place = TaskPlace::On(cpu);
         self.idle_cpus -= 1;
+        self.count_running(task, true);
         self.count_step(task)?;
         let outcome = if self.bodies[task].at_run { Outcome::Runs } else { self.step(task)? };
         if outcome == Outcome::Runs {
@@ -249,10 +240,7 @@ impl Simulation<'_> {
     fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
         let view = self.machine.cpus[cpu];
         let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
-        let mut at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
-        if !self.groups.is_empty() {
-            at = at.min(self.out_of_bandwidth(task));
-        }
+        let at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
         if at == u64::MAX {
             self.events.remove(cpu);
         } else {

@@ -78,7 +78,7 @@ impl Body {
         }
     }
 
-    fn draw(&mut self, span: Span) -> u64 {
+    pub(super) fn draw(&mut self, span: Span) -> u64 {
         match (span, &mut self.rng) {
             (Span::Fixed(ns), _) => ns,
             (span, Some(rng)) => span.sample(rng),
@@ -91,6 +91,7 @@ impl Simulation<'_> {
     /// Takes all steps that need no time, until the task must run, wait or end.
     pub(super) fn step(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
         let steps = &self.entry(task).steps;
+        let entry = self.machine.tasks[task].entry;
         loop {
             self.count_step(task)?;
             let now = self.machine.now_ns;
@@ -113,8 +114,14 @@ impl Simulation<'_> {
                 }
                 Step::Run(span) => {
                     if !std::mem::take(&mut body.drawn) {
-                        self.machine.tasks[task].left_ns = body.draw(span);
+                        let at = body.at;
+                        self.machine.tasks[task].left_ns = if self.ahead.has_several(entry) {
+                            self.next_length(task, at)
+                        } else {
+                            self.bodies[task].draw(span)
+                        };
                     }
+                    let body = &mut self.bodies[task];
                     if self.machine.tasks[task].left_ns > 0 {
                         body.at_run = true;
                         return Ok(Outcome::Runs);
@@ -239,9 +246,18 @@ impl Simulation<'_> {
             }
         }
         // The next run is drawn ahead so that policies that look at lengths see it.
-        let mut at = body.at;
+        let several = self.ahead.has_several(view.entry);
+        if several && !matches!(body.blocked, Blocked::Lock(_)) {
+            self.ahead.forget(task);
+            view.rest_ns = 0;
+        }
+        let (mut at, mut coming) = (body.at, None);
         while let Some(step) = entry.steps.get(if at == entry.steps.len() { 0 } else { at }) {
             match step {
+                Step::Run(_) if !body.drawn && several => {
+                    body.drawn = true;
+                    coming = Some(at);
+                }
                 Step::Run(span) if !body.drawn => {
                     view.left_ns = body.draw(*span);
                     body.drawn = true;
@@ -257,9 +273,13 @@ impl Simulation<'_> {
         }
         body.blocked = Blocked::Timer;
         body.at_run = false;
+        if let Some(at) = coming {
+            let length = self.next_length(task, at);
+            self.machine.tasks[task].left_ns = length;
+        }
         self.meter.wakes(task, now);
         self.set_runnable(task, true);
-        if self.is_throttled(task)
+        if !self.groups.is_empty()
             && let Some(group) = self.throttling(task)
         {
             self.groups[group].parked.push(task);
@@ -352,6 +372,28 @@ impl Simulation<'_> {
     /// Whether a task that is away has a wakeup to come.
     pub(super) fn wakes_at(&self, task: TaskIx) -> bool {
         self.bodies[task].blocked == Blocked::Timer
+    }
+
+    /// When the present phase or job of a task began.
+    pub(crate) fn ready_ns(&self, task: TaskIx) -> u64 {
+        self.bodies[task].ready_ns
+    }
+
+    /// Passes through its steps that a task has yet to finish; `None` = for ever.
+    pub(crate) fn rounds_left(&self, task: TaskIx) -> Option<u64> {
+        let loops = self.entry(task).loops;
+        (loops > 0).then(|| loops - self.bodies[task].rounds.min(loops))
+    }
+
+    /// Whether a task without jobs is in a phase that will be complete one day: it wants the CPU, is set aside for the
+    /// bandwidth of its group, or waits for a lock; and it sleeps, waits or ends at some time.
+    pub(crate) fn is_in_phase(&self, task: TaskIx, parked: bool) -> bool {
+        let (body, entry) = (&self.bodies[task], self.entry(task));
+        let away = self.machine.tasks[task].place == TaskPlace::Away && !parked;
+        body.born
+            && !body.ended
+            && (!away || matches!(body.blocked, Blocked::Lock(_)))
+            && (!entry.is_burner() || entry.loops > 0 || entry.total_ns > 0)
     }
 
     /// What a blocked task waits for, if a living task could still give it.

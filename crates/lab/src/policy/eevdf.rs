@@ -6,12 +6,18 @@
 //! Law. v is a task's service divided by its weight w; V = Σw·v / Σw over those who want the CPU. A task is eligible
 //! iff v ≤ V; a request of one quantum r has the deadline v + r/w. Run the eligible task with the earliest deadline,
 //! ties by declaration, until its request is served. Its lag w·(V − v) stays within one quantum when no request is
-//! longer than one. A task that leaves keeps its lag and comes back with it.
+//! longer than one. A task that leaves keeps its lag and comes back with it (strategy 1 of the report), but not more of it
+//! than one quantum, owed or owing.
+//!
+//! That limit is not in the report. Without it lag is counted twice: what one who leaves is owed is divided among those who
+//! stay, who may leave with it before the first is back, and with tasks of unequal weight that sleep at different times lag
+//! grows exponentially, also on one CPU. Linux has the same limit, at two slices.
 //!
 //! On more than one CPU there is one queue, and V is the same average; the bound does not hold there, nor with
 //! affinity, where nobody may be eligible: then the least v runs, and no CPU idles. Groups are flattened.
 //!
-//! v is an integer of 2⁻⁴⁰ ns per ticket with the remainder carried.
+//! v is an integer of 1/[`SCALE`](super::stride::SCALE) ns per ticket with the remainder carried. When nobody is there, V
+//! begins at 0 again: only differences count.
 
 use super::queue::ClassQueue;
 use super::stride::Quotient;
@@ -19,7 +25,7 @@ use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
 
 /// [`SCALE`](super::stride::SCALE), signed.
-const SCALE: i128 = 1 << 40;
+const SCALE: i128 = super::stride::SCALE.cast_signed();
 
 /// Σ w and Σ w·(v − base) over a set of entities: their weighted average of v.
 ///
@@ -33,24 +39,22 @@ pub(super) struct Average {
 }
 
 impl Average {
-    /// Adds an entity.
-    pub(super) fn join(&mut self, weight: u64, v: i128) {
-        let part = self.part(weight, v);
+    /// Adds an entity. With what its division left over Σ w·v is exact, and one that stands exactly at the average is not
+    /// refused for a rounding.
+    pub(super) fn join(&mut self, weight: u64, v: Quotient) {
+        let part = self.part(weight, v.whole);
         self.weight += i128::from(weight);
-        self.sum += part;
+        self.sum += part + i128::from(v.rest);
     }
 
     /// Takes one away.
-    pub(super) fn leave(&mut self, weight: u64, v: i128) {
-        let part = self.part(weight, v);
+    pub(super) fn leave(&mut self, weight: u64, v: Quotient) {
+        let part = self.part(weight, v.whole);
         self.weight -= i128::from(weight);
-        self.sum -= part;
-    }
-
-    /// Counts what the division of a member's service left over: with it Σ w·v is exact, and a task that stands
-    /// exactly at the average is not refused for a rounding.
-    fn carry(&mut self, rest: u64, sign: i128) {
-        self.sum += sign * i128::from(rest);
+        self.sum -= part + i128::from(v.rest);
+        if self.weight == 0 {
+            self.sum = 0; // moving the base rounds: nobody's average is 0
+        }
     }
 
     /// w·(v − base), after the base has been moved if that is too far off.
@@ -83,7 +87,7 @@ impl Average {
         if self.weight == 0 {
             return self.value();
         }
-        // lag is at most a few quanta of service: 2^40 · 2^50; divided first so that nothing overflows.
+        // lag is at most a few quanta of service; divided first so that nothing overflows.
         let own = lag / w;
         self.value() - own - (own / self.weight) * w - (own % self.weight) * w / self.weight
     }
@@ -93,8 +97,6 @@ impl Average {
 pub struct Eevdf {
     clients: Vec<Client>,
     average: Average,
-    /// Last V for somebody who comes when nobody is there.
-    last: i128,
     /// Not eligible when last looked at, by v.
     early: ClassQueue<i128>,
     /// Eligible when last looked at, by deadline.
@@ -115,8 +117,9 @@ struct Client {
 impl Eevdf {
     /// For a machine.
     pub fn new(machine: &Machine) -> Self {
+        let common = super::stride::common_factor(machine, 0);
         let clients = machine.tasks().iter().map(|t| Client {
-            weight: t.flat_tickets,
+            weight: t.flat_tickets / common,
             v: Quotient::default(),
             lag: 0,
             deadline: 0,
@@ -125,7 +128,6 @@ impl Eevdf {
         Self {
             clients: clients.collect(),
             average: Average::default(),
-            last: 0,
             early: ClassQueue::new(machine),
             eligible: ClassQueue::new(machine),
         }
@@ -151,10 +153,8 @@ impl Policy for Eevdf {
         if !matches!(why, Arrival::Expired | Arrival::Preempted) {
             let average = self.now(machine);
             let mut client = self.clients[task];
-            client.v.whole =
-                if average.weight == 0 { self.last } else { average.place(client.weight, client.lag) };
-            self.average.join(client.weight, client.v.whole);
-            self.average.carry(client.v.rest, 1);
+            client.v = Quotient { whole: average.place(client.weight, client.lag), rest: 0 };
+            self.average.join(client.weight, client.v);
             self.clients[task] = client;
             self.request(machine, task);
         }
@@ -186,22 +186,23 @@ impl Policy for Eevdf {
 
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
         let mut client = self.clients[task];
-        self.average.leave(client.weight, client.v.whole);
-        self.average.carry(client.v.rest, -1);
+        self.average.leave(client.weight, client.v);
         client.v.add(ran_ns, client.weight);
         client.served_ns += ran_ns;
-        self.average.join(client.weight, client.v.whole);
-        self.average.carry(client.v.rest, 1);
+        self.average.join(client.weight, client.v);
         self.clients[task] = client;
         if client.served_ns >= machine.quantum_ns {
             self.request(machine, task);
         }
         if matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled) {
-            let now = self.now(machine);
-            self.last = now.value();
-            self.clients[task].lag = i128::from(client.weight) * (now.value() - client.v.whole);
-            self.average.leave(client.weight, client.v.whole);
-            self.average.carry(client.v.rest, -1);
+            let weight = i128::from(client.weight);
+            let most = i128::from(machine.quantum_ns) * SCALE;
+            let ahead = (self.now(machine).value() - client.v.whole).clamp(-most / weight, most / weight);
+            self.clients[task].lag = weight * ahead;
+            self.average.leave(client.weight, client.v);
+            if self.average.weight == 0 {
+                self.average = Average::default();
+            }
         }
     }
 }
@@ -257,6 +258,27 @@ mod tests {
         check(&[3, 2, 1]).unwrap();
     }
 
+    /// Tasks of unequal weight that sleep at different times made lag grow until integers overflowed: exponentially, on one
+    /// CPU as on four. Within its limit, nobody waits longer than those who came before it need.
+    #[test]
+    fn lag_does_not_grow_with_sleep() {
+        for (cpus, count, phases) in [
+            (4, 10, ["run='2ms'\nsleep='8ms'", "run='2ms'\nsleep='8ms'"]),
+            (4, 3, ["run='8ms'\nsleep='2ms'", "run='8ms'\nsleep='2ms'"]),
+            (1, 3, ["run='3ms'\nsleep='29ms'", "run='17ms'\nsleep='51ms'"]),
+        ] {
+            let text = format!(
+                "name='x'\ncpus={cpus}\nduration='60s'\nquantum='10ms'\n[[task]]\nname='a'\ncount={count}\nweight=2048\n{}\n\
+                 [[task]]\nname='b'\ncount={count}\nweight=100\n{}\n",
+                phases[0], phases[1]
+            );
+            let scenario = crate::scenario::Scenario::from_toml(&text).unwrap();
+            let outcome = crate::laws::slices_of(&scenario, crate::policy::PolicyKind::Eevdf);
+            let light = outcome.tasks[1].wait.max_ns;
+            assert!(light < 2_000_000_000, "{cpus} {count}: {light} ns");
+        }
+    }
+
     /// The heaviest task comes after the lightest has been alone for a year: no product leaves its range, and V is
     /// what plain fractions say.
     #[test]
@@ -264,14 +286,15 @@ mod tests {
         let (light, heavy) = (1u64, 1u64 << 63);
         let alone = 31_536_000_000_000_000 * SCALE;
         let mut average = Average::default();
-        average.join(light, alone);
+        let at = |whole| Quotient { whole, rest: 0 };
+        average.join(light, at(alone));
         assert_eq!(average.value(), alone);
-        average.join(heavy, alone + 10);
-        average.join(heavy, alone + 20);
+        average.join(heavy, at(alone + 10));
+        average.join(heavy, at(alone + 20));
         // (1·0 + 2^63·10 + 2^63·20) / (2^64 + 1) is a little below 15.
         assert_eq!(average.value(), alone + 14);
-        average.leave(heavy, alone + 20);
-        average.leave(light, alone);
+        average.leave(heavy, at(alone + 20));
+        average.leave(light, at(alone));
         assert_eq!((average.value(), average.weight), (alone + 10, i128::from(heavy)));
     }
 }

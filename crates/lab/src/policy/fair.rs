@@ -27,7 +27,7 @@ mod hierarchy;
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
-use hierarchy::{EntityIx, Hierarchy, SCALE_LOAD};
+use hierarchy::{EntityIx, Hierarchy};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +111,9 @@ impl Fair {
             let queue = self.tree.queue(index, cpu);
             let average = &mut self.tree.queues[queue].average;
             let entity = &mut self.tree.entities[index];
-            average.leave(entity.weight, entity.v.whole);
+            average.leave(entity.weight, entity.v);
             entity.v.add(service, entity.weight);
-            average.join(entity.weight, entity.v.whole);
+            average.join(entity.weight, entity.v);
             entity.served_ns += service;
             if entity.served_ns >= self.slice_ns {
                 entity.served_ns = 0;
@@ -154,7 +154,7 @@ impl Fair {
             }
             Generation::Cfs => {
                 // Not further behind the floor than half a latency (GENTLE_FAIR_SLEEPERS).
-                let half = Self::virtual_ns(self.latency_ns / 2, 1024 * SCALE_LOAD);
+                let half = Self::virtual_ns(self.latency_ns / 2, self.tree.nice_0);
                 entity.v.whole = (entity.v.whole - left + floor).max(floor - half);
             }
             Generation::Eevdf => {

@@ -81,7 +81,11 @@ const TABLE: [(PolicyKind, &str, &str); 25] = [
     ),
     (K::LotteryUncompensated, "lottery-uncompensated", "a lottery without compensation tickets"),
     (K::Stride, "stride", "stride scheduling, exact arithmetic"),
-    (K::StrideInteger, "stride-2^20", "stride scheduling with the paper's integer strides, stride1 = 2^20"),
+    (
+        K::StrideInteger,
+        "stride-2^20",
+        "stride scheduling with the paper's integer strides, stride1 = 2^20; more tickets than that starve others",
+    ),
     (K::HierarchicalStride, "hstride", "hierarchical stride over a binary tree, with groups"),
     (K::Eevdf, "eevdf", "earliest eligible virtual deadline first, as published in 1995"),
     (K::EevdfLinux, "eevdf-linux", "the Linux fair class since 6.6: a queue per CPU, run to parity"),
@@ -137,9 +141,10 @@ impl PolicyKind {
             random: lottery || wrong,
             // Fluid keeps a group to its quota at every instant. A hard server waits with its budget used up, and a partitioned task waits for its own CPU.
             work_conserving: !matches!(self, K::Fluid | K::Edf | K::EdfPartitioned),
+            // A stride of the paper is ⌊2^20/tickets⌋: above 2^20 tickets it is 0, and who has them runs alone.
             starvation_free: self == K::Fluid
                 || lottery
-                || stride
+                || (stride && self != K::StrideInteger)
                 || fair
                 || matches!(self, K::RoundRobin | K::Mlfq),
             proportional: self == K::Fluid || lottery || stride || fair,
@@ -155,8 +160,7 @@ impl PolicyKind {
             K::LotteryList => Box::new(Lottery::new(machine, List::default())),
             K::LotteryKernel => {
                 let most = u64::from(tombola_core::race::TICKETS_MOST);
-                let lottery = Lottery::new(machine, KernelRace::new(machine));
-                Box::new(lottery.with_amounts(|task| machine.tasks()[task].tickets.min(most)))
+                Box::new(Lottery::new(machine, KernelRace::new(machine)).with_tickets_up_to(most))
             }
             K::LotteryUncompensated => Box::new(race(None).without_compensation()),
             K::LotteryNoPrevious => Box::new(race(None).without_previous(machine)),

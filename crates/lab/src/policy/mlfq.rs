@@ -113,20 +113,3 @@ impl Policy for Mlfq {
         })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::laws::slices_of;
-    use crate::policy::PolicyKind;
-    use crate::scenario::Scenario;
-
-    /// 200 tasks of 10 ms every second keep the top level busy; rule 5 puts the burner there once a second, where it
-    /// waits at most for those who came before it. A third of 59 boosts of one quantum is the bound.
-    #[test]
-    fn a_burner_beside_many_sleepers_runs_after_each_boost() {
-        let text = "name='x'\nduration='60s'\nquantum='10ms'\n[[task]]\nname='burner'\n\
-            [[task]]\nname='sleeper'\ncount=200\nrun='10ms'\nsleep='1s'\n";
-        let outcome = slices_of(&Scenario::from_toml(text).unwrap(), PolicyKind::Mlfq);
-        assert!(outcome.tasks[0].runtime_ns >= 190_000_000, "{}", outcome.tasks[0].runtime_ns);
-    }
-}

@@ -4,7 +4,8 @@
 //! the shortest remaining processing time discipline", Operations Research 16, 1968.
 //!
 //! Law. The queued task whose present phase needs the least CPU time runs, ties by declaration, until the phase is
-//! over; under SRTF a task that comes with less than what a running one still needs takes its CPU. The lengths are
+//! over. A phase is all it runs until it sleeps, waits for an event or ends, with `total` and `loops` counted; a wait for a
+//! lock does not end it. Under SRTF a task that comes with less than what a running one still needs takes its CPU. The lengths are
 //! known exactly, which no real scheduler has; a task that never blocks comes last. Long phases may starve.
 
 use super::queue::ClassQueue;

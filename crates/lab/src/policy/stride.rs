@@ -11,16 +11,19 @@
 //!
 //! Groups are flattened: tickets are what they are worth when everybody is runnable.
 //!
-//! [`Arithmetic::Exact`] keeps passes as integers of 2⁻⁴⁰ ns per ticket with the remainder carried, so that equal
-//! passes are equal and errors do not add up. [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋,
+//! [`Arithmetic::Exact`] keeps passes as integers of 1/[`SCALE`] ns per ticket with the remainder carried. Tickets are
+//! divided by what all of them have in common. While nobody comes or goes passes are exact, and equal ones are equal; with
+//! sleep they are too where all sums of tickets divide the scale, as those up to 41 do, and otherwise err by one unit
+//! (5·10⁻¹⁸ ns) each time somebody comes or goes. [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋,
 //! and what is cut off adds up for ever.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
 
-/// Pass units in one nanosecond of a task with one ticket, under exact arithmetic.
-pub const SCALE: u128 = 1 << 40;
+/// Pass units in one nanosecond of a task with one ticket, under exact arithmetic: the least common multiple of 1 to 41,
+/// near 2^57.6. A pass of the longest simulation (2^62 ns) stays below 2^120.
+pub const SCALE: u128 = 219_060_189_739_591_200;
 
 /// How strides are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +47,21 @@ impl Quotient {
     pub(super) fn add(&mut self, service_ns: u64, tickets: u64) {
         let numerator = u128::from(service_ns) * SCALE + u128::from(self.rest);
         let tickets = u128::from(tickets.max(1));
-        // Below 2^127: service is bounded by the longest simulation (2^62 ns) times the number of CPUs.
+        // Below 2^122: service has 64 bits.
         self.whole += i128::try_from(numerator / tickets).unwrap_or(i128::MAX / 4);
         self.rest = u64::try_from(numerator % tickets).unwrap_or(0); // below a 64-bit divisor
     }
+}
+
+/// The greatest number that divides the tickets of every task, and `also` (0: anything).
+pub(super) fn common_factor(machine: &Machine, also: u64) -> u64 {
+    let gcd = |mut a: u64, mut b: u64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    machine.tasks().iter().fold(also, |common, task| gcd(common, task.flat_tickets)).max(1)
 }
 
 /// The stride policy.
@@ -103,14 +117,19 @@ impl Stride {
             running: 0,
             quantum_ns: machine.quantum_ns,
         };
+        let common = match arithmetic {
+            Arithmetic::Exact => common_factor(machine, 0),
+            Arithmetic::Stride1(_) => 1,
+        };
         stride.clients = machine
             .tasks()
             .iter()
             .map(|task| {
                 let mut full = Quotient::default();
-                stride.advance(&mut full, machine.quantum_ns, task.flat_tickets);
+                let tickets = task.flat_tickets / common;
+                stride.advance(&mut full, machine.quantum_ns, tickets);
                 Client {
-                    tickets: task.flat_tickets,
+                    tickets,
                     pass: Quotient::default(),
                     remain: full.whole,
                     full: (full.whole, full.rest),

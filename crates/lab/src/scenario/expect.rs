@@ -35,9 +35,9 @@ pub enum Metric {
     ResponseP99,
     /// Longest single wait in the run queue, nanoseconds.
     WaitMax,
-    /// Mean of ended waits, nanoseconds.
+    /// Mean of the waits, nanoseconds.
     WaitMean,
-    /// Median of ended waits, nanoseconds.
+    /// Median of the waits, nanoseconds.
     WaitP50,
     /// Nine in ten are not longer.
     WaitP90,
@@ -74,10 +74,34 @@ impl Metric {
         Self::ALL.iter().find(|(_, metric)| *metric == self).map_or("", |(key, _)| key)
     }
 
+    /// The durations it is a statistic of, if it is.
+    pub fn durations(self) -> Option<Measured> {
+        match self {
+            Self::WaitMax | Self::WaitMean | Self::WaitP50 | Self::WaitP90 | Self::WaitP99 => {
+                Some(Measured::Waits)
+            }
+            Self::ResponseMax
+            | Self::ResponseMean
+            | Self::ResponseP50
+            | Self::ResponseP90
+            | Self::ResponseP99 => Some(Measured::Responses),
+            _ => None,
+        }
+    }
+
     /// Whether it is a time, written with a unit.
     pub fn is_time(self) -> bool {
         !matches!(self, Self::Share | Self::Cpus | Self::Switches | Self::Completed | Self::Misses)
     }
+}
+
+/// Durations of which there may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// Waits for a CPU.
+    Waits,
+    /// Responses of phases or jobs.
+    Responses,
 }
 
 /// What is measured in a check.

@@ -14,6 +14,9 @@ use std::ops::Range;
 use tombola_core::tickets::Nice;
 use toml::Spanned;
 
+/// Weight of a group unless it says otherwise: that of a task of nice 0, as in the kernel, where cpu.weight = 100 is that.
+const NICE_0: u64 = 1024;
+
 type Text = Spanned<String>;
 type Result<T> = std::result::Result<T, ScenarioError>;
 
@@ -266,7 +269,7 @@ impl Reader<'_> {
                 },
             };
             let weight =
-                entry.weight.as_ref().map_or(Ok(100), |w| self.number(w, "weight", 1..=MAX_TICKETS))?;
+                entry.weight.as_ref().map_or(Ok(NICE_0), |w| self.number(w, "weight", 1..=MAX_TICKETS))?;
             let quota = match (&entry.quota, &entry.period) {
                 (None, None) => None,
                 (Some(quota), period) => Some(Quota {

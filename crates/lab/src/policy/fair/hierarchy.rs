@@ -7,13 +7,15 @@
 use crate::heap::IndexedHeap;
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::policy::eevdf::Average;
-use crate::policy::stride::Quotient;
+use crate::policy::stride::{Quotient, common_factor};
 
 /// Index of an entity: the tasks come first, then the groups, CPU by CPU.
 pub(super) type EntityIx = usize;
 
 /// Weights are finer than tickets by this, as in the kernel (`scale_load`): parts of a group's shares stay exact enough.
-pub(super) const SCALE_LOAD: u64 = 1 << 10;
+const SCALE_LOAD: u64 = 1 << 10;
+/// Weight of a task of nice 0.
+const NICE_0: u64 = 1024;
 /// Least weight of a group's entity (`MIN_SHARES`).
 const MIN_SHARES: u64 = 2;
 
@@ -44,6 +46,8 @@ pub(super) struct RunQueue {
 
 /// All queues of a machine.
 pub(super) struct Hierarchy {
+    /// Weight of nice 0, in the unit of the entities.
+    pub(super) nice_0: u64,
     cpus: usize,
     /// The root and the groups: 0 is the root, g + 1 is group g.
     nodes: usize,
@@ -68,10 +72,13 @@ impl Hierarchy {
             is_new,
             member: false,
         };
-        let tasks = machine.tasks().iter().map(|t| entity(t.tickets * SCALE_LOAD, true));
+        // Without groups no weight is divided, and what all have in common is left out, so that v is exact more often.
+        let unit = if machine.groups().is_empty() { SCALE_LOAD * common_factor(machine, NICE_0) } else { 1 };
+        let tasks = machine.tasks().iter().map(|t| entity(t.tickets * SCALE_LOAD / unit, true));
         let groups = machine.groups().iter().flat_map(|g| vec![entity(g.weight * SCALE_LOAD, false); cpus]);
         let queue = RunQueue { by_v: IndexedHeap::new(0), average: Average::default(), floor: 0, members: 0 };
         Self {
+            nice_0: NICE_0 * SCALE_LOAD / unit,
             cpus,
             nodes,
             tasks: machine.tasks().len(),
@@ -137,7 +144,7 @@ impl Hierarchy {
         let Entity { weight, v, member, .. } = &mut self.entities[entity];
         *member = true;
         let queue = &mut self.queues[queue];
-        queue.average.join(*weight, v.whole);
+        queue.average.join(*weight, *v);
         queue.members += 1;
     }
 
@@ -147,7 +154,7 @@ impl Hierarchy {
         *member = false;
         let queue = &mut self.queues[queue];
         queue.by_v.remove(entity);
-        queue.average.leave(*weight, v.whole);
+        queue.average.leave(*weight, *v);
         queue.members -= 1;
         if queue.members == 0 {
             queue.floor = queue.floor.max(v.whole);
@@ -180,9 +187,14 @@ impl Hierarchy {
         }
         let queue = &mut self.queues[queue];
         let now = queue.average.value();
-        queue.average.leave(old, entity.v.whole);
+        queue.average.leave(old, entity.v);
+        // The fraction of v is in parts of the weight.
+        entity.v.rest =
+            u64::try_from(u128::from(entity.v.rest) * u128::from(weight) / u128::from(old)).unwrap_or(0);
         if keep_lag {
-            let scaled = |distance: i128| distance * i128::from(old) / i128::from(weight);
+            let (was, is) = (i128::from(old), i128::from(weight));
+            // The product may be beyond 2^127: whole and remainder apart.
+            let scaled = |distance: i128| (distance / is).saturating_mul(was) + distance % is * was / is;
             let left = scaled(entity.deadline - entity.v.whole);
             entity.v.whole = now - scaled(now - entity.v.whole);
             entity.deadline = entity.v.whole + left;
@@ -190,7 +202,7 @@ impl Hierarchy {
                 queue.by_v.set(index, entity.v.whole);
             }
         }
-        queue.average.join(weight, entity.v.whole);
+        queue.average.join(weight, entity.v);
     }
 
     /// The part of some time that an entity has of its queue, of the group's part in the queue above, and so on; counted

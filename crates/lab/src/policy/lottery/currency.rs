@@ -64,6 +64,33 @@ impl Currencies {
         }
     }
 
+    /// Scales currencies down in which somebody has more tickets than `most`: all amounts and backing weights of one
+    /// currency alike, by what they have in common if that is enough, or else rounded, to 1 at least.
+    pub(super) fn fit(&mut self, most: u64) {
+        for currency in (0..self.groups.len()).map(Some).chain([None]) {
+            let amounts = self.owners.iter_mut().filter(|o| o.group.map(|g| g as usize) == currency);
+            let amounts: Vec<&mut f64> = amounts.map(|owner| &mut owner.amount).collect();
+            let largest = amounts.iter().fold(0.0, |largest: f64, amount| largest.max(**amount));
+            if largest <= most as f64 {
+                continue;
+            }
+            let weights = self.groups.iter_mut().filter(|group| group.parent == currency);
+            let all: Vec<&mut f64> = amounts.into_iter().chain(weights.map(|g| &mut g.weight)).collect();
+            // Whole numbers below 2^53: remainders are exact.
+            let gcd = |mut a: f64, mut b: f64| {
+                while b > 0.0 {
+                    (a, b) = (b, a % b);
+                }
+                a
+            };
+            let common = all.iter().fold(0.0, |common, amount| gcd(common, **amount));
+            let divisor = common.max(largest / most as f64);
+            for amount in all {
+                *amount = (*amount / divisor).round().max(1.0);
+            }
+        }
+    }
+
     /// Number of owners.
     pub fn owners(&self) -> usize {
         self.owners.len()

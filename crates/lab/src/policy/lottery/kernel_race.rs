@@ -4,8 +4,8 @@
 //! class, of which a draw compares all that have somebody and that the CPU may serve, affinity classes in order and in
 //! each the root, then groups in order. Its cost is that of the number of groups.
 //!
-//! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most, more count as that; compensation is in steps
-//! of 1/1024 and 1024 at most.
+//! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most (where one has more, all of its currency are
+//! scaled down alike, rounded to whole tickets if they must be); compensation is in steps of 1/1024 and 1024 at most.
 
 use super::{Currencies, Draw, TaskIx};
 use crate::machine::Machine;

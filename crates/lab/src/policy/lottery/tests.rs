@@ -67,6 +67,15 @@ fn draws_are_in_proportion_and_independent() {
 }
 
 /// What must not pass: the same tests on wrong lotteries, and on schedulers that give the right shares without chance.
+/// More tickets than the kernel's integers hold: 4:1 stays 4:1, in whole parts or rounded, and nobody calls it wrong.
+#[test]
+fn too_many_tickets_for_the_kernel_are_scaled_down() {
+    for unit in [1u64 << 21, (1 << 30) + 7] {
+        assert!(least_p(PolicyKind::LotteryKernel, &[4 * unit, unit], 1) > REJECT);
+        assert!(least_p(PolicyKind::LotteryKernel, &[4 * unit + 1, unit], 1) > REJECT);
+    }
+}
+
 #[test]
 fn wrong_lotteries_are_rejected() {
     let controls = [

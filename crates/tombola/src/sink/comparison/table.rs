@@ -183,7 +183,7 @@ fn expectations(results: &Results, text: &mut String) {
 }
 
 fn responds(task: &TaskResult) -> bool {
-    task.completed.mean > 0.0
+    task.completed.mean > 0.0 || task.response_max_ns > 0
 }
 
 fn percent(share: Estimate) -> String {

@@ -1,0 +1,151 @@
+//! Laws without fractions: queues, lengths, deadlines, levels.
+
+use super::{Choice, Law, MS, Task, Why};
+
+/// First in, first out; with a slice, round robin.
+pub(in crate::oracle) struct InTurn {
+    came: Vec<u64>,
+    next: u64,
+    slice_ns: u64,
+}
+
+impl InTurn {
+    pub(in crate::oracle) fn new(tasks: usize, slice_ns: u64) -> Self {
+        Self { came: vec![0; tasks], next: 0, slice_ns }
+    }
+}
+
+impl Law for InTurn {
+    fn comes(&mut self, _: &[Task], task: usize, _: Why) {
+        self.next += 1;
+        self.came[task] = self.next;
+    }
+
+    fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        Choice::Run(ready.min_by_key(|i| self.came[*i]).unwrap(), self.slice_ns)
+    }
+}
+
+/// Shortest job, or remaining time, first.
+pub(in crate::oracle) struct Shortest {
+    pub(in crate::oracle) preemptive: bool,
+}
+
+impl Law for Shortest {
+    fn comes(&mut self, _: &[Task], _: usize, _: Why) {}
+
+    fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        Choice::Run(ready.min_by_key(|i| (tasks[*i].left_ns, *i)).unwrap(), u64::MAX)
+    }
+
+    fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
+        Some(self.preemptive && tasks.iter().any(|t| t.ready && t.left_ns < tasks[running].left_ns))
+    }
+}
+
+/// Earliest deadline first, or rate monotonic; at most one task without jobs, after all others.
+pub(in crate::oracle) struct Deadlines {
+    pub(in crate::oracle) by_period: bool,
+    pub(in crate::oracle) quantum_ns: u64,
+}
+
+impl Deadlines {
+    fn key(&self, task: &Task) -> u64 {
+        if self.by_period { task.job.period_ns.unwrap_or(u64::MAX) } else { task.deadline_ns }
+    }
+}
+
+impl Law for Deadlines {
+    fn comes(&mut self, _: &[Task], _: usize, _: Why) {}
+
+    fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let first = ready.min_by_key(|i| (self.key(&tasks[*i]), *i)).unwrap();
+        Choice::Run(first, if tasks[first].job.period_ns.is_some() { u64::MAX } else { self.quantum_ns })
+    }
+
+    fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
+        // Equal deadlines: to the running job. Equal periods: in order of declaration.
+        let own = (self.key(&tasks[running]), if self.by_period { running } else { 0 });
+        let key = |i: usize| (self.key(&tasks[i]), if self.by_period { i } else { 0 });
+        Some((0..tasks.len()).any(|i| tasks[i].ready && i != running && key(i) < own))
+    }
+}
+
+/// Four levels, a quantum at the top and twice as much at each below; everybody to the top once a second.
+pub(in crate::oracle) struct Feedback {
+    came: Vec<u64>,
+    next: u64,
+    level: Vec<u32>,
+    used_ns: Vec<u64>,
+    quantum_ns: u64,
+    seconds: u64,
+}
+
+impl Feedback {
+    pub(in crate::oracle) fn new(tasks: usize, quantum_ns: u64) -> Self {
+        Self {
+            came: vec![0; tasks],
+            next: 0,
+            level: vec![0; tasks],
+            used_ns: vec![0; tasks],
+            quantum_ns,
+            seconds: 0,
+        }
+    }
+
+    fn allotment(&self, task: usize) -> u64 {
+        self.quantum_ns * 2u64.pow(self.level[task])
+    }
+
+    fn settle(&mut self, task: usize) {
+        if self.used_ns[task] >= self.allotment(task) {
+            self.level[task] = 3.min(self.level[task] + 1);
+            self.used_ns[task] = 0;
+        }
+    }
+}
+
+impl Law for Feedback {
+    fn comes(&mut self, _: &[Task], task: usize, why: Why) {
+        if matches!(why, Why::Expired | Why::Preempted) {
+            self.settle(task);
+        }
+        self.next += 1;
+        self.came[task] = self.next;
+    }
+
+    fn leaves(&mut self, _: &[Task], task: usize) {
+        self.settle(task);
+    }
+
+    fn ran(&mut self, _: &[Task], task: usize, from_ns: u64, ns: u64) {
+        let second = (from_ns + ns) / (1000 * MS);
+        self.used_ns[task] += ns;
+        if second != self.seconds {
+            self.seconds = second;
+            self.level.fill(0);
+            self.used_ns.fill(0);
+            self.used_ns[task] = (from_ns + ns) % (1000 * MS);
+        }
+    }
+
+    fn next(&mut self, tasks: &[Task], now_ns: u64) -> Choice {
+        if now_ns / (1000 * MS) != self.seconds {
+            // The CPU was idle when the second began.
+            self.seconds = now_ns / (1000 * MS);
+            self.level.fill(0);
+            self.used_ns.fill(0);
+        }
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let first = ready.min_by_key(|i| (self.level[*i], self.came[*i])).unwrap();
+        Choice::Run(first, self.allotment(first) - self.used_ns[first])
+    }
+
+    fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
+        let above = |i: usize| tasks[i].ready && i != running && self.level[i] < self.level[running];
+        Some((0..tasks.len()).any(above))
+    }
+}
