@@ -3,6 +3,7 @@
 //! Values flow one way: [`kernels`] (which) → [`images`] (from the [`archive`]) → [`payload`] and [`plan`] (what to run) →
 //! [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`] (read) → [`verdict`] (printed).
 //! [`lane`] walks that way once for each machine, and [`again`] once more where something went wrong.
+#![forbid(unsafe_code)]
 
 pub mod accelerator;
 pub mod again;

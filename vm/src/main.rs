@@ -1,4 +1,5 @@
 //! `tombola-vm`: tombola's live tests in other kernels.
+#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
