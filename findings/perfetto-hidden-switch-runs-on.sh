@@ -4,6 +4,7 @@
 # trace, "did not finish". The task is Running to the end of the trace beside whoever really has the CPU, and a sum over dur
 # takes 1 ns off instead of anything. The guess, that such a slice ends at the next switch of its CPU, is wrong.
 set -euo pipefail
+# shellcheck source=findings/common/perfetto.sh
 source "$(dirname -- "$0")/common/perfetto.sh"
 
 make_trace hidden <<'P'

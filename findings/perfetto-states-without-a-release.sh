@@ -4,6 +4,7 @@
 # count in the table stats. The guess one makes, that states of a trace without a release are those of today, is wrong by a decade.
 # A writer must emit SystemInfo.utsname.release before the first event.
 set -euo pipefail
+# shellcheck source=findings/common/perfetto.sh
 source "$(dirname -- "$0")/common/perfetto.sh"
 
 events='events = [switch(1000, (0, "idle"), 0, (11, "worker")), switch(2000, (11, "worker"), 0x80, (12, "hog")),

@@ -6,6 +6,7 @@
 #     passed over, and the sched_wakeup behind the switch-out does not mend it.
 # So time in R from such traces is too small, and time in S too large by the same.
 set -euo pipefail
+# shellcheck source=findings/common/perfetto.sh
 source "$(dirname -- "$0")/common/perfetto.sh"
 
 make() {

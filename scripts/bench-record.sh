@@ -1,21 +1,10 @@
 #!/usr/bin/env bash
 # What recording costs. See `bench-record.sh --help`.
 set -euo pipefail
-export LC_ALL=C # decimal points
 
-script=$(readlink -f -- "${BASH_SOURCE[0]}")
-root=$(dirname -- "$(dirname -- "$script")")
-target=${CARGO_TARGET_DIR:-$root/target}
-tombola=${BENCH_TOMBOLA:-$target/release/tombola}
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-
-say() { printf '%s\n' "$*"; }
-note() { printf 'bench-record: %s\n' "$*" >&2; }
-die() {
-    note "$@"
-    exit 1
-}
-have() { command -v -- "$1" >/dev/null 2>&1; }
+# shellcheck source=scripts/bench/head.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
+tombola=${BENCH_TOMBOLA:-$tombola}
 
 help() {
     cat <<'HELP'
@@ -40,41 +29,30 @@ BENCH_TOMBOLA names another binary than that of the release build. Progress goes
 HELP
 }
 
-whole() { [[ $2 =~ ^[0-9]{1,9}$ && $2 -ge $3 ]] || die "$1 must be a whole number from $3, not '$2'"; }
-
+arguments=("$@")
 rounds=${BENCH_ROUNDS:-11}
 pipe_ops=${BENCH_PIPE_OPS:-100000}
 messaging_loops=${BENCH_MESSAGING_LOOPS:-100}
-# CPU 0 is where most interrupts go.
-cpu=${BENCH_CPU:-$(sed -n 's/^Cpus_allowed_list:.*[^0-9]\([0-9]*\)$/\1/p' /proc/self/status)}
+cpu=${BENCH_CPU:-$(last_cpu)}
 tools="tombola perf perf_z ftrace"
 while (($#)); do
-    case $1 in
-    --rounds | --pipe-ops | --messaging-loops | --cpu | --tools)
-        (($# >= 2)) || die "$1 needs a value; see --help"
-        ;;&
-    --rounds) rounds=$2 ;;
-    --pipe-ops) pipe_ops=$2 ;;
-    --messaging-loops) messaging_loops=$2 ;;
-    --cpu) cpu=$2 ;;
-    --tools) tools=$2 ;;
-    -h | --help)
-        help
-        exit
-        ;;
-    *)
-        note "unknown argument '$1'; see --help"
-        exit 2
-        ;;
-    esac
-    shift 2
+    round_argument "$@"
+    ((taken)) || unknown "$1"
+    shift "$taken"
 done
-whole --rounds "$rounds" 1
-whole --pipe-ops "$pipe_ops" 1
-whole --messaging-loops "$messaging_loops" 0
-whole --cpu "$cpu" 0
-((EUID == 0)) || die "this needs root: run it with sudo"
+check_rounds 0
 have perf || die "perf is not installed: scripts/run.sh setup installs it"
+if [[ -z ${BENCH_BUILT:-} ]]; then
+    need_root "measuring what recording costs"
+    [[ -n ${BENCH_TOMBOLA:-} ]] || run_cargo build --release --package tombola >&2
+    build_xtask
+    # sudo forgets the environment.
+    settings=("BENCH_BUILT=yes" "BENCH_TOMBOLA=$tombola" "CARGO_TARGET_DIR=$target")
+    for name in BENCH_ROUNDS BENCH_PIPE_OPS BENCH_MESSAGING_LOOPS BENCH_CPU TMPDIR; do
+        [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
+    done
+    exec "${as_root[@]}" env "${settings[@]}" "$0" "${arguments[@]}"
+fi
 [[ -x $tombola ]] || die "$tombola is missing: scripts/run.sh build makes it"
 
 work=$(mktemp -d)
@@ -122,23 +100,11 @@ for tool in $tools; do
     fi
 done
 
-# Runs "$@" and leaves its output in $0.out and its user and system time in $0.cpu.
-# shellcheck disable=SC2016 # expanded by the shell that runs it
-timed='TIMEFORMAT="%3U %3S"; { time "$@" >"$0.out" 2>"$0.err"; } 2>"$0.cpu"'
-
-measure() {
-    local round=$1 tool=$2 what=$3 command user system wall count lost
-    case $what in
-    pipe) command=(taskset -c "$cpu" perf bench --format simple sched pipe -l "$pipe_ops") ;;
-    messaging) command=(perf bench --format simple sched messaging -l "$messaging_loops") ;;
-    esac
+record_of() {
+    local round=$1 tool=$2 what=$3 count lost
     recorder "$tool"
     rm -f -- "$work/data"
-    "${prefix[@]}" bash -c "$timed" "$work/timed" "${command[@]}" >"$work/log" 2>&1 ||
-        die "${command[*]} failed: $(cat "$work/log" "$work/timed.err")"
-    read -r user system <"$work/timed.cpu"
-    read -r wall < <(grep -E '^[0-9.]+$' "$work/timed.out") || die "what does perf say? $(cat "$work/timed.out")"
-    say "$round $tool $what $wall $user $system" >>"$work/times"
+    measure "$round" "$tool" "$what" "${prefix[@]}"
     # What it has kept: in the first round, because asking perf and trace-cmd takes long.
     ((round == 0)) || return 0
     case $tool in
@@ -162,64 +128,15 @@ measure() {
 
 for ((round = 0; round < rounds; round++)); do
     note "round $((round + 1)) of $rounds"
-    order=(base "${usable[@]}")
-    i=$((round % ${#order[@]}))
-    order=("${order[@]:i}" "${order[@]:0:i}")
+    in_turn "$round" "${usable[@]}"
     for tool in "${order[@]}"; do
-        measure "$round" "$tool" pipe
-        ((messaging_loops == 0)) || measure "$round" "$tool" messaging
+        record_of "$round" "$tool" pipe
+        ((messaging_loops == 0)) || record_of "$round" "$tool" messaging
     done
 done
-for tool in "${usable[@]}"; do
-    say "$tool $(name_of "$tool")"
-done >"$work/names"
+write_names "${usable[@]}"
 : >>"$work/sizes"
 
 say "Medians of $rounds rounds against the same round with nothing; load average $(cut -d ' ' -f 1-3 /proc/loadavg)."
 say
-say "| recorded by | pipe, CPU | quartiles | pipe, wall | messaging, CPU | messaging, wall | bytes an event, pipe | lost, first round |"
-say "|---|---:|---|---:|---:|---:|---:|---:|"
-awk -v rounds="$rounds" '
-    function sorted(list, n, i, j, x) {
-        for (i = 2; i <= n; i++) {
-            x = list[i]
-            for (j = i - 1; j > 0 && list[j] > x; j--) list[j + 1] = list[j]
-            list[j + 1] = x
-        }
-    }
-    function quantile(list, n, q, at, low) {
-        if (!n) return 0
-        at = 1 + q * (n - 1); low = int(at)
-        return low >= n ? list[n] : list[low] + (at - low) * (list[low + 1] - list[low])
-    }
-    function ratios(what, tool, clock, n, r, list) {
-        n = 0
-        for (r = 0; r < rounds; r++)
-            if ((r, tool, what, clock) in time) list[++n] = time[r, tool, what, clock] / time[r, "base", what, clock]
-        sorted(list, n)
-        median[tool, what, clock] = quantile(list, n, .5)
-        low = quantile(list, n, .25); high = quantile(list, n, .75)
-        return sprintf("%.3f", median[tool, what, clock])
-    }
-    FILENAME ~ /times$/ {
-        time[$1, $2, $3, "wall"] = $4
-        time[$1, $2, $3, "CPU"] = $5 + $6
-        next
-    }
-    FILENAME ~ /sizes$/ {
-        if ($2 == "pipe") { bytes[$1] = $3; count[$1] = $4 }
-        lost[$1] += $5
-        next
-    }
-    {
-        tool = $1; $1 = ""
-        cpu = ratios("pipe", tool, "CPU"); quartiles = sprintf("%.3f–%.3f", low, high)
-        printf "|%s | %s | %s | %s | %s | %s | %.1f | %d |\n", $0, cpu, quartiles, ratios("pipe", tool, "wall"),
-            ratios("messaging", tool, "CPU"), ratios("messaging", tool, "wall"), count[tool] ? bytes[tool] / count[tool] : 0, lost[tool]
-    }
-    END {
-        if (("perf", "pipe", "CPU") in median && median["perf", "pipe", "CPU"] > 1)
-            printf "\nOverhead of tombola record on pipe against that of perf record: %.2f by CPU time, %.2f by wall time.\n", \
-                (median["tombola", "pipe", "CPU"] - 1) / (median["perf", "pipe", "CPU"] - 1), \
-                (median["tombola", "pipe", "wall"] - 1) / (median["perf", "pipe", "wall"] - 1)
-    }' "$work/times" "$work/sizes" "$work/names"
+figures record "$work/times" "$work/sizes" "$work/names"

@@ -1,19 +1,9 @@
 #!/usr/bin/env bash
 # What a decision of the scheduler costs. See `bench-scheduler.sh --help`.
 set -euo pipefail
-export LC_ALL=C # decimal points
 
-script=$(readlink -f -- "${BASH_SOURCE[0]}")
-root=$(dirname -- "$(dirname -- "$script")")
-target=${CARGO_TARGET_DIR:-$root/target}
-
-say() { printf '%s\n' "$*"; }
-note() { printf 'bench: %s\n' "$*" >&2; }
-die() {
-    note "$@"
-    exit 1
-}
-have() { command -v -- "$1" >/dev/null 2>&1; }
+# shellcheck source=scripts/bench/head.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
 
 help() {
     cat <<'HELP'
@@ -67,43 +57,27 @@ while (($#)); do
         help
         exit
         ;;
-    *)
-        note "unknown argument '$1'; see --help"
-        exit 2
-        ;;
+    *) unknown "$1" ;;
     esac
     shift
 done
 
 # --- build, as the caller -----------------------------------------------------------------------------------------
 
-as_root=() as_caller=() caller_home=$HOME
-((EUID == 0)) || as_root=(sudo --)
-if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
-    as_caller=(sudo -H -u "#$SUDO_UID" --)
-    caller_home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
-fi
-[[ -d $caller_home/.cargo/bin ]] && PATH=$PATH:$caller_home/.cargo/bin
-have cargo || die "no cargo here: https://rustup.rs"
 have clang || die "clang is not installed: scripts/run.sh setup installs it"
 perf=$(command -v perf) || die "perf is not installed: scripts/run.sh setup installs it"
 if [[ -n $here ]]; then
     [[ -d /sys/kernel/sched_ext ]] || die "this kernel has no sched_ext; without --here another one is booted"
-    ((EUID == 0)) || have sudo || die "this needs root, and there is no sudo here: run it as root"
+    need_root "scheduling this machine"
 fi
 
-cd -- "$root"
-driver=$("${as_caller[@]}" env "PATH=$PATH" cargo bench --package tombola-kernel --bench scheduler --no-run \
-    --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
-[[ -x $driver ]] || die "the driver could not be built"
+driver=$(bench_program scheduler)
 
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-headers=$(find "$target/release/build" -path '*/libbpf-sys-*/out/include' -prune -print -quit)
-clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$headers" -I"$root/crates/kernel/bpf" \
-    -c "$root/scripts/bench/fifo.bpf.c" -o "$work/fifo.bpf.o" || die "scripts/bench/fifo.bpf.c does not compile"
+compile_bpf fifo "$work/fifo.bpf.o" || die "scripts/bench/fifo.bpf.c does not compile"
 
 # --- run ----------------------------------------------------------------------------------------------------------
 

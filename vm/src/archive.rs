@@ -4,6 +4,8 @@
 use crate::sources::source_of;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
+use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -99,7 +101,7 @@ impl Suite<'_> {
         let debs = tempfile::tempdir_in(&self.archive.dir)?;
         let mut apt = self.apt("apt-get");
         apt.current_dir(debs.path()).args(["--quiet", "--quiet", "download", package]);
-        run(&mut apt).with_context(|| format!("downloading {package}"))?;
+        fetch(&mut apt).with_context(|| format!("downloading {package}"))?;
         extract_all(debs.path(), to)
     }
 
@@ -114,15 +116,18 @@ impl Suite<'_> {
         // The state says that nothing is installed, so "everything that is missing" is everything.
         apt.arg("-o").arg(format!("Dir::Cache::archives={}", debs.path().display()));
         apt.args(["--quiet", "--quiet", "--yes", "--no-install-recommends", "--download-only", "install"]);
-        run(apt.arg(package)).with_context(|| format!("downloading {package} and what it needs"))?;
+        fetch(apt.arg(package)).with_context(|| format!("downloading {package} and what it needs"))?;
         extract_all(debs.path(), to)
     }
 
     fn renew(&self) -> Result<()> {
         let (dir, suite) = (&self.archive.dir, self.name);
         let stamp = dir.join("lists").join(format!("{suite}.stamp"));
-        let derived = source_of(suite)
-            .context("the machine's apt sources name no Debian archive; give an image with --kernel FILE")?;
+        let derived = source_of(suite).ok_or_else(|| {
+            Outside(
+                "the machine's apt sources name no Debian archive; give an image with --kernel FILE".into(),
+            )
+        })?;
         let same = fs::read_to_string(self.sources()).is_ok_and(|text| text == derived);
         let fresh = fs::metadata(&stamp)
             .and_then(|meta| meta.modified())
@@ -134,7 +139,7 @@ impl Suite<'_> {
             .with_context(|| format!("writing {}", self.sources().display()))?;
         let mut apt = self.apt("apt-get");
         apt.args(["--quiet", "--quiet", "-o", "APT::Update::Error-Mode=any", "update"]);
-        run(&mut apt).with_context(|| format!("reading the package list of {suite}"))?;
+        fetch(&mut apt).with_context(|| format!("reading the package list of {suite}"))?;
         fs::write(&stamp, "").with_context(|| format!("writing {}", stamp.display()))
     }
 
@@ -176,9 +181,67 @@ impl Suite<'_> {
         ] {
             command.args(["-o", option]);
         }
-        command.stdin(Stdio::null());
+        command.env("LC_ALL", "C").stdin(Stdio::null());
         command
     }
+}
+
+/// A reason that no change of this source tree could mend.
+#[derive(Debug)]
+struct Outside(String);
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Outside {}
+
+/// Whether an error has a reason that no change of this source tree could mend.
+pub fn is_outside(error: &anyhow::Error) -> bool {
+    error.chain().any(<dyn Error>::is::<Outside>)
+}
+
+/// Runs apt for something from the network, and tells an archive that cannot be reached from one that has not what was asked for.
+fn fetch(apt: &mut Command) -> Result<()> {
+    let program = apt.get_program().to_string_lossy().into_owned();
+    let output = match apt.stdout(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!(Outside(format!("there is no {program} here")))
+        }
+        Err(error) => return Err(error).context(program),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    eprint!("{said}");
+    match unreachable_line(&said) {
+        Some(line) => bail!(Outside(format!("{program}: {line}"))),
+        None => bail!("{program}: {}", output.status),
+    }
+}
+
+/// What apt says where an archive does not answer, or answers that it cannot now.
+fn unreachable_line(said: &str) -> Option<&str> {
+    const WORDS: [&str; 10] = [
+        "Temporary failure resolving",
+        "Could not resolve",
+        "Could not connect",
+        "Cannot initiate the connection",
+        "Unable to connect",
+        "Connection failed",
+        "Connection timed out",
+        "Network is unreachable",
+        "Could not wait for server fd",
+        "Undetermined Error",
+    ];
+    // "503  Service Unavailable", as the methods of apt print an answer; 404 is an archive that has it not.
+    let is_answer =
+        |line: &str| ["500", "502", "503", "504"].iter().any(|code| line.contains(&format!(" {code}  ")));
+    said.lines().map(str::trim).find(|line| WORDS.iter().any(|words| line.contains(words)) || is_answer(line))
 }
 
 fn run(command: &mut Command) -> Result<()> {
@@ -200,4 +263,36 @@ fn extract_all(debs: &Path, to: &Path) -> Result<()> {
     }
     ensure!(count > 0, "apt-get downloaded nothing");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_that_does_not_answer_is_nothing_that_we_can_mend() {
+        for said in [
+            "E: Failed to fetch x  Temporary failure resolving 'archive'",
+            "W: y\n   Could not connect to archive:80 (192.0.2.1). - connect (111: Connection refused)",
+            "E: Failed to fetch x  503  Service Unavailable [IP: 192.0.2.1 80]",
+        ] {
+            assert!(unreachable_line(said).is_some(), "{said}");
+        }
+        for said in [
+            "E: Failed to fetch x  404  Not Found [IP: 192.0.2.1 80]",
+            "E: The repository 'x y Release' does not have a Release file.",
+            "E: Unable to locate package linux-image-6.17",
+        ] {
+            assert_eq!(unreachable_line(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_found_below_what_was_being_done() {
+        let outside = anyhow::Error::new(Outside("no network".into())).context("downloading x");
+        assert!(is_outside(&outside));
+        assert!(!is_outside(&anyhow::anyhow!("no network").context("downloading x")));
+        let fetched = fetch(&mut Command::new("/no/such/apt")).context("reading the list");
+        assert!(fetched.is_err_and(|error| is_outside(&error)));
+    }
 }

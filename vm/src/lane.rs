@@ -2,7 +2,7 @@
 
 use crate::accelerator;
 use crate::again::{second_plan, settle};
-use crate::archive::Archive;
+use crate::archive::{Archive, is_outside};
 use crate::emulator::Emulator;
 use crate::images::{image_from, image_of};
 use crate::kernels::{Kernel, Kernels};
@@ -10,6 +10,7 @@ use crate::machine::{Accelerator, Machine, Patience, WRONG_CLOCK};
 use crate::payload::{Binaries, Job, Plans, SMP};
 use crate::plan::{Plan, SENTINEL, Step};
 use crate::side_by_side::side_by_side;
+use crate::standing::{FAILED, GOOD, Shown, judge};
 use crate::verdict::{Outcome, Run};
 use anyhow::{Context as _, Result, bail};
 use std::cmp::Reverse;
@@ -20,13 +21,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Everything went well.
-pub const GOOD: u8 = 0;
-/// A test failed.
-pub const FAILED: u8 = 1;
-/// The lane could not do its work: no package, no QEMU, a machine that never came up.
-pub const TROUBLE: u8 = 3;
 
 /// How long a machine may take to come up under KVM where KVM works: a second or two.
 const TRIAL: Duration = Duration::from_secs(6);
@@ -61,6 +55,8 @@ struct Turn<'s> {
 struct Report<'k> {
     kernel: &'k Kernel,
     run: Run,
+    /// Whether no change of ours could mend its trouble.
+    outside: bool,
     /// Of its machines, one after another.
     time: Duration,
 }
@@ -89,14 +85,17 @@ impl<'a> Lane<'a> {
         let begin = Instant::now();
         let mut reports: Vec<Report> = chosen
             .iter()
-            .map(|kernel| Report { kernel, run: Run::default(), time: Duration::ZERO })
+            .map(|kernel| Report { kernel, run: Run::default(), outside: false, time: Duration::ZERO })
             .collect();
         // All images first: a download beside a machine would disturb it.
         let mut subjects = Vec::new();
         for report in &mut reports {
             match self.image(report.kernel) {
                 Ok(image) => subjects.push(Subject { kernel: report.kernel, image }),
-                Err(error) => report.has_trouble(&format!("{error:#}")),
+                Err(error) => {
+                    report.outside = is_outside(&error);
+                    report.has_trouble(&format!("{error:#}"));
+                }
             }
         }
         let turns = self.turns(kernels, &subjects, only, &mut reports);
@@ -118,14 +117,15 @@ impl<'a> Lane<'a> {
         for report in &reports {
             self.print(report);
         }
-        // A test that failed weighs more than a machine that did not come up.
-        if reports.iter().any(|report| report.run.failed()) {
-            FAILED
-        } else if reports.iter().any(|report| report.run.trouble.is_some()) {
-            TROUBLE
-        } else {
-            GOOD
-        }
+        let shown: Vec<Shown> = reports
+            .iter()
+            .map(|Report { kernel, run, outside, .. }| Shown { name: &kernel.name, run, outside: *outside })
+            .collect();
+        let whole =
+            only.is_empty() && kernels.kernel.iter().all(|one| chosen.iter().any(|c| c.name == one.name));
+        let (status, line) = judge(&shown, whole);
+        println!("{line}");
+        status
     }
 
     /// What every machine is to do, with the CPUs that it takes of the host. Those that can share the host come last, so that they
@@ -190,7 +190,7 @@ impl<'a> Lane<'a> {
         None
     }
 
-    fn print(&self, Report { kernel, run, time }: &Report<'_>) {
+    fn print(&self, Report { kernel, run, time, .. }: &Report<'_>) {
         let (passed, skipped, failed) = run.counts();
         let (name, seconds) = (&kernel.name, time.as_secs_f64());
         match &run.release {

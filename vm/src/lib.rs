@@ -1,8 +1,10 @@
 //! The lane: boots a kernel under QEMU with an initramfs made here, runs the live tests in it, and says how each ended.
 //!
 //! Values flow one way: [`kernels`] (which) → [`images`] (from the [`archive`]) → [`payload`] and [`plan`] (what to run) →
-//! [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`] (read) → [`verdict`] (printed).
+//! [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`] (read) → [`verdict`] (printed) → [`standing`] (the
+//! status).
 //! [`lane`] walks that way once for each machine, and [`again`] once more where something went wrong.
+#![forbid(unsafe_code)]
 
 pub mod accelerator;
 pub mod again;
@@ -18,4 +20,5 @@ pub mod payload;
 pub mod plan;
 pub mod side_by_side;
 pub mod sources;
+pub mod standing;
 pub mod verdict;

@@ -1,4 +1,5 @@
 //! `tombola-vm`: tombola's live tests in other kernels.
+#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -9,11 +10,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tombola_vm::archive::is_outside;
 use tombola_vm::images::image_of;
 use tombola_vm::kernels::{Kernel, Kernels};
-use tombola_vm::lane::{Lane, TROUBLE};
+use tombola_vm::lane::Lane;
 use tombola_vm::machine::Accelerator;
 use tombola_vm::payload::Binaries;
+use tombola_vm::standing::{TOO_LITTLE, TROUBLE};
 
 /// An unknown kernel, or a file that is none.
 const USAGE: u8 = 2;
@@ -24,7 +27,8 @@ const INTERRUPTED: u8 = 130;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 all passed, 1 a test failed, 2 usage, 3 the lane itself could not work.\n\n\
+    after_help = "Exit status: 0 all passed, 1 a test failed, 2 usage, 3 something could not be done, and no change of the sources could \
+mend that, or three kernels passed, one of them with sched_ext, 4 it could, and they did not.\n\n\
 Examples:\n  scripts/run.sh test --vm            every kernel\n  scripts/run.sh test --vm 6.1 7.3    these two\n  \
 scripts/run.sh vm 7.3 -- tombola doctor\n  scripts/run.sh vm --kernel ./bzImage -- tombola doctor\n  \
 scripts/run.sh vm 7.3 --with /usr/bin/perf -- perf bench sched pipe"
@@ -100,7 +104,8 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("tombola-vm: {error:#}");
-            ExitCode::from(TROUBLE)
+            // The last line names the reason.
+            ExitCode::from(if is_outside(&error) { TROUBLE } else { TOO_LITTLE })
         }
     }
 }

@@ -1,4 +1,5 @@
 //! PID 1 of the lane's machines: mounts what a system has, runs the plan, says how each step ended, turns the machine off.
+#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
