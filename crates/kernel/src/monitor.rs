@@ -144,10 +144,13 @@ impl PinnedMonitor {
         if optional.iter().any(|p| p.symlink_metadata().is_ok()) {
             optional.clear();
         }
+        // A reader may be shown the maps alone, and have no way to where the programs are pinned.
+        let is_missing =
+            |p: &PathBuf| p.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let missing: Vec<String> = pins
             .all()
             .iter()
-            .filter(|p| p.symlink_metadata().is_err() && !optional.contains(p))
+            .filter(|p| is_missing(p) && !optional.contains(p))
             .map(|p| p.display().to_string())
             .collect();
         if !missing.is_empty() || schema.begin_ns == 0 {

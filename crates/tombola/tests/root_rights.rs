@@ -7,6 +7,7 @@ use common::{BpfFs, copy_for_anyone, failed, lost_nothing, ok};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
+use std::process::Command;
 
 #[test]
 #[ignore = "needs root and BPF"]
@@ -15,7 +16,7 @@ fn root_two_capabilities_load_and_none_is_needed_to_read() {
         println!("SKIP: setpriv (util-linux) is not installed");
         return;
     }
-    let (_dir, copy) = copy_for_anyone();
+    let (dir, copy) = copy_for_anyone();
     let fs = BpfFs::mount();
     chown(fs.path(), Some(NOBODY), Some(NOBODY)).unwrap();
 
@@ -58,6 +59,26 @@ fn root_two_capabilities_load_and_none_is_needed_to_read() {
     fs::set_permissions(fs.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let said = failed(&fs.with(as_nobody(&copy, ""), "dump").output().unwrap());
     assert!(said.contains("has mode 0700") && said.contains("sudo chmod 755"), "{said}");
+
+    // Shown the maps alone, in another place, it reads them: so does the unit of the exporter (packaging/systemd).
+    if may_read {
+        let shown = dir.path().join("task_map");
+        fs::write(&shown, "").unwrap();
+        fs::create_dir(dir.path().join("task_map_tombola")).unwrap();
+        let script = "mount --bind \"$1\" \"$2\" && mount --bind \"${1}_tombola\" \"${2}_tombola\" && shift 2 && exec \"$@\"";
+        let reader = as_nobody(&copy, "");
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .args([&fs.map(), &shown])
+            .arg(reader.get_program())
+            .args(reader.get_args())
+            .args(["dump", "--iterations", "1", "--map"])
+            .arg(&shown)
+            .output()
+            .unwrap();
+        let table = ok(&output);
+        assert!(table.contains("deltas since load"), "{table}");
+    }
     fs::set_permissions(fs.path(), fs::Permissions::from_mode(0o755)).unwrap();
 
     // Another user's pins are not root's to replace by accident.
