@@ -282,7 +282,7 @@ impl<'a> Simulation<'a> {
         if self.lag.is_some() {
             self.settle();
             if let Some(lag) = &mut self.lag {
-                lag.set_runnable(task, runnable, self.machine.now_ns);
+                lag.set_runnable(&self.machine, task, runnable);
             }
         }
     }
