@@ -63,6 +63,7 @@
 mod bucket;
 mod demand;
 mod filling;
+mod flat;
 mod network;
 mod share;
 #[cfg(test)]
@@ -71,6 +72,7 @@ mod tree;
 
 pub use crate::cpu_set::CpuSet;
 pub use demand::{Claim, CpuSetId, Demand, DemandError, Group, GroupId};
+pub use flat::Flat;
 pub use share::{Bound, Entitlement, Share};
 
 /// Divides the CPU time of an interval.

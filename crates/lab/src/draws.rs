@@ -1,6 +1,6 @@
 //! Judging the draws of a random policy: is each what the law of a lottery says, whatever came before?
 //!
-//! [`Watched`] stands between engine and policy and hears of every draw. It keeps books of its own (tickets, currencies,
+//! `watched.rs` stands between engine and policy and hears of every draw. It keeps books of its own (tickets, currencies,
 //! compensation), so that at every draw it knows the chance p = t/T of each candidate given all that happened before.
 //! Judged is the right law of a lottery with the scenario's tickets; what a wrong lottery makes of them is the fault.
 //!
@@ -20,17 +20,14 @@
 //! A p-value that is made of several is the smallest times their number (Bonferroni). Draws with one candidate say nothing
 //! and are left out; draws while tickets are lent are counted as not judged, because the tickets drawn are not seen.
 
-mod watch;
-
 use tombola_core::statistics::{chi_square, table_independence, two_sided};
-pub(super) use watch::Watched;
 
 /// Below this a lottery is rejected: with a handful of tests on every table that anybody looks at, a right one never is.
 pub const REJECT: f64 = 1e-6;
 /// Clients that are followed from draw to draw.
-const FOLLOWED: usize = 8;
+pub(crate) const FOLLOWED: usize = 8;
 /// Equally likely places of the probability integral transform.
-const BINS: usize = 16;
+pub(crate) const BINS: usize = 16;
 /// Variance from which on a sum of zeros and ones is taken to be normal.
 const ENOUGH: f64 = 100.0;
 /// Least number of waits in a place.
@@ -46,42 +43,42 @@ pub struct Evidence {
     /// One CPU, and at every draw the same candidates with the same tickets.
     pub steady: bool,
     /// Instances, or entries of the scenario when there are very many instances.
-    clients: Vec<Client>,
-    followed: Vec<Followed>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) followed: Vec<Followed>,
     /// The winner of a draw wins the next of its CPU.
-    repeats: Balance,
+    pub(crate) repeats: Balance,
     /// Consecutive winners: followed clients, and all others as one.
-    pairs: Vec<u64>,
+    pub(crate) pairs: Vec<u64>,
 }
 
 /// Wins of one client.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Client {
-    entry: usize,
+pub(crate) struct Client {
+    pub(crate) entry: usize,
     /// Tickets it has in all when everybody is there.
-    weight: u64,
-    won: u64,
-    expected: f64,
-    variance: f64,
+    pub(crate) weight: u64,
+    pub(crate) won: u64,
+    pub(crate) expected: f64,
+    pub(crate) variance: f64,
 }
 
 /// A sum of terms of mean 0, and its variance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Balance {
-    sum: f64,
-    variance: f64,
+pub(crate) struct Balance {
+    pub(crate) sum: f64,
+    pub(crate) variance: f64,
 }
 
 /// What is known of a client that is followed.
 #[derive(Clone, Debug, PartialEq)]
-struct Followed {
-    client: usize,
+pub(crate) struct Followed {
+    pub(crate) client: usize,
     /// Products of consecutive differences.
-    lag: Balance,
+    pub(crate) lag: Balance,
     /// Expected number of wins in a row.
-    doubles: f64,
+    pub(crate) doubles: f64,
     /// Waits by their probability integral transform.
-    waits: [u64; BINS],
+    pub(crate) waits: [u64; BINS],
 }
 
 /// p-values of the draws of a policy; `None` where there was too little to see, or the question does not arise.
@@ -106,7 +103,7 @@ pub struct Judgement {
 }
 
 impl Balance {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.sum += other.sum;
         self.variance += other.variance;
     }

@@ -10,6 +10,7 @@ mod bandwidth;
 mod fluid;
 mod lane;
 mod program;
+mod tracing;
 
 use super::heap::IndexedHeap;
 use super::lag::LagBook;
@@ -108,7 +109,7 @@ impl<'a> Simulation<'a> {
     pub fn new(scenario: &'a Scenario, policy: PolicyKind, seed: u64, run: u32) -> Self {
         let machine = Machine::new(scenario, seed, run);
         let is_fluid = policy == PolicyKind::Fluid;
-        let policy = policy.build(&machine, scenario);
+        let policy = super::policy::build(policy, &machine, scenario);
         let mut simulation = Self::with_policy(scenario, policy, machine, seed, run);
         if is_fluid {
             simulation.fluid = Some(Fluid::new(simulation.bodies.len()));
@@ -281,7 +282,7 @@ impl<'a> Simulation<'a> {
         if self.lag.is_some() {
             self.settle();
             if let Some(lag) = &mut self.lag {
-                lag.set_runnable(task, runnable, self.machine.now_ns);
+                lag.set_runnable(&self.machine, task, runnable);
             }
         }
     }

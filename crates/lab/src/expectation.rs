@@ -1,6 +1,6 @@
 //! Holding results against what the scenario expects.
 
-use super::compare::Estimate;
+use super::estimate::Estimate;
 use super::scenario::expect::{Bounds, Check, Subject};
 
 /// The verdict on one expectation.

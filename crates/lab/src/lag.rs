@@ -9,7 +9,7 @@ use super::machine::{Machine, TaskIx};
 use super::measure::Tally;
 use super::scenario::Scenario;
 use std::collections::BTreeMap;
-use tombola_core::entitlement::{Claim, CpuSet, CpuSetId, Demand, Group, GroupId, entitle};
+use tombola_core::entitlement::{Claim, CpuSet, CpuSetId, Demand, Flat, Group, GroupId, entitle};
 
 /// Rates are worked out for an interval of this length: fine enough that rounding is below 10⁻⁹.
 const INTERVAL_NS: u64 = 1_000_000_000;
@@ -25,6 +25,8 @@ pub(super) struct LagBook {
     since_ns: u64,
     /// The set has changed since rates were worked out.
     dirty: bool,
+    /// Without groups and affinity rates have a closed form.
+    flat: Option<Flat>,
     known: BTreeMap<Vec<TaskIx>, Vec<f64>>,
     /// Everything of a demand but the claims.
     frame: Demand,
@@ -98,6 +100,9 @@ impl LagBook {
             runnable: Vec::new(),
             since_ns: 0,
             dirty: false,
+            flat: (scenario.groups.is_empty()
+                && (0..machine.class_count()).all(|c| machine.class_cpus(c).len() == machine.cpus().len()))
+            .then(|| Flat::new(INTERVAL_NS, machine.cpus().len() as u64)),
             known: BTreeMap::new(),
             frame: Demand {
                 length_ns: INTERVAL_NS,
@@ -139,15 +144,22 @@ impl LagBook {
     }
 
     /// A task comes to the runnable set or leaves it. The lines must be settled.
-    pub(super) fn set_runnable(&mut self, task: TaskIx, runnable: bool, now_ns: u64) {
+    pub(super) fn set_runnable(&mut self, machine: &Machine, task: TaskIx, runnable: bool) {
+        let (now_ns, weight) = (machine.now_ns(), machine.tasks()[task].tickets);
         match (self.runnable.binary_search(&task), runnable) {
             (Err(at), true) => {
                 self.runnable.insert(at, task);
                 self.accounts[task].at_ns = now_ns;
+                if let Some(flat) = &mut self.flat {
+                    flat.add(weight);
+                }
             }
             (Ok(at), false) => {
                 self.runnable.remove(at);
                 self.accounts[task].rate = 0.0;
+                if let Some(flat) = &mut self.flat {
+                    flat.remove(weight);
+                }
             }
             _ => return,
         }
@@ -157,6 +169,14 @@ impl LagBook {
     /// New rates, if the set has changed.
     pub(super) fn renew(&mut self, machine: &Machine) {
         if !std::mem::take(&mut self.dirty) {
+            return;
+        }
+        if let Some(flat) = &self.flat {
+            let level = flat.level();
+            for &task in &self.runnable {
+                let entitled_ns = flat.entitled_ns(level, machine.tasks()[task].tickets);
+                self.accounts[task].rate = entitled_ns / INTERVAL_NS as f64;
+            }
             return;
         }
         if let Some(rates) = self.known.get(&self.runnable) {

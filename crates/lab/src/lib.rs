@@ -10,11 +10,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chance;
 pub mod compare;
 pub mod draws;
 pub mod engine;
+pub mod estimate;
 pub mod expectation;
 pub mod heap;
+mod kind;
 pub mod lag;
 pub mod library;
 pub mod machine;
@@ -29,6 +32,7 @@ pub mod span;
 pub mod timeline;
 pub mod trace;
 mod unfinished;
+mod watched;
 pub mod ziggurat;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What came out of one run.
 
-use super::draws::{Evidence, Watched};
+use super::draws::Evidence;
 use super::engine::{SimError, Simulation, Slice};
 use super::machine::stream;
 use super::policy::PolicyKind;
 use super::scenario::Scenario;
 use super::scenario::expect::{Measured, Metric, Subject};
+use super::watched::Watched;
 
 /// What came out of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,7 +188,7 @@ pub fn run<'a>(
     let mut simulation = if observe.draws && policy.traits().random {
         let compensates = policy != PolicyKind::LotteryUncompensated;
         Simulation::custom(scenario, seed, run, |machine| {
-            let watched = policy.build(machine, scenario);
+            let watched = super::policy::build(policy, machine, scenario);
             Box::new(Watched::new(machine, watched, compensates, stream(seed, run, u32::MAX)))
         })
     } else {

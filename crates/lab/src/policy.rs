@@ -8,11 +8,11 @@
 //! slice `stopped(Expired)`, `enqueue(Expired)` and `pick` follow each other, so the running task competes with the
 //! others unless the policy makes it not.
 
+mod build;
 pub mod edf;
 pub mod eevdf;
 pub mod fair;
 pub mod hierarchical;
-mod kind;
 pub mod lottery;
 pub mod mlfq;
 pub mod queue;
@@ -22,8 +22,9 @@ pub mod shortest;
 pub mod stride;
 
 use super::draws::Evidence;
+pub use super::kind::{PolicyKind, Traits, UnknownPolicy};
 use super::machine::{CpuIx, Machine, TaskIx};
-pub use kind::{PolicyKind, Traits, UnknownPolicy};
+pub(crate) use build::build;
 use std::fmt;
 
 /// Why a task comes to the run queue.

@@ -1,6 +1,6 @@
 //! What a policy should give by its own formula, which need not be what tasks are entitled to.
 
-use super::policy::PolicyKind as K;
+use super::kind::PolicyKind as K;
 use super::scenario::Scenario;
 
 /// Most task instances a prediction is made for; its cost grows with their square.

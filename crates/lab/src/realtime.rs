@@ -11,8 +11,9 @@
 //!
 //! All assume preemption at no cost, jobs that never wait for anything but the CPU, and the longest run each time.
 
+use super::chance::unit;
 use super::scenario::{Scenario, Step};
-use super::span::{MAX_NS, Span, unit};
+use super::span::{MAX_NS, Span};
 use rand_chacha::ChaCha8Rng;
 
 /// A periodic task as analysis sees it, times in ns, all above 0.

@@ -1,7 +1,7 @@
 //! Lengths of time in a scenario: written with a unit, fixed or drawn from a distribution.
 
+use super::chance::below;
 use super::ziggurat::exponential;
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use thiserror::Error;
@@ -105,28 +105,6 @@ impl fmt::Display for Span {
     }
 }
 
-/// A uniform number in (0, 1]: 53 random bits, never 0, so that its logarithm is finite.
-pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
-    ((rng.next_u64() >> 11) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0)
-}
-
-/// A uniform integer in 0…n−1, without bias (Lemire 2019, "Fast random integer generation in an interval").
-///
-/// # Panics
-/// With n = 0.
-pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
-    assert!(n > 0, "no number is below zero");
-    let mut wide = u128::from(rng.next_u64()) * u128::from(n);
-    #[allow(clippy::cast_possible_truncation)] // the low half decides whether a draw is kept
-    if (wide as u64) < n {
-        let refused = n.wrapping_neg() % n;
-        while (wide as u64) < refused {
-            wide = u128::from(rng.next_u64()) * u128::from(n);
-        }
-    }
-    u64::try_from(wide >> 64).expect("the high half of 128 bits")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,11 +158,6 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,40}") {
             let _ = Span::parse(&text);
-        }
-
-        #[test]
-        fn bounded_draws_stay_below(n in 1u64.., seed in any::<u64>()) {
-            prop_assert!(below(&mut ChaCha8Rng::seed_from_u64(seed), n) < n);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What a simulated machine did, turn by turn, in the order in which it happened: what a kernel's tracepoints would tell.
 
-use super::engine::Simulation;
 use super::machine::{CpuIx, TaskIx};
 use super::policy::Departure;
 use tombola_core::snapshot::TaskTotals;
@@ -48,24 +47,3 @@ pub enum Turn {
 
 /// Receives each turn when it happens.
 pub type Tracer<'a> = Box<dyn FnMut(&Turn) + Send + 'a>;
-
-impl<'a> Simulation<'a> {
-    /// Tells every turn to `tracer`. To be called before time moves. The fluid machine has no turns: all run at once.
-    pub fn trace(&mut self, tracer: Tracer<'a>) {
-        self.tracer = Some(tracer);
-    }
-
-    #[inline]
-    pub(super) fn tell(&mut self, turn: impl FnOnce(u64) -> Turn) {
-        if let Some(tracer) = &mut self.tracer {
-            tracer(&turn(self.machine.now_ns));
-        }
-    }
-
-    pub(super) fn tell_born(&mut self, task: TaskIx) {
-        if self.tracer.is_some() {
-            let totals = Box::new(self.totals(task));
-            self.tell(|at_ns| Turn::Born { at_ns, totals });
-        }
-    }
-}

@@ -7,7 +7,7 @@
 //! The logarithm and the exponential are those of the `libm` crate and not the platform's, which differ in the last
 //! bit from one machine to the next: the same seed must give the same schedule everywhere.
 
-use super::span::unit;
+use super::chance::unit;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::LazyLock;

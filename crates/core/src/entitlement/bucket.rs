@@ -94,12 +94,18 @@ impl Member {
 
     /// What the claim holds at a level, and whether that is all it can use.
     pub(super) fn amount_ns(&self, level: f64) -> (f64, bool) {
-        if self.full_at <= level * SAME_LEVEL {
+        if is_full(self.full_at, level) {
             (self.most_ns as f64, true)
         } else {
             (level * self.weight as f64, false)
         }
     }
+}
+
+/// Whether a claim that is full at one level is full at another.
+#[inline]
+pub(super) fn is_full(full_at: f64, level: f64) -> bool {
+    full_at <= level * SAME_LEVEL
 }
 
 /// To the nearest f64. Sums seldom need more than 64 bits, for which there is an instruction.

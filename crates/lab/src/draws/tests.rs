@@ -4,6 +4,7 @@ use crate::library;
 use crate::outcome::Observe;
 use crate::policy::PolicyKind;
 use crate::scenario::Scenario;
+use crate::watched::Watched;
 use std::sync::atomic::AtomicBool;
 
 const LOTTERIES: [PolicyKind; 4] =
@@ -100,7 +101,12 @@ fn the_law_knows_compensation() {
     let judge = |policy: PolicyKind, compensates| {
         let mut simulation = crate::engine::Simulation::custom(&scenario, 4, 0, |machine| {
             let rng = crate::machine::stream(4, 0, u32::MAX);
-            Box::new(Watched::new(machine, policy.build(machine, &scenario), compensates, rng))
+            Box::new(Watched::new(
+                machine,
+                crate::policy::build(policy, machine, &scenario),
+                compensates,
+                rng,
+            ))
         });
         simulation.run_until(scenario.duration_ns).unwrap();
         simulation.outcome().draws.unwrap().judge()
@@ -124,7 +130,7 @@ fn stride_and_round_robin_are_not_judged_and_would_not_pass() {
         assert_eq!(judged(BURNERS, &[policy], 1), [(policy, None)]);
         let mut simulation = crate::engine::Simulation::custom(&scenario, 4, 0, |machine| {
             let rng = crate::machine::stream(4, 0, u32::MAX);
-            Box::new(Watched::new(machine, policy.build(machine, &scenario), true, rng))
+            Box::new(Watched::new(machine, crate::policy::build(policy, machine, &scenario), true, rng))
         });
         simulation.run_until(scenario.duration_ns).unwrap();
         let judgement = simulation.outcome().draws.unwrap().judge();

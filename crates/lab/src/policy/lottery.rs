@@ -25,8 +25,8 @@ mod race;
 mod tree;
 
 use super::{Arrival, Departure, Pick, Policy};
+use crate::chance::unit;
 use crate::machine::{CpuIx, Machine, TaskIx};
-use crate::span::unit;
 pub use currency::Currencies;
 pub use kernel_race::KernelRace;
 pub use list::List;

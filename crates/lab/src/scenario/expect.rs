@@ -1,7 +1,7 @@
 //! What a scenario says must come out.
 
 use super::place::ScenarioError;
-use crate::policy::PolicyKind;
+use crate::kind::PolicyKind;
 use crate::span::duration;
 use std::collections::BTreeMap;
 use std::ops::Range;

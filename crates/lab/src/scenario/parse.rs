@@ -1,98 +1,24 @@
 //! TOML text to a [`Scenario`]: serde reads the shape, this file checks the meaning and says where it is wrong.
 
+mod groups;
+mod names;
+mod shape;
+mod steps;
+
 use super::expect::Expectations;
 use super::place::ScenarioError;
-use super::{
-    Class, Event, Group, MAX_CPUS, MAX_DEPTH, MAX_GROUP_QUEUES, MAX_TASKS, MAX_TICKETS, Periodic, Quota,
-    Scenario, Step, Task,
-};
-use crate::policy::PolicyKind;
-use crate::span::{Span, duration};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use super::{Class, MAX_CPUS, MAX_TASKS, MAX_TICKETS, Periodic, Quota, Scenario, Task};
+use crate::kind::PolicyKind;
+use crate::span::duration;
+use names::Names;
+use shape::{RawScenario, RawTask};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use tombola_core::tickets::Nice;
 use toml::Spanned;
 
-/// Weight of a group unless it says otherwise: that of a task of nice 0, as in the kernel, where cpu.weight = 100 is that.
-const NICE_0: u64 = 1024;
-
 type Text = Spanned<String>;
 type Result<T> = std::result::Result<T, ScenarioError>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawScenario {
-    name: String,
-    #[serde(default)]
-    about: String,
-    cpus: Option<Spanned<i64>>,
-    duration: Text,
-    quantum: Option<Text>,
-    switch_cost: Option<Text>,
-    tick: Option<Text>,
-    seed: Option<Spanned<i64>>,
-    #[serde(default)]
-    policies: Vec<Text>,
-    #[serde(default)]
-    group: Vec<RawGroup>,
-    #[serde(default)]
-    task: Vec<RawTask>,
-    /// Read by its own file, from the spanned table.
-    #[serde(default, rename = "expect")]
-    _expect: serde::de::IgnoredAny,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawGroup {
-    name: Text,
-    parent: Option<Text>,
-    weight: Option<Spanned<i64>>,
-    quota: Option<Text>,
-    period: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTask {
-    name: Text,
-    count: Option<Spanned<i64>>,
-    group: Option<Text>,
-    tickets: Option<Spanned<i64>>,
-    nice: Option<Spanned<i64>>,
-    weight: Option<Spanned<i64>>,
-    class: Option<Text>,
-    priority: Option<Spanned<i64>>,
-    arrive: Option<Text>,
-    cpus: Option<Spanned<Vec<i64>>>,
-    run: Option<Text>,
-    sleep: Option<Text>,
-    phases: Option<Spanned<Vec<Spanned<RawStep>>>>,
-    loops: Option<Spanned<i64>>,
-    total: Option<Text>,
-    period: Option<Text>,
-    deadline: Option<Text>,
-    reserve: Option<RawReserve>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawReserve {
-    budget: Text,
-    period: Text,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawStep {
-    Run(String),
-    Sleep(String),
-    Wake(String),
-    Wait(String),
-    Lock(String),
-    Unlock(String),
-}
 
 impl Scenario {
     /// Reads a scenario from TOML.
@@ -118,14 +44,6 @@ pub(super) fn syntax(text: &str, error: &toml::de::Error) -> ScenarioError {
 /// The text being read, for places.
 struct Reader<'a> {
     text: &'a str,
-}
-
-/// Names that later entries refer to.
-struct Names {
-    groups: Vec<String>,
-    tasks: Vec<String>,
-    locks: Vec<String>,
-    events: Vec<Event>,
 }
 
 impl Reader<'_> {
@@ -246,79 +164,6 @@ impl Reader<'_> {
         })
     }
 
-    fn groups(&self, raw: &[RawGroup]) -> Result<Vec<Group>> {
-        let mut by_name = BTreeMap::new();
-        for (index, entry) in raw.iter().enumerate() {
-            by_name.entry(entry.name.get_ref().as_str()).or_insert(index);
-        }
-        let index_of = |name: &str| by_name.get(name).copied();
-        let mut groups = Vec::with_capacity(raw.len());
-        for (index, entry) in raw.iter().enumerate() {
-            let name = entry.name.get_ref().clone();
-            if name.is_empty() {
-                return self.fail(&entry.name.span(), "a group needs a name");
-            }
-            if index_of(&name) != Some(index) {
-                return self.fail(&entry.name.span(), format!("there are two groups '{name}'"));
-            }
-            let parent = match &entry.parent {
-                None => None,
-                Some(parent) => match index_of(parent.get_ref()) {
-                    Some(parent) => Some(parent),
-                    None => return self.fail(&parent.span(), format!("no group '{}'", parent.get_ref())),
-                },
-            };
-            let weight =
-                entry.weight.as_ref().map_or(Ok(NICE_0), |w| self.number(w, "weight", 1..=MAX_TICKETS))?;
-            let quota = match (&entry.quota, &entry.period) {
-                (None, None) => None,
-                (Some(quota), period) => Some(Quota {
-                    quota_ns: self.positive(quota, "quota")?,
-                    period_ns: period.as_ref().map_or(Ok(100_000_000), |p| self.positive(p, "period"))?,
-                }),
-                (None, Some(period)) => return self.fail(&period.span(), "a group's period needs a quota"),
-            };
-            groups.push(Group { name, parent, weight, quota });
-        }
-        for (index, entry) in raw.iter().enumerate() {
-            let above = |group: &usize| groups[*group].parent;
-            let ancestors = || std::iter::successors(groups[index].parent, above);
-            if ancestors().nth(MAX_DEPTH - 1).is_none() {
-                continue;
-            }
-            // Who is still not at the top after as many steps as there are groups is in a circle, or below one.
-            let Some(other) = ancestors().nth(groups.len()) else {
-                return self.fail(&entry.name.span(), format!("groups nest deeper than {MAX_DEPTH}"));
-            };
-            let inside =
-                if ancestors().take(groups.len()).any(|group| group == index) { index } else { other };
-            let message = format!("group '{}' is inside itself", groups[inside].name);
-            return self.fail(&raw[inside].parent.as_ref().unwrap_or(&entry.name).span(), message);
-        }
-        Ok(groups)
-    }
-
-    /// That all groups together are no more than can be kept and summed.
-    fn check_groups(&self, raw: &[RawGroup], groups: &[Group], cpus: u32) -> Result<()> {
-        let queues = groups.len() as u64 * u64::from(cpus);
-        if let (true, Some(last)) = (queues > MAX_GROUP_QUEUES, raw.last()) {
-            let count = groups.len();
-            let message =
-                format!("{count} groups on {cpus} CPUs; groups times CPUs may be {MAX_GROUP_QUEUES}");
-            return self.fail(&last.name.span(), message);
-        }
-        let mut weights = 0;
-        for (entry, group) in raw.iter().zip(groups) {
-            weights += group.weight; // the sum so far and this are 2^53 at most
-            if weights > MAX_TICKETS {
-                let message =
-                    format!("the weights of all groups up to '{}' sum to more than 2^53", group.name);
-                return self.fail(&entry.name.span(), message);
-            }
-        }
-        Ok(())
-    }
-
     fn task(&self, raw: &RawTask, index: usize, cpus: u32, names: &mut Names) -> Result<Task> {
         let name = raw.name.get_ref().clone();
         let count = raw.count.as_ref().map_or(Ok(1), |n| self.number(n, "count", 1..=MAX_TASKS))?;
@@ -413,170 +258,6 @@ impl Reader<'_> {
         } else {
             Ok(allowed)
         }
-    }
-
-    fn steps(
-        &self,
-        raw: &RawTask,
-        index: usize,
-        periodic: Option<Periodic>,
-        names: &mut Names,
-    ) -> Result<Vec<Step>> {
-        let mut steps = Vec::new();
-        match (&raw.phases, &raw.run, &raw.sleep) {
-            (Some(phases), None, None) => {
-                for phase in phases.get_ref() {
-                    steps.push(self.step(phase, index, names)?);
-                }
-                self.locks_pair(phases, &steps, names)?;
-            }
-            (None, run, sleep) => {
-                match run {
-                    Some(run) => steps.push(Step::Run(self.span(run.get_ref(), &run.span())?)),
-                    None if periodic.is_some() => {
-                        return self
-                            .fail(&raw.name.span(), "a periodic task needs run: the CPU time of a job");
-                    }
-                    None => {}
-                }
-                if let Some(sleep) = sleep {
-                    if run.is_none() {
-                        return self
-                            .fail(&sleep.span(), "sleep needs run: a task that only sleeps wants nothing");
-                    }
-                    steps.push(Step::Sleep(self.span(sleep.get_ref(), &sleep.span())?));
-                }
-            }
-            (Some(_), Some(other), _) | (Some(_), _, Some(other)) => {
-                return self.fail(&other.span(), "give phases, or run and sleep, not both");
-            }
-        }
-        if let Some(Periodic { period_ns, .. }) = periodic {
-            steps.push(Step::NextJob { period_ns });
-        } else if steps.iter().all(|step| !matches!(step, Step::Sleep(_) | Step::Await { .. } | Step::Run(_)))
-        {
-            if raw.phases.is_some() {
-                return self
-                    .fail(&raw.name.span(), "the phases take no time: no run, sleep or wait among them");
-            }
-            steps.push(Step::Burn);
-        }
-        let idle = |step: &Step| match step {
-            Step::Run(span) | Step::Sleep(span) => span.mean_ns() == 0,
-            Step::Burn | Step::NextJob { .. } | Step::Await { .. } => false,
-            _ => true,
-        };
-        if steps.iter().all(idle) {
-            return self.fail(
-                &raw.name.span(),
-                format!("task '{}' goes round without taking any time", raw.name.get_ref()),
-            );
-        }
-        Ok(steps)
-    }
-
-    fn span(&self, text: &str, at: &Range<usize>) -> Result<Span> {
-        Span::parse(text).or_else(|e| self.fail(at, e.to_string()))
-    }
-
-    fn step(&self, raw: &Spanned<RawStep>, index: usize, names: &mut Names) -> Result<Step> {
-        let at = raw.span();
-        let task = |name: &String, names: &Names| match names.tasks.iter().position(|t| t == name) {
-            Some(task) => Ok(task),
-            None => self.fail(&at, format!("no task '{name}'")),
-        };
-        Ok(match raw.get_ref() {
-            RawStep::Run(text) => Step::Run(self.span(text, &at)?),
-            RawStep::Sleep(text) => Step::Sleep(self.span(text, &at)?),
-            RawStep::Wake(name) => {
-                let receiver = task(name, names)?;
-                Step::Post { event: names.event(index, receiver), all: true }
-            }
-            RawStep::Wait(name) => {
-                let sender = task(name, names)?;
-                Step::Await { event: names.event(sender, index) }
-            }
-            RawStep::Lock(name) => Step::Lock(names.lock(name)),
-            RawStep::Unlock(name) => Step::Unlock(names.lock(name)),
-        })
-    }
-
-    /// A lock must be given back before the next round, and only by who holds it.
-    fn locks_pair(
-        &self,
-        phases: &Spanned<Vec<Spanned<RawStep>>>,
-        steps: &[Step],
-        names: &Names,
-    ) -> Result<()> {
-        let mut held: Vec<(usize, Range<usize>)> = Vec::new();
-        for (step, raw) in steps.iter().zip(phases.get_ref()) {
-            match step {
-                Step::Lock(lock) if held.iter().any(|(l, _)| l == lock) => {
-                    let message = format!(
-                        "lock '{}' is held already: the task would wait for itself",
-                        names.locks[*lock]
-                    );
-                    return self.fail(&raw.span(), message);
-                }
-                Step::Lock(lock) => held.push((*lock, raw.span())),
-                Step::Unlock(lock) => match held.iter().position(|(l, _)| l == lock) {
-                    Some(at) => drop(held.remove(at)),
-                    None => {
-                        return self
-                            .fail(&raw.span(), format!("lock '{}' is not held here", names.locks[*lock]));
-                    }
-                },
-                _ => {}
-            }
-        }
-        match held.first() {
-            Some((lock, at)) => self.fail(at, format!("lock '{}' is never unlocked", names.locks[*lock])),
-            None => Ok(()),
-        }
-    }
-
-    /// Whoever waits must have somebody who wakes.
-    fn check_waits(&self, raw: &[RawTask], tasks: &[Task], events: &[Event]) -> Result<()> {
-        let mut posted = vec![false; events.len()];
-        for step in tasks.iter().flat_map(|task| &task.steps) {
-            if let Step::Post { event, .. } = step {
-                posted[*event] = true;
-            }
-        }
-        for (entry, task) in raw.iter().zip(tasks) {
-            for (at, step) in task.steps.iter().enumerate() {
-                let Step::Await { event } = step else { continue };
-                if !posted[*event] {
-                    let span = entry
-                        .phases
-                        .as_ref()
-                        .and_then(|p| p.get_ref().get(at))
-                        .map_or_else(|| entry.name.span(), Spanned::span);
-                    let message =
-                        format!("task '{}' waits for ever: {} never comes", task.name, events[*event].name);
-                    return self.fail(&span, message);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Names {
-    fn lock(&mut self, name: &str) -> usize {
-        self.locks.iter().position(|l| l == name).unwrap_or_else(|| {
-            self.locks.push(name.to_owned());
-            self.locks.len() - 1
-        })
-    }
-
-    /// The event by which one task wakes another.
-    fn event(&mut self, sender: usize, receiver: usize) -> usize {
-        let name = format!("wake of '{}' by '{}'", self.tasks[receiver], self.tasks[sender]);
-        self.events.iter().position(|e| e.name == name).unwrap_or_else(|| {
-            self.events.push(Event { name, receiver: Some(receiver) });
-            self.events.len() - 1
-        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::table::{line, name, percent, signed};
 use crate::interval::Plain;
 use crate::text::harmless;
 use std::time::Duration;
-use tombola_lab::compare::Estimate;
+use tombola_lab::estimate::Estimate;
 use tombola_lab::policy::PolicyKind;
 use tombola_lab::scenario::Scenario;
 

@@ -2,7 +2,7 @@
 //! and the plainest of the three: the others are tested against it.
 
 use super::{Currencies, Draw, TaskIx};
-use crate::span::unit;
+use crate::chance::unit;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 

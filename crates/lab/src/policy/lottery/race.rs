@@ -14,9 +14,9 @@
 //! runs the smallest, and moves the clock of each of these classes on by it.
 
 use super::{Currencies, Draw, TaskIx};
+use crate::chance::unit;
 use crate::heap::IndexedHeap;
 use crate::machine::Machine;
-use crate::span::unit;
 use crate::ziggurat::exponential;
 use rand_chacha::ChaCha8Rng;
 

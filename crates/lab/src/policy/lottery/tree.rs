@@ -4,8 +4,8 @@
 //! Groups are trees within trees: a group's leaf in its parent is `sum of its queued tickets × weight / active`.
 
 use super::{Currencies, Draw, TaskIx};
+use crate::chance::unit;
 use crate::machine::Machine;
-use crate::span::unit;
 use rand_chacha::ChaCha8Rng;
 
 /// The tree.

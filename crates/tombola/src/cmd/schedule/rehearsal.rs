@@ -20,7 +20,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 use tombola_kernel::scheduler::{Law, SchedulerOptions, Slice};
-use tombola_lab::compare::Estimate;
+use tombola_lab::estimate::Estimate;
 use tombola_lab::outcome::{Observe, run as simulate_once};
 use tombola_lab::policy::PolicyKind;
 use tombola_lab::scenario::Scenario;

@@ -4,8 +4,9 @@
 use super::Results;
 use crate::text::harmless_in_csv;
 use anyhow::Result;
-use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
+use tombola_lab::estimate::Estimate;
 
 /// A row under construction, with the titles of its cells.
 #[derive(Default)]

@@ -3,8 +3,9 @@
 
 use super::{Results, fairness};
 use serde::Serialize;
-use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
+use tombola_lab::estimate::Estimate;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -8,8 +8,9 @@ use crate::sink::table::layout::Layout;
 use crate::sink::table::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
 use std::fmt::Write;
-use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
+use tombola_lab::estimate::Estimate;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;

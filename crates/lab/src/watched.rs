@@ -1,9 +1,9 @@
 //! The observer of draws: a policy around a policy, with books of its own.
 
-use super::{BINS, Balance, Client, Evidence, FOLLOWED, Followed};
+use crate::chance::unit;
+use crate::draws::{BINS, Balance, Client, Evidence, FOLLOWED, Followed};
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::policy::{Arrival, Departure, Pick, Policy};
-use crate::span::unit;
 use rand_chacha::ChaCha8Rng;
 
 /// Most instances that are clients of their own. With more, the instances of an entry are one client.
