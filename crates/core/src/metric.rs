@@ -26,8 +26,10 @@ use std::fmt;
 
 /// One thing that is known of a row of type `R`.
 pub struct Metric<R> {
-    /// Name in files: lower case, with its unit at the end where it has one. It never changes.
+    /// Name in files: lower case, with its unit at the end where it has one. In CSV it never changes.
     pub key: &'static str,
+    /// Name in JSON, where that is not the key: in JSON the same name means the same in every file.
+    pub json: Option<&'static str>,
     /// Heading in tables, with the unit that tables show.
     pub title: &'static str,
     /// Unit of the value in files.
@@ -155,8 +157,8 @@ impl<R> Metric<R> {
             Kind::Counter | Kind::Gauge | Kind::Share => Sum::Total,
             Kind::Histogram => Sum::Anew,
         };
-        let (optional, decimals, in_table) = (false, None, None);
-        Self { key, title, unit, kind, sum, shape, optional, decimals, meaning, get, in_table }
+        let (json, optional, decimals, in_table) = (None, false, None, None);
+        Self { key, json, title, unit, kind, sum, shape, optional, decimals, meaning, get, in_table }
     }
 
     /// The same, with rows that have no value.
@@ -180,11 +182,23 @@ impl<R> Metric<R> {
         self
     }
 
+    /// The same, under another name in JSON.
+    #[must_use]
+    pub const fn json(mut self, name: &'static str) -> Self {
+        self.json = Some(name);
+        self
+    }
+
     /// The same, with another value in tables.
     #[must_use]
     pub const fn in_table(mut self, get: for<'a> fn(&'a R) -> Value<'a>) -> Self {
         self.in_table = Some(get);
         self
+    }
+
+    /// Name in JSON.
+    pub fn json_key(&self) -> &'static str {
+        self.json.unwrap_or(self.key)
     }
 
     /// The value of a row, for files.

@@ -123,6 +123,8 @@ pub struct Row {
     /// What it got. Of several tasks the usage is the sum, the name that of the leader or of who ran most, and the rest that of
     /// one of them.
     pub task: TaskWindow,
+    /// Length of the interval that the deltas of `task` are of, nanoseconds.
+    pub length_ns: u64,
     /// Tickets it holds; 0 under policies that hold none.
     pub tickets: u64,
     /// Its tickets as a part (0…1) of all candidates' tickets; 0 for a task that is no candidate.
@@ -182,7 +184,7 @@ impl Report {
             loss_total: window.loss_total,
         };
         let mut rows: Vec<Row> =
-            window.tasks.into_iter().filter_map(|task| row(task, rolling, options)).collect();
+            window.tasks.into_iter().filter_map(|task| row(task, head.length_ns, rolling, options)).collect();
         // At most 2²² tasks (the kernel's PID limit) of at most 88,761 tickets: far from 2⁶⁴.
         let tickets: u64 = rows.iter().map(|r| r.tickets).sum();
         if tickets > 0 {
@@ -208,7 +210,7 @@ impl Report {
 }
 
 /// The task as a row, its share still open; `None` if the report does not show it.
-fn row(task: TaskWindow, rolling: &Rolling, options: Options) -> Option<Row> {
+fn row(task: TaskWindow, length_ns: u64, rolling: &Rolling, options: Options) -> Option<Row> {
     let tickets = options.scale.tickets(task.totals.nice, task.totals.policy);
     let is_shown = task.was_runnable() || (options.candidates == Candidates::All && tickets > 0);
     let totals = &task.totals;
@@ -223,6 +225,7 @@ fn row(task: TaskWindow, rolling: &Rolling, options: Options) -> Option<Row> {
         who: Who::Task(task.totals.id),
         tasks: 1,
         common,
+        length_ns,
         rolling_ns: rolling.get(task.totals.id).unwrap_or(0.0),
         tickets,
         ticket_share: 0.0,

@@ -1,9 +1,9 @@
 //! Where a whole result goes: standard output, or a file that it replaces once it is whole.
 
 use crate::text::harmless;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,30 @@ impl Target {
             new.as_file().set_permissions(Permissions::from_mode(mode)).with_context(cannot)?;
         }
         Ok(Self { place: Place::New(BufWriter::new(new), path), name })
+    }
+
+    /// The same, for a result that begins with `begin`: a file of another kind, perhaps one that was appended to for days, is not
+    /// replaced.
+    ///
+    /// # Errors
+    /// Those of [`Target::open`], and another beginning.
+    pub fn open_like(path: Option<&Path>, begin: &str) -> Result<Self> {
+        let target = Self::open(path)?;
+        if let Place::New(_, old) = &target.place {
+            let mut first = Vec::new();
+            let length = begin.len() as u64;
+            match File::open(old).map(|file| file.take(length).read_to_end(&mut first)) {
+                // A new file.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", target.name)),
+                Ok(_) if begin.as_bytes().starts_with(&first) => {}
+                Ok(_) => bail!(
+                    "{} is left as it is: it does not begin with {begin}; choose another file, or remove it",
+                    target.name
+                ),
+            }
+        }
+        Ok(target)
     }
 
     /// Adds to the result; `out` is standard output.
@@ -151,6 +175,21 @@ mod tests {
         target.write(&mut out, b"y").unwrap();
         target.finish().unwrap();
         assert!(!Path::new("-").exists() && fs::metadata("/dev/null").unwrap().len() == 0);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("days.csv");
+        let begin = "{\"schema\":";
+        for (old, taken) in [("iteration,pid\n1,2\n", false), ("{\"schema\":1,\"x\":2}\n", true), ("", true)]
+        {
+            fs::write(&path, old).unwrap();
+            assert_eq!(Target::open_like(Some(&path), begin).is_ok(), taken, "{old}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), old);
+        }
+        assert!(Target::open_like(Some(&dir.path().join("new")), begin).is_ok());
+        assert!(Target::open_like(None, begin).is_ok());
     }
 
     #[test]

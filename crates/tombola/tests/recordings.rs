@@ -71,6 +71,7 @@ fn the_ledger_and_the_table_judge_a_recording() {
     let text = recording(dir.path());
     let text = text.to_str().unwrap();
     let json: Value = serde_json::from_str(&ok(&["audit", "-i", text, "--format", "json"])).unwrap();
+    let json = &json["intervals"][0];
     let row = |pid: u64| json["rows"].as_array().unwrap().iter().find(|row| row["pid"] == pid).unwrap();
     let of = |pid: u64| (row(pid)["runtime_ns"].as_u64().unwrap(), row(pid)["wait_ns"].as_u64().unwrap());
     assert_eq!(of(101), (10_000_000, 3_000_000));
@@ -88,8 +89,30 @@ fn the_ledger_and_the_table_judge_a_recording() {
         "audit", "-i", text, "--from", "5ms", "--to", "12ms", "--format", "json",
     ]))
     .unwrap();
+    let part = &part["intervals"][0];
     assert_eq!(part["rows"][0]["pid"], 101);
     assert_eq!(part["rows"][0]["runtime_ns"], 5_000_000);
+    // Several intervals are one document, and what a name means in one it means in the other: both are of the interval.
+    let several = |verb: &str| -> Value {
+        let text = ok(&[verb, "-i", text, "--interval", "4ms", "--iterations", "0", "--format", "json"]);
+        serde_json::from_str(&text).unwrap()
+    };
+    let (audits, dumps, hists) = (several("audit"), several("dump"), several("hist"));
+    let count = audits["intervals"].as_array().unwrap().len();
+    assert!(count > 2, "{audits}");
+    for number in 0..count {
+        let (audit, dump) = (&audits["intervals"][number], &dumps["intervals"][number]);
+        assert_eq!(audit["interval_ns"], dump["interval_ns"]);
+        assert_eq!(audit["interval_ns"], hists["intervals"][number]["interval_ns"]);
+        for row in dump["rows"].as_array().unwrap() {
+            let same =
+                audit["rows"].as_array().unwrap().iter().find(|other| other["pid"] == row["pid"]).unwrap();
+            for key in ["runtime_ns", "wait_ns"] {
+                assert_eq!(row[key], same[key], "{key} of {row}");
+            }
+            assert_eq!(row["interval_ns"], dump["interval_ns"]);
+        }
+    }
     let dump = ok(&["dump", "-i", text, "--interval", "10ms", "--iterations", "1"]);
     assert!(dump.contains("interval 0.010 s") && dump.contains("first"), "{dump}");
     assert!(ok(&["hist", "-i", text]).contains("waits"));

@@ -201,7 +201,8 @@ impl Audited {
             .unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{complaint}");
-        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let json = document["intervals"][0].clone();
         assert_eq!(json["loss"]["untracked_slices"], 0);
         let row = |burner: &&Burner| {
             let rows = json["rows"].as_array().unwrap();
@@ -482,7 +483,7 @@ fn root_checks_and_filters_have_their_status() {
 #[ignore = "root: loads a monitor"]
 fn root_files_are_appended_to() {
     let dir = tempfile::tempdir().unwrap();
-    for (format, file) in [("csv", "a.csv"), ("json", "a.json"), ("ndjson", "a.ndjson")] {
+    for (format, file) in [("csv", "a.csv"), ("ndjson", "a.ndjson")] {
         let path = dir.path().join(file);
         let path = path.to_str().unwrap();
         let mut lines = 0;
@@ -500,9 +501,27 @@ fn root_files_are_appended_to() {
         } else {
             for line in text.lines() {
                 let value: Value = serde_json::from_str(line).unwrap();
-                assert_eq!(value["schema"], 1);
+                assert_eq!(value["schema"], 2);
             }
         }
+    }
+    // A document is one, however often it is written.
+    let path = dir.path().join("a.json");
+    for intervals in [2, 1] {
+        let count = intervals.to_string();
+        let arguments = [
+            "--interval",
+            "50ms",
+            "--iterations",
+            &count,
+            "--format",
+            "json",
+            "--output",
+            path.to_str().unwrap(),
+        ];
+        assert_eq!(audit(&arguments).0, Some(0));
+        let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(document["intervals"].as_array().unwrap().len(), intervals);
     }
     // Another kind of file is left as it is.
     let path = dir.path().join("a.csv");
@@ -520,6 +539,7 @@ fn root_a_command_is_audited_and_its_status_reported() {
     let (status, out, said) = audit(&["--format", "json", "--", "sh", "-c", script]);
     assert_eq!(status, Some(0), "{said}");
     let json: Value = serde_json::from_str(&out).unwrap();
+    let json = &json["intervals"][0];
     assert_eq!(json["command"]["exit_status"], 7);
     let rows = json["rows"].as_array().unwrap();
     let shell = rows.iter().find(|row| row["pid"] == json["command"]["pid"]).unwrap();

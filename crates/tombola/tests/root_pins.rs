@@ -31,7 +31,7 @@ fn root_load_twice_unload_twice() {
     assert!(said.starts_with("not loaded: "), "{said}");
     assert_eq!(output.status.code(), Some(3), "a script can tell");
     let output = fs.tombola("status").args(["--format", "json"]).output().unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"schema":1,"loaded":false,"#));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"schema":2,"loaded":false,"#));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn scx_who_looks_at_a_running_one_is_told_its_name_and_changes_its_tickets() {
         ok(&run(&["audit", "--interval", "1s", "--format", "json", "-t", &one, "-t", &two, "--sort", "run"]));
     let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
     let row = |pid: &str| {
-        let rows = audit["rows"].as_array().unwrap();
+        let rows = audit["intervals"][0]["rows"].as_array().unwrap();
         rows.iter().find(|row| row["pid"].as_u64() == pid.parse().ok()).unwrap().clone()
     };
     let [first, second] = [row(&one), row(&two)];

@@ -16,9 +16,11 @@ fn section<R>(text: &mut String, title: &str, metrics: &[Metric<R>]) {
     let mut add =
         |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a String takes everything");
     add(format_args!("### {title}\n"));
-    add(format_args!("| key | column | kind | unit | over several tasks | meaning |"));
-    add(format_args!("|---|---|---|---|---|---|"));
-    for Metric { key, title, kind, unit, sum, meaning, .. } in metrics {
-        add(format_args!("| `{key}` | `{title}` | {kind} | {unit} | {sum} | {meaning} |"));
+    add(format_args!("| key in CSV | in JSON | column | kind | unit | over several tasks | meaning |"));
+    add(format_args!("|---|---|---|---|---|---|---|"));
+    for metric in metrics {
+        let Metric { key, title, kind, unit, sum, meaning, .. } = metric;
+        let json = metric.json.map_or_else(|| "the same".to_owned(), |name| format!("`{name}`"));
+        add(format_args!("| `{key}` | {json} | `{title}` | {kind} | {unit} | {sum} | {meaning} |"));
     }
 }

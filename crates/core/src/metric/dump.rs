@@ -1,4 +1,5 @@
-//! Metrics of a report's rows: what `dump` shows. But for the deltas, counters are totals since the source began.
+//! Metrics of a report's rows: what `dump` shows. But for the deltas, counters are totals since the source began; in JSON these begin with
+//! `total_`, so that what is left is of the interval, as everywhere.
 
 use super::Kind::{Counter, Gauge, Histogram, Label, Share};
 use super::Shape::{Real, Signed8, Text, Unsigned32, Unsigned64};
@@ -11,7 +12,7 @@ use crate::report::Row;
 pub const NARROW: usize = 10;
 
 /// How many of them a wide CSV file has, which has a row a task.
-const WIDE: usize = 25;
+const WIDE: usize = 26;
 
 /// All of them, in the order of files. New ones come at the end: columns of CSV keep their places for ever.
 pub const METRICS: &[Metric<Row>] = &[
@@ -29,20 +30,24 @@ pub const METRICS: &[Metric<Row>] = &[
     .optional(),
     metric("runtime_ns", "RUNTIME_MS", (Counter, Nanoseconds, Unsigned64), "CPU time since begin.", |row| {
         Value::Unsigned(row.task.totals.usage.runtime_ns)
-    }),
+    })
+    .json("total_runtime_ns"),
     metric("runtime_ms", "RUNTIME_MS", (Counter, Milliseconds, Real), "The same in milliseconds.", |row| {
         Value::Millionths(row.task.totals.usage.runtime_ns)
-    }),
+    })
+    .json("total_runtime_ms"),
     metric(
         "delta_ns",
         "DELTA_MS",
         (Counter, Nanoseconds, Unsigned64),
         "CPU time within the interval.",
         |row| Value::Unsigned(row.task.delta.runtime_ns),
-    ),
+    )
+    .json("runtime_ns"),
     metric("delta_ms", "DELTA_MS", (Counter, Milliseconds, Real), "The same in milliseconds.", |row| {
         Value::Millionths(row.task.delta.runtime_ns)
-    }),
+    })
+    .json("runtime_ms"),
     metric(
         "rolling_runtime_ms",
         "ROLL_MS",
@@ -53,7 +58,8 @@ pub const METRICS: &[Metric<Row>] = &[
     .decimals(6),
     metric("switches", "SWITCHES", (Counter, Count, Unsigned64), "Times it left a CPU.", |row| {
         Value::Unsigned(row.task.totals.usage.switches)
-    }),
+    })
+    .json("total_switches"),
     metric("nice", "NICE", (Label, NoUnit, Signed8), "Nice value.", |row| {
         row.common.nice.map_or(Value::None, |nice| Value::Signed(nice.get().into()))
     })
@@ -122,14 +128,16 @@ pub const METRICS: &[Metric<Row>] = &[
         (Counter, Nanoseconds, Unsigned64),
         "Time it was runnable and did not run, since begin.",
         |row| Value::Unsigned(row.task.totals.usage.wait_ns),
-    ),
+    )
+    .json("total_wait_ns"),
     metric(
         "delta_wait_ns",
         "DELTA_WAIT_MS",
         (Counter, Nanoseconds, Unsigned64),
         "The same within the interval.",
         |row| Value::Unsigned(row.task.delta.wait_ns),
-    ),
+    )
+    .json("wait_ns"),
     metric(
         "wait_max_ns",
         "WAIT_MAX_MS",
@@ -137,6 +145,7 @@ pub const METRICS: &[Metric<Row>] = &[
         "The longest wait before a single slice, since begin.",
         |row| Value::Unsigned(row.task.totals.usage.wait_max_ns),
     )
+    .json("total_wait_max_ns")
     .sum(Sum::Largest),
     metric(
         "voluntary",
@@ -144,24 +153,28 @@ pub const METRICS: &[Metric<Row>] = &[
         (Counter, Count, Unsigned64),
         "Times it left a CPU to wait for something.",
         |row| Value::Unsigned(row.task.totals.usage.voluntary()),
-    ),
+    )
+    .json("total_voluntary"),
     metric(
         "involuntary",
         "INVOL",
         (Counter, Count, Unsigned64),
         "Times it left a CPU and was still runnable.",
         |row| Value::Unsigned(row.task.totals.usage.involuntary),
-    ),
+    )
+    .json("total_involuntary"),
     metric("wakeups", "WAKEUPS", (Counter, Count, Unsigned64), "Times it came from sleep to a CPU.", |row| {
         Value::Unsigned(row.task.totals.usage.wakeups)
-    }),
+    })
+    .json("total_wakeups"),
     metric(
         "migrations",
         "MIGR",
         (Counter, Count, Unsigned64),
         "Slices on another CPU than the one before.",
         |row| Value::Unsigned(row.task.totals.usage.migrations),
-    ),
+    )
+    .json("total_migrations"),
     metric(
         "ended",
         "ENDED",
@@ -169,6 +182,14 @@ pub const METRICS: &[Metric<Row>] = &[
         "1 if the task ended in the interval, else 0.",
         |row| Value::Unsigned(row.task.ended.into()),
     ),
+    metric(
+        "interval_ns",
+        "INTERVAL_MS",
+        (Gauge, Nanoseconds, Unsigned64),
+        "Length of the interval that the row is about.",
+        |row| Value::Unsigned(row.length_ns),
+    )
+    .sum(Sum::Common),
     // Not in CSV, which has a row a task.
     metric("tasks", "TASKS", (Gauge, Count, Unsigned64), "Tasks in the row.", |row| {
         Value::Unsigned(row.tasks as u64)

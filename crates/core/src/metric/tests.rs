@@ -14,6 +14,8 @@ fn keys<R>(metrics: &[Metric<R>]) -> Vec<&'static str> {
 fn is_sound<R>(metrics: &[Metric<R>]) {
     let unique: BTreeSet<&str> = keys(metrics).into_iter().collect();
     assert_eq!(unique.len(), metrics.len(), "{metrics:?}");
+    let in_json: BTreeSet<&str> = metrics.iter().map(Metric::json_key).collect();
+    assert_eq!(in_json.len(), metrics.len(), "{metrics:?}");
     for metric in metrics {
         let Metric { key, title, meaning, unit, .. } = metric;
         assert!(key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{key}");
@@ -29,6 +31,21 @@ fn is_sound<R>(metrics: &[Metric<R>]) {
 fn a_catalogue_is_sound() {
     is_sound(audit::METRICS);
     is_sound(dump::METRICS);
+}
+
+/// One name, one meaning: in JSON a figure since the begin says so, also where its CSV column may not be renamed.
+#[test]
+fn the_same_name_means_the_same_in_every_json() {
+    for metric in dump::METRICS {
+        let since_begin = metric.meaning.contains("since begin") || metric.meaning.starts_with("Times ");
+        let name = metric.json_key();
+        if since_begin {
+            assert!(name.starts_with("total_"), "{name}: {}", metric.meaning);
+        }
+        let Some(same) = audit::METRICS.iter().find(|other| other.key == name) else { continue };
+        assert_eq!(same.unit, metric.unit, "{name}");
+        assert!(!since_begin, "{name}: {} / {}", metric.meaning, same.meaning);
+    }
 }
 
 #[test]

@@ -64,13 +64,13 @@ pub struct AuditArgs {
     pub columns: Vec<&'static Metric<Row>>,
     #[command(flatten)]
     pub select: SelectArgs,
-    /// table = for people; csv = a row a line under a header; json = an object an interval; ndjson = an object a row, after
-    /// one for the interval and one for each finding; junit and github = the verdict for a build, at the end
+    /// table = for people; csv = a row a line under a header; json = one document of all intervals; ndjson = an object a
+    /// row, after one for the interval and one for each finding; junit and github = the verdict for a build, at the end
     /// [default: table, and csv with --output]
     #[arg(long, value_enum, value_name = "table|csv|json|ndjson|junit|github", hide_possible_values = true)]
     pub format: Option<Format>,
     /// File to append to instead of printing, - for standard output; a file of another kind, or with another header, is refused
-    /// and left untouched
+    /// and left untouched. A document in json replaces it, once it is whole
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print the JSON Schema of json and ndjson, and end

@@ -21,8 +21,8 @@ pub struct DumpShowArgs {
     /// Columns of the table, by key or title, from left to right; docs/metrics.md lists them
     #[arg(long, value_name = "KEY,…", value_delimiter = ',', value_parser = column)]
     pub columns: Vec<&'static Metric<Row>>,
-    /// table = for people; csv = a row a line under a header; json = an object an interval; ndjson = an object a row, after one
-    /// for the interval [default: table; with --output FILE a table, and CSV in the file; with --output - CSV]
+    /// table = for people; csv = a row a line under a header; json = one document of all intervals; ndjson = an object a row,
+    /// after one for the interval [default: table; with --output FILE a table, and CSV in the file; with --output - CSV]
     #[arg(long, value_name = "table|csv|json|ndjson", hide_possible_values = true, value_parser = of_dump)]
     pub format: Option<Format>,
     /// Print the JSON Schema of json and ndjson, and end

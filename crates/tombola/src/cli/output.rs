@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// Format and place of a result.
 #[derive(Clone, Debug, Default, Args)]
 pub struct OutputArgs {
-    /// table = for people; json = an object a line, times in ns
-    #[arg(long, value_enum, value_name = "table|json", default_value_t, hide_possible_values = true)]
+    /// table = for people; json = one document, times in ns; ndjson = an object a line, as it comes
+    #[arg(long, value_enum, value_name = "table|json|ndjson", default_value_t, hide_possible_values = true)]
     pub format: ResultFormat,
     /// File that the result replaces once it is whole, - for standard output [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Print the JSON Schema of json, and end
+    /// Print the JSON Schema of json and ndjson, and end
     #[arg(long)]
     pub json_schema: bool,
 }
@@ -23,6 +23,8 @@ pub enum ResultFormat {
     /// For people.
     #[default]
     Table,
-    /// An object a line.
+    /// One document: an object, with a list of intervals where there can be several.
     Json,
+    /// An object a line.
+    Ndjson,
 }

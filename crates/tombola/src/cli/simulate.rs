@@ -21,7 +21,7 @@ Examples:
   tombola simulate --show three-burners > mine.toml")]
 pub struct SimulateArgs {
     /// Scenario: a TOML file, or the name of a built-in one (which comes first; ./NAME is a file)
-    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "show", "rt_app"])]
+    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "show", "rt_app", "json_schema"])]
     pub scenario: Option<PathBuf>,
     /// Policies, with commas between [default: those of the scenario, else lottery,stride,eevdf,rr]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
@@ -43,6 +43,9 @@ pub struct SimulateArgs {
     /// table = for people; json and csv = every number, times in ns
     #[arg(long, value_enum, value_name = "table|json|csv", default_value_t, hide_possible_values = true)]
     pub format: ComparisonFormat,
+    /// Print the JSON Schema of json, and end
+    #[arg(long, exclusive = true)]
+    pub json_schema: bool,
     /// File that the result replaces once it is whole, - for standard output [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -10,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::moment::in_charge;
 use crate::pace::{First, Pace, Step, notify, wait_for};
+use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, audit_csv, audit_table, checks, json};
 use crate::source::{self, Wanted};
@@ -46,7 +47,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let interrupt = Interrupt::catch()?;
-    let sink = Sink::open(args)?;
+    let mut sink = Sink::open(args)?;
     let interval = if args.command.is_empty() {
         args.past.interval_or(args.interval, INTERVAL)
     } else {
@@ -86,6 +87,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
             _ => seen = None,
         }
     }
+    sink.end_document(out)?;
     if let Some(path) = whole_recording(args) {
         let is_shown = |id| seen.as_ref().is_none_or(|tasks| tasks.contains(&id));
         out.write_all(instants::table(path, is_shown)?.as_bytes())?;
@@ -228,6 +230,8 @@ enum Sink {
     Append(Format, LineFile),
     /// A file that what is said at the end replaces.
     Replace(Format, RefCell<Option<Target>>),
+    /// A document in JSON until its end, and what is still to be written of it.
+    Document(Option<(Target, Pieces)>),
 }
 
 impl Sink {
@@ -236,7 +240,10 @@ impl Sink {
         let Some(path) =
             args.output.as_deref().filter(|path| format != Format::Table || *path != Path::new("-"))
         else {
-            return Ok(Self::Print(format));
+            return match format {
+                Format::Json => Self::document(None),
+                _ => Ok(Self::Print(format)),
+            };
         };
         let (file, notice) = match format {
             Format::Table => clap::Error::raw(
@@ -245,7 +252,8 @@ impl Sink {
             )
             .exit(),
             Format::Csv => LineFile::open(path, &audit_csv::header())?,
-            Format::Json | Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
+            Format::Json => return Self::document(Some(path)),
+            Format::Ndjson => LineFile::open_bare(path, json::BEGIN)?,
             Format::Junit | Format::Github => {
                 return Ok(Self::Replace(format, RefCell::new(Some(Target::open(Some(path))?))));
             }
@@ -256,18 +264,24 @@ impl Sink {
         Ok(Self::Append(format, file))
     }
 
-    fn write(&self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
-        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self;
+    fn document(path: Option<&Path>) -> Result<Self> {
+        Ok(Self::Document(Some((Target::open_like(path, json::ANY)?, Pieces::new(json::SCHEMA)))))
+    }
+
+    fn write(&mut self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
+        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self else {
+            return self.write_document(view, out);
+        };
         let bytes = match format {
             Format::Table => audit_table::render(view).into_bytes(),
             Format::Csv => audit_csv::lines(view)?,
-            Format::Json => json::whole(view)?,
             Format::Ndjson => json::lines(view)?,
-            Format::Junit | Format::Github => return Ok(()), // they speak at the end
+            // A document of its own; these speak at the end.
+            Format::Json | Format::Junit | Format::Github => return Ok(()),
         };
         match self {
             Self::Append(_, file) => file.append(&bytes),
-            Self::Replace(..) => Ok(()),
+            Self::Replace(..) | Self::Document(_) => Ok(()),
             Self::Print(format) => {
                 if *format == Format::Csv && view.iteration == 1 {
                     writeln!(out, "{}", audit_csv::header())?;
@@ -280,9 +294,26 @@ impl Sink {
 }
 
 impl Sink {
+    fn write_document(&mut self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
+        if let Self::Document(Some((target, pieces))) = self {
+            target.write(out, &pieces.next(&json::whole(view)?))?;
+        }
+        Ok(())
+    }
+
+    /// Ends a document, after the last interval.
+    fn end_document(&mut self, out: &mut dyn Write) -> Result<()> {
+        let Self::Document(document) = self else { return Ok(()) };
+        let Some((mut target, pieces)) = document.take() else { return Ok(()) };
+        target.write(out, &pieces.end())?;
+        target.finish()
+    }
+
     /// Writes what is said at the end.
     fn conclude(&self, judged: &Judged, of_command: bool, out: &mut dyn Write) -> Result<()> {
-        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self;
+        let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self else {
+            return Ok(());
+        };
         let text = match format {
             Format::Junit => checks::junit(&judged.checks()),
             Format::Github => checks::github(&judged.checks()),

@@ -22,7 +22,7 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Exit> {
     let findings = probe::probe(&Options { btf: args.btf.clone(), pin_dir: pin_dir.to_owned() });
     match format {
         ResultFormat::Table => print(&findings, target.writer(out))?,
-        ResultFormat::Json => target.write(out, &result::doctor::line(&findings)?)?,
+        ResultFormat::Json | ResultFormat::Ndjson => target.write(out, &result::doctor::line(&findings)?)?,
     }
     target.finish()?;
     Ok(if probe::usable(&findings) { Exit::Ok } else { Exit::Unusable })

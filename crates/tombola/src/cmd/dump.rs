@@ -31,7 +31,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let interrupt = Interrupt::catch()?;
-    let outlet = Place::open(args)?;
+    let mut outlet = Place::open(args)?;
     let wanted = Wanted { owners: args.show.select.user.is_some(), ..Wanted::default() };
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
@@ -97,6 +97,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
         };
         outlet.write(&view, &is_kept, out)?;
     }
+    outlet.finish(out)?;
     if !found && !args.show.select.is_all() {
         args.show.select.tell_nobody("no task ran or waited", origin);
         return Ok(Exit::Failure);

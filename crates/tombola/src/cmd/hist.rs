@@ -1,13 +1,12 @@
 //! `tombola hist`: how long tasks waited for a CPU.
 
-use crate::cli::{HistArgs, OutputArgs, ResultFormat};
+use crate::cli::HistArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::{First, Pace, Step, wait_for};
 use crate::sink::hist_table::{self, Waits};
-use crate::sink::result;
+use crate::sink::result::{self, outlet::Outlet};
 use crate::source::{self, Wanted};
-use crate::target::Target;
 use crate::terminal;
 use anyhow::Result;
 use std::cmp::Reverse;
@@ -21,12 +20,11 @@ use tombola_core::window::{TaskWindow, Window};
 
 /// Prints histograms interval by interval.
 pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
-    let OutputArgs { format, output, json_schema } = &args.output;
-    if *json_schema {
+    if args.output.json_schema {
         out.write_all(result::hist::schema()?.as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let mut target = Target::open(output.as_deref())?;
+    let mut outlet = Outlet::open(&args.output)?;
     let interrupt = Interrupt::catch()?;
     let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
@@ -40,21 +38,17 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
         iteration += 1;
         let all = of_window(args, &window, frame);
         found |= all.iter().any(|waits| waits.usage.waits.count() > 0);
-        let bytes = match format {
-            ResultFormat::Json => {
-                let (end_us, length_ns) = (window.unix_us, window.length_ns());
-                result::hist::line(iteration, end_us, length_ns, &all, &frame.groups)?
-            }
-            ResultFormat::Table => {
-                let texts: Vec<String> =
-                    all.iter().map(|waits| hist_table::render(waits, &frame.groups)).collect();
-                let gap = if iteration > 1 && !texts.is_empty() { "\n" } else { "" };
-                format!("{gap}{}", texts.join("\n")).into_bytes()
-            }
+        let table = || {
+            let texts: Vec<String> =
+                all.iter().map(|waits| hist_table::render(waits, &frame.groups)).collect();
+            let gap = if iteration > 1 && !texts.is_empty() { "\n" } else { "" };
+            format!("{gap}{}", texts.join("\n"))
         };
-        target.write(out, &bytes)?;
+        let (end_us, length_ns) = (window.unix_us, window.length_ns());
+        let record = || result::hist::interval(iteration, end_us, length_ns, &all, &frame.groups);
+        outlet.write(out, table, record)?;
     }
-    target.finish()?;
+    outlet.finish(out)?;
     if !found && !args.select.is_all() {
         args.select.tell_nobody("nothing waited", origin);
         return Ok(Exit::Failure);

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::{Interval, Plain};
 use crate::pace::{Waited, notify};
-use crate::sink::result;
+use crate::sink::result::{self, outlet::Outlet};
 use crate::sink::schedule_table::{ScheduleView, render};
 use crate::target::Target;
 use anyhow::Result;
@@ -26,14 +26,15 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         out.write_all(result::schedule::schema()?.as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let target = Target::open(args.output.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     if let Some(scenario) = &args.scenario {
-        if args.output.format == ResultFormat::Json {
-            anyhow::bail!("--scenario has no JSON yet; leave out --format json");
+        if args.output.format != ResultFormat::Table {
+            anyhow::bail!("--scenario has no JSON yet; leave out --format");
         }
+        let target = Target::open(args.output.output.as_deref())?;
         return rehearsal::run(scenario, args, &interrupt, target, out);
     }
+    let outlet = Outlet::open(&args.output)?;
     let options = SchedulerOptions {
         law: args.policy,
         slice: args.slice.unwrap_or_default(),
@@ -51,7 +52,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         }
         Some((program, arguments)) => Some(Command::start(program, arguments)?),
     };
-    let mut reports = Reports { args, options: &options, number: 0, target };
+    let mut reports = Reports { args, options: &options, number: 0, outlet };
     let thrown_out = loop {
         match watch(args, &running, begin, command.as_mut(), &interrupt, &mut reports, out)? {
             SchedulerState::InCharge => break false,
@@ -83,7 +84,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     farewell?;
     written?;
-    reports.target.finish()?;
+    reports.outlet.finish(out)?;
     if thrown_out {
         return Ok(Exit::Failure);
     }
@@ -161,7 +162,7 @@ struct Reports<'a> {
     args: &'a ScheduleArgs,
     options: &'a SchedulerOptions,
     number: u64,
-    target: Target,
+    outlet: Outlet,
 }
 
 impl Reports<'_> {
@@ -176,16 +177,13 @@ impl Reports<'_> {
             tasks: &figures.tasks,
             top: self.args.top,
         };
-        let bytes = match self.args.output.format {
-            ResultFormat::Table => render(&view).into_bytes(),
-            ResultFormat::Json => {
-                let of: BTreeSet<_> = figures.tasks.iter().map(|task| task.group).collect();
-                let mut names = GroupNames::new();
-                names.learn(of.iter().copied());
-                let groups = of.into_iter().map(|group| (group, names.name(group))).collect();
-                result::schedule::line(&view, &groups)?
-            }
+        let record = || {
+            let of: BTreeSet<_> = figures.tasks.iter().map(|task| task.group).collect();
+            let mut names = GroupNames::new();
+            names.learn(of.iter().copied());
+            let groups = of.into_iter().map(|group| (group, names.name(group))).collect();
+            result::schedule::report(&view, &groups)
         };
-        self.target.write(out, &bytes)
+        self.outlet.write(out, || render(&view), record)
     }
 }

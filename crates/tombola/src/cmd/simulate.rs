@@ -38,6 +38,10 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         list(out)?;
         return Ok(Exit::Ok);
     }
+    if args.json_schema {
+        out.write_all(comparison::json::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
     if let Some(name) = &args.show {
         let built_in = library::find(name).with_context(|| unknown_scenario(name))?;
         out.write_all(built_in.text.as_bytes())?;

@@ -28,7 +28,9 @@ pub fn run(args: StatusArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let mut text = Vec::new();
     match (format, &found) {
-        (ResultFormat::Json, found) => text = result::status::line(&pins.map, found.as_ref())?,
+        (ResultFormat::Json | ResultFormat::Ndjson, found) => {
+            text = result::status::line(&pins.map, found.as_ref())?
+        }
         (ResultFormat::Table, Some(found)) => print(found, &mut text)?,
         (ResultFormat::Table, None) => {
             let map = harmless(pins.map.as_os_str().as_bytes());

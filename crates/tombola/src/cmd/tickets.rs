@@ -45,7 +45,7 @@ fn show(control: &SchedulerControl, output: &OutputArgs, out: &mut dyn Write) ->
     let groups = of.into_iter().map(|group| (group, names.name(group))).collect();
     let bytes = match output.format {
         ResultFormat::Table => tickets_table::render(&tasks, &groups).into_bytes(),
-        ResultFormat::Json => result::tickets::line(&tasks, &groups)?,
+        ResultFormat::Json | ResultFormat::Ndjson => result::tickets::line(&tasks, &groups)?,
     };
     target.write(out, &bytes)?;
     target.finish()?;

@@ -3,9 +3,11 @@
 use crate::cli::{DumpArgs, Format};
 use crate::pace::notify;
 use crate::sink::csv::{self, Csv};
+use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
 use crate::sink::table::View;
 use crate::sink::{dump_json, json, table};
+use crate::target::Target;
 use anyhow::Result;
 use clap::error::ErrorKind;
 use std::io::Write;
@@ -20,11 +22,14 @@ pub(super) struct Place {
     file: Option<File>,
     /// Whether CSV has the columns after `ticket_share`.
     wide: bool,
+    /// What is still to be written of a document in JSON.
+    document: Pieces,
 }
 
 enum File {
     Csv(Csv),
-    Json(LineFile),
+    /// Replaced when the document is whole.
+    Json(Target),
     Ndjson(LineFile),
 }
 
@@ -35,7 +40,8 @@ impl Place {
     /// Those of [`LineFile::open`].
     pub(super) fn open(args: &DumpArgs) -> Result<Self> {
         let (wide, format) = (args.wide, args.show.format);
-        let printed = |format| Ok(Self { printed: Some(format), file: None, wide });
+        let document = Pieces::new(json::SCHEMA);
+        let printed = |format| Ok(Self { printed: Some(format), file: None, wide, document });
         let Some(path) = &args.output else { return printed(format.unwrap_or(Format::Table)) };
         if path == Path::new("-") {
             return printed(format.unwrap_or(Format::Csv));
@@ -51,10 +57,7 @@ impl Place {
                 let (file, notice) = Csv::open(path, wide)?;
                 (File::Csv(file), notice)
             }
-            Format::Json => {
-                let (file, notice) = LineFile::open_bare(path, json::BEGIN)?;
-                (File::Json(file), notice)
-            }
+            Format::Json => (File::Json(Target::open_like(Some(path), json::ANY)?), None),
             Format::Ndjson => {
                 let (file, notice) = LineFile::open_bare(path, json::BEGIN)?;
                 (File::Ndjson(file), notice)
@@ -64,7 +67,7 @@ impl Place {
             notify(&notice);
         }
         // Without a format the file comes beside the table.
-        Ok(Self { printed: format.is_none().then_some(Format::Table), file: Some(file), wide })
+        Ok(Self { printed: format.is_none().then_some(Format::Table), file: Some(file), wide, document })
     }
 
     /// Whether people read along.
@@ -77,7 +80,7 @@ impl Place {
     /// # Errors
     /// The kernel's reason.
     pub(super) fn write(
-        &self,
+        &mut self,
         view: &View<'_>,
         is_kept: &dyn Fn(&Row) -> bool,
         out: &mut dyn Write,
@@ -87,7 +90,7 @@ impl Place {
         if let Some(format) = self.printed {
             let bytes = match format {
                 Format::Table | Format::Junit | Format::Github => table::render(view).into_bytes(),
-                Format::Json => dump_json::whole(view)?,
+                Format::Json => self.document.next(&dump_json::whole(view)?),
                 Format::Ndjson => dump_json::lines(view)?,
                 Format::Csv => {
                     if view.iteration == 1 {
@@ -99,11 +102,27 @@ impl Place {
             out.write_all(&bytes)?;
             out.flush()?;
         }
-        match &self.file {
+        match &mut self.file {
             None => Ok(()),
             Some(File::Csv(file)) => file.append(view.iteration, unix_us, &tasks(), view.groups),
-            Some(File::Json(file)) => file.append(&dump_json::whole(view)?),
+            Some(File::Json(file)) => file.write(out, &self.document.next(&dump_json::whole(view)?)),
             Some(File::Ndjson(file)) => file.append(&dump_json::lines(view)?),
         }
+    }
+
+    /// Ends what has an end.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub(super) fn finish(self, out: &mut dyn Write) -> Result<()> {
+        if let Some(File::Json(mut file)) = self.file {
+            file.write(out, &self.document.end())?;
+            return file.finish();
+        }
+        if self.printed == Some(Format::Json) {
+            out.write_all(&self.document.end())?;
+            out.flush()?;
+        }
+        Ok(())
     }
 }

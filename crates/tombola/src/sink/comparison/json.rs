@@ -1,33 +1,52 @@
-//! One JSON object with every number: times in ns, shares as parts of the machine. What was not worked out, or is
+//! One JSON object with every number, and its schema: times in ns, shares as parts of the machine. What was not worked out, or is
 //! without bound, is `null`.
 
 use super::{Results, fairness};
+use anyhow::{Context, Result};
+use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
 use tombola_lab::estimate::Estimate;
 
-#[derive(Serialize)]
+/// Number of the schema: it grows when a field changes its meaning or goes; new fields may come without.
+const SCHEMA: u32 = 1;
+
+/// Policies side by side.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "tombola simulate")]
 struct Document<'a> {
+    /// Number of this schema.
+    schema: u32,
     scenario: &'a str,
     cpus: u32,
     duration_ns: u64,
     quantum_ns: u64,
     switch_cost_ns: u64,
+    /// Seed of all runs.
     seed: u64,
+    /// Whether all runs came to their end.
     complete: bool,
+    /// Expectations of the scenario that do not hold, over all policies.
     failed_expectations: usize,
+    /// In the order asked for.
     policies: Vec<PolicyEntry<'a>>,
+    /// What analysis says of periodic tasks; `null` where the scenario has others.
     analysis: Option<Analysis<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PolicyEntry<'a> {
     policy: &'a str,
+    /// Runs that the means are over.
     runs: u32,
+    /// Simulated time of a run; the scenario's, unless it was cut short.
     duration_ns: u64,
+    /// Why the scenario could not be run under it.
     error: Option<String>,
+    /// Part of the machine that ran tasks.
     busy: Option<Mean>,
+    /// Jain's index of share / entitled share over all tasks.
     jain: Option<f64>,
     tasks: Vec<TaskEntry<'a>>,
     expectations: Vec<Expectation<'a>>,
@@ -36,7 +55,7 @@ struct PolicyEntry<'a> {
 }
 
 /// The verdict on the draws of a random policy; a p-value is `null` where there was too little to see.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Draws {
     judged: u64,
     /// Made while tickets were lent.
@@ -70,19 +89,23 @@ impl From<&Judgement> for Draws {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Mean {
+    /// Over the runs.
     mean: f64,
     /// Half the width of the 95 % interval.
     half_width: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TaskEntry<'a> {
     task: &'a str,
+    /// Instances of it, over which the figures are means.
     count: u32,
+    /// Part of the machine it had.
     share: Mean,
     entitled_share: Option<Mean>,
+    /// What a closed formula says of the share under this policy.
     formula_share: Option<f64>,
     lag_max_ns: Option<Mean>,
     lag_rms_ns: Option<Mean>,
@@ -107,7 +130,7 @@ struct TaskEntry<'a> {
     expected_wins: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Expectation<'a> {
     key: &'a str,
     holds: bool,
@@ -118,7 +141,7 @@ struct Expectation<'a> {
     got_sequence: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Analysis<'a> {
     utilisation: f64,
     largest_utilisation: f64,
@@ -135,7 +158,7 @@ struct Analysis<'a> {
 ///
 /// # Errors
 /// None in practice: everything in it can be written.
-pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
+pub(crate) fn render(results: &Results) -> Result<String> {
     let (scenario, comparison) = (results.scenario, results.comparison);
     let policies = comparison.policies.iter().map(|(policy, result)| match result {
         Ok(result) => PolicyEntry {
@@ -178,6 +201,7 @@ pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
         },
     });
     let document = Document {
+        schema: SCHEMA,
         scenario: &scenario.name,
         cpus: scenario.cpus,
         duration_ns: scenario.duration_ns,
@@ -198,7 +222,16 @@ pub(crate) fn render(results: &Results) -> serde_json::Result<String> {
             within_global_edf_bound: analysis.within_global_edf_bound,
         }),
     };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    Ok(serde_json::to_string_pretty(&document).context("cannot write JSON")? + "\n")
+}
+
+/// The JSON Schema of the object, as text that ends with a line break.
+///
+/// # Errors
+/// As [`render`].
+pub(crate) fn schema() -> Result<String> {
+    let text = serde_json::to_string_pretty(&schema_for!(Document)).context("cannot write the schema")?;
+    Ok(text + "\n")
 }
 
 impl From<Estimate> for Mean {
@@ -236,5 +269,50 @@ impl<'a> From<&'a TaskResult> for TaskEntry<'a> {
             wins: t.wins.map(|(won, _)| won),
             expected_wins: t.wins.map(|(_, expected)| expected),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+    use std::sync::atomic::AtomicBool;
+    use tombola_lab::compare::{Plan, compare};
+    use tombola_lab::library;
+    use tombola_lab::outcome::Observe;
+    use tombola_lab::policy::PolicyKind;
+    use tombola_lab::scenario::Scenario;
+
+    fn names(value: &Value, of: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(object) => {
+                let named =
+                    if of.is_empty() { Some(object) } else { object.get(of).and_then(Value::as_object) };
+                found.extend(named.into_iter().flat_map(|named| named.keys().cloned()));
+                object.values().for_each(|value| names(value, of, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| names(value, of, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_schema_names_what_is_written() {
+        let (mut written, mut described) = (BTreeSet::new(), BTreeSet::new());
+        names(&serde_json::from_str(&schema().unwrap()).unwrap(), "properties", &mut described);
+        // A random policy has draws, expectations are the first's, analysis the second's.
+        for name in ["three-burners", "dhall"] {
+            let scenario = Scenario::from_toml(library::find(name).unwrap().text).unwrap();
+            let policies = vec![PolicyKind::Lottery, PolicyKind::RoundRobin];
+            let observe = Observe::default();
+            let plan = Plan { scenario: &scenario, policies, runs: 1, seed: 1, jobs: 1, observe };
+            let comparison = compare(&plan, &|_| {}, &AtomicBool::new(false));
+            let text = render(&Results::new(&scenario, &comparison)).unwrap();
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["schema"], SCHEMA);
+            names(&value, "", &mut written);
+        }
+        assert_eq!(written, described);
     }
 }

@@ -25,7 +25,7 @@ fn the_header_is_the_documented_one() {
         header(true),
         header(false)
             + ",comm,tgid,start_ns,policy,weight,cpu,cgroup,wait_ns,delta_wait_ns,wait_max_ns,voluntary,\
-               involuntary,wakeups,migrations,ended"
+               involuntary,wakeups,migrations,ended,interval_ns"
     );
 }
 

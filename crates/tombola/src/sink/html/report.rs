@@ -7,6 +7,7 @@ use super::page::page;
 use crate::matrix::Matrix;
 use crate::moment::Moment;
 use crate::series::{self, Part};
+use crate::sink::json::intervals::Pieces;
 use crate::sink::loss::loss_text;
 use crate::sink::{AuditView, finding_sentence, json, ms3, seconds, signed};
 use crate::text::harmless;
@@ -275,7 +276,8 @@ fn data(report: &Report<'_>, rows: &[Row]) -> Result<String> {
     let moment = report.whole;
     let view =
         AuditView { iteration: 1, rows: shown, rows_left_out: rows.len() - shown.len(), ..moment.view() };
-    let audit = json::whole(&view)?;
+    let mut document = Pieces::new(json::SCHEMA);
+    let audit = [document.next(&json::whole(&view)?), document.end()].concat();
     let interval = |i: &series::Interval| {
         serde_json::json!({
             "timestamp_us": i.unix_us, "interval_ns": i.length_ns, "wait_ns": i.wait_ns, "owed_ns": i.owed_ns, "jain_index": i.jain,

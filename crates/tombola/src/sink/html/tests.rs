@@ -43,7 +43,7 @@ fn names_that_mean_harm_stay_text() {
     assert!(!page.contains("<img") && !page.contains("<b>"));
     assert!(page.contains("&lt;b&gt;&amp;amp;&lt;/b&gt;"));
     assert!(page.chars().all(|c| c == '\n' || !c.is_control()));
-    let names: Vec<String> = data(&page)["audit"]["rows"]
+    let names: Vec<String> = data(&page)["audit"]["intervals"][0]["rows"]
         .as_array()
         .unwrap()
         .iter()
@@ -77,7 +77,7 @@ fn rows_of_the_page_are_those_of_the_ledger() {
     assert_eq!(body.matches("<tr>").count(), 4);
     // 228.123 ms of CPU time, as the fixture says.
     assert!(body.contains("<td data-v=\"228123456\">228.12</td>"), "{body}");
-    assert_eq!(data(&page)["audit"]["rows"].as_array().unwrap().len(), 4);
+    assert_eq!(data(&page)["audit"]["intervals"][0]["rows"].as_array().unwrap().len(), 4);
     assert_eq!(data(&page)["verdict"], "a < b & c");
     assert!(page.contains("a &lt; b &amp; c") && page.contains("by &lt;hand&gt;"));
 }

@@ -51,7 +51,7 @@ impl<C: Catalogue> Serialize for RowRecord<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (metric, cell) in C::METRICS.iter().zip(&self.0) {
-            map.serialize_entry(metric.key, cell)?;
+            map.serialize_entry(metric.json_key(), cell)?;
         }
         map.end()
     }
@@ -63,11 +63,11 @@ impl<C: Catalogue> JsonSchema for RowRecord<C> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let required: Vec<&str> = C::METRICS.iter().filter(|m| !m.optional).map(|m| m.key).collect();
+        let required: Vec<&str> = C::METRICS.iter().filter(|m| !m.optional).map(Metric::json_key).collect();
         json_schema!({
             "description": "One row.",
             "type": "object",
-            "properties": C::METRICS.iter().map(|m| (m.key.to_owned(), property(m))).collect::<Map<_, _>>(),
+            "properties": C::METRICS.iter().map(|m| (m.json_key().to_owned(), property(m))).collect::<Map<_, _>>(),
             "required": required,
         })
     }

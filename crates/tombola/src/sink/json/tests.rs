@@ -6,6 +6,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tombola_core::audit::{Audit, By};
 
+/// The document of this one interval.
+fn document(view: &AuditView<'_>) -> Vec<u8> {
+    let mut pieces = intervals::Pieces::new(SCHEMA);
+    [pieces.next(&whole(view).unwrap()), pieces.end()].concat()
+}
+
 fn parsed(bytes: &[u8]) -> Vec<Value> {
     bytes.split_inclusive(|b| *b == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
@@ -54,14 +60,17 @@ fn every_line_begins_with_the_schema_and_no_name_acts() {
     let rows = audit.rows(By::Task, |_| true);
     let groups = Groups::new();
     let view = view(&audit, &rows, &groups);
-    for bytes in [whole(&view).unwrap(), lines(&view).unwrap()] {
-        let text = std::str::from_utf8(&bytes).unwrap();
-        assert!(text.lines().all(|line| line.starts_with(BEGIN)), "{text}");
+    let (document, lines) = (document(&view), lines(&view).unwrap());
+    for bytes in [&document, &lines] {
+        let text = std::str::from_utf8(bytes).unwrap();
+        assert!(text.starts_with(BEGIN), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-        for value in parsed(&bytes) {
-            assert_eq!(value["schema"], SCHEMA);
-        }
     }
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    for value in parsed(&lines).iter().chain([&document]) {
+        assert_eq!(value["schema"], SCHEMA);
+    }
+    assert!(lines.split_inclusive(|b| *b == b'\n').all(|line| line.starts_with(BEGIN.as_bytes())));
 }
 
 /// Names of all properties in a schema, wherever they are.
@@ -99,7 +108,7 @@ fn the_schema_names_every_field() {
     let rows = audit.rows(By::Task, |_| true);
     let command = Some(CommandView { pid: 104, exit_status: Some(0) });
     let view = AuditView { command, ..view(&audit, &rows, &groups) };
-    keys(&parsed(&whole(&view).unwrap())[0], &mut written);
+    keys(&serde_json::from_slice(&document(&view)).unwrap(), &mut written);
     for value in parsed(&lines(&view).unwrap()) {
         keys(&value, &mut written);
     }

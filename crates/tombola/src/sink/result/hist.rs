@@ -11,7 +11,6 @@ use tombola_core::histogram::Histogram;
 
 /// One interval.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "tombola hist")]
 struct Record {
     /// Number of the interval, from 1.
     iteration: u64,
@@ -55,19 +54,16 @@ struct BucketRecord {
     count: u64,
 }
 
-/// An interval as a line.
-///
-/// # Errors
-/// What a serializer can refuse: nothing that occurs here.
-pub(crate) fn line(
+/// An interval.
+pub(crate) fn interval(
     iteration: u64,
     timestamp_us: u64,
     interval_ns: u64,
     all: &[Waits],
     groups: &Groups,
-) -> Result<Vec<u8>> {
+) -> impl Serialize + use<> {
     let histograms = all.iter().map(|waits| record(waits, groups)).collect();
-    super::line(Record { iteration, timestamp_us, interval_ns, histograms })
+    Record { iteration, timestamp_us, interval_ns, histograms }
 }
 
 fn record(waits: &Waits, groups: &Groups) -> HistogramRecord {
@@ -96,12 +92,12 @@ fn record(waits: &Waits, groups: &Groups) -> HistogramRecord {
     }
 }
 
-/// The JSON Schema of [`line`].
+/// The JSON Schema of these records.
 ///
 /// # Errors
-/// As [`line`].
+/// What a serializer can refuse: nothing that occurs here.
 pub(crate) fn schema() -> Result<String> {
-    super::schema::<Record>()
+    super::series_schema::<Record>("tombola hist")
 }
 
 #[cfg(test)]
@@ -118,7 +114,7 @@ mod tests {
             usage.wait_max_ns = usage.wait_max_ns.max(us * 1000);
         }
         let waits = Waits { who: Some(Who::Comm(b"a\x1bb".to_vec())), comm: Vec::new(), usage };
-        let bytes = line(1, 2, 3, &[waits], &Groups::new()).unwrap();
+        let bytes = super::super::line(interval(1, 2, 3, &[waits], &Groups::new())).unwrap();
         let value = super::super::checked(&bytes, &schema().unwrap());
         let histogram = &value["histograms"][0];
         assert_eq!((&histogram["comm"], &histogram["waits"]), (&"a\\x1bb".into(), &5.into()));

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 /// One report.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "tombola schedule")]
 struct Record {
     /// Number of the report, from 1.
     report: u64,
@@ -45,14 +44,11 @@ struct Record {
     tasks: Vec<TaskRecord>,
 }
 
-/// A report as a line, with all tasks.
-///
-/// # Errors
-/// What a serializer can refuse: nothing that occurs here.
-pub(crate) fn line(view: &ScheduleView<'_>, groups: &Groups) -> Result<Vec<u8>> {
+/// A report, with all tasks.
+pub(crate) fn report(view: &ScheduleView<'_>, groups: &Groups) -> impl Serialize + use<> {
     let totals = view.totals;
     let ns = |length: std::time::Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    super::line(Record {
+    Record {
         report: view.number,
         length_ns: ns(view.length),
         policy: view.law.to_string(),
@@ -69,15 +65,15 @@ pub(crate) fn line(view: &ScheduleView<'_>, groups: &Groups) -> Result<Vec<u8>> 
         cut: totals.cut,
         ended: totals.ended,
         tasks: view.tasks.iter().map(|task| record(task, groups)).collect(),
-    })
+    }
 }
 
-/// The JSON Schema of [`line`].
+/// The JSON Schema of these records.
 ///
 /// # Errors
-/// As [`line`].
+/// What a serializer can refuse: nothing that occurs here.
 pub(crate) fn schema() -> Result<String> {
-    super::schema::<Record>()
+    super::series_schema::<Record>("tombola schedule")
 }
 
 #[cfg(test)]
@@ -99,7 +95,10 @@ mod tests {
             tasks: &tasks,
             top: 1,
         };
-        let value = super::super::checked(&line(&view, &Groups::new()).unwrap(), &schema().unwrap());
+        let value = super::super::checked(
+            &super::super::line(report(&view, &Groups::new())).unwrap(),
+            &schema().unwrap(),
+        );
         assert_eq!((&value["draws"], &value["length_ns"]), (&7.into(), &1_500_000_000_u64.into()));
         assert_eq!(value["tasks"].as_array().unwrap().len(), 5);
     }
