@@ -20,6 +20,7 @@ pub fn run(args: LoadArgs, out: &mut dyn Write) -> Result<Exit> {
         btf: args.btf,
         object: args.obj,
         max_tasks: args.max_tasks,
+        max_groups: args.max_groups,
         force: args.force,
     };
     match PinnedMonitor::load(&settings).context("cannot load the monitor")? {
