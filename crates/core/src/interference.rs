@@ -30,6 +30,8 @@ pub struct Interference {
     pub unseen_ns: u64,
     /// Bookings that found no room.
     pub refused: u64,
+    /// Pairs that made room for others: in the interval before they did, nothing was added to them. They are in no pair any more.
+    pub put_out: u64,
 }
 
 impl Interference {
@@ -48,6 +50,7 @@ impl Interference {
             pairs: self.pairs.iter().filter_map(grown).collect(),
             unseen_ns: self.unseen_ns.saturating_sub(earlier.unseen_ns),
             refused: self.refused.saturating_sub(earlier.refused),
+            put_out: self.put_out.saturating_sub(earlier.put_out),
         }
     }
 

@@ -179,6 +179,11 @@ pub struct Loss {
     pub stale_records: u64,
     /// Times a group found no room in the map of groups: its tasks count as members of the root.
     pub groups_full: u64,
+    /// Groups of tasks that ran or waited in an interval of which nothing is known: there were more than the source has room for, and the
+    /// tasks count as members of the root. A window counts them, not a source.
+    pub unknown_groups: u64,
+    /// Times a group lay deeper in the tree than the source looks: what is deepest counts as a child of the root.
+    pub groups_deep: u64,
     /// Switches between processes that the kernel did not show to the source.
     pub unseen_switches: u64,
     /// CPU time of the slices around them: it is in the books, a part of it with another task than the one that ran.
@@ -217,6 +222,8 @@ impl Loss {
             clock_backwards: d(self.clock_backwards, earlier.clock_backwards),
             stale_records: d(self.stale_records, earlier.stale_records),
             groups_full: d(self.groups_full, earlier.groups_full),
+            unknown_groups: d(self.unknown_groups, earlier.unknown_groups),
+            groups_deep: d(self.groups_deep, earlier.groups_deep),
             unseen_switches: d(self.unseen_switches, earlier.unseen_switches),
             unseen_ns: d(self.unseen_ns, earlier.unseen_ns),
             overlong_waits: d(self.overlong_waits, earlier.overlong_waits),

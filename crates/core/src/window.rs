@@ -1,9 +1,12 @@
 //! What happened between two snapshots.
 
 use crate::interference::Interference;
-use crate::snapshot::{CpuBooks, ExitTotals, ExitedTask, GroupTotals, Loss, Snapshot, TaskState, TaskTotals};
+use crate::snapshot::{
+    CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
+};
 use crate::usage::Usage;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// What the snapshots of an interval may be wrong by in one task beside the time they take to read, nanoseconds: the clocks of two
 /// CPUs, and what of a machine that stands still for a moment.
@@ -143,6 +146,8 @@ impl Window {
             fit(&mut delta, length_ns, floor_ns, &mut loss);
             tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals, delta });
         }
+        let groups = group_windows(&earlier.groups, &later.groups);
+        loss.unknown_groups = unknown_groups(&tasks, &groups);
         let listed_ns: u64 = tasks.iter().map(|t| t.delta.runtime_ns).sum();
         let listed_ends = tasks.iter().filter(|t| t.ended).count() as u64;
         let received_ns = received_since_begin(later).saturating_sub(received_since_begin(earlier));
@@ -157,7 +162,7 @@ impl Window {
                 runtime_ns: received_ns.saturating_sub(listed_ns),
             },
             tasks,
-            groups: group_windows(&earlier.groups, &later.groups),
+            groups,
             interference: later.interference.as_ref().map(|now| match &earlier.interference {
                 Some(then) => now.since(then),
                 None => now.clone(),
@@ -243,17 +248,38 @@ fn received_since_begin(snapshot: &Snapshot) -> u64 {
     snapshot.tasks.iter().map(|t| t.usage.runtime_ns).sum::<u64>() + snapshot.exits.runtime_ns
 }
 
-/// A group that the source did not know at the begin has counted since before the interval: nothing is said of it then.
+/// A group that the source did not know at the begin has counted since before the interval: nothing is said of it then. One that it
+/// no longer knows at the end is as it was.
 fn group_windows(earlier: &[GroupTotals], later: &[GroupTotals]) -> Vec<GroupWindow> {
     let window = |now: &GroupTotals| {
-        let then = earlier.binary_search_by_key(&now.id, |g| g.id).map_or(now, |at| &earlier[at]);
+        let then = find_group(earlier, now.id).unwrap_or(now);
         GroupWindow {
             totals: *now,
             throttled_ns: now.throttled_ns.saturating_sub(then.throttled_ns),
             throttles: now.throttles.saturating_sub(then.throttles),
         }
     };
-    later.iter().map(window).collect()
+    let gone = earlier.iter().filter(|group| find_group(later, group.id).is_none());
+    let mut windows: Vec<GroupWindow> = later.iter().map(window).collect();
+    windows.extend(gone.map(|then| GroupWindow { totals: *then, throttled_ns: 0, throttles: 0 }));
+    windows.sort_by_key(|group| group.totals.id); // two sorted runs: the stable sort merges them
+    windows
+}
+
+fn find_group(groups: &[GroupTotals], id: Group) -> Option<&GroupTotals> {
+    groups.binary_search_by_key(&id, |group| group.id).ok().map(|at| &groups[at])
+}
+
+/// Groups of tasks that ran or waited of which the source knows nothing; none where it knows of no groups at all.
+fn unknown_groups(tasks: &[TaskWindow], groups: &[GroupWindow]) -> u64 {
+    if groups.is_empty() {
+        return 0;
+    }
+    let is_unknown = |id: &Group| {
+        *id != Group::Unknown && groups.binary_search_by_key(id, |group| group.totals.id).is_err()
+    };
+    let of_tasks = tasks.iter().filter(|task| task.was_runnable()).map(|task| task.totals.group);
+    of_tasks.filter(is_unknown).collect::<BTreeSet<Group>>().len() as u64
 }
 
 fn cpu_windows(earlier: &[CpuBooks], later: &[CpuBooks], length_ns: u64) -> Vec<CpuWindow> {

@@ -32,7 +32,6 @@
 #define DEFAULT_PRIO 120   /* static_prio of nice 0 */
 #define LOAD_SHIFT 10	   /* SCHED_FIXEDPOINT_SHIFT: load weights are scaled up on 64-bit kernels */
 #define REFRESH_SHIFT 30   /* slow attributes are read again when a task's time crosses a multiple of 2^30 ns */
-#define GROUP_DEPTH 16	   /* levels of the group tree that are followed up from a task */
 #define EBUSY 16
 #define E2BIG 7
 
@@ -60,13 +59,6 @@ struct {
 } exited_map SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
-	__type(key, struct group_key);
-	__type(value, struct group_record);
-} group_map SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -85,7 +77,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 static const struct task_record empty_record;
 const struct queued_task *unused_queued_task __attribute__((unused)); /* its type is to be in the object's BTF */
-static const struct group_record empty_group;
+
+#include "monitor_groups.bpf.h"
 
 /* A slice as it is closed. */
 struct slice {
@@ -125,52 +118,21 @@ static __always_inline void refresh_comm(struct task_record *rec, struct task_st
 	((__u64 *)rec->comm)[1] = ((__u64 *)p->comm)[1];
 }
 
-/* Renews what is known of the task's group and those above it. A group that is gone stays with its last values. */
-static __noinline int refresh_groups(struct task_struct *p, struct cpu_slot *slot)
-{
-	struct task_group *group;
-	struct group_record *rec;
-	struct group_key key;
-	int depth;
-
-	if (!bpf_core_field_exists(p->sched_task_group) || !slot)
-		return 0;
-	group = p->sched_task_group;
-	for (depth = 0; depth < GROUP_DEPTH && group; depth++) {
-		identify_group(group, &key);
-		rec = bpf_map_lookup_elem(&group_map, &key);
-		if (!rec) {
-			bpf_map_update_elem(&group_map, &key, &empty_group, BPF_ANY);
-			rec = bpf_map_lookup_elem(&group_map, &key);
-		}
-		if (!rec) {
-			slot->groups_full++;
-			return 0;
-		}
-		rec->key = key;
-		rec->weight = group->shares >> LOAD_SHIFT;
-		read_quota(group, rec);
-		group = group->parent;
-		if (group)
-			identify_group(group, &rec->parent);
-	}
-	return 0;
-}
-
 /* Attributes that change rarely and cost a few cache lines. */
 static __always_inline void refresh(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot)
 {
 	struct group_key group = {};
+	struct task_group *of = group_of(p);
 
 	rec->tgid = p->tgid;
 	rec->cpus_allowed = p->nr_cpus_allowed;
 	rec->cpus_low = p->cpus_mask.bits[0];
 	refresh_comm(rec, p);
-	if (bpf_core_field_exists(p->sched_task_group) && p->sched_task_group)
-		identify_group(p->sched_task_group, &group);
+	if (of)
+		identify_group(of, &group);
 	rec->group_kind = group.kind;
 	rec->group_id = group.id;
-	refresh_groups(p, slot);
+	refresh_groups(of, slot);
 }
 
 /* Makes `rec`, all zero, the record of p, of whom no slice before this one is known. */
@@ -230,14 +192,15 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 				wait = since_wakeup(rec, slot, slice, wait);
 		}
 
+		/* The sum may be behind what is noted: after an execve by a thread. */
+		if ((__s64)wait < 0)
+			wait = 0;
 		/*
 		 * A task cannot have waited longer than it was away. It looks so when a thread takes over its leader's identity
 		 * in execve. (Clocks of two CPUs may differ a little: what looks negative says nothing.)
 		 */
 		if ((__s64)away >= 0 && wait > away)
 			wait = away;
-		if ((__s64)wait < 0)
-			wait = 0;
 		rec->wait_ns += wait;
 		if (wait > rec->wait_max_ns)
 			rec->wait_max_ns = wait;
@@ -375,6 +338,9 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 		/* Before the kernel has swapped the pids, and after. */
 		left = pid == p->tgid ? replaced : p->start_boottime == p->group_leader->start_boottime;
 		book_exit(fresh || left ? 0 : rec, p, pid, left, slot, control, slice);
+		/* What replace() has emptied was for p. */
+		if (fresh && rec)
+			bpf_map_delete_elem(&task_map, &pid);
 		return;
 	}
 	if (!rec)

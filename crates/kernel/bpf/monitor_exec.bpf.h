@@ -72,7 +72,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
 {
 	__u32 zero = 0, pid = p->pid, old = old_pid, cpu = bpf_get_smp_processor_id();
-	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid), *thread;
+	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid), *thread, *opened = 0;
 	struct control *control = bpf_map_lookup_elem(&control_map, &zero);
 	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu);
 
@@ -89,7 +89,7 @@ int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
 			if (rec)
 				rec->run_delay_ns = slot->delay_ns;
 			else
-				rec = open_record(p, pid, slot, control, cpu);
+				rec = opened = open_record(p, pid, slot, control, cpu);
 		}
 		if (rec) {
 			rec->pid = pid;
@@ -97,7 +97,7 @@ int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
 			rec->exec_tid = old;
 		}
 	}
-	if (rec)
+	if (rec && !opened)
 		refresh(rec, p, slot);
 	return 0;
 }

@@ -86,8 +86,16 @@ int queued_tasks(struct bpf_iter__task *it)
 	struct task_struct *p = it->task;
 	struct queued_task line = {};
 	struct group_key group = {};
+	struct task_group *of;
 
-	if (!p || !p->pid || !is_queued(p) || (is_delayed(p) && !has_cpu(p)))
+	bool queued;
+
+	if (!p || !p->pid)
+		return 0;
+	queued = is_queued(p) && (!is_delayed(p) || has_cpu(p));
+	of = group_of(p);
+	look_at_group(of, queued, it->meta->session_id);
+	if (!queued)
 		return 0;
 	line.start_ns = p->start_boottime;
 	line.run_delay_ns = task_run_delay(p);
@@ -101,8 +109,8 @@ int queued_tasks(struct bpf_iter__task *it)
 	line.policy = p->policy;
 	line.weight = p->se.load.weight >> LOAD_SHIFT;
 	line.cpu = queue_cpu(p);
-	if (bpf_core_field_exists(p->sched_task_group) && p->sched_task_group)
-		identify_group(p->sched_task_group, &group);
+	if (of)
+		identify_group(of, &group);
 	line.group_kind = group.kind;
 	line.group_id = group.id;
 	((__u64 *)line.comm)[0] = ((__u64 *)p->comm)[0];

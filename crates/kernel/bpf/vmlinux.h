@@ -27,6 +27,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -58,7 +59,10 @@ struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 };
 
+struct task_group;
+
 struct autogroup {
+	struct task_group *tg;
 	unsigned long id;
 };
 
@@ -119,6 +123,7 @@ struct task_struct;
 
 struct signal_struct {
 	struct task_struct *group_exec_task;
+	struct autogroup *autogroup;
 };
 
 struct task_struct {
@@ -151,6 +156,7 @@ struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+	__u64 session_id;
 };
 
 struct bpf_iter__task {

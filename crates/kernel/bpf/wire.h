@@ -87,7 +87,7 @@ struct cpu_slot {
 	__u64 map_other;       /* anything else */
 	__u64 clock_backwards; /* slices that ended before they began: booked as empty */
 	__u64 stale_records;   /* records found under a reused pid whose end was not seen */
-	__u64 groups_full;     /* groups that found no room in group_map */
+	__u64 groups_full;     /* groups that were refused by group_map */
 	__u64 taken_ns;	       /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
 	__u64 late_pairs;      /* pairs in a row that were left out: 0 or 1 */
 	__u64 exits_left;      /* exits that are no task's end: TASK_LEFT */
@@ -95,7 +95,8 @@ struct cpu_slot {
 	__u64 unseen_ns;       /* their length: booked to the task that closed them, not all of it rightly */
 	__u64 corrected_waits; /* waits that the kernel's books begin before the task was woken (monitor_wakeup.bpf.h) */
 	__u64 corrected_ns;    /* by how much: time asleep that the kernel has booked as wait */
-	__u64 pad[7];	       /* a whole number of cache lines */
+	__u64 groups_deep;     /* groups that lie deeper in the tree than is looked: what is above is not known */
+	__u64 pad[6];	       /* a whole number of cache lines */
 };
 
 /* A task that is on a run queue or on a CPU, as an iterator finds it. What a reader is sent for each of them. */

@@ -152,6 +152,14 @@ pub enum Error {
     /// An option outside its range.
     #[error("'{0}' tasks; it must be a whole number from 1 to {max}", max = crate::settings::MaxTasks::LIMIT)]
     MaxTasks(String),
+    /// Room that no map can have.
+    #[error("room for '{given}'; it must be a whole number from 1 to {most}")]
+    Room {
+        /// What was asked for.
+        given: String,
+        /// The most there can be.
+        most: u32,
+    },
     /// An option outside its range.
     #[error("'{0}' records; it must be a power of two from {least} to {most}",
             least = crate::recorder::LaneRoom::LEAST, most = crate::recorder::LaneRoom::MOST)]

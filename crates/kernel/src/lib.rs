@@ -40,5 +40,5 @@ pub use monitor::{Loaded, PinnedMonitor, PrivateMonitor};
 pub use pins::Pins;
 pub use reader::Reader;
 pub use recorder::Recorder;
-pub use settings::{MaxTasks, Settings};
+pub use settings::{MaxGroups, MaxPairs, MaxTasks, Room, Settings};
 pub use status::{Cost, PinFile, Status, status};

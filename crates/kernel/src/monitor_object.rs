@@ -60,10 +60,21 @@ impl MonitorObject {
             btf: settings.btf.as_deref(),
             switch: ["sched_lottery", "sched_lottery_3"],
             others: &others,
-            rooms: &[("task_map", max_tasks), ("cpu_map", cpus), ("exited_map", cpus << ring_bits)],
+            rooms: &[
+                ("task_map", max_tasks),
+                ("cpu_map", cpus),
+                ("exited_map", cpus << ring_bits),
+                ("group_map", group_room(settings.max_groups.get(), cpus)),
+            ],
         })?;
         Ok(Self { loaded, layout, ring_bits, max_tasks, others })
     }
+}
+
+/// Entries that a map which puts out the oldest needs to hold so many groups: each CPU keeps up to 128 free ones in reserve
+/// (`LOCAL_FREE_TARGET` in `kernel/bpf/bpf_lru_list.c`).
+fn group_room(groups: u32, cpus: u32) -> u32 {
+    groups + 128 * cpus
 }
 
 /// Layout fingerprint of the object in this binary: what every reader here understands.

@@ -9,6 +9,8 @@
 //! readings that each CPU renews about once a second. Between two renewals the clocks part by the rate at which NTP steers
 //! the monotonic one: microseconds in a second.
 
+mod moment;
+
 use crate::batch::each_value;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -19,32 +21,24 @@ use crate::pins::{Pins, companion};
 use crate::possible;
 use crate::queued::QueuedTasks;
 use crate::running;
-use crate::wire::{Wire, c_bytes, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
+use crate::wire::{Wire, cpu_slot, exited_record, group_record, schema, task_record};
 use libbpf_rs::{MapCore as _, MapHandle, MapType};
-use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
-use nix::unistd::Pid;
+use moment::{Moment, add_open_wait, identity, monotonic_ns, queued_identity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use tombola_core::cpu_set::CpuSet;
-use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
-use tombola_core::policy::Policy;
 use tombola_core::snapshot::{
-    CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Quota, Running, Snapshot, TaskState,
-    TaskTotals,
+    ExitTotals, ExitedTask, Group, GroupTotals, Loss, Quota, Snapshot, TaskState, TaskTotals,
 };
-use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 
 /// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices so short
 /// that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
-/// `TASK_WAITING`, `TASK_LEFT` and `TASK_MISSTAMPED` in `bpf/wire.h`.
-const WAITING: u32 = 1;
+/// `TASK_LEFT` in `bpf/wire.h`.
 const LEFT: u32 = 2;
-const MISSTAMPED: u32 = 3;
 
 /// Reads one monitor.
 pub struct Reader {
@@ -82,7 +76,10 @@ impl Reader {
             task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
             cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
             exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
-            group_map: open::<[u64; 2], group_record>(&pins.companion(companion::GROUP_MAP), MapType::Hash)?,
+            group_map: open::<[u64; 2], group_record>(
+                &pins.companion(companion::GROUP_MAP),
+                MapType::LruHash,
+            )?,
             queued: QueuedTasks::Pin(pins.companion_link(ITERATOR)),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
@@ -145,6 +142,8 @@ impl Reader {
             }
         }
         tasks.sort_unstable_by_key(|task| task.id);
+        let of_ended = exited.iter().map(|end| end.totals.group);
+        let groups = self.groups(tasks.iter().map(|task| task.group).chain(of_ended))?;
         let holds_no_tickets = |id: TaskId| {
             tasks.binary_search_by_key(&id, |task| task.id).is_ok_and(|at| !tasks[at].policy.holds_tickets())
         };
@@ -157,7 +156,7 @@ impl Reader {
             tasks,
             exited,
             exits,
-            groups: self.groups()?,
+            groups,
             interference: None,
             loss,
         })
@@ -236,17 +235,24 @@ impl Reader {
         Ok((ends.into_values().collect(), totals))
     }
 
-    fn groups(&self) -> Result<Vec<GroupTotals>> {
-        let mut groups = Vec::new();
+    /// The groups of these tasks, and those above them. The map holds more: groups that are gone, until their room is needed.
+    fn groups(&self, of_tasks: impl Iterator<Item = Group>) -> Result<Vec<GroupTotals>> {
+        let mut known = BTreeMap::new();
         each_value::<group_record>(&self.group_map, |record| {
             // A record is all zero for a moment after its insertion.
             if record.key.kind != 0 || record.key.id != 0 {
-                groups.push(group_totals(&record));
+                let group = group_totals(&record);
+                known.insert(group.id, group);
             }
         })?;
-        groups.sort_unstable_by_key(|group| group.id);
-        groups.dedup_by_key(|group| group.id);
-        Ok(groups)
+        let mut groups = BTreeMap::new();
+        for id in of_tasks.collect::<BTreeSet<Group>>() {
+            let mut next = Some(id);
+            while let Some(group) = next.and_then(|id| known.get(&id)) {
+                next = groups.insert(group.id, *group).is_none().then_some(group.parent).flatten();
+            }
+        }
+        Ok(groups.into_values().collect())
     }
 
     /// A task in its first slice since the monitor began: all that is known is its slot, and what the iterator or, if it was too late,
@@ -284,204 +290,6 @@ impl Reader {
     }
 }
 
-/// The instant a snapshot is of, and what the CPUs did then.
-struct Moment<'s> {
-    taken_ns: u64,
-    begin_ns: u64,
-    slots: &'s [cpu_slot],
-    online: Vec<bool>,
-    possible: CpuSet,
-    queued: BTreeMap<TaskId, queued_task>,
-}
-
-impl Moment<'_> {
-    /// An instant on a CPU's run-queue clock, on the monotonic clock.
-    fn monotonic_ns(&self, cpu: u32, clock_ns: u64) -> u64 {
-        self.slots.get(cpu as usize).map_or(clock_ns, |slot| monotonic_ns(slot, clock_ns))
-    }
-
-    /// Begin and end of a record's latest slice, on the monotonic clock.
-    fn latest_slice(&self, record: &task_record) -> (u64, u64) {
-        (
-            self.monotonic_ns(record.cpu, record.slice_start_ns),
-            self.monotonic_ns(record.cpu, record.slice_end_ns),
-        )
-    }
-
-    fn is_online(&self, cpu: u32) -> bool {
-        self.online.get(cpu as usize).copied().unwrap_or(false)
-    }
-
-    /// Slots in which a task runs. A CPU that is offline runs nothing: its last switches were not shown, and its slot holds the
-    /// task that stopped it, for as long as it is away.
-    fn open_slots(&self) -> impl Iterator<Item = (u32, &cpu_slot)> {
-        (0..).zip(self.slots).filter(|(cpu, slot)| slot.pid != 0 && self.is_online(*cpu))
-    }
-
-    fn cpu(&self, cpu: u32, slot: &cpu_slot, holds_no_tickets: impl Fn(TaskId) -> bool) -> CpuBooks {
-        let online = self.is_online(cpu);
-        let since_ns = if slot.since_ns == 0 { self.begin_ns } else { monotonic_ns(slot, slot.since_ns) };
-        let open_ns = self.taken_ns.saturating_sub(since_ns);
-        let running = (slot.pid != 0 && online)
-            .then_some(Running { id: TaskId { pid: slot.pid, start_ns: slot.start_ns }, since_ns });
-        CpuBooks {
-            cpu,
-            online,
-            busy_ns: slot.busy_ns + if running.is_some() { open_ns } else { 0 },
-            unfair_ns: slot.unfair_ns
-                + if running.is_some_and(|running| holds_no_tickets(running.id)) { open_ns } else { 0 },
-            taken_ns: slot.taken_ns,
-            // What an offline CPU does not do is not idling.
-            idle_ns: slot.idle_ns + if running.is_none() && online { open_ns } else { 0 },
-            running,
-        }
-    }
-
-    /// Totals of a task at the instant, from its record of about that time.
-    fn living(&self, record: &task_record) -> TaskTotals {
-        let mut totals = self.totals(record);
-        let (_, slice_end_ns) = self.latest_slice(record);
-        let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
-        let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
-        let queued = self.queued.get(&totals.id);
-        if let Some(task) = queued {
-            // A record has them from when its latest slice was closed.
-            totals.nice = Nice::new(task.nice.into()).unwrap_or_default();
-            totals.policy = policy(task.policy);
-            totals.weight = task.weight;
-        }
-        // What the kernel has booked since the record was closed: waits in queues it has left since, and that of the open slice.
-        let booked_ns = |task: &queued_task| task.run_delay_ns.saturating_sub(record.run_delay_ns);
-        // The slice of the slot was open at the instant. The record's latest slice either ended before it began, or is it, or
-        // a later one, and ended after the instant. The clocks of two CPUs are not compared more exactly than that.
-        let is_open = |since_ns: &u64| slice_end_ns <= since_ns.midpoint(self.taken_ns);
-        if let Some(since_ns) = slot.map(|slot| monotonic_ns(slot, slot.since_ns)).filter(is_open) {
-            // Nothing of it is in the record, nor is the wait before it.
-            totals.usage.runtime_ns += self.taken_ns.saturating_sub(since_ns);
-            let away_ns = since_ns.saturating_sub(slice_end_ns);
-            add_open_wait(
-                &mut totals.usage,
-                match record.state {
-                    WAITING => away_ns,
-                    MISSTAMPED => since_ns.saturating_sub(record.woken_ns),
-                    // It may have left its CPU since the instant, and wait again.
-                    _ => queued.map_or(0, booked_ns).min(away_ns),
-                },
-            );
-        } else {
-            totals.usage.runtime_ns -= self.overshoot_ns(record);
-            if slot.is_none() {
-                let away_ns = self.taken_ns.saturating_sub(slice_end_ns);
-                let in_this_queue_ns = |task: &queued_task| match (task.on_cpu, task.last_queued_ns) {
-                    // It has got a CPU since the instant.
-                    (1.., _) | (_, 0) => 0,
-                    (0, queued_ns) => self.taken_ns.saturating_sub(self.monotonic_ns(task.cpu, queued_ns)),
-                };
-                let open_ns = match record.state {
-                    WAITING => away_ns,
-                    MISSTAMPED => self.taken_ns.saturating_sub(record.woken_ns),
-                    _ => queued.map_or(0, |task| booked_ns(task) + in_this_queue_ns(task)).min(away_ns),
-                };
-                add_open_wait(&mut totals.usage, open_ns);
-                if open_ns > 0 {
-                    totals.state = TaskState::Waiting;
-                }
-            }
-        }
-        if slot.is_some() {
-            totals.state = TaskState::Running;
-        }
-        totals
-    }
-
-    fn ended(&self, end: &exited_record) -> ExitedTask {
-        let mut totals = self.totals(&end.task);
-        totals.usage.runtime_ns -= self.overshoot_ns(&end.task);
-        ExitedTask { ended_ns: self.monotonic_ns(end.task.cpu, end.ended_ns), totals }
-    }
-
-    /// A task that waits for its first slice since measuring began.
-    fn first_wait(&self, id: TaskId, task: &queued_task) -> TaskTotals {
-        let mut totals = self.queued_totals(id, task);
-        let since_ns = self.monotonic_ns(task.cpu, task.last_queued_ns).max(self.begin_ns);
-        if task.last_queued_ns != 0 {
-            add_open_wait(&mut totals.usage, self.taken_ns.saturating_sub(since_ns));
-        }
-        totals
-    }
-
-    /// A task of whom the monitor has no record, as the iterator has found it.
-    fn queued_totals(&self, id: TaskId, task: &queued_task) -> TaskTotals {
-        TaskTotals {
-            id,
-            tgid: task.tgid,
-            comm: c_bytes(&task.comm),
-            nice: Nice::new(task.nice.into()).unwrap_or_default(),
-            policy: policy(task.policy),
-            weight: task.weight,
-            tickets_set: None,
-            group: group(task.group_kind, task.group_id),
-            affinity: self.affinity(task.pid, task.cpus_low, task.cpus_allowed),
-            cpu: task.cpu,
-            state: TaskState::Waiting,
-            usage: Usage::default(),
-        }
-    }
-
-    /// What a record says, as it was when its latest slice was closed.
-    fn totals(&self, record: &task_record) -> TaskTotals {
-        TaskTotals {
-            id: identity(record),
-            tgid: record.tgid,
-            comm: c_bytes(&record.comm),
-            nice: Nice::new(record.nice.into()).unwrap_or_default(),
-            policy: policy(record.policy),
-            weight: record.weight,
-            tickets_set: None,
-            group: group(record.group_kind, record.group_id),
-            affinity: self.affinity(record.pid, record.cpus_low, record.cpus_allowed),
-            cpu: record.cpu,
-            state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
-            usage: Usage {
-                runtime_ns: record.runtime_ns,
-                wait_ns: record.wait_ns,
-                wait_max_ns: record.wait_max_ns,
-                waits: Histogram(record.wait_hist),
-                switches: record.switches,
-                involuntary: record.involuntary,
-                wakeups: record.wakeups,
-                migrations: record.migrations,
-            },
-        }
-    }
-
-    /// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from the kernel,
-    /// while the task lives.
-    fn affinity(&self, pid: u32, low: u64, allowed: u32) -> Option<CpuSet> {
-        if low.count_ones() == allowed {
-            return Some(CpuSet::from_words(&[low]));
-        }
-        if self.possible.len() == allowed as usize {
-            return Some(self.possible.clone());
-        }
-        let mask = sched_getaffinity(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
-        let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
-        Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
-    }
-
-    /// How much of a record's latest slice lies after the instant.
-    fn overshoot_ns(&self, record: &task_record) -> u64 {
-        let (begin_ns, end_ns) = self.latest_slice(record);
-        end_ns.saturating_sub(begin_ns.max(self.taken_ns)).min(record.runtime_ns)
-    }
-}
-
-/// A wait that has not ended yet, or whose slice has not: it is in no bucket of the histogram before it does.
-fn add_open_wait(usage: &mut Usage, open_ns: u64) {
-    usage.wait_ns += open_ns;
-    usage.wait_max_ns = usage.wait_max_ns.max(open_ns);
-}
-
 /// The latest value of each slot that two readings in a row agree on, of `most` readings; of a slot that never holds still the last.
 fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Result<Vec<T>> {
     let mut last = read()?;
@@ -499,22 +307,6 @@ fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Res
         }
     }
     Ok(stable.into_iter().zip(last).map(|(agreed, last)| agreed.unwrap_or(last)).collect())
-}
-
-fn policy(number: u32) -> Policy {
-    u8::try_from(number).map_or(Policy::Unknown(u8::MAX), Policy::from_number)
-}
-
-fn queued_identity(task: &queued_task) -> TaskId {
-    TaskId { pid: task.pid, start_ns: task.start_ns }
-}
-
-fn monotonic_ns(slot: &cpu_slot, clock_ns: u64) -> u64 {
-    clock_ns.wrapping_sub(slot.ref_clock_ns).wrapping_add(slot.ref_mono_ns)
-}
-
-fn identity(record: &task_record) -> TaskId {
-    TaskId { pid: record.pid, start_ns: record.start_ns }
 }
 
 pub(crate) fn group(kind: u32, id: u64) -> Group {
@@ -546,6 +338,7 @@ fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
     sum.clock_backwards += slot.clock_backwards;
     sum.stale_records += slot.stale_records;
     sum.groups_full += slot.groups_full;
+    sum.groups_deep += slot.groups_deep;
     sum.unseen_switches += slot.unseen_switches;
     sum.unseen_ns += slot.unseen_ns;
     sum.corrected_waits += slot.corrected_waits;
@@ -573,130 +366,6 @@ fn open<K, T: Wire>(path: &Path, kind: MapType) -> Result<MapHandle> {
 mod tests {
     use super::*;
 
-    /// A machine of two CPUs, whose second one runs a task since 20 ms, at 100 ms.
-    fn moment(slots: &[cpu_slot; 2]) -> Moment<'_> {
-        Moment {
-            taken_ns: 100_000_000,
-            begin_ns: 0,
-            slots,
-            online: vec![true; 2],
-            possible: CpuSet::default(),
-            queued: BTreeMap::new(),
-        }
-    }
-
-    fn slots() -> [cpu_slot; 2] {
-        let idle = cpu_slot { since_ns: 10_000_000, ..cpu_slot::default() };
-        [idle, cpu_slot { since_ns: 80_000_000, pid: 7, start_ns: 1, ..idle }]
-    }
-
-    /// The task's record, its latest slice on the first CPU, of 5 ms.
-    fn record(slice_end_ns: u64) -> task_record {
-        task_record {
-            pid: 7,
-            start_ns: 1,
-            runtime_ns: 5_000_000,
-            slice_start_ns: slice_end_ns - 5_000_000,
-            slice_end_ns,
-            state: WAITING,
-            ..task_record::default()
-        }
-    }
-
-    #[test]
-    fn an_open_slice_counts_though_the_clocks_of_two_cpus_differ_a_little() {
-        let slots = slots();
-        for late_ns in [0, 400_000] {
-            let totals = moment(&slots).living(&record(80_000_000 + late_ns));
-            assert_eq!(totals.usage.runtime_ns, 25_000_000);
-            assert_eq!((totals.usage.wait_ns, totals.state), (0, TaskState::Running));
-        }
-        assert_eq!(moment(&slots).living(&record(78_000_000)).usage.wait_ns, 2_000_000);
-    }
-
-    #[test]
-    fn of_a_slice_that_ended_after_the_instant_the_end_is_taken_off() {
-        let slots = slots();
-        let mut later = record(103_000_000);
-        assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 2_000_000);
-        // It was the slot's.
-        later.cpu = 1;
-        (later.slice_start_ns, later.runtime_ns) = (80_000_000, 28_000_000);
-        assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 25_000_000);
-    }
-
-    #[test]
-    fn an_offline_cpu_runs_nothing_and_idles_not() {
-        let slots = slots();
-        let mut moment = moment(&slots);
-        let books = moment.cpu(1, &slots[1], |_| false);
-        assert_eq!((books.busy_ns, books.running.is_some()), (20_000_000, true));
-        moment.online = vec![true, false];
-        let books = moment.cpu(1, &slots[1], |_| false);
-        assert_eq!((books.busy_ns, books.idle_ns, books.running), (0, 0, None));
-        // Whom its slot names does not run there either.
-        assert_eq!(moment.living(&record(78_000_000)).usage.runtime_ns, 5_000_000);
-        assert_eq!(moment.open_slots().count(), 0);
-    }
-
-    #[test]
-    fn an_open_slice_counts_as_real_time_if_its_task_is() {
-        let slots = slots();
-        assert_eq!(moment(&slots).cpu(1, &slots[1], |id| id.pid == 7).unfair_ns, 20_000_000);
-        assert_eq!(moment(&slots).cpu(1, &slots[1], |_| false).unfair_ns, 0);
-        assert_eq!(moment(&slots).cpu(0, &slots[0], |_| true).unfair_ns, 0);
-    }
-
-    /// The task slept since 50 ms.
-    fn sleeper() -> task_record {
-        task_record { state: 0, run_delay_ns: 9_000_000, ..record(50_000_000) }
-    }
-
-    #[test]
-    fn who_waits_since_a_wakeup_waits_up_to_the_instant() {
-        let idle = [cpu_slot { since_ns: 10_000_000, ..cpu_slot::default() }; 2];
-        let mut moment = moment(&idle);
-        assert_eq!(moment.living(&sleeper()).usage.wait_ns, 0);
-        // Since 70 ms in the second CPU's queue; before that 4 ms in another one's.
-        let task = queued_task {
-            pid: 7,
-            start_ns: 1,
-            cpu: 1,
-            last_queued_ns: 70_000_000,
-            run_delay_ns: 13_000_000,
-            ..queued_task::default()
-        };
-        moment.queued.insert(queued_identity(&task), task);
-        let totals = moment.living(&sleeper());
-        assert_eq!((totals.usage.wait_ns, totals.usage.wait_max_ns), (34_000_000, 34_000_000));
-        assert_eq!((totals.state, totals.usage.runtime_ns), (TaskState::Waiting, 5_000_000));
-        // Where the kernel's stamp is false, the wakeup's instant counts.
-        let woken = task_record { state: MISSTAMPED, woken_ns: 94_000_000, ..sleeper() };
-        assert_eq!(moment.living(&woken).usage.wait_ns, 6_000_000);
-        // Without a record it waits as long, but no longer than measuring lasts.
-        moment.begin_ns = 90_000_000;
-        let first = moment.first_wait(queued_identity(&task), &task);
-        assert_eq!((first.usage.wait_ns, first.state, first.cpu), (10_000_000, TaskState::Waiting, 1));
-    }
-
-    #[test]
-    fn the_wait_before_an_open_slice_is_what_the_kernel_has_booked_since() {
-        let slots = slots();
-        let mut moment = moment(&slots);
-        let task = queued_task {
-            pid: 7,
-            start_ns: 1,
-            on_cpu: 1,
-            run_delay_ns: 12_000_000,
-            ..queued_task::default()
-        };
-        moment.queued.insert(queued_identity(&task), task);
-        let totals = moment.living(&sleeper());
-        assert_eq!((totals.usage.wait_ns, totals.usage.runtime_ns), (3_000_000, 25_000_000));
-        let woken = task_record { state: MISSTAMPED, woken_ns: 79_000_000, ..sleeper() };
-        assert_eq!(moment.living(&woken).usage.wait_ns, 1_000_000);
-    }
-
     #[test]
     fn each_slot_may_hold_still_at_another_time() {
         let slot = |busy_ns| cpu_slot { busy_ns, ..cpu_slot::default() };
@@ -710,16 +379,5 @@ mod tests {
         });
         let agreed: Vec<u64> = agreed.unwrap().iter().map(|slot| slot.busy_ns).collect();
         assert_eq!((agreed, read), (vec![1, 3], 4));
-    }
-
-    #[test]
-    fn who_may_use_all_of_many_cpus_is_known_without_a_call() {
-        let slots = slots();
-        let mut moment = moment(&slots);
-        moment.possible = (0..130).collect();
-        // No process has this pid, so the kernel has no answer.
-        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 130), Some((0..130).collect()));
-        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 129), None);
-        assert_eq!(moment.affinity(u32::MAX, 5, 2), Some(CpuSet::from_words(&[5])));
     }
 }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub object: Option<PathBuf>,
     /// Room in the task map.
     pub max_tasks: MaxTasks,
+    /// Room in the map of groups.
+    pub max_groups: MaxGroups,
     /// Replace whatever is pinned there.
     pub force: bool,
 }
@@ -75,9 +77,68 @@ impl FromStr for MaxTasks {
     }
 }
 
+/// Room in a map for something of which there may be any number: from 1 to `MOST`, `USUAL` where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room<const USUAL: u32, const MOST: u32>(u32);
+
+/// How many scheduling groups the map of groups has room for: sessions and cgroups in which tasks ran of late, and those above them. Where
+/// there are more, those go first in which nobody has run for longest.
+///
+/// The map is preallocated: about 170 bytes a group.
+pub type MaxGroups = Room<8192, { 1 << 20 }>;
+
+/// How many pairs of tasks, one of which stood in the other's way, are watched at once. Quiet ones make room for others.
+///
+/// The map is preallocated: about 90 bytes a pair.
+pub type MaxPairs = Room<16384, { 1 << 22 }>;
+
+impl<const USUAL: u32, const MOST: u32> Room<USUAL, MOST> {
+    /// # Errors
+    /// [`Error::Room`] outside 1…`MOST`.
+    pub fn new(entries: u64) -> Result<Self> {
+        match u32::try_from(entries) {
+            Ok(n) if (1..=MOST).contains(&n) => Ok(Self(n)),
+            _ => Err(Error::Room { given: entries.to_string(), most: MOST }),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const USUAL: u32, const MOST: u32> Default for Room<USUAL, MOST> {
+    fn default() -> Self {
+        Self(USUAL)
+    }
+}
+
+impl<const USUAL: u32, const MOST: u32> fmt::Display for Room<USUAL, MOST> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<const USUAL: u32, const MOST: u32> FromStr for Room<USUAL, MOST> {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        let refused = |_| Error::Room { given: word.to_owned(), most: MOST };
+        word.parse().map_err(refused).and_then(Self::new)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_for_no_group_or_for_too_many_is_refused() {
+        assert!(MaxGroups::new(0).is_err() && MaxGroups::new((1 << 20) + 1).is_err());
+        assert_eq!("9000".parse::<MaxGroups>().unwrap().get(), 9000);
+        assert!("-1".parse::<MaxGroups>().is_err());
+    }
 
     #[test]
     fn room_for_no_task_or_for_more_than_can_exist_is_refused() {

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_core::window::Window;
-use tombola_kernel::InterferenceMonitor;
+use tombola_kernel::{InterferenceMonitor, MaxPairs};
 
 const SLEEP: Duration = Duration::from_millis(200);
 
@@ -55,7 +55,7 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
     let burners: Vec<Worker> = (0..2).map(|_| Worker::burner(0, Some(here))).collect();
     pin_to(&[there]);
     let monitor = monitor();
-    let interference = InterferenceMonitor::start().unwrap();
+    let mut interference = InterferenceMonitor::start(MaxPairs::default()).unwrap();
     let first = seen(&monitor);
     let kernel_before = schedstat(tid).unwrap();
     let (mut most, mut longest, mut false_waits) = (Duration::ZERO, Duration::ZERO, 0);

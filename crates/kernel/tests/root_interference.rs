@@ -4,7 +4,7 @@ mod common;
 
 use common::{Worker, last_cpu, schedstat, wait_for};
 use std::time::Duration;
-use tombola_kernel::InterferenceMonitor;
+use tombola_kernel::{InterferenceMonitor, MaxPairs};
 
 fn waited_ns(tid: u32) -> u64 {
     schedstat(tid).expect("the thread lives").wait_ns
@@ -20,7 +20,7 @@ fn root_what_stood_in_the_way_adds_up_to_the_wait() {
     for burner in &burners[..3] {
         burner.has_run(Duration::from_millis(20));
     }
-    let monitor = InterferenceMonitor::start().expect("root may load it");
+    let mut monitor = InterferenceMonitor::start(MaxPairs::default()).expect("root may load it");
     // Both books are written when a wait ends, so the kernel's, read on either side of ours, enclose them.
     let all_waited = || burners.each_ref().map(|burner| waited_ns(burner.tid));
     let outer = all_waited();
@@ -50,4 +50,37 @@ fn root_what_stood_in_the_way_adds_up_to_the_wait() {
     }
     let preempted: u64 = interval.pairs.values().map(|standing| standing.preemptions).sum();
     assert!(preempted > 0, "three burners on one CPU preempt each other");
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_pairs_of_the_dead_make_room() {
+    let cpu = last_cpu();
+    let mut monitor = InterferenceMonitor::start(MaxPairs::new(64).unwrap()).expect("root may load it");
+    // Short tasks behind a burner, each a pair or two of its own: many times as many as there is room for.
+    let burner = Worker::burner(0, Some(cpu));
+    burner.has_run(Duration::from_millis(20));
+    for round in 0..20 {
+        for _ in 0..20 {
+            drop(Worker::waker(0, cpu));
+        }
+        monitor.read().unwrap();
+        if round == 19 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    // What is quiet leaves at the second look that finds it so.
+    let two_looks = |monitor: &mut InterferenceMonitor| {
+        monitor.read().unwrap();
+        monitor.read().unwrap()
+    };
+    let before = two_looks(&mut monitor);
+    let victim = Worker::burner(0, Some(cpu));
+    victim.has_run(Duration::from_millis(50));
+    let after = monitor.read().unwrap();
+    println!("put out {}, refused {}, now {}", after.put_out, after.refused, after.pairs.len());
+    assert!(after.put_out > 64, "{} pairs were put out", after.put_out);
+    assert_eq!(after.refused, before.refused);
+    let stood = after.pairs.iter().filter(|(pair, _)| pair.victim.pid == victim.tid).map(|(_, s)| s.held_ns);
+    assert!(stood.sum::<u64>() > 0, "who waits now is in a pair");
 }

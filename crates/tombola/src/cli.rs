@@ -41,7 +41,7 @@ use tombola_core::metric::Metric;
 use tombola_core::report::Candidates;
 use tombola_core::rolling::Alpha;
 use tombola_core::tickets::{Nice, TicketScale};
-use tombola_kernel::{MaxTasks, Pins};
+use tombola_kernel::{MaxGroups, MaxTasks, Pins};
 
 /// Who was entitled to the CPU, who got it, and what another scheduler would have done.
 #[derive(Debug, Parser)]
@@ -145,6 +145,10 @@ pub struct LoadArgs {
     /// one by one [default: 65536, or less where `kernel.threads-max` is]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_tasks: Option<MaxTasks>,
+    /// Groups (sessions and cgroups in which tasks ran of late) the monitor has room for, 1 to 1048576, at 170 bytes each. Where there are
+    /// more, those in which nobody has run for longest go first [default: 8192]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_groups: Option<MaxGroups>,
     /// Replace pins of another version or layout
     #[arg(long)]
     pub force: bool,

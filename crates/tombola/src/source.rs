@@ -12,12 +12,13 @@ use crate::pace::notify;
 use anyhow::{Context, Result};
 use std::path::Path;
 use tombola_core::source::{Origin, Source};
+use tombola_kernel::MaxPairs;
 
 /// What of a world is wanted beyond what everybody got.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted {
-    /// Who stands in whose way.
-    pub interference: bool,
+    /// Who stands in whose way, with room for so many pairs.
+    pub interference: Option<MaxPairs>,
     /// Tickets that were set by hand.
     pub tickets: bool,
     /// Whose the processes are.

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use tombola_core::audit::{By, Row};
 use tombola_core::metric::{Metric, audit};
+use tombola_kernel::MaxPairs;
 
 /// Show what every task was entitled to, what it got, and why.
 ///
@@ -82,6 +83,9 @@ pub struct AuditArgs {
     /// Do not watch who preempts whom and who holds the CPU meanwhile: the audit then costs no more than the monitor
     #[arg(long)]
     pub no_interference: bool,
+    /// Pairs of tasks of which it is watched who stands in whose way, 1 to 4194304, at 90 bytes each; quiet ones make room for others
+    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
+    pub max_pairs: MaxPairs,
     /// End with status 5 if a limit is exceeded in all the time that was audited, by COMMAND or else by all rows that are shown: waited
     /// or throttled (of run + wait), lag (of what was entitled, or a time), lost (of all CPU time, or a time), as in 'waited>20%' or
     /// 'lag>100ms'; may be repeated

@@ -53,8 +53,11 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     } else {
         args.interval.map(Interval::get)
     };
-    let wanted =
-        Wanted { interference: !args.no_interference, tickets: true, owners: args.select.user.is_some() };
+    let wanted = Wanted {
+        interference: (!args.no_interference).then_some(args.max_pairs),
+        tickets: true,
+        owners: args.select.user.is_some(),
+    };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();

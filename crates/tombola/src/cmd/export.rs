@@ -33,8 +33,10 @@ fn prometheus(args: &PrometheusArgs) -> Result<Exit> {
         let address = server::start(args.listen, page.clone())?;
         notify(&format!("metrics are at http://{address}/metrics"));
     }
-    let mut source =
-        source::open(args.map.as_deref(), Wanted { interference: args.interference, ..Wanted::default() })?;
+    let mut source = source::open(
+        args.map.as_deref(),
+        Wanted { interference: args.interference.then_some(args.max_pairs), ..Wanted::default() },
+    )?;
     if source.origin() == Origin::Private {
         thread::sleep(ACQUAINTANCE);
     }

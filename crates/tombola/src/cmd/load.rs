@@ -21,6 +21,7 @@ pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
         btf: args.btf.clone(),
         object: args.obj.clone(),
         max_tasks: args.max_tasks.unwrap_or_default(),
+        max_groups: args.max_groups.unwrap_or_default(),
         force: args.force,
     };
     match PinnedMonitor::load(&settings).context("cannot load the monitor")? {
@@ -65,7 +66,8 @@ fn without_effect(args: &LoadArgs, monitor: &PinnedMonitor) -> Vec<String> {
     let btf = args.btf.as_ref().map(|path| format!("--btf {}", path.display()));
     let room = args.max_tasks.filter(|room| room.get() != monitor.max_tasks);
     let room = room.map(|room| format!("--max-tasks {}", room.get()));
-    [object, btf, room].into_iter().flatten().collect()
+    let groups = args.max_groups.map(|room| format!("--max-groups {}", room.get()));
+    [object, btf, room, groups].into_iter().flatten().collect()
 }
 
 /// The map is readable for everybody, but a directory above it may not be: systemd mounts bpffs with mode 0700.

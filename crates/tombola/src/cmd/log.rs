@@ -20,8 +20,10 @@ use tombola_history::{Error, Keep, Log};
 /// Logs until told to stop. What fails before the first interval ends it; what fails later is told, and tried again.
 pub fn run(args: &LogArgs) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
-    let mut source =
-        source::open(args.map.as_deref(), Wanted { interference: args.interference, ..Wanted::default() })?;
+    let mut source = source::open(
+        args.map.as_deref(),
+        Wanted { interference: args.interference.then_some(args.max_pairs), ..Wanted::default() },
+    )?;
     if source.origin() == Origin::Private {
         thread::sleep(ACQUAINTANCE);
     }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
 use tombola_core::window::Window;
+use tombola_kernel::MaxPairs;
 
 /// Intervals of a report where nothing is said.
 const PARTS: u32 = 60;
@@ -44,7 +45,11 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         let seed = scenario.seed;
         Box::new(Simulated::new(scenario, args.policy, seed))
     } else {
-        let wanted = Wanted { interference: !args.no_interference, tickets: true, owners: false };
+        let wanted = Wanted {
+            interference: (!args.no_interference).then(MaxPairs::default),
+            tickets: true,
+            owners: false,
+        };
         args.past.open_or(|| source::open(args.map.as_deref(), wanted))?
     };
     let mut gathering = Gathering::new(source.origin());

@@ -8,6 +8,7 @@ use crate::tui::{self, App, Glyphs, Measuring, Set, Theme, config};
 use anyhow::{Result, bail};
 use std::env;
 use tombola_core::source::Source;
+use tombola_kernel::MaxPairs;
 
 /// Shows the live machine, or a simulated one, until told to end.
 pub fn run(args: &TopArgs) -> Result<Exit> {
@@ -16,7 +17,8 @@ pub fn run(args: &TopArgs) -> Result<Exit> {
     }
     let path = args.config.clone().or_else(config::path);
     let set = settings(args, path.as_deref())?;
-    let wanted = Wanted { interference: !args.no_interference, tickets: true, owners: true };
+    let wanted =
+        Wanted { interference: (!args.no_interference).then(MaxPairs::default), tickets: true, owners: true };
     let measuring = if let Some(path) = &args.simulate {
         let (scenario, policy) = (simulate::load(path)?, args.policy);
         let open = move || {

@@ -218,6 +218,7 @@ fn machine(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
         ("clock_backwards", loss.clock_backwards as f64),
         ("stale_records", loss.stale_records as f64),
         ("groups_full", loss.groups_full as f64),
+        ("groups_deep", loss.groups_deep as f64),
         ("unseen_switches", loss.unseen_switches as f64),
     ];
     Family { name: "loss_events", help: "What the monitor could not measure since it began", unit: None }

@@ -42,7 +42,12 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
     }
     if interference.refused > 0 {
         let refused = interference.refused;
-        line(out, format_args!("  {refused} bookings found no room: what is said here is not complete"));
+        line(
+            out,
+            format_args!(
+                "  {refused} bookings found no room: what is said here is not complete; raise --max-pairs"
+            ),
+        );
     }
 }
 

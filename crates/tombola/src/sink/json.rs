@@ -157,6 +157,9 @@ pub(super) struct LossRecord {
     clock_backwards: u64,
     stale_records: u64,
     groups_full: u64,
+    /// Groups of tasks in the interval of which nothing is known.
+    unknown_groups: u64,
+    groups_deep: u64,
     unseen_switches: u64,
     unseen_ns: u64,
     overlong_waits: u64,
@@ -317,6 +320,8 @@ pub(super) fn loss(loss: &Loss) -> LossRecord {
         clock_backwards: loss.clock_backwards,
         stale_records: loss.stale_records,
         groups_full: loss.groups_full,
+        unknown_groups: loss.unknown_groups,
+        groups_deep: loss.groups_deep,
         unseen_switches: loss.unseen_switches,
         unseen_ns: loss.unseen_ns,
         overlong_waits: loss.overlong_waits,

@@ -19,6 +19,14 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     add(loss.clock_backwards, "time stamps ran backwards");
     add(loss.stale_records, "ends of tasks missed and found when the PID was used again");
     add(loss.groups_full, "times a group found no room: its tasks count as the root's");
+    add(
+        loss.unknown_groups,
+        "groups unknown, for there are too many: their tasks count as the root's; raise --max-groups",
+    );
+    add(
+        loss.groups_deep,
+        "times a group was too deep in the tree: what is above its 64th level counts as the root",
+    );
     let time = ms3(loss.unseen_ns);
     add(
         loss.unseen_switches,

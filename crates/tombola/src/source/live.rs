@@ -64,8 +64,8 @@ impl Live {
     /// Returns what this user may not have, a sentence each.
     pub fn want(&mut self, wanted: Wanted) -> Vec<String> {
         let mut refused = Vec::new();
-        if wanted.interference {
-            match InterferenceMonitor::start() {
+        if let Some(room) = wanted.interference {
+            match InterferenceMonitor::start(room) {
                 Ok(monitor) => self.interference = Some(monitor),
                 Err(error) => refused.push(format!("who stands in the way is not watched: {error:#}")),
             }
@@ -81,7 +81,7 @@ impl Live {
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let interference = self.interference.as_ref().map(InterferenceMonitor::read).transpose()?;
+        let interference = self.interference.as_mut().map(InterferenceMonitor::read).transpose()?;
         let reader = match &self.monitor {
             Monitor::Pinned(reader) => reader,
             Monitor::Private(private) => private.reader(),

@@ -42,7 +42,7 @@ fn moment(number: u64, tasks: Vec<TaskWindow>) -> Moment {
     window.interference = Some(Interference {
         pairs: [held(103, 101, 21_000_000), held(103, 102, 3_000_000), held(101, 7, 90_000_000)].into(),
         unseen_ns: 1_500_000,
-        refused: 0,
+        ..Interference::default()
     });
     let audit = Audit::new(&window).unwrap();
     Moment {

@@ -53,7 +53,7 @@ pub(in crate::sink) fn example() -> (Audit, Groups) {
     let pairs = pairs.map(|(victim, culprit, preemptions, held_ns)| {
         (Pair { victim, culprit }, Standing { preemptions, held_ns })
     });
-    window.interference = Some(Interference { pairs: pairs.into(), unseen_ns: 0, refused: 0 });
+    window.interference = Some(Interference { pairs: pairs.into(), ..Interference::default() });
     let groups = Groups::from([
         (Group::Cgroup(1), "/".to_owned()),
         (Group::Cgroup(2), "/system.slice/nginx.service".to_owned()),
