@@ -5,6 +5,7 @@
 //! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
 //! before one whose slice ends, and arrivals at one instant come in order of declaration.
 
+mod awaited;
 mod bandwidth;
 mod fluid;
 mod lane;
@@ -15,7 +16,7 @@ use super::lag::LagBook;
 use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
 use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
-use super::scenario::{Scenario, Step, Task};
+use super::scenario::{Scenario, Step, Task, WHEN_WOKEN};
 use super::trace::{Tracer, Turn};
 use bandwidth::Bandwidth;
 use fluid::Fluid;
@@ -177,7 +178,9 @@ impl<'a> Simulation<'a> {
         };
         for task in 0..n {
             let at = scenario.tasks[simulation.machine.tasks[task].entry].arrive_ns;
-            simulation.schedule(m + task, at);
+            if at != WHEN_WOKEN {
+                simulation.schedule(m + task, at);
+            }
         }
         for (index, group) in scenario.groups.iter().enumerate() {
             if let Some(quota) = group.quota {
@@ -370,6 +373,11 @@ impl<'a> Simulation<'a> {
     /// Whether a task has come, and perhaps gone.
     pub(super) fn has_come(&self, task: TaskIx) -> bool {
         self.bodies[task].born
+    }
+
+    /// When a task came.
+    pub(super) fn born_ns(&self, task: TaskIx) -> u64 {
+        self.bodies[task].born_ns
     }
 
     /// Ends the simulation: slices under way end here for the observer.

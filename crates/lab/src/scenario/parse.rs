@@ -4,7 +4,7 @@ use super::expect::Expectations;
 use super::place::ScenarioError;
 use super::{
     Class, Event, Group, MAX_CPUS, MAX_DEPTH, MAX_GROUP_QUEUES, MAX_TASKS, MAX_TICKETS, Periodic, Quota,
-    Scenario, Step, Task,
+    Scenario, Step, Task, WHEN_WOKEN,
 };
 use crate::policy::PolicyKind;
 use crate::span::{Span, duration};
@@ -85,6 +85,7 @@ struct RawReserve {
 enum RawStep {
     Run(String),
     Sleep(String),
+    Until(Text),
     Wake(String),
     Wait(String),
     Lock(String),
@@ -136,6 +137,15 @@ impl Reader<'_> {
 
     fn time_or(&self, text: Option<&Text>, default_ns: u64) -> Result<u64> {
         text.map_or(Ok(default_ns), |t| self.time(t))
+    }
+
+    /// A time, or `woken` for a task that comes with the first wake of another.
+    fn arrival(&self, text: Option<&Text>, steps: &[Step]) -> Result<u64> {
+        match text.filter(|text| text.get_ref().trim() == "woken") {
+            None => self.time_or(text, 0),
+            Some(_) if matches!(steps.first(), Some(Step::Await { .. })) => Ok(WHEN_WOKEN),
+            Some(text) => self.fail(&text.span(), "a task that comes when it is woken begins with a wait"),
+        }
     }
 
     fn positive(&self, text: &Text, what: &str) -> Result<u64> {
@@ -364,7 +374,7 @@ impl Reader<'_> {
             nice,
             class,
             priority: u8::try_from(priority).unwrap_or(99),
-            arrive_ns: self.time_or(raw.arrive.as_ref(), 0)?,
+            arrive_ns: self.arrival(raw.arrive.as_ref(), &steps)?,
             cpus: raw.cpus.as_ref().map(|list| self.affinity(list, cpus)).transpose()?,
             steps,
             loops: raw.loops.as_ref().map_or(Ok(0), |n| self.number(n, "loops", 1..=u64::MAX >> 1))?,
@@ -460,6 +470,7 @@ impl Reader<'_> {
         }
         let idle = |step: &Step| match step {
             Step::Run(span) | Step::Sleep(span) => span.mean_ns() == 0,
+            Step::Until(at) => *at == 0,
             Step::Burn | Step::NextJob { .. } | Step::Await { .. } => false,
             _ => true,
         };
@@ -485,6 +496,7 @@ impl Reader<'_> {
         Ok(match raw.get_ref() {
             RawStep::Run(text) => Step::Run(self.span(text, &at)?),
             RawStep::Sleep(text) => Step::Sleep(self.span(text, &at)?),
+            RawStep::Until(text) => Step::Until(self.time(text)?),
             RawStep::Wake(name) => {
                 let receiver = task(name, names)?;
                 Step::Post { event: names.event(index, receiver), all: true }
