@@ -6,6 +6,7 @@
 //! before one whose slice ends, and arrivals at one instant come in order of declaration.
 
 mod ahead;
+mod awaited;
 mod bandwidth;
 mod fluid;
 mod lane;
@@ -17,7 +18,7 @@ use super::lag::LagBook;
 use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
 use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
-use super::scenario::{Scenario, Step, Task};
+use super::scenario::{Scenario, Step, Task, WHEN_WOKEN};
 use super::trace::{Tracer, Turn};
 use ahead::Ahead;
 use bandwidth::Bandwidth;
@@ -182,7 +183,9 @@ impl<'a> Simulation<'a> {
         };
         for task in 0..n {
             let at = scenario.tasks[simulation.machine.tasks[task].entry].arrive_ns;
-            simulation.schedule(m + task, at);
+            if at != WHEN_WOKEN {
+                simulation.schedule(m + task, at);
+            }
         }
         for (index, group) in scenario.groups.iter().enumerate() {
             if let Some(quota) = group.quota {
@@ -383,6 +386,11 @@ impl<'a> Simulation<'a> {
     /// Whether everybody runs at once.
     pub(super) fn is_fluid(&self) -> bool {
         self.fluid.is_some()
+    }
+
+    /// When a task came.
+    pub(super) fn born_ns(&self, task: TaskIx) -> u64 {
+        self.bodies[task].born_ns
     }
 
     /// Ends the simulation: slices under way end here for the observer.

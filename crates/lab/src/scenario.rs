@@ -21,6 +21,8 @@ pub const MAX_TASKS: u64 = 1_000_000;
 pub const MAX_TICKETS: u64 = 1 << 53;
 /// Most groups times CPUs: the Linux classes have a queue for each.
 pub const MAX_GROUP_QUEUES: u64 = 1_000_000;
+/// When a task comes that only the first wake of another brings: its first step then is [`Step::Await`].
+pub const WHEN_WOKEN: u64 = u64::MAX;
 /// Deepest nesting of groups.
 pub const MAX_DEPTH: usize = 32;
 
@@ -97,7 +99,7 @@ pub struct Task {
     pub class: Class,
     /// Fixed priority 1 (least) … 99; 0 = none, below all others.
     pub priority: u8,
-    /// When it comes.
+    /// When it comes, or [`WHEN_WOKEN`].
     pub arrive_ns: u64,
     /// CPUs it may use, ascending, never empty; `None` = all.
     pub cpus: Option<Vec<u32>>,
@@ -144,6 +146,8 @@ pub enum Step {
     Burn,
     /// Wants nothing for this long.
     Sleep(Span),
+    /// Wants nothing until this instant, ns since the simulation began; goes on at once if it has passed.
+    Until(u64),
     /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. A release that has passed
     /// already is not skipped: the next job begins at once, late.
     NextJob {

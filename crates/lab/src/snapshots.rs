@@ -83,11 +83,7 @@ impl Simulation<'_> {
     }
 
     fn id(&self, task: usize) -> TaskId {
-        let view = &self.machine.tasks()[task];
-        TaskId {
-            pid: u32::try_from(task + 1).unwrap_or(u32::MAX),
-            start_ns: self.scenario.tasks[view.entry].arrive_ns,
-        }
+        TaskId { pid: u32::try_from(task + 1).unwrap_or(u32::MAX), start_ns: self.born_ns(task) }
     }
 
     pub(super) fn totals(&self, task: usize) -> TaskTotals {

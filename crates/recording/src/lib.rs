@@ -15,8 +15,10 @@
 //! events by [`simulated::Simulated`].
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod books;
 pub mod capabilities;
+pub mod demand;
 pub mod event;
 pub mod gaps;
 pub mod interval;

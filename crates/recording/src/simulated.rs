@@ -32,10 +32,13 @@ struct Seat {
     left: Option<Left>,
 }
 
-/// The header of a simulated recording of so many CPUs.
-pub fn header(cpus: u32) -> Header {
+/// What stands before the name of the policy in the format of a simulated recording.
+pub const UNDER: &str = "simulation under ";
+
+/// The header of a simulated recording of so many CPUs, under the policy of this name.
+pub fn header(cpus: u32, policy: &str) -> Header {
     Header {
-        format: "simulation".to_owned(),
+        format: format!("{UNDER}{policy}"),
         cpus: Some(cpus),
         clock: Some("simulated".to_owned()),
         begin_ns: Some(0),

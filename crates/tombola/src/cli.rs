@@ -11,6 +11,7 @@ mod past;
 mod query;
 mod record;
 mod recording;
+mod replay;
 mod report;
 mod schedule;
 mod simulate;
@@ -27,6 +28,7 @@ pub use past::{Edge, PastArgs};
 pub use query::{QueryArgs, QueryFormat};
 pub use record::RecordArgs;
 pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
+pub use replay::{PeriodsArgs, ReplayArgs};
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
 pub use simulate::{ComparisonFormat, SimulateArgs};
@@ -60,6 +62,7 @@ Examples:
   tombola audit                           who was entitled to what in 5 s, and who got it
   sudo tombola unload                     stop measuring, leave nothing behind
   sudo tombola record -o x.pftrace        every switch and wakeup, for ui.perfetto.dev
+  tombola replay x.pftrace                the same work under other schedulers
   tombola simulate three-burners          what four schedulers make of the same work
   sudo tombola schedule -- make -j8       a real lottery in the kernel, as long as make runs
 
@@ -88,6 +91,8 @@ pub enum Verb {
     Info(InfoArgs),
     Timehist(TimehistArgs),
     Convert(ConvertArgs),
+    Replay(ReplayArgs),
+    Periods(PeriodsArgs),
     Log(LogArgs),
     Record(Box<RecordArgs>),
     Export(ExportArgs),

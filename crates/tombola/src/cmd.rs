@@ -11,8 +11,10 @@ pub mod info;
 pub mod load;
 pub mod log;
 pub mod manual;
+pub mod periods;
 pub mod query;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod simulate;
@@ -45,6 +47,8 @@ pub fn run(verb: Verb, out: &mut dyn Write) -> Result<Exit> {
         Verb::Info(args) => info::run(&args, out),
         Verb::Timehist(args) => timehist::run(&args, out),
         Verb::Convert(args) => convert::run(&args, out),
+        Verb::Replay(args) => replay::run(&args, out),
+        Verb::Periods(args) => periods::run(&args, out),
         Verb::Log(args) => log::run(&args),
         Verb::Record(args) => record::run(&args, out),
         Verb::Export(args) => export::run(&args),

@@ -1,6 +1,6 @@
 //! What tasks do: their way through the steps of the scenario.
 
-use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn};
+use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn, awaited};
 use crate::scenario::Step;
 use crate::span::Span;
 use rand_chacha::ChaCha8Rng;
@@ -22,16 +22,20 @@ pub(super) struct Body {
     drawn: bool,
     /// It has come.
     pub(super) born: bool,
+    /// When it came; of one that has not, when it is to.
+    pub(super) born_ns: u64,
     ended: bool,
     blocked: Blocked,
     /// When its present phase or job began.
     ready_ns: u64,
+    /// Whether its releases are those of its own period.
+    is_paced: bool,
     rng: Option<Box<ChaCha8Rng>>,
 }
 
 /// What a task that is away waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blocked {
+pub(super) enum Blocked {
     Timer,
     Lock(usize),
     Event(usize),
@@ -64,16 +68,20 @@ impl Step {
 
 impl Body {
     pub(super) fn new(task: &Task, rng: Option<Box<ChaCha8Rng>>) -> Self {
+        let is_paced = task.steps.iter().any(|s| matches!(s, Step::NextJob { .. }));
+        let (at, blocked) = awaited::at_start(task);
         Self {
-            at: 0,
+            at,
             rounds: 0,
             total_left_ns: if task.total_ns == 0 { u64::MAX } else { task.total_ns },
             at_run: false,
             drawn: false,
             born: false,
+            born_ns: task.arrive_ns,
             ended: false,
-            blocked: Blocked::Timer,
+            blocked,
             ready_ns: task.arrive_ns,
+            is_paced,
             rng,
         }
     }
@@ -128,14 +136,19 @@ impl Simulation<'_> {
                     }
                     body.at += 1;
                 }
-                Step::Sleep(_) | Step::NextJob { .. } if is_last => return Ok(self.end(task)),
-                Step::Sleep(span) => {
-                    let length = body.draw(span);
+                Step::Until(at) if at <= now && !is_last => body.at += 1,
+                Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } if is_last => return Ok(self.end(task)),
+                step @ (Step::Sleep(_) | Step::Until(_)) => {
+                    let at = match step {
+                        Step::Sleep(span) => now.saturating_add(body.draw(span)),
+                        Step::Until(at) => at,
+                        _ => now,
+                    };
                     body.at += 1;
                     body.blocked = Blocked::Timer;
                     self.phase_done(task);
                     let slot = self.lanes.len() + task;
-                    self.schedule(slot, now.saturating_add(length));
+                    self.schedule(slot, at);
                     return Ok(Outcome::Blocked);
                 }
                 Step::NextJob { period_ns } => {
@@ -227,6 +240,7 @@ impl Simulation<'_> {
     pub(super) fn wake(&mut self, task: TaskIx, why: Arrival, by: Option<TaskIx>) {
         let now = self.machine.now_ns;
         if !self.bodies[task].born {
+            self.bodies[task].born_ns = now;
             self.tell_born(task);
         }
         self.tell(|at_ns| Turn::Woken { at_ns, task, by });
@@ -241,7 +255,7 @@ impl Simulation<'_> {
             }
         } else if !matches!(body.blocked, Blocked::Lock(_)) {
             body.ready_ns = now;
-            if !entry.steps.iter().any(|s| matches!(s, Step::NextJob { .. })) {
+            if !body.is_paced {
                 view.release_ns = now;
             }
         }
@@ -296,12 +310,13 @@ impl Simulation<'_> {
         if let Some(entry) = self.scenario.events[event].receiver {
             for instance in 0..self.tokens[event].len() {
                 let task = self.first[entry] + instance;
-                let waits = self.bodies[task].born
+                let waits = (self.bodies[task].born || self.is_awaited(task))
                     && !self.bodies[task].ended
                     && self.machine.tasks[task].place == TaskPlace::Away
                     && self.bodies[task].blocked == Blocked::Event(event);
                 if waits {
-                    self.wake(task, Arrival::Woken, Some(by));
+                    let why = if self.bodies[task].born { Arrival::Woken } else { Arrival::New };
+                    self.wake(task, why, Some(by));
                 } else {
                     self.tokens[event][instance] = self.tokens[event][instance].saturating_add(1);
                 }

@@ -220,3 +220,23 @@ fn a_server_does_not_keep_a_budget_too_large_for_its_deadline() {
     assert_eq!(outcome.tasks[1].misses, 0);
     assert_eq!(outcome.tasks[1].response.max_ns, 7_000_000);
 }
+
+/// A chain whose instants are worked out by hand: A runs 2 ms and brings B, sleeps until 10 ms, then until 1 ms, which has passed.
+#[test]
+fn a_task_comes_with_its_first_wake_and_an_instant_that_has_passed_is_no_sleep() {
+    let text = "name='x'\nduration='30ms'\n\
+        [[task]]\nname='A'\nloops=1\n\
+        phases=[{run='2ms'},{wake='B'},{until='10ms'},{run='1ms'},{until='1ms'},{run='1ms'}]\n\
+        [[task]]\nname='B'\narrive='woken'\nloops=1\nphases=[{wait='A'},{run='3ms'},{until='20ms'},{run='1ms'}]\n";
+    let scenario = Scenario::from_toml(text).unwrap();
+    let slices = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&slices);
+    let mut simulation = Simulation::new(&scenario, PolicyKind::Fifo, 1, 0);
+    simulation.observe(Box::new(move |slice| {
+        seen.lock().unwrap().push((slice.task, slice.from_ns / 1_000_000, slice.ran_ns / 1_000_000));
+    }));
+    simulation.run_until(30_000_000).unwrap();
+    assert_eq!(*slices.lock().unwrap(), [(0, 0, 2), (1, 2, 3), (0, 10, 2), (1, 20, 1)]);
+    let error = Scenario::from_toml(&text.replace("{wait='A'},{run", "{run")).unwrap_err().to_string();
+    assert!(error.contains("begins with a wait"), "{error}");
+}

@@ -7,7 +7,7 @@ mod steps;
 
 use super::expect::Expectations;
 use super::place::ScenarioError;
-use super::{Class, MAX_CPUS, MAX_TASKS, MAX_TICKETS, Periodic, Quota, Scenario, Task};
+use super::{Class, MAX_CPUS, MAX_TASKS, MAX_TICKETS, Periodic, Quota, Scenario, Step, Task, WHEN_WOKEN};
 use crate::kind::PolicyKind;
 use crate::span::duration;
 use names::Names;
@@ -57,6 +57,15 @@ impl Reader<'_> {
 
     fn time_or(&self, text: Option<&Text>, default_ns: u64) -> Result<u64> {
         text.map_or(Ok(default_ns), |t| self.time(t))
+    }
+
+    /// A time, or `woken` for a task that comes with the first wake of another.
+    fn arrival(&self, text: Option<&Text>, steps: &[Step]) -> Result<u64> {
+        match text.filter(|text| text.get_ref().trim() == "woken") {
+            None => self.time_or(text, 0),
+            Some(_) if matches!(steps.first(), Some(Step::Await { .. })) => Ok(WHEN_WOKEN),
+            Some(text) => self.fail(&text.span(), "a task that comes when it is woken begins with a wait"),
+        }
     }
 
     fn positive(&self, text: &Text, what: &str) -> Result<u64> {
@@ -212,7 +221,7 @@ impl Reader<'_> {
             nice,
             class,
             priority: u8::try_from(priority).unwrap_or(99),
-            arrive_ns: self.time_or(raw.arrive.as_ref(), 0)?,
+            arrive_ns: self.arrival(raw.arrive.as_ref(), &steps)?,
             cpus: raw.cpus.as_ref().map(|list| self.affinity(list, cpus)).transpose()?,
             steps,
             loops: raw.loops.as_ref().map_or(Ok(0), |n| self.number(n, "loops", 1..=u64::MAX >> 1))?,

@@ -33,7 +33,7 @@ pub enum InfoFormat {
     Json,
 }
 
-/// Write a recording in another form: a Perfetto trace, which opens in the Perfetto UI, or its events as rows.
+/// Write a recording in another form: a Perfetto trace, which opens in the Perfetto UI, its events as rows, or a scenario.
 ///
 /// The result replaces a file of that name only when it is whole.
 #[derive(Debug, Args)]
@@ -41,7 +41,8 @@ pub enum InfoFormat {
 Examples:
   tombola convert perf.data x.pftrace
   tombola convert trace.dat - --format csv | head
-  tombola convert x.pftrace events.ndjson")]
+  tombola convert x.pftrace events.ndjson
+  tombola convert x.pftrace x.toml --to scenario")]
 pub struct ConvertArgs {
     /// The recording; - for standard input
     #[arg(value_name = "FROM")]
@@ -49,8 +50,8 @@ pub struct ConvertArgs {
     /// Where the result goes; - for standard output
     #[arg(value_name = "TO")]
     pub to: PathBuf,
-    /// Its form [default: by the ending of TO: .csv, .ndjson, else pftrace]
-    #[arg(long, value_name = "FORMAT")]
+    /// Its form [default: by the ending of TO: .csv, .ndjson, .toml for scenario, else pftrace]
+    #[arg(long, visible_alias = "to", value_name = "FORMAT")]
     pub format: Option<ConvertFormat>,
 }
 
@@ -63,6 +64,8 @@ pub enum ConvertFormat {
     Csv,
     /// One JSON object a line, one line an event.
     Ndjson,
+    /// What its tasks wanted, as a scenario for simulate.
+    Scenario,
 }
 
 /// List every slice of a recording: who ran when and where, how long it had waited for the CPU, and how long it had slept before.

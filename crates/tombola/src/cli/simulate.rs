@@ -17,6 +17,7 @@ Examples:
   tombola simulate crates/lab/scenarios/web-and-batch.toml --policy lottery,stride,eevdf,rr --runs 1000 --jobs 2
   tombola simulate stride-3-2-1 --policy stride --timeline out.csv
   tombola simulate web-and-batch --html lab.html
+  tombola simulate web-and-batch --policy eevdf-linux --record x.pftrace
   tombola simulate --list                    policies and built-in scenarios
   tombola simulate --show three-burners > mine.toml")]
 pub struct SimulateArgs {
@@ -52,6 +53,9 @@ pub struct SimulateArgs {
     /// File for a page with shares, waits, a timeline and its decisions one by one, which it replaces
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// File for a recording of the first run of the first policy, as a kernel would have told it: for audit -i, timehist, replay, ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Print the policies and the built-in scenarios
     #[arg(long, exclusive = true)]
     pub list: bool,

@@ -10,6 +10,7 @@ use crate::sink::comparison::{self, Results};
 use crate::sink::{html, timeline};
 use crate::target::Target;
 use crate::text::harmless;
+use crate::turns;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -66,6 +67,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         path @ Some(_) if !picture => Some(Target::open(path)?),
         _ => None,
     };
+    let recording = args.record.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let page = args.html.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let interrupt = Interrupt::catch()?;
     let plan = Plan {
@@ -97,6 +99,14 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     if let (true, Some(mut target)) = (ran, slices) {
         timeline::csv(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
             .context("cannot write the timeline")?;
+        target.finish()?;
+    }
+    if let (true, Some(mut target)) = (ran, recording) {
+        if first == PolicyKind::Fluid {
+            bail!("--record: under fluid everybody runs at once, which no recording can tell; name another policy first");
+        }
+        turns::record(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
+            .context("cannot write the recording")?;
         target.finish()?;
     }
     if let (true, Some(target)) = (ran, page) {

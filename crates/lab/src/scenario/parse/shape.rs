@@ -72,6 +72,7 @@ pub(super) struct RawReserve {
 pub(super) enum RawStep {
     Run(String),
     Sleep(String),
+    Until(Text),
     Wake(String),
     Wait(String),
     Lock(String),

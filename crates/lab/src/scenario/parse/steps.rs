@@ -57,6 +57,7 @@ impl Reader<'_> {
         }
         let idle = |step: &Step| match step {
             Step::Run(span) | Step::Sleep(span) => span.mean_ns() == 0,
+            Step::Until(at) => *at == 0,
             Step::Burn | Step::NextJob { .. } | Step::Await { .. } => false,
             _ => true,
         };
@@ -82,6 +83,7 @@ impl Reader<'_> {
         Ok(match raw.get_ref() {
             RawStep::Run(text) => Step::Run(self.span(text, &at)?),
             RawStep::Sleep(text) => Step::Sleep(self.span(text, &at)?),
+            RawStep::Until(text) => Step::Until(self.time(text)?),
             RawStep::Wake(name) => {
                 let receiver = task(name, names)?;
                 Step::Post { event: names.event(index, receiver), all: true }

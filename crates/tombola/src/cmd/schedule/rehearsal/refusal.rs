@@ -33,6 +33,7 @@ pub(super) fn check(scenario: &Scenario, cpus: usize) -> Result<()> {
         for (number, step) in task.steps.iter().enumerate() {
             let what = match step {
                 Step::Run(_) | Step::Burn | Step::Sleep(_) => continue,
+                Step::Until(_) => "waits for an instant",
                 Step::NextJob { .. } => "waits for a period",
                 Step::Post { .. } => "wakes others",
                 Step::Await { .. } => "waits for others",

@@ -1,0 +1,20 @@
+//! Tasks that come when another wakes them for the first time: born of it, or asleep when the simulation begins.
+
+use super::program::Blocked;
+use super::{Simulation, Task, TaskIx};
+use crate::scenario::{Step, WHEN_WOKEN};
+
+/// The step at which a task begins, and what it waits for there.
+pub(super) fn at_start(task: &Task) -> (usize, Blocked) {
+    match task.steps.first() {
+        Some(Step::Await { event }) if task.arrive_ns == WHEN_WOKEN => (1, Blocked::Event(*event)),
+        _ => (0, Blocked::Timer),
+    }
+}
+
+impl Simulation<'_> {
+    /// Whether a task has not come, and comes when it is woken.
+    pub(super) fn is_awaited(&self, task: TaskIx) -> bool {
+        self.entry(task).arrive_ns == WHEN_WOKEN
+    }
+}
