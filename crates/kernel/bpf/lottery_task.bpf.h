@@ -5,14 +5,15 @@
 #ifndef TOMBOLA_LOTTERY_TASK_BPF_H
 #define TOMBOLA_LOTTERY_TASK_BPF_H
 
-#define GUARDED (QUEUES + 0ULL)	 /* first in, first out, before all draws */
-#define OVERFLOW (QUEUES + 1ULL) /* first in, first out, when no queue has anybody */
+/* Queues of the kernel, for tasks without room in ours: first in, first out. */
+#define GUARDED 0ULL		 /* before all draws */
+#define OVERFLOW 1ULL		 /* when nobody waits who found room */
 
 #define PF_KTHREAD 0x00200000	 /* include/linux/sched.h */
 #define SCHED_IDLE 5
 #define IDLE_WEIGHT 3		 /* WEIGHT_IDLEPRIO */
 #define CLOCK_MONOTONIC 1
-#define REDRAWS 4
+#define DELIVERIES 4		 /* draws of a CPU in a row whose winners the kernel has taken */
 #define VALUE_SCALE 16
 #define QUIET_TICKS 16
 #define QUIET_NS 20000000ULL	 /* how often an idle CPU looks whether it still is */
@@ -69,12 +70,26 @@ static __always_inline bool is_local_kthread(struct task_struct *p)
 	return (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1;
 }
 
+/* Whether a slot is that of a group. Its address alone may be that of one that was freed, while the task slept. */
+static __always_inline bool is_group(__u32 slot, struct task_group *tg)
+{
+	struct group *g = group_at(slot);
+	struct group_key key;
+
+	if (!g)
+		return false;
+	if (!tg->parent)
+		return slot == ROOT;
+	identify_group(tg, &key);
+	return slot != ROOT && same_key(&g->key, &key);
+}
+
 static __always_inline void find_group(struct task_struct *p, struct task_context *tc)
 {
 	struct task_group *tg = p->sched_task_group;
 	__u32 slot;
 
-	if (!tg || ((__u64)tg == tc->group_seen && tc->group != NONE))
+	if (!tg || ((__u64)tg == tc->group_seen && is_group(tc->group, tg)))
 		return;
 	slot = hold_path(tg);
 	tc->group_seen = slot == NONE ? 0 : (__u64)tg;

@@ -8,38 +8,31 @@
 
 static __always_inline void put_tickets(struct task_struct *p, struct task_context *tc, __u32 tickets)
 {
-	__u32 before = tc->tickets, now, slot = tc->queued_in;
-	struct task_struct *queued;
+	__u32 before = tc->tickets, now;
+	struct waiter *w;
 	struct queue *q;
-	__u64 key = 0;
+	__u64 left;
 
 	tc->explicit_tickets = tickets;
 	now = tickets ? tickets : tickets_by_nice(p);
 	bpf_spin_lock(&books);
-	q = queue_at(tc->queued_in);
 	tc->tickets = now;
 	if (tc->active)
 		set_active(tc, now);
-	if (q) {
-		leave_queue(tc);
-		join_queue(tc, slot, q);
+	w = waiter_at(tc->waiter);
+	q = queue_at(w->queue);
+	if (q && is_waiting(tc) && !w->urgent) {
+		settle(w, q);
+		pull_waiter(&q->first, tc->waiter);
+		q->tickets -= w->tickets;
+		w->tickets = compensated(tc);
+		q->tickets += w->tickets;
 		/* What is left of its race, at its new speed. */
-		key = p->scx.dsq_vtime - q->clock;
-		key = (__s64)key > 0 ? key / now * before + key % now * before / now : 0;
-		key += q->clock;
+		left = draw_left(w->key, start_of(q));
+		w->key = start_of(q) + left / now * before + left % now * before / now;
+		push_waiter(&q->first, tc->waiter);
 	}
 	bpf_spin_unlock(&books);
-	if (!q)
-		return;
-	bpf_rcu_read_lock();
-	bpf_for_each(scx_dsq, queued, slot, 0) {
-		if (queued->pid != p->pid)
-			continue;
-		scx_bpf_dsq_move_set_vtime(&___it, key);
-		scx_bpf_dsq_move_vtime(&___it, queued, slot, 0);
-		break;
-	}
-	bpf_rcu_read_unlock();
 }
 
 SEC("syscall")
@@ -107,6 +100,7 @@ int tombola_each(struct bpf_iter__task *it)
 	struct task_line line = {};
 	struct task_struct *p = it->task;
 	struct task_context *tc;
+	struct waiter *w;
 	struct queue *q;
 	struct group *g;
 
@@ -114,7 +108,7 @@ int tombola_each(struct bpf_iter__task *it)
 	if (!p || !account.begin_ns)
 		return 0;
 	tc = context_of(p);
-	if (!tc || !(tc->active || tc->tally.wins || tc->tally.undrawn || tc->explicit_tickets))
+	if (!tc || !(tc->active || tc->tally.wins || tc->tally.expected || tc->tally.undrawn || tc->explicit_tickets))
 		return 0;
 	line.start_ns = p->start_boottime;
 	line.pid = p->pid;
@@ -131,10 +125,16 @@ int tombola_each(struct bpf_iter__task *it)
 	}
 	__builtin_memcpy(line.comm, p->comm, sizeof(line.comm));
 	line.tally = tc->tally;
-	q = queue_at(tc->queued_in);
-	if (q) /* what it stood to win since it came */
-		line.tally.expected +=
-			scaled_product(q->chances - tc->chances, tc->queued_tickets, CHANCE_SCALE - CHANCE_UNIT);
+	w = waiter_at(tc->waiter);
+	q = queue_at(w->queue);
+	if (q && is_waiting(tc)) {
+		/* What it stood to win since it came. */
+		line.tally.expected += w->expected;
+		line.tally.variance += w->variance;
+		if (!w->urgent)
+			line.tally.expected +=
+				scaled_product(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+	}
 	bpf_seq_write(it->meta->seq, &line, sizeof(line));
 	return 0;
 }
