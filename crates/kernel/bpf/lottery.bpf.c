@@ -29,7 +29,6 @@
 #include "lottery_wire.h"
 #include "lottery_draw.h"
 #include "lottery_heap.h"
-#include "lottery_books.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -43,6 +42,7 @@ const struct ticket_request *unused_ticket_request __attribute__((unused));
 #define OPS(name, args...) SEC("struct_ops/" #name) BPF_PROG(name, ##args)
 #define OPS_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
+#include "lottery_books.bpf.h"
 #include "lottery_task.bpf.h"
 #include "lottery_race.bpf.h"
 #include "lottery_timers.bpf.h"
@@ -69,23 +69,16 @@ __s32 OPS(lottery_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_
 void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 {
 	struct task_context *tc = context_of(p);
-	struct scratch *s = scratch();
-	bool joined = false;
-	__u64 exponential;
-	struct queue *q;
 	__s32 cpu;
 
-	if (!tc || !s) {
+	if (!tc) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, settings.slice_ns, enq_flags);
 		return;
 	}
 	count_lost_win(tc);
 	/* Taken out of its queue by the kernel, such as for a CPU that went away. */
-	if (is_waiting(tc)) {
-		bpf_spin_lock(&books);
-		leave_queue(tc, s);
-		bpf_spin_unlock(&books);
-	}
+	if (is_waiting(tc))
+		stop_waiting(tc, NONE);
 	if (is_local_kthread(p)) {
 		begin_undrawn(p, tc);
 		__sync_fetch_and_add(&totals.kernel, 1);
@@ -105,22 +98,12 @@ void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 	if (!tc->waiting_since)
 		tc->waiting_since = bpf_ktime_get_ns();
 	begin_slice(p, tc);
-	q = queue_at(tc->queue);
-	if (q) {
-		exponential = chance_source();
-		bpf_spin_lock(&books);
-		joined = join_queue(p, tc, q, key_of(tc, q, exponential));
-		if (joined)
-			tc->slept = 0;
-		else
-			totals.overflow++;
-		bpf_spin_unlock(&books);
-	}
-	/* Who joined stays with us until deliver(). */
-	if (!joined) {
-		tc->tally.undrawn++;
-		scx_bpf_dsq_insert(p, OVERFLOW, settings.slice_ns, enq_flags);
-	}
+	if (wait_in_queue(tc, p->pid, chance_source()))
+		return; /* it stays with us until deliver() */
+	if (tc->queue != NONE)
+		__sync_fetch_and_add(&totals.overflow, 1);
+	tc->tally.undrawn++;
+	scx_bpf_dsq_insert(p, OVERFLOW, settings.slice_ns, enq_flags);
 }
 
 /* --- drawing ------------------------------------------------------------------------------------------------------------- */
@@ -130,6 +113,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 	struct task_context *prev = 0;
 	struct scratch *s = scratch();
 	__u32 attempt;
+	int choice;
 
 	if (!s)
 		return;
@@ -150,13 +134,10 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 	bpf_for(attempt, 0, DELIVERIES) {
 		if (!waiting)
 			break;
-		s->exponential = prev ? chance_source() : 0;
-		bpf_spin_lock(&books);
-		choose(s, cpu, settings.flaw == FLAW_PREVIOUS_OUT ? 0 : prev);
-		bpf_spin_unlock(&books);
-		if (s->outcome == NO_CHOICE)
+		choice = decide(cpu, settings.flaw == FLAW_PREVIOUS_OUT ? 0 : prev);
+		if (choice == NO_CHOICE)
 			break;
-		if (s->outcome == CHOSE_PREVIOUS) {
+		if (choice == CHOSE_PREVIOUS) {
 			if (prev) {
 				prev->base = s->prev.key;
 				prev->tally.wins++;
@@ -164,7 +145,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 			}
 			return;
 		}
-		if (deliver(s, cpu))
+		if (deliver(cpu))
 			return;
 	}
 	/* Nobody waits whom this CPU may serve, or the kernel took every winner. */
@@ -184,26 +165,19 @@ void OPS(lottery_runnable, struct task_struct *p, __u64 enq_flags)
 		return;
 	find_group(p, tc);
 	tc->tickets = tc->explicit_tickets ? tc->explicit_tickets : tickets_by_nice(p);
-	bpf_spin_lock(&books);
-	set_active(tc, tc->tickets);
-	bpf_spin_unlock(&books);
+	stop_waiting(tc, tc->tickets);
 }
 
 void OPS(lottery_running, struct task_struct *p)
 {
 	struct task_context *tc = context_of(p);
-	struct scratch *s = scratch();
 
 	note_end(p->scx.slice);
-	if (!tc || !s)
+	if (!tc)
 		return;
 	/* Run by the kernel itself, as it does while it takes the scheduler out. */
-	if (is_waiting(tc)) {
-		bpf_spin_lock(&books);
-		leave_queue(tc, s);
-		bpf_spin_unlock(&books);
+	if (is_waiting(tc) && stop_waiting(tc, NONE))
 		tc->tally.undrawn++;
-	}
 	tc->drawn = 0;
 	tc->waiting_since = 0;
 	tc->compensation = COMPENSATION_ONE;
@@ -238,23 +212,17 @@ bool OPS(lottery_yield, struct task_struct *from, struct task_struct *to)
 void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 {
 	struct task_context *tc = context_of(p);
-	struct scratch *s = scratch();
 	struct queue *q;
 
-	if (!tc || !s)
+	if (!tc)
 		return;
 	count_lost_win(tc);
-	bpf_spin_lock(&books);
-	leave_queue(tc, s);
-	set_active(tc, 0);
+	stop_waiting(tc, 0);
 	q = queue_at(tc->queue);
 	if (settings.policy == POLICY_STRIDE && q && !tc->slept) {
-		__s64 left = tc->base + tc->debt - q->clock;
-
-		tc->debt = left > 0 ? left : 0;
+		tc->debt = draw_left(tc->base + tc->debt, q->clock);
 		tc->slept = 1;
 	}
-	bpf_spin_unlock(&books);
 	if (deq_flags & SCX_DEQ_SLEEP)
 		compensate(tc);
 	tc->waiting_since = 0;
@@ -316,14 +284,11 @@ void OPS(lottery_enable, struct task_struct *p)
 void OPS(lottery_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
 {
 	struct task_context *tc = context_of(p);
-	struct scratch *s = scratch();
 
-	if (!tc || !s)
+	if (!tc)
 		return;
+	stop_waiting(tc, 0);
 	bpf_spin_lock(&books);
-	leave_queue(tc, s);
-	if (tc->active)
-		set_active(tc, 0);
 	totals.ended++;
 	totals.of_ended.wins += tc->tally.wins;
 	totals.of_ended.expected += tc->tally.expected;
@@ -366,7 +331,7 @@ __s32 OPS_SLEEPABLE(lottery_init)
 			error = bpf_timer_set_callback(&timer->timer, guard_timer);
 		if (error)
 			return error;
-		error = bpf_timer_start(&timer->timer, settings.slice_ns, 0);
+		error = bpf_timer_start(&timer->timer, first_phase(i), 0);
 		if (error)
 			return error;
 	}

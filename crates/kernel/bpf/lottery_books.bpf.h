@@ -120,7 +120,7 @@ struct candidate {
 
 /* A task that has been taken out of its queue to be run. */
 struct taken {
-	__u64 key;
+	__u64 key; /* clock of its queue, which was moved to its own key if it was first */
 	__u64 expected, variance; /* what it stood to win while it waited, in units of 2^-CHANCE_UNIT */
 	__s32 pid;
 	__u32 drawn; /* by a draw; else as the only one, or because it had waited too long */
@@ -139,7 +139,7 @@ struct scratch {
 	__u32 n;		/* candidates */
 	__u32 slot, unused;	/* what look_for_group, look_for_queue and gather found */
 	__u32 urgent;		/* the waiter that has been urgent longest */
-	__u32 outcome;		/* enum choice */
+	__u32 first;		/* the waiter that is chosen, of the queue in slot */
 	struct candidate prev;	/* the task whose slice is over */
 	struct taken taken;
 	struct candidate candidates[QUEUES];
@@ -151,6 +151,9 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratch_map SEC(".maps");
+
+/* Neither static nor inlined: the verifier looks at such a function once, and not at every way to each of its calls. */
+#define APART __attribute__((noinline))
 
 static __always_inline struct scratch *scratch(void)
 {
@@ -220,20 +223,6 @@ static __always_inline void change_active(__u32 slot, __s64 by)
 	}
 }
 
-static __always_inline void change_weight(__u32 slot, __u64 weight)
-{
-	struct group *g = group_at(slot);
-	__s64 by;
-
-	if (!g || g->weight == weight)
-		return;
-	by = (__s64)weight - (__s64)g->weight;
-	g->weight = weight;
-	rate(g);
-	if (g->active)
-		change_active(g->parent, by);
-}
-
 /* How much longer a residual in a group's currency is in the root's. */
 static __always_inline struct number to_root(__u32 slot)
 {
@@ -267,6 +256,25 @@ static __always_inline __u64 compensated(struct task_context *tc)
 	return tc->tickets * tc->compensation / COMPENSATION_ONE;
 }
 
+/* Where its key begins, from the clock of its queue. */
+static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __u64 exponential)
+{
+	__u64 offset, key;
+
+	if (settings.policy == POLICY_STRIDE) {
+		key = (tc->slept ? q->clock : tc->base) + tc->debt;
+		return (__s64)(key - q->clock) > 0 ? key : q->clock;
+	}
+	offset = draw_residual(exponential, tc->tickets, tc->compensation);
+	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
+}
+
+/* Where the clock of a queue is taken to be. */
+static __always_inline __u64 start_of(struct queue *q)
+{
+	return settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock;
+}
+
 /* Whether it waits, in a queue of ours. Without the lock a yes may be outdated, and a no from its own CPU is true. */
 static __always_inline bool is_waiting(const struct task_context *tc)
 {
@@ -274,7 +282,7 @@ static __always_inline bool is_waiting(const struct task_context *tc)
 }
 
 /* Comes to wait; false where there is no room. */
-static __always_inline bool join_queue(struct task_struct *p, struct task_context *tc, struct queue *q, __u64 key)
+static __always_inline bool join_queue(struct task_context *tc, struct queue *q, __s32 pid, __u64 key)
 {
 	__u32 slot = take_slot();
 	struct waiter *w = waiter_at(slot);
@@ -292,7 +300,7 @@ static __always_inline bool join_queue(struct task_struct *p, struct task_contex
 	w->variance = 0;
 	w->tickets = compensated(tc);
 	w->queue = tc->queue;
-	w->pid = p->pid;
+	w->pid = pid;
 	w->urgent = 0;
 	push_waiter(&q->first, slot);
 	q->tickets += w->tickets;
@@ -337,7 +345,6 @@ static __always_inline void take_out(__u32 slot, struct queue *q, struct taken *
 	struct waiter *w = waiter_at(slot);
 	struct queue *last;
 
-	taken->key = w->key;
 	taken->pid = w->pid;
 	if (w->urgent) {
 		pull_waiter(&q->urgent, slot);
@@ -361,23 +368,63 @@ static __always_inline void take_out(__u32 slot, struct queue *q, struct taken *
 	}
 }
 
-/* Leaves its queue, if it waits in one, without having been drawn. */
-static __always_inline void leave_queue(struct task_context *tc, struct scratch *s)
+/* Comes to wait, with what the residual of its race is made of. Returns 0 where there is no room. */
+APART int wait_in_queue(struct task_context *tc, __s32 pid, __u64 exponential)
 {
-	struct queue *q;
+	struct queue *q = queue_at(tc ? tc->queue : NONE);
+	bool joined;
 
-	if (!is_waiting(tc))
-		return;
-	q = queue_at(waiter_at(tc->waiter)->queue);
-	if (!q)
-		return;
-	take_out(tc->waiter, q, &s->taken);
-	tc->tally.expected += s->taken.expected;
-	tc->tally.variance += s->taken.variance;
+	if (!tc || !q)
+		return 0;
+	bpf_spin_lock(&books);
+	joined = join_queue(tc, q, pid, key_of(tc, q, exponential));
+	bpf_spin_unlock(&books);
+	return joined;
 }
 
-/* Neither static nor inlined: the verifier looks at such a function once, and not at every way to each of its calls. */
-#define APART __attribute__((noinline))
+/*
+ * Leaves its queue, if it waits in one, without having been drawn; and so many of its tickets are active, or with NONE as many as before.
+ * Returns whether it did wait.
+ */
+APART int stop_waiting(struct task_context *tc, __u32 active)
+{
+	struct scratch *s = scratch();
+	bool waited = false;
+	struct queue *q;
+
+	if (!tc || !s)
+		return 0;
+	bpf_spin_lock(&books);
+	q = queue_at(is_waiting(tc) ? waiter_at(tc->waiter)->queue : NONE);
+	if (q) {
+		take_out(tc->waiter, q, &s->taken);
+		tc->tally.expected += s->taken.expected;
+		tc->tally.variance += s->taken.variance;
+		waited = true;
+	}
+	if (active != NONE)
+		set_active(tc, active);
+	bpf_spin_unlock(&books);
+	return waited;
+}
+
+/* What a group is backed by has changed. */
+APART int change_weight(__u32 slot, __u64 weight)
+{
+	struct group *g = group_at(slot);
+	__s64 by;
+
+	if (!g)
+		return 0;
+	bpf_spin_lock(&books);
+	by = (__s64)weight - (__s64)g->weight;
+	g->weight = weight;
+	rate(g);
+	if (by && g->active)
+		change_active(g->parent, by);
+	bpf_spin_unlock(&books);
+	return 0;
+}
 
 /* --- slots ----------------------------------------------------------------------------------------------------------- */
 

@@ -152,30 +152,25 @@ static __always_inline void count_return(struct task_context *prev, __u64 p, boo
 	prev->tally.variance += variance;
 }
 
-/*
- * Who runs next on a CPU: in s->outcome. The lock is held. Who has waited too long goes first; who has nobody to compete with is not drawn.
- */
-static __always_inline void choose(struct scratch *s, __s32 cpu, struct task_context *prev)
+/* Who has waited too long goes first; who has nobody to compete with is not drawn. The lock is held. */
+static __always_inline enum choice choose(struct scratch *s, __s32 cpu, struct task_context *prev)
 {
+	struct queue *q = queue_at(s->slot);
 	struct waiter *alone;
 	struct candidate *c;
-	struct queue *q;
 
-	gather(s, cpu);
-	s->outcome = NO_CHOICE;
 	s->taken.drawn = 0;
-	q = queue_at(s->slot);
 	if (q) {
-		s->outcome = CHOSE_WAITER;
-		take_out(q->urgent, q, &s->taken);
-		s->taken.key = q->clock;
-		return;
+		s->first = q->urgent;
+		return CHOSE_WAITER;
 	}
 	if (!s->n)
-		return;
+		return NO_CHOICE;
 	s->winner = 0;
 	c = candidate_at(s, 0);
-	q = c ? queue_at(c->queue) : 0;
+	if (!c)
+		return NO_CHOICE;
+	q = queue_at(c->queue);
 	alone = waiter_at(q ? q->first : NOBODY);
 	if (s->n == 1 && !prev && !alone->below[0] && !alone->below[1]) {
 		if (q && settings.flaw != FLAW_NO_OFFSET)
@@ -186,17 +181,38 @@ static __always_inline void choose(struct scratch *s, __s32 cpu, struct task_con
 		s->taken.drawn = 1;
 		if (prev)
 			count_return(prev, s->chance, s->winner == s->n);
-		if (prev && s->winner == s->n) {
-			s->outcome = CHOSE_PREVIOUS;
-			return;
-		}
+		if (prev && s->winner == s->n)
+			return CHOSE_PREVIOUS;
 		c = candidate_at(s, s->winner);
 		q = c ? queue_at(c->queue) : 0;
 	}
 	if (!q)
-		return;
-	s->outcome = CHOSE_WAITER;
-	take_out(q->first, q, &s->taken);
+		return NO_CHOICE;
+	s->slot = c->queue;
+	s->first = q->first;
+	return CHOSE_WAITER;
+}
+
+/* Who runs next on a CPU: an enum choice; a waiter is in s->taken, and waits no longer. */
+APART int decide(__s32 cpu, struct task_context *prev)
+{
+	struct scratch *s = scratch();
+	enum choice choice;
+	struct queue *q;
+
+	if (!s)
+		return NO_CHOICE;
+	s->exponential = prev ? chance_source() : 0;
+	bpf_spin_lock(&books);
+	gather(s, cpu);
+	choice = choose(s, cpu, prev);
+	q = queue_at(choice == CHOSE_WAITER ? s->slot : NONE);
+	if (q) {
+		take_out(s->first, q, &s->taken);
+		s->taken.key = q->clock;
+	}
+	bpf_spin_unlock(&books);
+	return choice;
 }
 
 /* Counts a draw whose winner does not run for it. */
@@ -212,18 +228,22 @@ static __always_inline void count_lost_win(struct task_context *tc)
  * still needs somebody.
  *
  *	CPU 0				CPU 1
- *	draw: A wins, leaves its queue
+ *	decide: A wins and waits no longer
  *					A's affinity changes: A is dequeued, ...
  *	insert A: as it is now
  *					... or was, and waits again, elsewhere
  *	is it as it was drawn? cancel
  */
-static __always_inline bool deliver(struct scratch *s, __s32 cpu)
+APART int deliver(__s32 cpu)
 {
-	struct task_struct *p = bpf_task_from_pid(s->taken.pid);
+	struct scratch *s = scratch();
 	struct task_context *tc;
+	struct task_struct *p;
 	bool delivered = false;
 
+	if (!s)
+		return false;
+	p = bpf_task_from_pid(s->taken.pid);
 	if (!p)
 		return false;
 	tc = context_of(p);

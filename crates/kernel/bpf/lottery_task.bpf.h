@@ -35,7 +35,7 @@ struct cpu_timer {
 	struct bpf_timer timer;
 	__u64 slice_end; /* CLOCK_MONOTONIC; 0: nobody of ours runs there */
 	__u32 quiet;	 /* times in a row that nobody did */
-	__u32 pad;
+	__u32 flags;	 /* BPF_F_TIMER_CPU_PIN: it fires on its CPU, and not where it was started */
 };
 
 struct {
@@ -139,16 +139,13 @@ static __always_inline void renew_weights(struct task_struct *p, struct task_con
 
 	if ((__u64)tg != tc->group_seen)
 		return;
-	for (level = 0; level < DEPTH; level++) {
+	bpf_for(level, 0, DEPTH) {
 		g = group_at(slot);
 		if (!g || !tg || slot == ROOT)
 			break;
 		weight = tg->shares >> LOAD_SHIFT;
-		if (g->weight != weight) {
-			bpf_spin_lock(&books);
+		if (g->weight != weight)
 			change_weight(slot, weight);
-			bpf_spin_unlock(&books);
-		}
 		slot = g->parent;
 		tg = tg->parent;
 	}
@@ -171,19 +168,6 @@ static __always_inline void begin_undrawn(struct task_struct *p, struct task_con
 	tc->tally.undrawn++;
 }
 
-/* Where its key begins, from the clock of its queue. */
-static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __u64 exponential)
-{
-	__u64 offset, key;
-
-	if (settings.policy == POLICY_STRIDE) {
-		key = (tc->slept ? q->clock : tc->base) + tc->debt;
-		return (__s64)(key - q->clock) > 0 ? key : q->clock;
-	}
-	offset = draw_residual(exponential, tc->tickets, tc->compensation);
-	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
-}
-
 APART __u64 exponential_of(__u64 seed)
 {
 	return draw_exponential(seed);
@@ -196,12 +180,6 @@ static __always_inline __u64 chance_source(void)
 	if (settings.flaw == FLAW_UNIFORM_KEYS)
 		return random_seed() >> (64 - DRAW_FRACTION);
 	return exponential_of(random_seed());
-}
-
-/* Where the clock of a queue is taken to be. */
-static __always_inline __u64 start_of(struct queue *q)
-{
-	return settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock;
 }
 
 /* For the part of its slice that a task left unused, by sleep or yield, until it next starts one. */

@@ -27,7 +27,30 @@ static int slice_timer(void *map, __u32 *cpu, struct cpu_timer *timer)
 			scx_bpf_kick_cpu(*cpu, SCX_KICK_PREEMPT);
 		}
 	}
-	bpf_timer_start(&timer->timer, next > SHORTEST_NS ? next : SHORTEST_NS, 0);
+	bpf_timer_start(&timer->timer, next > SHORTEST_NS ? next : SHORTEST_NS, timer->flags);
+	return 0;
+}
+
+/* When the timer of a CPU first fires: those of all CPUs are spread over a slice. */
+static __always_inline __u64 first_phase(__u32 cpu)
+{
+	return SHORTEST_NS + settings.slice_ns * (cpu + 1ULL) / (settings.cpus + 1ULL);
+}
+
+/*
+ * Run by the loader on every CPU: its timer fires there from now on. Timers are all started by one CPU, and one that is not pinned
+ * fires where it was started.
+ */
+SEC("syscall")
+int tombola_pin(void *nothing)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
+
+	if (!timer || cpu >= settings.cpus)
+		return 0;
+	timer->flags = BPF_F_TIMER_CPU_PIN;
+	bpf_timer_start(&timer->timer, first_phase(cpu), BPF_F_TIMER_CPU_PIN);
 	return 0;
 }
 

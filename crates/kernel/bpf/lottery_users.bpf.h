@@ -6,19 +6,21 @@
 #ifndef TOMBOLA_LOTTERY_USERS_BPF_H
 #define TOMBOLA_LOTTERY_USERS_BPF_H
 
-static __always_inline void put_tickets(struct task_struct *p, struct task_context *tc, __u32 tickets)
+/* Gives a task so many tickets, in its run as in its queue. */
+APART int put_tickets(struct task_context *tc, __u32 tickets)
 {
-	__u32 before = tc->tickets, now;
 	struct waiter *w;
 	struct queue *q;
 	__u64 left;
+	__u32 before;
 
-	tc->explicit_tickets = tickets;
-	now = tickets ? tickets : tickets_by_nice(p);
+	if (!tc || !tickets)
+		return 0;
 	bpf_spin_lock(&books);
-	tc->tickets = now;
+	before = tc->tickets;
+	tc->tickets = tickets;
 	if (tc->active)
-		set_active(tc, now);
+		set_active(tc, tickets);
 	w = waiter_at(tc->waiter);
 	q = queue_at(w->queue);
 	if (q && is_waiting(tc) && !w->urgent) {
@@ -29,10 +31,18 @@ static __always_inline void put_tickets(struct task_struct *p, struct task_conte
 		q->tickets += w->tickets;
 		/* What is left of its race, at its new speed. */
 		left = draw_left(w->key, start_of(q));
-		w->key = start_of(q) + left / now * before + left % now * before / now;
+		w->key = start_of(q) + left / tickets * before + left % tickets * before / tickets;
 		push_waiter(&q->first, tc->waiter);
 	}
 	bpf_spin_unlock(&books);
+	return 0;
+}
+
+/* The same, until the task's nice value counts again: with 0 it does at once. */
+static __always_inline void set_explicitly(struct task_struct *p, struct task_context *tc, __u32 tickets)
+{
+	tc->explicit_tickets = tickets;
+	put_tickets(tc, tickets ? tickets : tickets_by_nice(p));
 }
 
 SEC("syscall")
@@ -48,7 +58,7 @@ int tombola_set(struct ticket_request *request)
 	if (tc) {
 		request->before = tc->tickets;
 		request->error = 0;
-		put_tickets(p, tc, request->tickets);
+		set_explicitly(p, tc, request->tickets);
 		request->after = tc->tickets;
 	}
 	bpf_task_release(p);
@@ -83,8 +93,8 @@ int tombola_give(struct ticket_request *request)
 			request->error = -EINVAL;
 		else {
 			request->error = 0;
-			put_tickets(from, giver, giver->tickets - amount);
-			put_tickets(to, taker, taker->tickets + amount);
+			set_explicitly(from, giver, giver->tickets - amount);
+			set_explicitly(to, taker, taker->tickets + amount);
 		}
 		request->after = giver->tickets;
 		request->to_after = taker->tickets;

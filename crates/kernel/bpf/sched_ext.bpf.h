@@ -74,6 +74,7 @@ __s32 scx_bpf_pick_idle_cpu(const struct cpumask *cpus_allowed, __u64 flags) __k
 void scx_bpf_kick_cpu(__s32 cpu, __u64 flags) __ksym;
 void scx_bpf_dispatch_cancel(void) __ksym;
 
+/* From 6.19 on a wrapper around one that returns whether it did; it is still there in 7.3. */
 /* 6.13 (5209c03c8ed2, 5cbb302880f5, 6462dd53a260) gave dispatch and consume these names; before, the scheduler is refused. */
 void scx_bpf_dsq_insert(struct task_struct *p, __u64 dsq_id, __u64 slice, __u64 enq_flags) __ksym;
 bool scx_bpf_dsq_move_to_local(__u64 dsq_id) __ksym;

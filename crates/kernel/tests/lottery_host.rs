@@ -12,7 +12,7 @@ use tombola_core::tally::{Returns, Tally, shares_p_value};
 
 /// A lottery without fault fails once in a million.
 const REJECTED: f64 = 1e-6;
-const DRAWS: u64 = 20_000;
+const DRAWS: u64 = 10_000;
 
 /// What the scheduler booked, when nothing was under way any more.
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ fn draws_of_many_cpus_at_once_are_booked_as_they_were() {
     let Some(programs) = programs(directory.path()) else { return };
     for cpus in [1, 2, 4, 8] {
         for tickets in [equal(cpus), far_apart(cpus)] {
-            for (seed, mix) in [(1, "-"), (2, "-"), (3, "v"), (4, "v")] {
+            for (seed, mix) in [(1, "-"), (2, "v")] {
                 let name = format!("{cpus} CPUs, {tickets:?}, {mix}, seed {seed}");
                 let booked = play(&programs[1], seed, cpus, mix, &tickets);
                 assert_exact(&name, &booked);

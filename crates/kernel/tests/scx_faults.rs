@@ -10,6 +10,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+use libbpf_rs::query::ProgInfoIter;
 use tombola_kernel::Error;
 use tombola_kernel::scheduler::{Flaw, Guard, SchedExtState, Scheduler, SchedulerOptions, Slice};
 
@@ -226,4 +227,19 @@ fn scx_the_machine_stays_responsive_while_everything_burns() {
     alive(&scheduler);
     sleeping.kill();
     drop(burners);
+}
+
+/// The verifier gives up at a million instructions; how many it needs differs by kernel, compiler and chance.
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_the_verifier_needs_half_of_what_it_allows_at_most() {
+    let scheduler = Scheduler::start(&SchedulerOptions::default()).unwrap();
+    let verified: Vec<(String, u32)> = ProgInfoIter::default()
+        .map(|info| (info.name.to_string_lossy().into_owned(), info.verified_insns))
+        .filter(|(name, _)| name.starts_with("lottery_") || name.starts_with("tombola_"))
+        .collect();
+    drop(scheduler);
+    println!("instructions verified: {verified:?}");
+    assert!(verified.iter().any(|(name, _)| name == "lottery_dispatc") && verified.len() > 15, "{verified:?}");
+    assert!(verified.iter().all(|(_, instructions)| *instructions < 500_000), "{verified:?}");
 }
