@@ -186,16 +186,17 @@ static void user_main(void)
 {
 	struct ticket_request request = {};
 	struct cpu_timer timer = {};
-	struct task_struct *p;
 	__u32 key = 0;
 	__u64 i;
+	int task;
 
 	for (;;) {
 		stand_still_if_over();
 		for (i = below(20); i; i--)
 			turn();
-		p = &tasks[below((__u64)task_count)];
-		wake(p);
+		for (task = 0; task < task_count; task++)
+			if (!below(8))
+				wake(&tasks[task]);
 		if (mixed('a') && !below(4))
 			change_affinity(&tasks[below((__u64)task_count)]);
 		if (mixed('t') && !below(4)) {

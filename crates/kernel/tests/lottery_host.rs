@@ -7,12 +7,13 @@ mod host_c;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use tombola_core::statistics::two_sided;
 use tombola_core::tally::{Returns, Tally, shares_p_value};
 
 /// A lottery without fault fails once in a million.
 const REJECTED: f64 = 1e-6;
-const DRAWS: u64 = 10_000;
+const DRAWS: u64 = 20_000;
 
 /// What the scheduler booked, when nothing was under way any more.
 #[derive(Debug, Default)]
@@ -24,13 +25,17 @@ struct Booked {
     guarded: u64,
 }
 
-/// `None` where there is no C compiler.
-fn programs(directory: &Path) -> Option<Vec<PathBuf>> {
-    let programs = host_c::programs(directory, "lottery_host.c", &["-Wno-unused-parameter", "-Wno-sign-compare"]);
+/// Compiled once for all tests here; `None` where there is no C compiler.
+fn programs() -> Option<&'static [PathBuf]> {
+    static PROGRAMS: OnceLock<Option<Vec<PathBuf>>> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        host_c::programs(directory, "lottery_host.c", &["-Wno-unused-parameter", "-Wno-sign-compare"])
+    });
     if programs.is_none() {
         println!("SKIP: there is no C compiler, neither cc nor clang");
     }
-    programs
+    programs.as_deref()
 }
 
 fn told(program: &Path, arguments: &[String]) -> String {
@@ -102,11 +107,10 @@ fn far_apart(cpus: usize) -> Vec<u64> {
 
 #[test]
 fn draws_of_many_cpus_at_once_are_booked_as_they_were() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(programs) = programs(directory.path()) else { return };
+    let Some(programs) = programs() else { return };
     for cpus in [1, 2, 4, 8] {
         for tickets in [equal(cpus), far_apart(cpus)] {
-            for (seed, mix) in [(1, "-"), (2, "v")] {
+            for (seed, mix) in [(1, "-"), (2, "-"), (3, "v"), (4, "v")] {
                 let name = format!("{cpus} CPUs, {tickets:?}, {mix}, seed {seed}");
                 let booked = play(&programs[1], seed, cpus, mix, &tickets);
                 assert_exact(&name, &booked);
@@ -127,8 +131,7 @@ fn draws_of_many_cpus_at_once_are_booked_as_they_were() {
 
 #[test]
 fn draws_are_booked_as_they_were_whatever_comes_between() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(programs) = programs(directory.path()) else { return };
+    let Some(programs) = programs() else { return };
     let (mut redrawn, mut guarded) = (0, 0);
     for mix in ["a", "av", "s", "t", "k", "kp", "g", "akst", "agkpstv"] {
         // The third program dies of anything undefined.
@@ -148,17 +151,15 @@ fn draws_are_booked_as_they_were_whatever_comes_between() {
 
 #[test]
 fn the_first_of_a_heap_is_the_least_whoever_comes_and_leaves() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(programs) = programs(directory.path()) else { return };
-    for program in &programs {
+    let Some(programs) = programs() else { return };
+    for program in programs {
         assert!(told(program, &["heaps".into()]).ends_with("slots 600\n"), "slots are used again");
     }
 }
 
 #[test]
 fn queues_of_one_hash_are_two_and_groups_of_one_address_too() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(programs) = programs(directory.path()) else { return };
+    let Some(programs) = programs() else { return };
     assert_eq!(told(&programs[0], &["queues".into()]), "0 1\n");
     assert_eq!(told(&programs[0], &["groups".into()]), "2 77 \n");
 }

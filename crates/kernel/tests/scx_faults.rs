@@ -5,12 +5,12 @@
 mod common;
 
 use common::{Group, Worker, cpus, last_cpu, pin_to, schedstat, spin, wait_for};
+use libbpf_rs::query::ProgInfoIter;
 use nix::unistd::gettid;
 use std::fs;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-use libbpf_rs::query::ProgInfoIter;
 use tombola_kernel::Error;
 use tombola_kernel::scheduler::{Flaw, Guard, SchedExtState, Scheduler, SchedulerOptions, Slice};
 
@@ -240,6 +240,9 @@ fn scx_the_verifier_needs_half_of_what_it_allows_at_most() {
         .collect();
     drop(scheduler);
     println!("instructions verified: {verified:?}");
-    assert!(verified.iter().any(|(name, _)| name == "lottery_dispatc") && verified.len() > 15, "{verified:?}");
+    assert!(
+        verified.iter().any(|(name, _)| name == "lottery_dispatc") && verified.len() > 15,
+        "{verified:?}"
+    );
     assert!(verified.iter().all(|(_, instructions)| *instructions < 500_000), "{verified:?}");
 }

@@ -36,8 +36,14 @@ fn assert_booked_once(name: &str, played: &Played, scheduler: &Scheduler) {
         played.draws()
     );
     let (low, high) = (before as f64, after as f64 + 1.0);
-    assert!(wins as f64 >= low - k && wins as f64 <= high, "{name}: {wins} wins of {before} to {after} draws");
-    assert!(expected >= low - under_way && expected <= high, "{name}: {expected} expected of {before} to {after} draws");
+    assert!(
+        wins as f64 >= low - k && wins as f64 <= high,
+        "{name}: {wins} wins of {before} to {after} draws"
+    );
+    assert!(
+        expected >= low - under_way && expected <= high,
+        "{name}: {expected} expected of {before} to {after} draws"
+    );
     assert!(z.iter().all(|z| two_sided(*z) > REJECTED), "{name}: {z:?}");
     assert!(independence > REJECTED, "{name}: {independence}");
 }
