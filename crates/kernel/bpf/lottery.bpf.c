@@ -15,7 +15,7 @@
  * watchdog of sched_ext does not find it. When the loading process ends, however it ends, the machine is back with its
  * default scheduler. Kernel threads that belong to one CPU run at once, like interrupts.
  *
- * Costs: O(log n) to queue, O(q) to draw, n tasks and q non-empty queues a CPU may serve, under one lock for the machine.
+ * Costs: O(log n) to queue, O(q) to draw, n tasks and q queues in which somebody waits, under one lock for the machine.
  *
  * Left out: quotas (cpu.max), NUMA and cache placement beyond that of the kernel's default, core scheduling.
  */
@@ -28,7 +28,7 @@
 #include "sched_ext.bpf.h"
 #include "lottery_wire.h"
 #include "lottery_draw.h"
-#include "lottery_books.bpf.h"
+#include "lottery_heap.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -42,6 +42,7 @@ const struct ticket_request *unused_ticket_request __attribute__((unused));
 #define OPS(name, args...) SEC("struct_ops/" #name) BPF_PROG(name, ##args)
 #define OPS_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
+#include "lottery_books.bpf.h"
 #include "lottery_task.bpf.h"
 #include "lottery_race.bpf.h"
 #include "lottery_timers.bpf.h"
@@ -68,20 +69,16 @@ __s32 OPS(lottery_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_
 void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 {
 	struct task_context *tc = context_of(p);
-	__u64 exponential, key = 0;
-	struct queue *q;
 	__s32 cpu;
 
 	if (!tc) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, settings.slice_ns, enq_flags);
 		return;
 	}
-	/* Taken out of its queue by a change of affinity, nice value or group, or by a CPU that went away. */
-	if (tc->queued_in != NONE) {
-		bpf_spin_lock(&books);
-		leave_queue(tc);
-		bpf_spin_unlock(&books);
-	}
+	count_lost_win(tc);
+	/* Taken out of its queue by the kernel, such as for a CPU that went away. */
+	if (is_waiting(tc))
+		stop_waiting(tc, NONE);
 	if (is_local_kthread(p)) {
 		begin_undrawn(p, tc);
 		__sync_fetch_and_add(&totals.kernel, 1);
@@ -101,19 +98,12 @@ void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 	if (!tc->waiting_since)
 		tc->waiting_since = bpf_ktime_get_ns();
 	begin_slice(p, tc);
-	q = queue_at(tc->queue);
-	if (!q) {
-		tc->tally.undrawn++;
-		scx_bpf_dsq_insert(p, OVERFLOW, settings.slice_ns, enq_flags);
-		return;
-	}
-	exponential = chance_source();
-	bpf_spin_lock(&books);
-	key = key_of(tc, q, exponential);
-	join_queue(tc, tc->queue, q);
-	bpf_spin_unlock(&books);
-	tc->slept = 0;
-	scx_bpf_dsq_insert_vtime(p, tc->queue, settings.slice_ns, key, enq_flags);
+	if (wait_in_queue(tc, p->pid, chance_source()))
+		return; /* it stays with us until deliver() */
+	if (tc->queue != NONE)
+		__sync_fetch_and_add(&totals.overflow, 1);
+	tc->tally.undrawn++;
+	scx_bpf_dsq_insert(p, OVERFLOW, settings.slice_ns, enq_flags);
 }
 
 /* --- drawing ------------------------------------------------------------------------------------------------------------- */
@@ -122,13 +112,12 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 {
 	struct task_context *prev = 0;
 	struct scratch *s = scratch();
-	__u32 n, winner, attempt, slot;
-	struct candidate *c;
-	struct queue *q;
+	__u32 attempt;
+	int choice;
 
 	if (!s)
 		return;
-	if (scx_bpf_dsq_nr_queued(GUARDED) && scx_bpf_dsq_move_to_local(GUARDED))
+	if (totals.overflow && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
 	if (prev_task && (prev_task->scx.flags & SCX_TASK_QUEUED) && !is_local_kthread(prev_task) &&
 	    may_use(prev_task, cpu)) {
@@ -142,41 +131,25 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 		if (prev)
 			end_slice(prev_task, prev);
 	}
-	bpf_for(attempt, 0, REDRAWS) {
-		gather(s, cpu);
-		n = s->n;
-		if (!n)
+	bpf_for(attempt, 0, DELIVERIES) {
+		if (!waiting)
 			break;
-		if (settings.flaw == FLAW_PREVIOUS_OUT)
-			prev = 0;
-		s->exponential = chance_source();
-		bpf_spin_lock(&books);
-		draw(s, n, prev);
-		winner = s->winner;
-		totals.draws++;
-		if (prev)
-			count_return(prev, s->chance, winner == n, 1);
-		bpf_spin_unlock(&books);
-		if (winner == n && prev) {
-			prev->base = s->prev.key;
-			prev->tally.wins++;
-			go_on(prev_task, prev);
+		choice = decide(cpu, settings.flaw == FLAW_PREVIOUS_OUT ? 0 : prev);
+		if (choice == NO_CHOICE)
+			break;
+		if (choice == CHOSE_PREVIOUS) {
+			if (prev) {
+				prev->base = s->prev.key;
+				prev->tally.wins++;
+				go_on(prev_task, prev);
+			}
 			return;
 		}
-		c = candidate_at(s, winner);
-		if (!c || fetch(cpu, s, c->queue, c->key))
-			return;
-		bpf_spin_lock(&books);
-		take_back(s, n, prev);
-		bpf_spin_unlock(&books);
-	}
-	/* Others were faster every time, or nobody waits. */
-	bpf_for(slot, 0, queue_count) {
-		q = queue_at(slot);
-		if (q && serves(q, cpu) && scx_bpf_dsq_move_to_local(slot))
+		if (deliver(cpu))
 			return;
 	}
-	if (scx_bpf_dsq_move_to_local(OVERFLOW))
+	/* Nobody waits whom this CPU may serve, or the kernel took every winner. */
+	if (totals.overflow && scx_bpf_dsq_move_to_local(OVERFLOW))
 		return;
 	if (prev)
 		go_on(prev_task, prev);
@@ -192,9 +165,7 @@ void OPS(lottery_runnable, struct task_struct *p, __u64 enq_flags)
 		return;
 	find_group(p, tc);
 	tc->tickets = tc->explicit_tickets ? tc->explicit_tickets : tickets_by_nice(p);
-	bpf_spin_lock(&books);
-	set_active(tc, tc->tickets);
-	bpf_spin_unlock(&books);
+	stop_waiting(tc, tc->tickets);
 }
 
 void OPS(lottery_running, struct task_struct *p)
@@ -204,13 +175,10 @@ void OPS(lottery_running, struct task_struct *p)
 	note_end(p->scx.slice);
 	if (!tc)
 		return;
-	/* Moved by the kernel or as a last resort: it did not win. */
-	if (tc->queued_in != NONE) {
-		bpf_spin_lock(&books);
-		leave_queue(tc);
-		bpf_spin_unlock(&books);
+	/* Run by the kernel itself, as it does while it takes the scheduler out. */
+	if (is_waiting(tc) && stop_waiting(tc, NONE))
 		tc->tally.undrawn++;
-	}
+	tc->drawn = 0;
 	tc->waiting_since = 0;
 	tc->compensation = COMPENSATION_ONE;
 }
@@ -248,18 +216,13 @@ void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 
 	if (!tc)
 		return;
-	bpf_spin_lock(&books);
-	if (tc->queued_in != NONE)
-		leave_queue(tc);
-	set_active(tc, 0);
+	count_lost_win(tc);
+	stop_waiting(tc, 0);
 	q = queue_at(tc->queue);
 	if (settings.policy == POLICY_STRIDE && q && !tc->slept) {
-		__s64 left = tc->base + tc->debt - q->clock;
-
-		tc->debt = left > 0 ? left : 0;
+		tc->debt = draw_left(tc->base + tc->debt, q->clock);
 		tc->slept = 1;
 	}
-	bpf_spin_unlock(&books);
 	if (deq_flags & SCX_DEQ_SLEEP)
 		compensate(tc);
 	tc->waiting_since = 0;
@@ -296,7 +259,6 @@ __s32 OPS_SLEEPABLE(lottery_init_task, struct task_struct *p, struct scx_init_ta
 		return -ENOMEM;
 	tc->group = NONE;
 	tc->queue = NONE;
-	tc->queued_in = NONE;
 	tc->compensation = COMPENSATION_ONE;
 	if (args->fork) {
 		/* Tickets are inherited, as nice values are. */
@@ -325,11 +287,8 @@ void OPS(lottery_exit_task, struct task_struct *p, struct scx_exit_task_args *ar
 
 	if (!tc)
 		return;
+	stop_waiting(tc, 0);
 	bpf_spin_lock(&books);
-	if (tc->queued_in != NONE)
-		leave_queue(tc);
-	if (tc->active)
-		set_active(tc, 0);
 	totals.ended++;
 	totals.of_ended.wins += tc->tally.wins;
 	totals.of_ended.expected += tc->tally.expected;
@@ -353,11 +312,11 @@ __s32 OPS_SLEEPABLE(lottery_init)
 	__s32 error;
 
 	account.begin_ns = bpf_ktime_get_ns();
-	bpf_for(i, 0, QUEUES + 2) {
-		error = scx_bpf_create_dsq(i, -1);
-		if (error)
-			return error;
-	}
+	error = scx_bpf_create_dsq(GUARDED, -1);
+	if (!error)
+		error = scx_bpf_create_dsq(OVERFLOW, -1);
+	if (error)
+		return error;
 	bpf_for(i, 0, settings.cpus + 1) {
 		key = i;
 		timer = bpf_map_lookup_elem(&timers, &key);
@@ -372,7 +331,7 @@ __s32 OPS_SLEEPABLE(lottery_init)
 			error = bpf_timer_set_callback(&timer->timer, guard_timer);
 		if (error)
 			return error;
-		error = bpf_timer_start(&timer->timer, settings.slice_ns, 0);
+		error = bpf_timer_start(&timer->timer, first_phase(i), 0);
 		if (error)
 			return error;
 	}

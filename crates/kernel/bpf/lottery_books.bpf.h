@@ -5,8 +5,8 @@
  * A group is a currency. Its active amount is the sum of the tickets of its runnable tasks and of the weights of its
  * groups that have one; a residual in its currency is up = active / weight times as long in its parent's.
  *
- * A queue holds the waiting tasks of one group that may use the same CPUs, ordered by key, with a clock of its own:
- * key - clock is the residual in the group's currency. chances is the sum over draws of what one ticket of this queue
+ * A queue holds the waiting tasks of one group that may use the same CPUs, ordered by key (lottery_heap.h), with a clock of its
+ * own: key - clock is the residual in the group's currency. chances is the sum over draws of what one ticket of this queue
  * stood to win, so that a task's own expectation is tickets * (chances when it leaves - chances when it came).
  *
  * Everything is under one lock. What is done under it does not depend on the order in which CPUs get it.
@@ -35,15 +35,17 @@ struct group {
 };
 
 struct queue {
-	__u64 hash; /* of its group and CPUs: what queue_slots is keyed by */
+	__u64 hash; /* of its group and CPUs: what queue_slots is keyed by; those of two queues may be equal */
 	__u64 clock;
-	__u64 tickets; /* of those who wait, compensated */
+	__u64 tickets; /* of those who compete, compensated */
 	__u64 chances;
 	__u64 squares;
 	__u32 group;
-	__u32 queued;
+	__u32 queued; /* all who wait */
 	__u32 users;
-	__u32 pad;
+	__u32 first;  /* of those who compete, or NOBODY */
+	__u32 urgent; /* the first of those who have waited too long, or NOBODY */
+	__u32 place;  /* in busy, while somebody waits */
 	__u64 cpus[CPU_WORDS];
 };
 
@@ -53,6 +55,10 @@ struct queue queues[QUEUES];
 __u32 group_count = 1;
 __u32 queue_count;
 __u32 waiting;
+__u32 urgent; /* of those who wait: how many have waited too long */
+/* Queues in which somebody waits. */
+__u32 busy[QUEUES];
+__u32 busy_count;
 
 /* In a section of its own, so that a reader gets it without the rest. */
 struct account account SEC(".data.account") = { .version = WIRE_VERSION };
@@ -77,9 +83,7 @@ struct {
 struct task_context {
 	__u64 group_seen;	/* the task_group that group stands for */
 	__u64 compensation;	/* until it next starts a slice */
-	__u64 queued_tickets;	/* what it added to its queue's */
-	__u64 chances;		/* of its queue, when it came */
-	__u64 squares;
+	__u64 joined;		/* name of the waiter that it is or was */
 	__u64 waiting_since;	/* CLOCK_MONOTONIC; 0: it does not wait */
 	__u64 slice_begin;	/* its CPU time when its slice began */
 	__u64 used_ns;		/* of its latest slice */
@@ -87,14 +91,14 @@ struct task_context {
 	__u64 debt;		/* stride: how far from there its pass is */
 	__u32 group;		/* slot, or NONE */
 	__u32 queue;		/* slot, or NONE: its CPUs or its group have changed */
-	__u32 queued_in;	/* slot of the queue it is counted in, or NONE */
+	__u32 waiter;		/* slot of the waiter that it is or was */
 	__u32 tickets;		/* in its group's currency */
 	__u32 explicit_tickets; /* set by the user; 0: by nice value */
 	__u32 active;		/* how much of its group's active amount is its own */
 	__u32 slept;		/* stride: debt counts from when it comes, not from base */
 	__u32 over;		/* its latest slice has been counted */
 	__u32 yielded;		/* it gave up the rest of its slice */
-	__u32 pad;
+	__u32 drawn;		/* it has won a draw and not run since */
 	struct tally tally;
 };
 
@@ -110,23 +114,34 @@ struct candidate {
 	__u64 key;
 	struct number residual; /* in the root's currency */
 	struct number up;	/* exchange of the queue's group */
-	__u64 chance, square;	/* what the draw added to the queue's sums */
 	__u32 queue;
 	__u32 pad;
 };
+
+/* A task that has been taken out of its queue to be run. */
+struct taken {
+	__u64 key; /* clock of its queue, which was moved to its own key if it was first */
+	__u64 expected, variance; /* what it stood to win while it waited, in units of 2^-CHANCE_UNIT */
+	__s32 pid;
+	__u32 drawn; /* by a draw; else as the only one, or because it had waited too long */
+};
+
+enum choice { NO_CHOICE, CHOSE_WAITER, CHOSE_PREVIOUS };
 
 struct scratch {
 	__u64 cpus[CPU_WORDS];
 	__u64 exponential;	/* of the previous task */
 	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
-	__u64 chances, squares;	/* sums of the winner's queue after the draw */
 	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
 	struct number total;	/* the same */
 	struct number least;	/* the winning residual */
 	__u32 winner;
 	__u32 n;		/* candidates */
-	__u32 slot, unused;	/* what look_for_group and look_for_queue found */
+	__u32 slot, unused;	/* what look_for_group, look_for_queue and gather found */
+	__u32 urgent;		/* the waiter that has been urgent longest */
+	__u32 first;		/* the waiter that is chosen, of the queue in slot */
 	struct candidate prev;	/* the task whose slice is over */
+	struct taken taken;
 	struct candidate candidates[QUEUES];
 };
 
@@ -136,6 +151,9 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratch_map SEC(".maps");
+
+/* Neither static nor inlined: the verifier looks at such a function once, and not at every way to each of its calls. */
+#define APART __attribute__((noinline))
 
 static __always_inline struct scratch *scratch(void)
 {
@@ -205,20 +223,6 @@ static __always_inline void change_active(__u32 slot, __s64 by)
 	}
 }
 
-static __always_inline void change_weight(__u32 slot, __u64 weight)
-{
-	struct group *g = group_at(slot);
-	__s64 by;
-
-	if (!g || g->weight == weight)
-		return;
-	by = (__s64)weight - (__s64)g->weight;
-	g->weight = weight;
-	rate(g);
-	if (g->active)
-		change_active(g->parent, by);
-}
-
 /* How much longer a residual in a group's currency is in the root's. */
 static __always_inline struct number to_root(__u32 slot)
 {
@@ -252,40 +256,175 @@ static __always_inline __u64 compensated(struct task_context *tc)
 	return tc->tickets * tc->compensation / COMPENSATION_ONE;
 }
 
-static __always_inline void join_queue(struct task_context *tc, __u32 slot, struct queue *q)
+/* Where its key begins, from the clock of its queue. */
+static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __u64 exponential)
 {
-	tc->queued_in = slot;
-	tc->queued_tickets = compensated(tc);
-	tc->chances = q->chances;
-	tc->squares = q->squares;
-	q->tickets += tc->queued_tickets;
-	q->queued++;
+	__u64 offset, key;
+
+	if (settings.policy == POLICY_STRIDE) {
+		key = (tc->slept ? q->clock : tc->base) + tc->debt;
+		return (__s64)(key - q->clock) > 0 ? key : q->clock;
+	}
+	offset = draw_residual(exponential, tc->tickets, tc->compensation);
+	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
+}
+
+/* Where the clock of a queue is taken to be. */
+static __always_inline __u64 start_of(struct queue *q)
+{
+	return settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock;
+}
+
+/* Whether it waits, in a queue of ours. Without the lock a yes may be outdated, and a no from its own CPU is true. */
+static __always_inline bool is_waiting(const struct task_context *tc)
+{
+	return tc->joined && waiter_at(tc->waiter)->joined == tc->joined;
+}
+
+/* Comes to wait; false where there is no room. */
+static __always_inline bool join_queue(struct task_context *tc, struct queue *q, __s32 pid, __u64 key)
+{
+	__u32 slot = take_slot();
+	struct waiter *w = waiter_at(slot);
+
+	if (!slot)
+		return false;
+	tc->waiter = slot;
+	tc->joined = ++melding.comings;
+	w->joined = tc->joined;
+	w->key = key;
+	w->since = tc->waiting_since;
+	w->chances = q->chances;
+	w->squares = q->squares;
+	w->expected = 0;
+	w->variance = 0;
+	w->tickets = compensated(tc);
+	w->queue = tc->queue;
+	w->pid = pid;
+	w->urgent = 0;
+	push_waiter(&q->first, slot);
+	q->tickets += w->tickets;
+	if (!q->queued++ && busy_count < QUEUES) {
+		q->place = busy_count;
+		busy[busy_count++ & (QUEUES - 1)] = tc->queue;
+	}
 	waiting++;
+	return true;
 }
 
-/* Settles what it stood to win while it waited. */
-static __always_inline void leave_queue(struct task_context *tc)
+/* What it stood to win since it came or was settled last. */
+static __always_inline void settle(struct waiter *w, struct queue *q)
 {
-	struct queue *q = queue_at(tc->queued_in);
-	__u64 t = tc->queued_tickets, expected, squares;
+	__u64 expected = scaled_product(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+	__u64 squares = scaled_product(scaled_product(q->squares - w->squares, w->tickets, 14), w->tickets,
+				       SQUARE_SCALE - CHANCE_UNIT - 14);
 
-	tc->queued_in = NONE;
-	if (!q)
-		return;
-	q->tickets -= t;
-	q->queued--;
-	waiting--;
-	/* Who joined between a draw and its being taken back has seen nothing of it: its sums may be behind its own beginning. */
-	if ((__s64)(q->chances - tc->chances) <= 0 || (__s64)(q->squares - tc->squares) <= 0)
-		return;
-	expected = scaled_product(q->chances - tc->chances, t, CHANCE_SCALE - CHANCE_UNIT);
-	squares = scaled_product(scaled_product(q->squares - tc->squares, t, 14), t, SQUARE_SCALE - CHANCE_UNIT - 14);
-	tc->tally.expected += expected;
-	tc->tally.variance += expected > squares ? expected - squares : 0;
+	w->expected += expected;
+	w->variance += expected > squares ? expected - squares : 0;
+	w->chances = q->chances;
+	w->squares = q->squares;
 }
 
-/* Neither static nor inlined: the verifier looks at such a function once, and not at every way to each of its calls. */
-#define APART __attribute__((noinline))
+/* It competes no longer, and goes before all draws. */
+static __always_inline void make_urgent(__u32 slot, struct queue *q)
+{
+	struct waiter *w = waiter_at(slot);
+
+	settle(w, q);
+	q->tickets -= w->tickets;
+	pull_waiter(&q->first, slot);
+	w->urgent = 1;
+	w->key = w->since;
+	push_waiter(&q->urgent, slot);
+	urgent++;
+}
+
+/* Waits no longer. */
+static __always_inline void take_out(__u32 slot, struct queue *q, struct taken *taken)
+{
+	struct waiter *w = waiter_at(slot);
+	struct queue *last;
+
+	taken->pid = w->pid;
+	if (w->urgent) {
+		pull_waiter(&q->urgent, slot);
+		urgent--;
+	} else {
+		settle(w, q);
+		q->tickets -= w->tickets;
+		pull_waiter(&q->first, slot);
+	}
+	taken->expected = w->expected;
+	taken->variance = w->variance;
+	free_slot(slot);
+	waiting--;
+	if (!--q->queued && busy_count) {
+		busy_count--;
+		last = queue_at(busy[busy_count & (QUEUES - 1)]);
+		if (last) {
+			busy[q->place & (QUEUES - 1)] = busy[busy_count & (QUEUES - 1)];
+			last->place = q->place;
+		}
+	}
+}
+
+/* Comes to wait, with what the residual of its race is made of. Returns 0 where there is no room. */
+APART int wait_in_queue(struct task_context *tc, __s32 pid, __u64 exponential)
+{
+	struct queue *q = queue_at(tc ? tc->queue : NONE);
+	bool joined;
+
+	if (!tc || !q)
+		return 0;
+	bpf_spin_lock(&books);
+	joined = join_queue(tc, q, pid, key_of(tc, q, exponential));
+	bpf_spin_unlock(&books);
+	return joined;
+}
+
+/*
+ * Leaves its queue, if it waits in one, without having been drawn; and so many of its tickets are active, or with NONE as many as before.
+ * Returns whether it did wait.
+ */
+APART int stop_waiting(struct task_context *tc, __u32 active)
+{
+	struct scratch *s = scratch();
+	bool waited = false;
+	struct queue *q;
+
+	if (!tc || !s)
+		return 0;
+	bpf_spin_lock(&books);
+	q = queue_at(is_waiting(tc) ? waiter_at(tc->waiter)->queue : NONE);
+	if (q) {
+		take_out(tc->waiter, q, &s->taken);
+		tc->tally.expected += s->taken.expected;
+		tc->tally.variance += s->taken.variance;
+		waited = true;
+	}
+	if (active != NONE)
+		set_active(tc, active);
+	bpf_spin_unlock(&books);
+	return waited;
+}
+
+/* What a group is backed by has changed. */
+APART int change_weight(__u32 slot, __u64 weight)
+{
+	struct group *g = group_at(slot);
+	__s64 by;
+
+	if (!g)
+		return 0;
+	bpf_spin_lock(&books);
+	by = (__s64)weight - (__s64)g->weight;
+	g->weight = weight;
+	rate(g);
+	if (by && g->active)
+		change_active(g->parent, by);
+	bpf_spin_unlock(&books);
+	return 0;
+}
 
 /* --- slots ----------------------------------------------------------------------------------------------------------- */
 
@@ -449,8 +588,21 @@ APART int drop_queue(__u32 slot)
 	return 0;
 }
 
+/* Whether a slot is that of the queue of a group for the CPUs in the scratch: equal hashes may be those of others. */
+static __always_inline bool same_queue(const struct queue *q, const struct scratch *s, __u32 group, __u64 hash)
+{
+	__u64 differ = q->group ^ group;
+	__u32 w;
+
+	if (q->hash != hash)
+		return false;
+	for (w = 0; w < CPU_WORDS; w++)
+		differ |= q->cpus[w] ^ s->cpus[w];
+	return !differ;
+}
+
 /* The lock is held. As look_for_group. */
-static __always_inline void look_for_queue(struct scratch *s, __u64 hash)
+static __always_inline void look_for_queue(struct scratch *s, __u32 group, __u64 hash)
 {
 	struct queue *q;
 	__u32 i;
@@ -461,7 +613,7 @@ static __always_inline void look_for_queue(struct scratch *s, __u64 hash)
 		q = queue_at(i);
 		if (!q)
 			break;
-		if (q->hash == hash) {
+		if (same_queue(q, s, group, hash)) {
 			s->slot = i;
 			break;
 		}
@@ -493,9 +645,9 @@ APART __u32 hold_queue(__u32 group)
 	slot = hint ? *hint : NONE;
 	bpf_spin_lock(&books);
 	q = queue_at(slot);
-	if (!q || q->hash != hash) {
+	if (!q || !same_queue(q, s, group, hash)) {
 		hinted = false;
-		look_for_queue(s, hash);
+		look_for_queue(s, group, hash);
 		slot = s->slot;
 		if (slot == NONE) {
 			slot = s->unused;

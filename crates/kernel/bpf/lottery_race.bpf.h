@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The draw of a CPU: gather the first task of each queue it may serve, draw among them and the task whose slice is over, and
- * fetch the winner. The arithmetic is that of lottery_draw.h.
+ * The draw of a CPU: among the first of each queue that it may serve and the task whose slice is over. Who competes, who wins, what that
+ * books and that the winner waits no longer are one step under the lock; deliver() then hands the winner to the kernel. The
+ * arithmetic is that of lottery_draw.h.
  */
 #ifndef TOMBOLA_LOTTERY_RACE_BPF_H
 #define TOMBOLA_LOTTERY_RACE_BPF_H
@@ -42,35 +43,40 @@ static __always_inline struct candidate *candidate_at(struct scratch *s, __u32 i
 	return &s->candidates[i & (QUEUES - 1)];
 }
 
-/* The queues that a CPU may serve, each with the key of its first task. What loops carry is in memory: see draw(). */
+/*
+ * The queues that a CPU may serve and in which somebody competes; and in s->slot the one whose task has been urgent longest, or NONE. The
+ * lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows nothing: in registers
+ * it would follow every combination.
+ */
 static __always_inline void gather(struct scratch *s, __s32 cpu)
 {
-	struct task_struct *p;
 	struct candidate *c;
 	struct queue *q;
-	__u32 slot;
+	__u32 i, slot;
 
 	s->n = 0;
-	bpf_for(slot, 0, queue_count) {
+	s->slot = NONE;
+	bpf_for(i, 0, busy_count) {
+		slot = busy[i & (QUEUES - 1)];
 		q = queue_at(slot);
 		if (!q || !serves(q, cpu))
 			continue;
-		bpf_for_each(scx_dsq, p, slot, 0) {
-			c = candidate_at(s, s->n);
-			if (c && may_use(p, cpu)) {
-				c->queue = slot;
-				c->key = p->scx.dsq_vtime;
-				s->n++;
-			}
-			break;
+		if (q->urgent && (s->slot == NONE || goes_before(waiter_at(q->urgent), waiter_at(s->urgent)))) {
+			s->slot = slot;
+			s->urgent = q->urgent;
+		}
+		c = candidate_at(s, s->n);
+		if (c && q->first) {
+			c->queue = slot;
+			c->key = waiter_at(q->first)->key;
+			s->n++;
 		}
 	}
 }
 
 /*
  * Draws among n candidates and the previous task, and moves the clocks. Who wins is in s->winner: an index, or n for the
- * previous task. The lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows
- * nothing: in registers it would follow every combination.
+ * previous task. The lock is held.
  */
 static __always_inline void draw(struct scratch *s, __u32 n, struct task_context *prev)
 {
@@ -116,14 +122,8 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 		if (!q)
 			continue;
 		each = number_quotient(number_quotient(number_of(1), c->up), s->total);
-		c->chance = number_whole(each, CHANCE_SCALE);
-		c->square = number_whole(number_product(each, each), SQUARE_SCALE);
-		q->chances += c->chance;
-		q->squares += c->square;
-		if (i == s->winner) {
-			s->chances = q->chances;
-			s->squares = q->squares;
-		}
+		q->chances += number_whole(each, CHANCE_SCALE);
+		q->squares += number_whole(number_product(each, each), SQUARE_SCALE);
 		if (settings.flaw == FLAW_NO_OFFSET)
 			continue;
 		if (i == s->winner)
@@ -138,87 +138,132 @@ static __always_inline void draw(struct scratch *s, __u32 n, struct task_context
 	}
 }
 
-/* Books the draw of a task that came back, or with sign -1 takes that back. */
-static __always_inline void count_return(struct task_context *prev, __u64 p, bool won, __s64 sign)
+/* Books the draw of a task that came back. */
+static __always_inline void count_return(struct task_context *prev, __u64 p, bool won)
 {
 	__u64 square = scaled_product(p, p, CHANCE_UNIT);
 	__u64 variance = p > square ? p - square : 0;
 
-	totals.returns += sign;
-	totals.return_wins += won ? sign : 0;
-	totals.return_expected += sign * p;
-	totals.return_variance += sign * variance;
-	prev->tally.expected += sign * p;
-	prev->tally.variance += sign * variance;
+	totals.returns++;
+	totals.return_wins += won;
+	totals.return_expected += p;
+	totals.return_variance += variance;
+	prev->tally.expected += p;
+	prev->tally.variance += variance;
+}
+
+/* Who has waited too long goes first; who has nobody to compete with is not drawn. The lock is held. */
+static __always_inline enum choice choose(struct scratch *s, __s32 cpu, struct task_context *prev)
+{
+	struct queue *q = queue_at(s->slot);
+	struct waiter *alone;
+	struct candidate *c;
+
+	s->taken.drawn = 0;
+	if (q) {
+		s->first = q->urgent;
+		return CHOSE_WAITER;
+	}
+	if (!s->n)
+		return NO_CHOICE;
+	s->winner = 0;
+	c = candidate_at(s, 0);
+	if (!c)
+		return NO_CHOICE;
+	q = queue_at(c->queue);
+	alone = waiter_at(q ? q->first : NOBODY);
+	if (s->n == 1 && !prev && !alone->below[0] && !alone->below[1]) {
+		if (q && settings.flaw != FLAW_NO_OFFSET)
+			q->clock = c->key;
+	} else {
+		draw(s, s->n, prev);
+		totals.draws++;
+		s->taken.drawn = 1;
+		if (prev)
+			count_return(prev, s->chance, s->winner == s->n);
+		if (prev && s->winner == s->n)
+			return CHOSE_PREVIOUS;
+		c = candidate_at(s, s->winner);
+		q = c ? queue_at(c->queue) : 0;
+	}
+	if (!q)
+		return NO_CHOICE;
+	s->slot = c->queue;
+	s->first = q->first;
+	return CHOSE_WAITER;
+}
+
+/* Who runs next on a CPU: an enum choice; a waiter is in s->taken, and waits no longer. */
+APART int decide(__s32 cpu, struct task_context *prev)
+{
+	struct scratch *s = scratch();
+	enum choice choice;
+	struct queue *q;
+
+	if (!s)
+		return NO_CHOICE;
+	s->exponential = prev ? chance_source() : 0;
+	bpf_spin_lock(&books);
+	gather(s, cpu);
+	choice = choose(s, cpu, prev);
+	q = queue_at(choice == CHOSE_WAITER ? s->slot : NONE);
+	if (q) {
+		take_out(s->first, q, &s->taken);
+		s->taken.key = q->clock;
+	}
+	bpf_spin_unlock(&books);
+	return choice;
+}
+
+/* Counts a draw whose winner does not run for it. */
+static __always_inline void count_lost_win(struct task_context *tc)
+{
+	if (tc->drawn && __sync_lock_test_and_set(&tc->drawn, 0))
+		__sync_fetch_and_add(&totals.redrawn, 1);
 }
 
 /*
- * The lock is held. Takes the booking of a draw back whose winner was gone: it was no draw.
+ * Gives a CPU the task that was taken for it. The kernel may have taken it too, meanwhile or until this program ends: to move it, or to
+ * change its CPUs, group or nice value. Then it comes to wait again by itself, what was drawn has been drawn, and false says that the CPU
+ * still needs somebody.
  *
  *	CPU 0				CPU 1
- *	gather: A is first
- *					gather: A is first
- *	draw, booked: A wins
- *					draw, booked: A wins
- *	move A, settle A
- *					A is gone: what was booked is taken back, and it is drawn again
- *
- * The clocks stay moved: given that A won, what is left of the others' residuals is as good as new.
+ *	decide: A wins and waits no longer
+ *					A's affinity changes: A is dequeued, ...
+ *	insert A: as it is now
+ *					... or was, and waits again, elsewhere
+ *	is it as it was drawn? cancel
  */
-static __always_inline void take_back(struct scratch *s, __u32 n, struct task_context *prev)
+APART int deliver(__s32 cpu)
 {
-	struct candidate *c;
-	struct queue *q;
-	__u32 i;
-
-	bpf_for(i, 0, n) {
-		c = candidate_at(s, i);
-		q = c ? queue_at(c->queue) : 0;
-		if (!q)
-			continue;
-		q->chances -= c->chance;
-		q->squares -= c->square;
-	}
-	totals.draws--;
-	totals.redrawn++;
-	if (prev)
-		count_return(prev, s->chance, false, -1);
-}
-
-/*
- * Gives a CPU the first task of a queue, if it is still the one with this key. What others have drawn since the draw that it won,
- * it did not stand to win.
- */
-static __always_inline bool fetch(__s32 cpu, struct scratch *s, __u32 slot, __u64 key)
-{
+	struct scratch *s = scratch();
 	struct task_context *tc;
 	struct task_struct *p;
-	bool moved = false;
-	struct queue *q;
-	__s64 since;
+	bool delivered = false;
 
-	bpf_for_each(scx_dsq, p, slot, 0) {
-		if (p->scx.dsq_vtime != key || !may_use(p, cpu))
-			break;
-		tc = context_of(p);
-		moved = scx_bpf_dsq_move(&___it, p, SCX_DSQ_LOCAL_ON | cpu, 0);
-		if (moved && tc) {
-			q = queue_at(slot);
-			bpf_spin_lock(&books);
-			if (q && tc->queued_in == slot) {
-				since = (__s64)(q->chances - s->chances);
-				tc->chances += since > 0 ? since : 0;
-				since = (__s64)(q->squares - s->squares);
-				tc->squares += since > 0 ? since : 0;
-			}
-			leave_queue(tc);
-			bpf_spin_unlock(&books);
-			tc->base = key;
-			tc->tally.wins++;
+	if (!s)
+		return false;
+	p = bpf_task_from_pid(s->taken.pid);
+	if (!p)
+		return false;
+	tc = context_of(p);
+	if (tc) {
+		tc->tally.expected += s->taken.expected;
+		tc->tally.variance += s->taken.variance;
+		tc->tally.wins += s->taken.drawn;
+		tc->drawn = s->taken.drawn;
+		tc->base = s->taken.key;
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, settings.slice_ns, 0);
+		delivered = !is_waiting(tc) && may_use(p, cpu);
+		if (delivered) {
+			tc->tally.undrawn += !s->taken.drawn;
+		} else {
+			scx_bpf_dispatch_cancel();
+			count_lost_win(tc);
 		}
-		break;
 	}
-	return moved;
+	bpf_task_release(p);
+	return delivered;
 }
 
 #endif

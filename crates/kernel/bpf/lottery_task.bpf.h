@@ -5,14 +5,15 @@
 #ifndef TOMBOLA_LOTTERY_TASK_BPF_H
 #define TOMBOLA_LOTTERY_TASK_BPF_H
 
-#define GUARDED (QUEUES + 0ULL)	 /* first in, first out, before all draws */
-#define OVERFLOW (QUEUES + 1ULL) /* first in, first out, when no queue has anybody */
+/* Queues of the kernel, for tasks without room in ours: first in, first out. */
+#define GUARDED 0ULL		 /* before all draws */
+#define OVERFLOW 1ULL		 /* when nobody waits who found room */
 
 #define PF_KTHREAD 0x00200000	 /* include/linux/sched.h */
 #define SCHED_IDLE 5
 #define IDLE_WEIGHT 3		 /* WEIGHT_IDLEPRIO */
 #define CLOCK_MONOTONIC 1
-#define REDRAWS 4
+#define DELIVERIES 4		 /* draws of a CPU in a row whose winners the kernel has taken */
 #define VALUE_SCALE 16
 #define QUIET_TICKS 16
 #define QUIET_NS 20000000ULL	 /* how often an idle CPU looks whether it still is */
@@ -34,7 +35,7 @@ struct cpu_timer {
 	struct bpf_timer timer;
 	__u64 slice_end; /* CLOCK_MONOTONIC; 0: nobody of ours runs there */
 	__u32 quiet;	 /* times in a row that nobody did */
-	__u32 pad;
+	__u32 flags;	 /* BPF_F_TIMER_CPU_PIN: it fires on its CPU, and not where it was started */
 };
 
 struct {
@@ -69,12 +70,26 @@ static __always_inline bool is_local_kthread(struct task_struct *p)
 	return (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1;
 }
 
+/* Whether a slot is that of a group. Its address alone may be that of one that was freed, while the task slept. */
+static __always_inline bool is_group(__u32 slot, struct task_group *tg)
+{
+	struct group *g = group_at(slot);
+	struct group_key key;
+
+	if (!g)
+		return false;
+	if (!tg->parent)
+		return slot == ROOT;
+	identify_group(tg, &key);
+	return slot != ROOT && same_key(&g->key, &key);
+}
+
 static __always_inline void find_group(struct task_struct *p, struct task_context *tc)
 {
 	struct task_group *tg = p->sched_task_group;
 	__u32 slot;
 
-	if (!tg || ((__u64)tg == tc->group_seen && tc->group != NONE))
+	if (!tg || ((__u64)tg == tc->group_seen && is_group(tc->group, tg)))
 		return;
 	slot = hold_path(tg);
 	tc->group_seen = slot == NONE ? 0 : (__u64)tg;
@@ -124,16 +139,13 @@ static __always_inline void renew_weights(struct task_struct *p, struct task_con
 
 	if ((__u64)tg != tc->group_seen)
 		return;
-	for (level = 0; level < DEPTH; level++) {
+	bpf_for(level, 0, DEPTH) {
 		g = group_at(slot);
 		if (!g || !tg || slot == ROOT)
 			break;
 		weight = tg->shares >> LOAD_SHIFT;
-		if (g->weight != weight) {
-			bpf_spin_lock(&books);
+		if (g->weight != weight)
 			change_weight(slot, weight);
-			bpf_spin_unlock(&books);
-		}
 		slot = g->parent;
 		tg = tg->parent;
 	}
@@ -156,19 +168,6 @@ static __always_inline void begin_undrawn(struct task_struct *p, struct task_con
 	tc->tally.undrawn++;
 }
 
-/* Where its key begins, from the clock of its queue. */
-static __always_inline __u64 key_of(struct task_context *tc, struct queue *q, __u64 exponential)
-{
-	__u64 offset, key;
-
-	if (settings.policy == POLICY_STRIDE) {
-		key = (tc->slept ? q->clock : tc->base) + tc->debt;
-		return (__s64)(key - q->clock) > 0 ? key : q->clock;
-	}
-	offset = draw_residual(exponential, tc->tickets, tc->compensation);
-	return settings.flaw == FLAW_NO_OFFSET ? offset : q->clock + offset;
-}
-
 APART __u64 exponential_of(__u64 seed)
 {
 	return draw_exponential(seed);
@@ -181,12 +180,6 @@ static __always_inline __u64 chance_source(void)
 	if (settings.flaw == FLAW_UNIFORM_KEYS)
 		return random_seed() >> (64 - DRAW_FRACTION);
 	return exponential_of(random_seed());
-}
-
-/* Where the clock of a queue is taken to be. */
-static __always_inline __u64 start_of(struct queue *q)
-{
-	return settings.flaw == FLAW_NO_OFFSET ? 0 : q->clock;
 }
 
 /* For the part of its slice that a task left unused, by sleep or yield, until it next starts one. */

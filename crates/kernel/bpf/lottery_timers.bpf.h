@@ -27,42 +27,74 @@ static int slice_timer(void *map, __u32 *cpu, struct cpu_timer *timer)
 			scx_bpf_kick_cpu(*cpu, SCX_KICK_PREEMPT);
 		}
 	}
-	bpf_timer_start(&timer->timer, next > SHORTEST_NS ? next : SHORTEST_NS, 0);
+	bpf_timer_start(&timer->timer, next > SHORTEST_NS ? next : SHORTEST_NS, timer->flags);
 	return 0;
 }
 
-/* Moves whoever has waited for settings.guard_ns to the queue that goes before all draws. */
+/* When the timer of a CPU first fires: those of all CPUs are spread over a slice. */
+static __always_inline __u64 first_phase(__u32 cpu)
+{
+	return SHORTEST_NS + settings.slice_ns * (cpu + 1ULL) / (settings.cpus + 1ULL);
+}
+
+/*
+ * Run by the loader on every CPU: its timer fires there from now on. Timers are all started by one CPU, and one that is not pinned
+ * fires where it was started.
+ */
+SEC("syscall")
+int tombola_pin(void *nothing)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
+
+	if (!timer || cpu >= settings.cpus)
+		return 0;
+	timer->flags = BPF_F_TIMER_CPU_PIN;
+	bpf_timer_start(&timer->timer, first_phase(cpu), BPF_F_TIMER_CPU_PIN);
+	return 0;
+}
+
+static __always_inline bool waits_too_long(__u64 since, __u64 now)
+{
+	return since && now > since && now - since >= settings.guard_ns;
+}
+
+/* Whoever has waited for settings.guard_ns goes before all draws. */
 static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 {
 	__u64 now = bpf_ktime_get_ns(), next = settings.guard_ns / 16;
 	struct task_context *tc;
 	struct task_struct *p;
+	struct waiter *w;
 	struct queue *q;
 	__u32 slot;
 
 	if (settings.flaw == FLAW_NO_GUARD)
 		return 0;
-	/* A callback counts as sleepable where the program that sets it is. */
-	bpf_rcu_read_lock();
-	bpf_for(slot, 0, QUEUES + 2) {
-		q = queue_at(slot);
-		if (slot == GUARDED || (q && !q->queued))
+	bpf_for(slot, 1, WAITERS) {
+		w = waiter_at(slot);
+		if (slot > melding.used)
+			break;
+		if (!w->joined || w->urgent || !waits_too_long(w->since, now))
 			continue;
-		bpf_for_each(scx_dsq, p, slot, 0) {
-			tc = context_of(p);
-			if (!tc || !tc->waiting_since || now - tc->waiting_since < settings.guard_ns || now < tc->waiting_since)
-				continue;
-			if (!scx_bpf_dsq_move(&___it, p, GUARDED, 0))
-				continue;
-			bpf_spin_lock(&books);
-			if (tc->queued_in != NONE)
-				leave_queue(tc);
+		bpf_spin_lock(&books);
+		q = queue_at(w->queue);
+		if (q && w->joined && !w->urgent && waits_too_long(w->since, now)) {
+			make_urgent(slot, q);
 			totals.guarded++;
-			bpf_spin_unlock(&books);
-			tc->tally.undrawn++;
 		}
+		bpf_spin_unlock(&books);
 	}
-	bpf_rcu_read_unlock();
+	if (totals.overflow) {
+		/* A callback counts as sleepable where the program that sets it is. */
+		bpf_rcu_read_lock();
+		bpf_for_each(scx_dsq, p, OVERFLOW, 0) {
+			tc = context_of(p);
+			if (tc && waits_too_long(tc->waiting_since, now) && scx_bpf_dsq_move(&___it, p, GUARDED, 0))
+				__sync_fetch_and_add(&totals.guarded, 1);
+		}
+		bpf_rcu_read_unlock();
+	}
 	bpf_timer_start(&timer->timer, next, 0);
 	return 0;
 }

@@ -6,40 +6,43 @@
 #ifndef TOMBOLA_LOTTERY_USERS_BPF_H
 #define TOMBOLA_LOTTERY_USERS_BPF_H
 
-static __always_inline void put_tickets(struct task_struct *p, struct task_context *tc, __u32 tickets)
+/* Gives a task so many tickets, in its run as in its queue. */
+APART int put_tickets(struct task_context *tc, __u32 tickets)
 {
-	__u32 before = tc->tickets, now, slot = tc->queued_in;
-	struct task_struct *queued;
+	struct waiter *w;
 	struct queue *q;
-	__u64 key = 0;
+	__u64 left;
+	__u32 before;
 
-	tc->explicit_tickets = tickets;
-	now = tickets ? tickets : tickets_by_nice(p);
+	if (!tc || !tickets)
+		return 0;
 	bpf_spin_lock(&books);
-	q = queue_at(tc->queued_in);
-	tc->tickets = now;
+	before = tc->tickets;
+	tc->tickets = tickets;
 	if (tc->active)
-		set_active(tc, now);
-	if (q) {
-		leave_queue(tc);
-		join_queue(tc, slot, q);
+		set_active(tc, tickets);
+	w = waiter_at(tc->waiter);
+	q = queue_at(w->queue);
+	if (q && is_waiting(tc) && !w->urgent) {
+		settle(w, q);
+		pull_waiter(&q->first, tc->waiter);
+		q->tickets -= w->tickets;
+		w->tickets = compensated(tc);
+		q->tickets += w->tickets;
 		/* What is left of its race, at its new speed. */
-		key = p->scx.dsq_vtime - q->clock;
-		key = (__s64)key > 0 ? key / now * before + key % now * before / now : 0;
-		key += q->clock;
+		left = draw_left(w->key, start_of(q));
+		w->key = start_of(q) + left / tickets * before + left % tickets * before / tickets;
+		push_waiter(&q->first, tc->waiter);
 	}
 	bpf_spin_unlock(&books);
-	if (!q)
-		return;
-	bpf_rcu_read_lock();
-	bpf_for_each(scx_dsq, queued, slot, 0) {
-		if (queued->pid != p->pid)
-			continue;
-		scx_bpf_dsq_move_set_vtime(&___it, key);
-		scx_bpf_dsq_move_vtime(&___it, queued, slot, 0);
-		break;
-	}
-	bpf_rcu_read_unlock();
+	return 0;
+}
+
+/* The same, until the task's nice value counts again: with 0 it does at once. */
+static __always_inline void set_explicitly(struct task_struct *p, struct task_context *tc, __u32 tickets)
+{
+	tc->explicit_tickets = tickets;
+	put_tickets(tc, tickets ? tickets : tickets_by_nice(p));
 }
 
 SEC("syscall")
@@ -55,7 +58,7 @@ int tombola_set(struct ticket_request *request)
 	if (tc) {
 		request->before = tc->tickets;
 		request->error = 0;
-		put_tickets(p, tc, request->tickets);
+		set_explicitly(p, tc, request->tickets);
 		request->after = tc->tickets;
 	}
 	bpf_task_release(p);
@@ -90,8 +93,8 @@ int tombola_give(struct ticket_request *request)
 			request->error = -EINVAL;
 		else {
 			request->error = 0;
-			put_tickets(from, giver, giver->tickets - amount);
-			put_tickets(to, taker, taker->tickets + amount);
+			set_explicitly(from, giver, giver->tickets - amount);
+			set_explicitly(to, taker, taker->tickets + amount);
 		}
 		request->after = giver->tickets;
 		request->to_after = taker->tickets;
@@ -107,6 +110,7 @@ int tombola_each(struct bpf_iter__task *it)
 	struct task_line line = {};
 	struct task_struct *p = it->task;
 	struct task_context *tc;
+	struct waiter *w;
 	struct queue *q;
 	struct group *g;
 
@@ -114,7 +118,7 @@ int tombola_each(struct bpf_iter__task *it)
 	if (!p || !account.begin_ns)
 		return 0;
 	tc = context_of(p);
-	if (!tc || !(tc->active || tc->tally.wins || tc->tally.undrawn || tc->explicit_tickets))
+	if (!tc || !(tc->active || tc->tally.wins || tc->tally.expected || tc->tally.undrawn || tc->explicit_tickets))
 		return 0;
 	line.start_ns = p->start_boottime;
 	line.pid = p->pid;
@@ -131,10 +135,16 @@ int tombola_each(struct bpf_iter__task *it)
 	}
 	__builtin_memcpy(line.comm, p->comm, sizeof(line.comm));
 	line.tally = tc->tally;
-	q = queue_at(tc->queued_in);
-	if (q) /* what it stood to win since it came */
-		line.tally.expected +=
-			scaled_product(q->chances - tc->chances, tc->queued_tickets, CHANCE_SCALE - CHANCE_UNIT);
+	w = waiter_at(tc->waiter);
+	q = queue_at(w->queue);
+	if (q && is_waiting(tc)) {
+		/* What it stood to win since it came. */
+		line.tally.expected += w->expected;
+		line.tally.variance += w->variance;
+		if (!w->urgent)
+			line.tally.expected +=
+				scaled_product(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+	}
 	bpf_seq_write(it->meta->seq, &line, sizeof(line));
 	return 0;
 }

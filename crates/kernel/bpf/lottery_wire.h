@@ -31,7 +31,7 @@ struct tally {
 	__u64 wins;	 /* draws it won */
 	__u64 expected;	 /* sum of its chances over the draws in which it competed */
 	__u64 variance;	 /* sum of chance * (1 - chance) */
-	__u64 undrawn;	 /* slices that began without a draw: on an idle CPU, or by guard */
+	__u64 undrawn;	 /* slices that began without a draw: on an idle CPU, alone, or by guard */
 	__u64 slices;	 /* slices that ended */
 	__u64 used_ns;	 /* CPU time of those */
 };
@@ -54,7 +54,7 @@ struct task_line {
 
 /* The scheduler as a whole. */
 struct totals {
-	__u64 draws;		/* in which at least one waiting task competed */
+	__u64 draws;		/* in which at least two tasks competed */
 	__u64 returns;		/* draws in which the task whose slice was over competed */
 	__u64 return_wins;	/* those it won */
 	__u64 return_expected;	/* sum of its chances */
@@ -63,7 +63,7 @@ struct totals {
 	__u64 idle;		/* slices that began at once, on an idle CPU */
 	__u64 kernel;		/* slices of kernel threads of one CPU, outside the lottery */
 	__u64 overflow;		/* times a task found no room for its group or CPUs, and so queued without a draw */
-	__u64 redrawn;		/* draws repeated because another CPU was faster */
+	__u64 redrawn;		/* those whose winner the kernel took before it ran, to move or to change it */
 	__u64 cut;		/* slices ended by the timer */
 	__u64 ended;		/* tasks that ended */
 	struct tally of_ended;

@@ -35,6 +35,7 @@ enum bpf_map_type {
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1024 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_F_TIMER_CPU_PIN = 2 };
 enum { BPF_RB_NO_WAKEUP = 1 };
 
 struct bpf_spin_lock {

@@ -23,9 +23,10 @@ pub use tasks::{ScheduledTask, Totals};
 
 use crate::error::{Error, Result, os_error};
 use crate::libbpf_log;
+use crate::monitor::on_every_cpu;
 use crate::object::{possible_cpus, refused};
 use crate::wire::{LOTTERY, Wire as _, sched_ext_ops, settings};
-use control::{ACCOUNT, PROGRAMS};
+use control::{ACCOUNT, PROGRAMS, pin_timer};
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, OpenObject};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -53,6 +54,9 @@ pub fn tickets_set() -> Result<BTreeMap<TaskId, u32>> {
     let tasks = SchedulerControl::find()?.tasks()?;
     Ok(tasks.into_iter().filter(|task| task.explicit).map(|task| (task.id, task.tickets)).collect())
 }
+
+/// The program that pins the timer of the CPU that it runs on.
+const PIN: &str = "tombola_pin";
 
 /// A scheduler that runs until this is dropped.
 pub struct Scheduler {
@@ -104,6 +108,9 @@ impl Scheduler {
                     _ => refused("start", &e),
                 },
             })?;
+        let pin = program(&object, PIN)?;
+        // A timer that was not pinned fires where it was started: late if that CPU has much to do, but it fires.
+        on_every_cpu(move || drop(pin_timer(&pin)));
         let scheduler = Self { link: Some(link), control, _object: object };
         match scheduler.control.farewell()? {
             Some(told) => Err(Error::SchedulerRefused { why: told.to_string() }),
@@ -200,12 +207,13 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
     Ok(())
 }
 
+fn program(object: &Object, name: &str) -> Result<OwnedFd> {
+    let found = object.progs().find(|program| program.name() == OsStr::new(name));
+    let found = found.ok_or_else(|| Error::Object { what: format!("it has no program {name}") })?;
+    found.as_fd().try_clone_to_owned().map_err(|e| Error::Object { what: format!("{name}: {e}") })
+}
+
 fn control_of(object: &Object) -> Result<SchedulerControl> {
-    let program = |name: &str| -> Result<OwnedFd> {
-        let found = object.progs().find(|program| program.name() == OsStr::new(name));
-        let found = found.ok_or_else(|| Error::Object { what: format!("it has no program {name}") })?;
-        found.as_fd().try_clone_to_owned().map_err(|e| Error::Object { what: format!("{name}: {e}") })
-    };
     let account = object
         .maps()
         .find(|map| map.name() == ACCOUNT)
@@ -213,9 +221,9 @@ fn control_of(object: &Object) -> Result<SchedulerControl> {
     let account = MapHandle::try_from(&account)
         .map_err(|e| Error::ReadMap { map: ACCOUNT.into(), reason: os_error(&e) })?;
     Ok(SchedulerControl {
-        set: program(PROGRAMS[0])?,
-        give: program(PROGRAMS[1])?,
-        each: program(PROGRAMS[2])?,
+        set: program(object, PROGRAMS[0])?,
+        give: program(object, PROGRAMS[1])?,
+        each: program(object, PROGRAMS[2])?,
         account,
     })
 }

@@ -1,12 +1,14 @@
 //! The C of the kernel's draw against its twin in Rust, bit for bit: `lottery_draw.h` is compiled for this machine.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
+#[path = "common/host_c.rs"]
+mod host_c;
+
 use std::fmt::{Arguments, Display, Write as _};
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::iter::successors;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use tombola_core::race::{self, Number, Queues};
 
 /// Operations for the driver, one a line, and the lines it must print.
@@ -29,7 +31,7 @@ impl Script {
     /// Runs the driver in every way it was compiled, and compares line by line.
     fn check(&self) {
         let directory = tempfile::tempdir().unwrap();
-        let Some(drivers) = drivers(directory.path()) else {
+        let Some(drivers) = host_c::programs(directory.path(), "draw_host.c", &[]) else {
             println!("SKIP: there is no C compiler, neither cc nor clang");
             return;
         };
@@ -52,43 +54,6 @@ impl Script {
 /// Whether the driver prints a line for an operation.
 fn answers(operation: &str) -> bool {
     !["worth", "clock", "join", "leave"].contains(&operation.split(' ').next().unwrap())
-}
-
-/// Compiles the driver: plain, optimised, and so that it dies of anything that C leaves undefined (which needs no run-time
-/// library). `None` where there is no compiler.
-fn drivers(directory: &Path) -> Option<Vec<PathBuf>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let flags: [&[&str]; 3] =
-        [&["-O0"], &["-O2"], &["-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]];
-    let mut drivers = Vec::new();
-    for flags in flags {
-        let driver = directory.join(format!("draw_host{}", flags.concat()));
-        let compile = |compiler: &str| {
-            Command::new(compiler)
-                .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror"])
-                .args(flags)
-                .arg("-I")
-                .arg(root.join("bpf"))
-                .arg(root.join("tests/draw_host.c"))
-                .arg("-o")
-                .arg(&driver)
-                .stdin(Stdio::null())
-                .output()
-        };
-        let output = match compile("cc") {
-            Err(error) if error.kind() == ErrorKind::NotFound => compile("clang"),
-            other => other,
-        };
-        match output {
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            output => {
-                let output = output.unwrap();
-                assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
-            }
-        }
-        drivers.push(driver);
-    }
-    Some(drivers)
 }
 
 /// Numbers for the test, from a fixed seed: Vigna's xorshift64*, which shares nothing with what is tested.

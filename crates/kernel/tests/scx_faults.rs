@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Group, Worker, cpus, last_cpu, pin_to, schedstat, spin, wait_for};
+use libbpf_rs::query::ProgInfoIter;
 use nix::unistd::gettid;
 use std::fs;
 use std::process::Command;
@@ -226,4 +227,22 @@ fn scx_the_machine_stays_responsive_while_everything_burns() {
     alive(&scheduler);
     sleeping.kill();
     drop(burners);
+}
+
+/// The verifier gives up at a million instructions; how many it needs differs by kernel, compiler and chance.
+#[test]
+#[ignore = "sched_ext: runs in the lane"]
+fn scx_the_verifier_needs_half_of_what_it_allows_at_most() {
+    let scheduler = Scheduler::start(&SchedulerOptions::default()).unwrap();
+    let verified: Vec<(String, u32)> = ProgInfoIter::default()
+        .map(|info| (info.name.to_string_lossy().into_owned(), info.verified_insns))
+        .filter(|(name, _)| name.starts_with("lottery_") || name.starts_with("tombola_"))
+        .collect();
+    drop(scheduler);
+    println!("instructions verified: {verified:?}");
+    assert!(
+        verified.iter().any(|(name, _)| name == "lottery_dispatc") && verified.len() > 15,
+        "{verified:?}"
+    );
+    assert!(verified.iter().all(|(_, instructions)| *instructions < 500_000), "{verified:?}");
 }

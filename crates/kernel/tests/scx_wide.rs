@@ -9,25 +9,40 @@ use common::{Worker, cpus};
 use tombola_core::statistics::{chi_square, two_sided};
 use tombola_kernel::scheduler::Scheduler;
 
-/// Of each draw that is booked somebody wins: the chances of all who compete are one together, so wins and expected wins differ by what falls
-/// into the two looks, and each task's own by chance. A repeated draw that stayed booked would add one to what is expected. Taken back, it
-/// may take along what others drew meanwhile from who joined between the two: at most one draw for each that was repeated.
+/// Of each draw one task wins, and the chances of all who compete are one together: wins and expected wins of all tasks, those that ended
+/// among them, are the draws, and each worker's own differ by chance alone.
+///
+/// What is drawn while the tasks are read may or may not be in it. And a CPU that has drawn books its winner's wins and expected wins a moment
+/// later: what somebody stood to win until it won is Exp(1), so for k CPUs at once that is k + 5 √k + 14 at most, but for 10⁻⁶.
 fn assert_booked_once(name: &str, played: &Played, scheduler: &Scheduler) {
-    let totals = scheduler.control().totals().unwrap();
-    let repeated = totals.redrawn as f64 / totals.draws as f64;
-    let wins: u64 = played.tallies.iter().map(|t| t.wins).sum();
-    let expected: f64 = played.tallies.iter().map(|t| t.expected).sum();
-    let gap = (expected - wins as f64) / wins as f64;
+    let control = scheduler.control();
+    let looks = (0..20).map(|_| {
+        let before = control.totals().unwrap().draws;
+        let tasks = control.tasks().unwrap();
+        let totals = control.totals().unwrap();
+        let tallies = tasks.iter().map(|task| task.tally).chain([totals.of_ended]);
+        let (wins, expected) = tallies.fold((0, 0.0), |(w, e), t| (w + t.wins, e + t.expected));
+        (before, totals.draws, wins, expected)
+    });
+    let (before, after, wins, expected) = looks.min_by_key(|(before, after, ..)| after - before).unwrap();
+    let k = cpus().len() as f64;
+    let under_way = k + 5.0 * k.sqrt() + 14.0;
     let z: Vec<f64> =
         played.tallies.iter().map(|t| (t.wins as f64 - t.expected) / t.variance.sqrt()).collect();
     let independence = played.returns.p_value().unwrap();
     println!(
-        "{name}: {wins} wins, {expected:.1} expected ({:+.3} %), z {z:.2?}, independence p {independence:.3}",
-        gap * 100.0
+        "{name}: {before} to {after} draws, {wins} wins, {expected:.1} expected; the workers' {} draws: z {z:.2?}, independence p \
+         {independence:.3}",
+        played.draws()
+    );
+    let (low, high) = (before as f64, after as f64 + 1.0);
+    assert!(
+        wins as f64 >= low - k && wins as f64 <= high,
+        "{name}: {wins} wins of {before} to {after} draws"
     );
     assert!(
-        gap < 0.005 && gap > -0.005 - repeated,
-        "{repeated} repeated; {name}: {expected} wins expected, {wins} booked"
+        expected >= low - under_way && expected <= high,
+        "{name}: {expected} expected of {before} to {after} draws"
     );
     assert!(z.iter().all(|z| two_sided(*z) > REJECTED), "{name}: {z:?}");
     assert!(independence > REJECTED, "{name}: {independence}");
@@ -53,9 +68,10 @@ fn scx_wide_draws_of_many_cpus_are_booked_once() {
     let p = chi_square(&played.wins(), &equal).unwrap().p_value;
     assert!(p > REJECTED, "equal tickets win equally often: {p}, {:?}", played.wins());
 
-    // 5 to 1 and 25 to 1: who holds much is drawn by several CPUs at once.
+    // 5 to 1 and 25 to 1: who holds much is drawn by several CPUs at once. Not so much that the kernel's own threads, with 1024 each, wait
+    // for long: its watchdog is one of them.
     for (at, worker) in workers.iter().enumerate() {
-        let tickets = [25_000, 5_000, 1_000][at % 3];
+        let tickets = [2_500, 500, 100][at % 3];
         scheduler.control().set_tickets(worker.tid, Some(tickets)).unwrap();
     }
     assert_booked_once("25:5:1", &play(&scheduler, &tids(&workers), DRAWS), &scheduler);

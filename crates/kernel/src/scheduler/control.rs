@@ -210,19 +210,27 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
 
 /// Runs a program of type `syscall` once; it writes its results into the request.
 fn run(program: &OwnedFd, request: &mut ticket_request) -> Result<()> {
+    // SAFETY: the request is the context that these programs take, and outlives the call; the kernel writes it back there.
+    unsafe { test_run(program, std::ptr::from_mut(request).cast(), size_of::<ticket_request>()) }
+        .map_err(|reason| Error::Tickets(format!("the scheduler could not be asked: {reason}")))
+}
+
+/// Makes the timer of the CPU that this thread is on fire there from now on.
+pub(super) fn pin_timer(program: &OwnedFd) -> io::Result<()> {
+    // SAFETY: without a context.
+    unsafe { test_run(program, std::ptr::null_mut(), 0) }
+}
+
+/// # Safety
+/// The context must have that size, be what the program takes, and not be used by others meanwhile.
+unsafe fn test_run(program: &OwnedFd, context: *mut std::ffi::c_void, size: usize) -> io::Result<()> {
     let mut options = bpf_test_run_opts {
         sz: size_of::<bpf_test_run_opts>() as u64,
-        ctx_in: std::ptr::from_mut(request).cast(),
-        ctx_size_in: u32::try_from(size_of::<ticket_request>()).unwrap_or(u32::MAX),
+        ctx_in: context,
+        ctx_size_in: u32::try_from(size).unwrap_or(u32::MAX),
         ..Default::default()
     };
-    // SAFETY: the context is the request, of the size given, and outlives the call; the kernel writes it back there.
+    // SAFETY: as the caller promises.
     let result = unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) };
-    if result < 0 {
-        return Err(Error::Tickets(format!(
-            "the scheduler could not be asked: {}",
-            io::Error::from_raw_os_error(-result)
-        )));
-    }
-    Ok(())
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }

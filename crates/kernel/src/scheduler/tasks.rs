@@ -11,7 +11,7 @@ use tombola_core::tally::{Returns, Tally};
 pub struct Totals {
     /// When it started, ns of `CLOCK_MONOTONIC`.
     pub begin_ns: u64,
-    /// Draws: decisions in which at least one waiting task competed.
+    /// Draws: decisions in which at least two tasks competed.
     pub draws: u64,
     /// Draws in which the task whose slice was over competed.
     pub returns: Returns,
@@ -23,7 +23,7 @@ pub struct Totals {
     pub kernel: u64,
     /// Times a task found no room for its group or its CPUs, and queued without a draw.
     pub overflow: u64,
-    /// Draws repeated because another CPU was faster.
+    /// Draws whose winner the kernel took before it ran, to move or to change it: they count, and another draw followed.
     pub redrawn: u64,
     /// Slices ended by the scheduler's own timer, in contrast to the kernel's tick.
     pub cut: u64,

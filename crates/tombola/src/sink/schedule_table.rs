@@ -89,7 +89,7 @@ fn write_head(out: &mut String, view: &ScheduleView<'_>, tasks: usize) {
         out,
         format_args!(
             "guard: {} went first after too long a wait; without a draw: {} on idle CPUs, {} of kernel threads of one CPU, \
-             {} for lack of room; draws repeated: {}",
+             {} for lack of room; winners that the kernel moved: {}",
             totals.guarded, totals.idle, totals.kernel, totals.overflow, totals.redrawn
         ),
     );

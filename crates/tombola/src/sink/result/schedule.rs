@@ -34,7 +34,7 @@ struct Record {
     kernel: u64,
     /// Times a task found no room for its group or its CPUs, and queued without a draw.
     overflow: u64,
-    /// Draws repeated because another CPU was faster.
+    /// Draws whose winner the kernel took before it ran, to move or to change it.
     redrawn: u64,
     /// Slices ended by the scheduler's own timer.
     cut: u64,
