@@ -273,7 +273,9 @@ impl Importer {
                         1
                     }
                     0 => {
-                        return fail(format!("{what}: a phase that loops for ever hides what comes after it"));
+                        return fail(format!(
+                            "{what}: a phase that loops for ever hides what comes after it"
+                        ));
                     }
                     n => usize::try_from(n).unwrap_or(usize::MAX),
                 };
@@ -505,20 +507,25 @@ impl Importer {
                 "unlock" => steps.push(Step::Unlock(index_of(&mut self.locks, &text()?))),
                 "wait" | "sync" => {
                     let event = self.event(&text()?);
-                    // What rt-app makes of a sync: lock, signal, wait, unlock.
+                    // By the tutorial a sync is lock, signal, wait, unlock; the program leaves lock and unlock to the
+                    // file, as its examples have them. So the mutex is taken where it is not held already.
                     let mutex = value.get("mutex").and_then(Value::as_str);
                     let mutex = mutex.map(|mutex| index_of(&mut self.locks, mutex));
+                    let held = mutex.is_some_and(|mutex| {
+                        let lock =
+                            |step: &&Step| matches!(step, Step::Lock(l) | Step::Unlock(l) if *l == mutex);
+                        matches!(steps.iter().rev().find(lock), Some(Step::Lock(_)))
+                    });
+                    let taken = mutex.filter(|_| kind == "sync" && !held);
                     if kind == "sync" {
-                        steps.extend(mutex.map(Step::Lock));
+                        steps.extend(taken.map(Step::Lock));
                         steps.push(Step::Post { event, all: false });
                     }
                     // The mutex is given back while waiting: nothing comes between the two at one instant.
                     steps.extend(mutex.map(Step::Unlock));
                     steps.push(Step::Await { event });
                     steps.extend(mutex.map(Step::Lock));
-                    if kind == "sync" {
-                        steps.extend(mutex.map(Step::Unlock));
-                    }
+                    steps.extend(taken.map(Step::Unlock));
                 }
                 "barrier" => {
                     // Every mention of the name counts, once for each instance.
@@ -661,6 +668,9 @@ mod tests {
             "a": { "run": 1000, "sync": { "ref": "c", "mutex": "m" } },
             "b": { "run": 1000, "sync": { "ref": "c", "mutex": "m" } } }, "global": { "duration": 1 } }"#;
         assert_eq!(ran(text, 1, PolicyKind::Fifo).1, [500, 500]);
+        let sync = r#""sync": { "ref": "c", "mutex": "m" }"#;
+        let locked = text.replace(sync, &format!("\"lock\": \"m\", {sync}, \"unlock\": \"m\""));
+        assert_eq!(ran(&locked, 1, PolicyKind::Fifo).1, [500, 500]);
     }
 
     /// A resume names the thread. Where the text of a suspend is all there is to go by, it counts, and the notes say so.
