@@ -154,27 +154,12 @@ impl Simulation<'_> {
                     self.post(event, all, task);
                 }
                 Step::Await { event } => {
-                    if let Some(instance) = self.token_of(event, task) {
-                        let token = &mut self.tokens[event][instance];
-                        if *token > 0 {
-                            *token -= 1;
-                            self.bodies[task].at += 1;
-                            continue;
-                        }
-                    }
-                    if self.completes_barrier(event) {
-                        self.bodies[task].at += 1;
-                        self.post(event, true, task);
-                        continue;
-                    }
-                    if !matches!(self.scenario.events[event].kind, EventKind::Receiver(_)) {
-                        self.waiters[event].push_back(task);
-                    }
-                    let body = &mut self.bodies[task];
                     body.at += 1;
-                    body.blocked = Blocked::Event(event);
-                    self.phase_done(task);
-                    return Ok(Outcome::Blocked);
+                    if !self.takes_token(event, task) {
+                        self.bodies[task].blocked = Blocked::Event(event);
+                        self.phase_done(task);
+                        return Ok(Outcome::Blocked);
+                    }
                 }
                 Step::Lock(lock) => {
                     body.at += 1;
@@ -300,6 +285,25 @@ impl Simulation<'_> {
             EventKind::Semaphore => Some(0),
             EventKind::Condition | EventKind::Barrier(_) => None,
         }
+    }
+
+    /// A task comes to an event; whether it goes on at once.
+    fn takes_token(&mut self, event: usize, task: TaskIx) -> bool {
+        if let Some(instance) = self.token_of(event, task) {
+            let token = &mut self.tokens[event][instance];
+            if *token > 0 {
+                *token -= 1;
+                return true;
+            }
+        }
+        if self.completes_barrier(event) {
+            self.post(event, true, task);
+            return true;
+        }
+        if !matches!(self.scenario.events[event].kind, EventKind::Receiver(_)) {
+            self.waiters[event].push_back(task);
+        }
+        false
     }
 
     /// Whether an event is a barrier for which one task more is enough.
@@ -439,7 +443,7 @@ impl Simulation<'_> {
                         _ => false,
                     })
                 };
-                let may = |t: TaskIx| !self.bodies[t].ended && !(is_barrier && t == task);
+                let may = |t: TaskIx| !(self.bodies[t].ended || is_barrier && t == task);
                 let hope = (0..self.bodies.len()).any(|t| may(t) && posts(self.entry(t)));
                 let name = &self.scenario.events[event].name;
                 hope.then(|| format!("'{}' waits for the {name}", self.name(task)))

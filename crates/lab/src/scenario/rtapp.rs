@@ -254,7 +254,7 @@ impl Importer {
         };
         let (mut steps, mut own, mut endless) = (Vec::new(), Vec::new(), false);
         self.instances = u64::from(count);
-        self.task = name.to_owned();
+        name.clone_into(&mut self.task);
         if let Some(phases) = raw.get("phases") {
             let phases = object(phases, &format!("{name}: phases"))?;
             self.note_repeated(phases, &format!("{name}: phases"));
