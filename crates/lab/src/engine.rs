@@ -18,7 +18,7 @@ use super::lag::LagBook;
 use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
 use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
-use super::scenario::{Scenario, Step, Task, WHEN_WOKEN};
+use super::scenario::{EventKind, Scenario, Step, Task, WHEN_WOKEN};
 use super::trace::{Tracer, Turn};
 use ahead::Ahead;
 use bandwidth::Bandwidth;
@@ -75,9 +75,9 @@ pub struct Simulation<'a> {
     bodies: Vec<Body>,
     ahead: Ahead,
     locks: Vec<Lock>,
-    /// Tokens of each event with a receiver, by instance of the receiver.
+    /// Tokens of each event that counts posts: by instance of the receiver, or one number.
     tokens: Vec<Vec<u64>>,
-    /// Tasks waiting for each event without a receiver.
+    /// Tasks waiting for each event that has no receiver of its own.
     waiters: Vec<VecDeque<TaskIx>>,
     /// First instance of each entry.
     first: Vec<TaskIx>,
@@ -159,7 +159,11 @@ impl<'a> Simulation<'a> {
             tokens: scenario
                 .events
                 .iter()
-                .map(|e| vec![0; e.receiver.map_or(0, |task| scenario.tasks[task].count as usize)])
+                .map(|e| match e.kind {
+                    EventKind::Receiver(task) => vec![0; scenario.tasks[task].count as usize],
+                    EventKind::Semaphore => vec![0],
+                    EventKind::Condition | EventKind::Barrier(_) => Vec::new(),
+                })
                 .collect(),
             waiters: vec![VecDeque::new(); scenario.events.len()],
             first,

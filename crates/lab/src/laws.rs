@@ -195,9 +195,9 @@ fn check(scenario: &Scenario, policy: PolicyKind) -> Result<(), TestCaseError> {
     for task in 0..scenario.tasks.len() {
         let open = simulation.unfinished(task..task + 1, &parked);
         let waited = simulation.meter.waits[task].with_open(&open.waits).sum_ns() as f64;
-        let (ran, wanted) = (outcome.tasks[task].runtime_ns as f64, lag.accounts()[task].runnable_ns());
+        let (ran, runnable) = (outcome.tasks[task].runtime_ns as f64, lag.accounts()[task].runnable_ns());
         let all_at_once = policy == PolicyKind::Fluid;
-        prop_assert!(all_at_once || (ran + waited - wanted).abs() < 1.0, "{}: {} {}", policy, ran, waited);
+        prop_assert!(all_at_once || (ran + waited - runnable).abs() < 1.0, "{}: {} {}", policy, ran, waited);
     }
     if policy.traits().work_conserving {
         prop_assert_eq!(simulation.idled, 0, "{} leaves a CPU idle", policy);

@@ -154,11 +154,11 @@ pub enum Step {
         /// Time between releases.
         period_ns: u64,
     },
-    /// Gives every receiver of the event one token; without a receiver, wakes whom it finds waiting.
+    /// Gives every receiver of the event one token; a semaphore gets one; otherwise wakes whom it finds waiting.
     Post {
         /// Index into [`Scenario::events`].
         event: usize,
-        /// All who wait, or the first. Has a meaning only for events without a receiver.
+        /// All who wait, or the first. Has a meaning only for condition variables.
         all: bool,
     },
     /// Blocks until it can take a token.
@@ -177,9 +177,21 @@ pub enum Step {
 pub struct Event {
     /// What to call it in messages.
     pub name: String,
-    /// With a receiver, posts are counted for each instance of that task until it takes them. Without one, the event
-    /// is a condition variable: a post that finds nobody waiting is lost.
-    pub receiver: Option<usize>,
+    /// What becomes of a post that finds nobody waiting, and who may wait.
+    pub kind: EventKind,
+}
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Posts are counted for each instance of this task until it takes them.
+    Receiver(usize),
+    /// A condition variable: a post that finds nobody waiting is lost.
+    Condition,
+    /// Posts are counted until somebody takes them; the first who waits gets the next.
+    Semaphore,
+    /// Nobody posts: whoever completes this number of waiting tasks wakes all of them and goes on.
+    Barrier(u64),
 }
 
 impl Scenario {

@@ -88,9 +88,12 @@ mod tests {
         ) {
             let length_ns = 1_000_000_000;
             let mut flat = Flat::new(length_ns, u64::from(cpus));
-            gone.iter().for_each(|weight| flat.add(*weight));
-            weights.iter().for_each(|weight| flat.add(*weight));
-            gone.iter().for_each(|weight| flat.remove(*weight));
+            for weight in gone.iter().chain(&weights) {
+                flat.add(*weight);
+            }
+            for weight in &gone {
+                flat.remove(*weight);
+            }
             let mut all = CpuSet::default();
             (0..cpus).for_each(|cpu| all.insert(cpu));
             let demand = Demand {

@@ -1,7 +1,7 @@
 //! What tasks do: their way through the steps of the scenario.
 
 use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn, awaited};
-use crate::scenario::Step;
+use crate::scenario::{EventKind, Step};
 use crate::span::Span;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -167,21 +167,12 @@ impl Simulation<'_> {
                     self.post(event, all, task);
                 }
                 Step::Await { event } => {
-                    if let Some(instance) = self.token_of(event, task) {
-                        let token = &mut self.tokens[event][instance];
-                        if *token > 0 {
-                            *token -= 1;
-                            self.bodies[task].at += 1;
-                            continue;
-                        }
-                    } else {
-                        self.waiters[event].push_back(task);
-                    }
-                    let body = &mut self.bodies[task];
                     body.at += 1;
-                    body.blocked = Blocked::Event(event);
-                    self.phase_done(task);
-                    return Ok(Outcome::Blocked);
+                    if !self.takes_token(event, task) {
+                        self.bodies[task].blocked = Blocked::Event(event);
+                        self.phase_done(task);
+                        return Ok(Outcome::Blocked);
+                    }
                 }
                 Step::Lock(lock) => {
                     body.at += 1;
@@ -303,11 +294,43 @@ impl Simulation<'_> {
     }
 
     fn token_of(&self, event: usize, task: TaskIx) -> Option<usize> {
-        self.scenario.events[event].receiver.map(|entry| task - self.first[entry])
+        match self.scenario.events[event].kind {
+            EventKind::Receiver(entry) => Some(task - self.first[entry]),
+            EventKind::Semaphore => Some(0),
+            EventKind::Condition | EventKind::Barrier(_) => None,
+        }
+    }
+
+    /// A task comes to an event; whether it goes on at once.
+    fn takes_token(&mut self, event: usize, task: TaskIx) -> bool {
+        if let Some(instance) = self.token_of(event, task) {
+            let token = &mut self.tokens[event][instance];
+            if *token > 0 {
+                *token -= 1;
+                return true;
+            }
+        }
+        if self.completes_barrier(event) {
+            self.post(event, true, task);
+            return true;
+        }
+        if !matches!(self.scenario.events[event].kind, EventKind::Receiver(_)) {
+            self.waiters[event].push_back(task);
+        }
+        false
+    }
+
+    /// Whether an event is a barrier for which one task more is enough.
+    fn completes_barrier(&self, event: usize) -> bool {
+        match self.scenario.events[event].kind {
+            EventKind::Barrier(tasks) => self.waiters[event].len() as u64 + 1 >= tasks,
+            _ => false,
+        }
     }
 
     fn post(&mut self, event: usize, all: bool, by: TaskIx) {
-        if let Some(entry) = self.scenario.events[event].receiver {
+        let kind = self.scenario.events[event].kind;
+        if let EventKind::Receiver(entry) = kind {
             for instance in 0..self.tokens[event].len() {
                 let task = self.first[entry] + instance;
                 let waits = (self.bodies[task].born || self.is_awaited(task))
@@ -321,6 +344,8 @@ impl Simulation<'_> {
                     self.tokens[event][instance] = self.tokens[event][instance].saturating_add(1);
                 }
             }
+        } else if kind == EventKind::Semaphore && self.waiters[event].is_empty() {
+            self.tokens[event][0] += 1;
         } else {
             let count = if all { self.waiters[event].len() } else { 1 };
             for _ in 0..count {
@@ -425,10 +450,16 @@ impl Simulation<'_> {
                 Some(format!("'{}' waits for lock '{name}' of '{}'", self.name(task), self.name(holder)))
             }
             Blocked::Event(event) => {
+                let is_barrier = matches!(self.scenario.events[event].kind, EventKind::Barrier(_));
                 let posts = |t: &Task| {
-                    t.steps.iter().any(|s| matches!(s, Step::Post { event: e, .. } if *e == event))
+                    t.steps.iter().any(|s| match s {
+                        Step::Post { event: e, .. } => *e == event,
+                        Step::Await { event: e } => is_barrier && *e == event,
+                        _ => false,
+                    })
                 };
-                let hope = (0..self.bodies.len()).any(|t| !self.bodies[t].ended && posts(self.entry(t)));
+                let may = |t: TaskIx| !(self.bodies[t].ended || is_barrier && t == task);
+                let hope = (0..self.bodies.len()).any(|t| may(t) && posts(self.entry(t)));
                 let name = &self.scenario.events[event].name;
                 hope.then(|| format!("'{}' waits for the {name}", self.name(task)))
             }

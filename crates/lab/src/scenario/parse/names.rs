@@ -1,6 +1,6 @@
 //! Names that later entries refer to.
 
-use crate::scenario::Event;
+use crate::scenario::{Event, EventKind};
 
 /// What has a name in a scenario.
 pub(super) struct Names {
@@ -22,7 +22,7 @@ impl Names {
     pub(super) fn event(&mut self, sender: usize, receiver: usize) -> usize {
         let name = format!("wake of '{}' by '{}'", self.tasks[receiver], self.tasks[sender]);
         self.events.iter().position(|e| e.name == name).unwrap_or_else(|| {
-            self.events.push(Event { name, receiver: Some(receiver) });
+            self.events.push(Event { name, kind: EventKind::Receiver(receiver) });
             self.events.len() - 1
         })
     }
