@@ -133,8 +133,7 @@ int tombola_each(struct bpf_iter__task *it)
 	line.tally = tc->tally;
 	q = queue_at(tc->queued_in);
 	if (q) /* what it stood to win since it came */
-		line.tally.expected +=
-			scaled_product(q->chances - tc->chances, tc->queued_tickets, CHANCE_SCALE - CHANCE_UNIT);
+		line.tally.expected += scaled_product(q->chances - tc->chances, tc->queued_tickets, CHANCE_SCALE - CHANCE_UNIT);
 	bpf_seq_write(it->meta->seq, &line, sizeof(line));
 	return 0;
 }
