@@ -212,7 +212,7 @@ impl Machine<'_> {
     }
 }
 
-/// Begins the reason of [`wrong_clock`].
+/// Begins the reason of a machine whose clock is wrong.
 pub const WRONG_CLOCK: &str = "its clock runs at";
 
 /// A kernel measures the frequency of its time stamps while it boots, and on a busy host the emulation may mislead it: then

@@ -1,5 +1,6 @@
 //! Every test this machine can run, one stage after another, whatever became of those before.
 
+use crate::c_format;
 use crate::caller::{Caller, is_there, works};
 use crate::log::Tests;
 use crate::packages;
@@ -74,10 +75,9 @@ impl<'a> EveryTest<'a> {
             self.skip("shellcheck", "it is not installed");
         }
         if is_there("clang-format") {
-            let mut format = Command::new("clang-format");
-            format.args(["--dry-run", "--Werror"]);
-            format.args(files(self.root, &["crates/kernel/bpf"], &["c", "h"])?);
-            self.stage("format of C", &mut format)?;
+            println!("== format of C");
+            let good = c_format::check(&c_sources(self.root)?)?;
+            self.summary.ended("format of C", good, Tests::default());
         } else {
             self.skip("format of C", "clang-format is not installed");
         }
@@ -153,6 +153,11 @@ impl<'a> EveryTest<'a> {
 /// Whether the harness's filter of the live tests takes this one.
 fn is_live(name: &str) -> bool {
     name.contains("root")
+}
+
+/// The C that clang-format checks.
+pub(crate) fn c_sources(root: &Path) -> Result<Vec<PathBuf>> {
+    files(root, &["crates/kernel/bpf"], &["c", "h"])
 }
 
 /// The files of these directories that end so, in order.

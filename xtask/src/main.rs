@@ -1,6 +1,7 @@
 //! `xtask`: what is no shell's business. `scripts/run.sh` builds and calls it; `cargo run -p xtask -- --help` does too.
 #![forbid(unsafe_code)]
 
+mod c_format;
 mod caller;
 mod cargo_messages;
 mod every_test;
@@ -44,6 +45,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Whether the C sources are as clang-format would write them
+    CFormat,
     /// Whether each library crate packages, has examples and doctests, and holds no unsafe code where it may not
     Packages,
     /// Runs findings/*.sh, or those named, and says which are still seen
@@ -76,6 +79,7 @@ fn run(verb: Verb) -> Result<u8> {
             every_test::EveryTest::new(&root, Caller::find(), tombola)?.run().map(status)
         }
         Verb::Lane { arguments } => lane::run(&root, &Caller::find(), &arguments),
+        Verb::CFormat => c_format::check(&every_test::c_sources(&root)?).map(status),
         Verb::Packages => packages::check(&root, &Caller::find()).map(status),
         Verb::Findings { names } => findings::run(&root, &names).map(status),
         Verb::Figures { figure } => {

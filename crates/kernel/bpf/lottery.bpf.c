@@ -119,8 +119,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 		return;
 	if (totals.overflow && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
-	if (prev_task && (prev_task->scx.flags & SCX_TASK_QUEUED) && !is_local_kthread(prev_task) &&
-	    may_use(prev_task, cpu)) {
+	if (prev_task && (prev_task->scx.flags & SCX_TASK_QUEUED) && !is_local_kthread(prev_task) && may_use(prev_task, cpu)) {
 		prev = context_of(prev_task);
 		if (prev && prev->active) {
 			renew_weights(prev_task, prev);

@@ -54,10 +54,12 @@ static __always_inline __u64 draw_high_product(__u64 a, __u64 b)
  */
 /* Not static: libbpf does not place two static variables of one section in its BTF. */
 const unsigned char draw_zeros[64] = {
+	/* clang-format off */
 	63, 16, 62, 7, 15, 36, 61, 3, 6, 14, 22, 26, 35, 47, 60, 2,
 	9, 5, 28, 11, 13, 21, 42, 19, 25, 31, 34, 40, 46, 52, 59, 1,
 	17, 8, 37, 4, 23, 27, 48, 10, 29, 12, 43, 20, 32, 41, 53, 18,
 	38, 24, 49, 30, 44, 33, 54, 39, 50, 45, 55, 51, 56, 57, 58, 0,
+	/* clang-format on */
 };
 
 static __always_inline __u32 draw_leading_zeros(__u64 v)

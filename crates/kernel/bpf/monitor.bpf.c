@@ -98,11 +98,13 @@ static __always_inline __u32 wait_bucket(__u64 ns)
 	if (ns >> 32)
 		return WAIT_BUCKETS - 1; /* 2^32 ns is more than 2^22 us */
 	us = (ns * 274877907) >> 38;	 /* ns / 1000, exact below 2^32 */
+	/* clang-format off */
 	if (us >> 16) { us >>= 16; bucket = 16; }
 	if (us >> 8) { us >>= 8; bucket += 8; }
 	if (us >> 4) { us >>= 4; bucket += 4; }
 	if (us >> 2) { us >>= 2; bucket += 2; }
 	if (us >> 1) { us >>= 1; bucket += 1; }
+	/* clang-format on */
 	bucket += us;
 	return bucket < WAIT_BUCKETS ? bucket : WAIT_BUCKETS - 1;
 }
@@ -175,8 +177,7 @@ static __noinline __u64 since_wakeup(struct task_record *rec, struct cpu_slot *s
 	return wait;
 }
 
-static __always_inline void settle(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot,
-				   struct slice *slice)
+static __always_inline void settle(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot, struct slice *slice)
 {
 	__u64 delay = task_run_delay(p);
 	__u32 weight = p->se.load.weight >> LOAD_SHIFT;

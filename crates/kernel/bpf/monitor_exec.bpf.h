@@ -57,7 +57,7 @@ static __always_inline struct task_record *adopt(struct task_record *thread, str
 static __always_inline struct task_record *open_record(struct task_struct *p, __u32 pid, struct cpu_slot *slot,
 						       const struct control *control, __u32 cpu)
 {
-	struct slice slice = {.cpu = cpu, .seen_from_start = true};
+	struct slice slice = { .cpu = cpu, .seen_from_start = true };
 	struct task_record *rec = insert(pid, slot);
 
 	if (rec) {

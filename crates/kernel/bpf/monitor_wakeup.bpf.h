@@ -53,7 +53,7 @@ static __noinline int misstamped(struct task_struct *p)
 			return 0;
 	} else if (!rec) {
 		/* It sleeps since before measuring began: its first slice is to find this. */
-		struct slice slice = {.cpu = queue_cpu(p)};
+		struct slice slice = { .cpu = queue_cpu(p) };
 
 		rec = insert(pid, slot);
 		if (!rec)

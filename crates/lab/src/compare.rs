@@ -1,4 +1,8 @@
 //! Policies side by side: many runs of one scenario, on several threads, with the same result for any number of them.
+//!
+//! Policies take turns, run by run and within a run, so that a comparison that is interrupted has as much of each.
+
+mod turns;
 
 use super::draws::{Evidence, Judgement};
 use super::engine::SimError;
@@ -10,8 +14,13 @@ use super::predict::lottery_shares;
 use super::scenario::Scenario;
 use super::scenario::expect::{Metric, Subject};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use turns::Turns;
+
+/// Tasks up to which all policies of a run are in memory at once, to take turns.
+const SIDE_BY_SIDE: usize = 100_000;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -109,20 +118,22 @@ pub struct TaskResult {
     pub wins: Option<(u64, f64)>,
 }
 
-/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread; when `cancel` becomes true, runs under
-/// way end where they are, and what was complete by then is the result (for a policy without a complete run, the part
-/// of its first that was done).
+/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread. When `cancel` becomes true, runs under
+/// way end where they are, and the result is of the runs that are complete for every policy that has several; for a policy
+/// without a complete run, it is the part of its first that was done, which is about as long for each.
 pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &AtomicBool) -> Comparison {
     let random_demand = plan.scenario.is_random();
     let runs = |policy: PolicyKind| {
         if random_demand || policy.traits().random { plan.runs.max(1) } else { 1 }
     };
-    let units: Vec<(usize, u32)> = plan
+    let mut units: Vec<(usize, u32)> = plan
         .policies
         .iter()
         .enumerate()
         .flat_map(|(index, policy)| (0..runs(*policy)).map(move |run| (index, run)))
         .collect();
+    units.sort_by_key(|(index, run)| (*run, *index));
+    let turns = Turns::new(plan.jobs);
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     // Thousandths of runs.
@@ -144,11 +155,14 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
                 if part > told.get() {
                     let more = part - told.replace(part);
                     tell(done.load(Ordering::Relaxed), parts.fetch_add(more, Ordering::Relaxed) + more);
+                    turns.at(unit, part);
                 }
                 !cancel.load(Ordering::Relaxed)
             };
             let policy = plan.policies[policy];
+            let turn = turns.begin(unit);
             let outcome = run(plan.scenario, policy, plan.seed, number, plan.observe, None, &go_on);
+            drop(turn);
             if let Ok(mut slot) = slots[unit].lock() {
                 *slot = Some(outcome);
             }
@@ -156,33 +170,47 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
             tell(done.fetch_add(1, Ordering::Relaxed) + 1, parts.fetch_add(rest, Ordering::Relaxed) + rest);
         }
     };
+    let tasks: usize = plan.scenario.tasks.iter().map(|task| task.count as usize).sum();
+    let threads = if tasks > SIDE_BY_SIDE { plan.jobs } else { plan.jobs.max(plan.policies.len()) };
     std::thread::scope(|scope| {
-        for _ in 1..plan.jobs.clamp(1, units.len().max(1)) {
+        for _ in 1..threads.clamp(1, units.len().max(1)) {
             // Where no more threads can be made (pids.max), those there are do the work.
             let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });
-    let mut outcomes: Vec<Vec<Result<Outcome, SimError>>> = vec![Vec::new(); plan.policies.len()];
-    for ((policy, _), slot) in units.iter().zip(slots) {
+    let mut outcomes: Vec<Vec<(u32, Result<Outcome, SimError>)>> = vec![Vec::new(); plan.policies.len()];
+    for ((policy, run), slot) in units.iter().zip(slots) {
         if let Ok(Some(outcome)) = slot.into_inner() {
-            outcomes[*policy].push(outcome);
+            outcomes[*policy].push((*run, outcome));
         }
     }
+    let whole = |o: &Outcome| o.duration_ns == plan.scenario.duration_ns;
+    let common = common_runs(
+        outcomes
+            .iter()
+            .zip(&plan.policies)
+            .filter(|(_, policy)| runs(**policy) > 1)
+            .map(|(outcomes, _)| outcomes),
+        whole,
+    );
     let mut complete = true;
     let policies = plan
         .policies
         .iter()
         .zip(outcomes)
         .map(|(policy, outcomes)| {
-            let outcomes: Result<Vec<Outcome>, SimError> = outcomes.into_iter().collect();
+            let outcomes: Result<Vec<(u32, Outcome)>, SimError> =
+                outcomes.into_iter().map(|(run, outcome)| Ok((run, outcome?))).collect();
             let result = outcomes.map(|mut outcomes| {
-                let whole = |o: &Outcome| o.duration_ns == plan.scenario.duration_ns;
-                if outcomes.iter().any(whole) {
-                    outcomes.retain(whole);
+                if runs(*policy) > 1 && !common.is_empty() {
+                    outcomes.retain(|(run, _)| common.contains(run));
+                } else if outcomes.iter().any(|(_, outcome)| whole(outcome)) {
+                    outcomes.retain(|(_, outcome)| whole(outcome));
                 } else {
                     outcomes.truncate(1);
                 }
+                let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
                 complete &= outcomes.iter().filter(|o| whole(o)).count() == runs(*policy) as usize;
                 PolicyResult::of(plan.scenario, *policy, &outcomes)
             });
@@ -196,6 +224,22 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
         policies,
         complete,
     }
+}
+
+/// The runs that are complete for all of these policies. One that could not be run counts for nothing.
+fn common_runs<'a>(
+    policies: impl Iterator<Item = &'a Vec<(u32, Result<Outcome, SimError>)>>,
+    whole: impl Fn(&Outcome) -> bool,
+) -> BTreeSet<u32> {
+    policies
+        .filter(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()))
+        .map(|outcomes| {
+            let complete =
+                |(_, outcome): &&(u32, Result<Outcome, SimError>)| outcome.as_ref().is_ok_and(&whole);
+            outcomes.iter().filter(complete).map(|(run, _)| *run).collect::<BTreeSet<u32>>()
+        })
+        .reduce(|one, other| &one & &other)
+        .unwrap_or_default()
 }
 
 impl PolicyResult {

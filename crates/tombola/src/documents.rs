@@ -126,3 +126,42 @@ fn section(text: &mut String, above: &str, level: &str, verb: &clap::Command) {
         section(text, &name, &format!("{level}#"), inner);
     }
 }
+
+/// What the parser of scenarios lists when it meets a key that it does not know, in this place.
+fn scenario_keys(place: &str) -> std::collections::BTreeSet<String> {
+    use tombola_lab::scenario::Scenario;
+    let text = format!("name='x'\nduration='1s'\n{place}\n");
+    let error = Scenario::from_toml(&text).expect_err("the key is unknown").to_string();
+    let list = error.split("expected").nth(1).or_else(|| error.split("; use ").nth(1)).expect(&error);
+    let is_key = |word: &&str| !word.is_empty() && !["one", "of", "or", "use"].contains(word);
+    list.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .filter(is_key)
+        .map(|word| word.trim_end_matches(".POLICY").to_owned())
+        .collect()
+}
+
+#[test]
+fn keys_of_a_scenario_are_those_of_the_parser() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scenarios.md");
+    let Ok(page) = fs::read_to_string(path) else {
+        println!("SKIP: docs/scenarios.md is not there: this is a package without its repository");
+        return;
+    };
+    let task = "[[task]]\nname='a'\n";
+    for (heading, place) in [
+        ("## The scenario", "zzz=1".to_owned()),
+        ("## `[[group]]`", "[[group]]\nzzz=1".to_owned()),
+        ("## `[[task]]`", "[[task]]\nzzz=1".to_owned()),
+        ("### `reserve`", format!("{task}reserve={{zzz=1}}")),
+        ("### Steps of `phases`", format!("{task}phases=[{{zzz='1ms'}}]")),
+        ("## `[expect]`", format!("{task}[expect]\nzzz=1")),
+    ] {
+        let section = page.split(&format!("{heading}\n")).nth(1).expect(heading);
+        let section = section.split("\n#").next().unwrap_or_default();
+        let on_page: std::collections::BTreeSet<String> = section
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+            .collect();
+        assert_eq!(on_page, scenario_keys(&place), "{heading} of docs/scenarios.md");
+    }
+}

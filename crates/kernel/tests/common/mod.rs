@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
 pub(crate) mod play;
+pub(crate) mod verifier;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};

@@ -1,5 +1,4 @@
 use super::*;
-use std::sync::atomic::AtomicU64;
 
 const TEXT: &str = "name='x'\nduration='300ms'\nquantum='5ms'\n[[task]]\nname='a'\ntickets=2\n[[task]]\nname='b'\n\
     tickets=1\nrun='exp(2ms)'\nsleep='exp(3ms)'\n[expect]\nshare.a={at_least=0.3}\n[expect.for.rr]\nshare.a=0.99\n";
@@ -32,19 +31,35 @@ fn any_number_of_jobs_gives_the_same() {
 }
 
 #[test]
-fn what_is_done_before_a_cancellation_is_the_result() {
+fn what_all_have_done_before_a_cancellation_is_the_result() {
     let scenario = Scenario::from_toml(TEXT).unwrap();
+    for jobs in [1, 2] {
+        let cancel = AtomicBool::new(false);
+        let stop_after_seven = |progress: Progress| {
+            cancel.fetch_or(progress.done >= 7, Ordering::Relaxed);
+        };
+        let part = compare(&plan(&scenario, jobs, 20), &stop_after_seven, &cancel);
+        assert!(!part.complete);
+        let runs = part.policies[0].1.as_ref().unwrap().runs;
+        assert!(runs > 0 && runs < 5, "{runs} of {part:?}");
+        let whole = compare(&plan(&scenario, 1, runs), &|_| (), &AtomicBool::new(false));
+        assert_eq!(part.policies, whole.policies);
+    }
+}
+
+#[test]
+fn within_a_run_policies_take_turns() {
+    let scenario = Scenario::from_toml(&TEXT.replace("300ms", "60s")).unwrap();
     let cancel = AtomicBool::new(false);
-    let seen = AtomicU64::new(0);
-    let stop_after_five = |progress: Progress| {
-        seen.fetch_max(progress.done as u64, Ordering::Relaxed);
-        cancel.store(progress.done >= 5, Ordering::Relaxed);
+    let stop_at_half = |progress: Progress| {
+        cancel.fetch_or(progress.permille >= 500, Ordering::Relaxed);
     };
-    let part = compare(&plan(&scenario, 1, 20), &stop_after_five, &cancel);
-    assert!(!part.complete && seen.into_inner() == 5);
-    let whole = compare(&plan(&scenario, 1, 5), &|_| (), &AtomicBool::new(false));
-    assert_eq!(part.policies[0], whole.policies[0]);
-    assert_eq!(part.policies[1].1.as_ref().unwrap().runs, 0);
+    let part = compare(&plan(&scenario, 1, 1), &stop_at_half, &cancel);
+    let parts = part.policies.iter().map(|(_, result)| result.as_ref().unwrap().duration_ns as f64 / 60e9);
+    for part in parts {
+        // Each is at most a step, a hundredth, and what it notices late beyond the one that is least far.
+        assert!((part - 0.5).abs() < 0.03, "{part}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A replayed scenario as the text that [`Scenario::from_toml`] reads.
 
 use std::fmt::Write;
-use tombola_lab::scenario::{Class, Scenario, Step, WHEN_WOKEN};
+use tombola_lab::scenario::{Class, EventKind, Scenario, Step, WHEN_WOKEN};
 use tombola_lab::span::Span;
 
 /// The text. Of steps those that a demand is made of: locks, periods and random lengths do not occur there.
@@ -66,7 +66,7 @@ pub(crate) fn text(scenario: &Scenario) -> String {
                 Step::Sleep(span) => writeln!(text, "  {{ sleep = \"{}ns\" }},", fixed(*span)),
                 Step::Until(at) => writeln!(text, "  {{ until = \"{at}ns\" }},"),
                 Step::Post { event, .. } => {
-                    let receiver = scenario.events[*event].receiver.unwrap_or(0);
+                    let EventKind::Receiver(receiver) = scenario.events[*event].kind else { continue };
                     writeln!(text, "  {{ wake = {} }},", quoted(&scenario.tasks[receiver].name))
                 }
                 Step::Await { event } => {

@@ -1,5 +1,6 @@
 //! Policies side by side: what they made of one scenario, as a table, JSON or CSV.
 
+mod better;
 pub(crate) mod csv;
 pub(crate) mod json;
 mod realtime;

@@ -3,7 +3,7 @@
 //! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that rounds to 0. What
 //! no policy of the table has, has no column: so are the p-values of draws there only beside a random policy.
 
-use super::{Results, fairness, length, realtime, verdict};
+use super::{Results, better, fairness, length, realtime, verdict};
 use crate::sink::table::layout::Layout;
 use crate::sink::table::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
@@ -20,6 +20,10 @@ pub(crate) fn render(results: &Results) -> String {
     let mut text = head(results);
     policies(results, &mut text);
     tasks(results, &mut text);
+    if let Some(line) = better::line(results) {
+        text += &line;
+        text += "\n\n";
+    }
     text += &realtime::render(results);
     expectations(results, &mut text);
     text
@@ -124,16 +128,16 @@ const COLUMNS: [Column; 15] = [
     ("SHARE%", |t| Some(percent(t.share))),
     ("ENTITLED%", |t| t.entitled_share.map(percent)),
     ("FORMULA%", |t| t.predicted_share.map(|share| format!("{:.3}", share * 100.0))),
-    ("LAG_MAX", |t| t.lag_max_ns.map(ms)),
-    ("LAG_RMS", |t| t.lag_rms_ns.map(ms)),
-    ("WAIT_P50", |t| Some(ms(t.wait_p50_ns))),
-    ("P90", |t| Some(ms(t.wait_p90_ns))),
-    ("P99", |t| Some(ms(t.wait_p99_ns))),
-    ("MAX", |t| Some(super::super::ms3(t.wait_max_ns))),
+    ("LAG_MAX_MS", |t| t.lag_max_ns.map(ms)),
+    ("LAG_RMS_MS", |t| t.lag_rms_ns.map(ms)),
+    ("WAIT_P50_MS", |t| Some(ms(t.wait_p50_ns))),
+    ("P90_MS", |t| Some(ms(t.wait_p90_ns))),
+    ("P99_MS", |t| Some(ms(t.wait_p99_ns))),
+    ("MAX_MS", |t| Some(super::super::ms3(t.wait_max_ns))),
     ("SWITCHES", |t| Some(count(t.switches))),
-    ("RESP_MEAN", |t| responds(t).then(|| ms(t.response_mean_ns))),
-    ("RESP_P99", |t| responds(t).then(|| ms(t.response_p99_ns))),
-    ("RESP_MAX", |t| responds(t).then(|| super::super::ms3(t.response_max_ns))),
+    ("RESP_MEAN_MS", |t| responds(t).then(|| ms(t.response_mean_ns))),
+    ("RESP_P99_MS", |t| responds(t).then(|| ms(t.response_p99_ns))),
+    ("RESP_MAX_MS", |t| responds(t).then(|| super::super::ms3(t.response_max_ns))),
     ("DONE/S", |t| responds(t).then(|| with(t.throughput, |x| format!("{x:.2}")))),
     ("MISSES", |t| (t.misses.mean > 0.0).then(|| count(t.misses))),
 ];
