@@ -26,6 +26,8 @@ pub struct Standing {
 pub struct Interference {
     /// The pairs.
     pub pairs: BTreeMap<Pair, Standing>,
+    /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood behind a quota of their own.
+    pub quota_ns: BTreeMap<TaskId, u64>,
     /// Waits that are in no pair because they reached back further than the source remembers.
     pub unseen_ns: u64,
     /// Bookings that found no room.
@@ -48,6 +50,12 @@ impl Interference {
         };
         Self {
             pairs: self.pairs.iter().filter_map(grown).collect(),
+            quota_ns: self
+                .quota_ns
+                .iter()
+                .map(|(id, now)| (*id, now.saturating_sub(earlier.quota_ns.get(id).copied().unwrap_or(0))))
+                .filter(|(_, ns)| *ns > 0)
+                .collect(),
             unseen_ns: self.unseen_ns.saturating_sub(earlier.unseen_ns),
             refused: self.refused.saturating_sub(earlier.refused),
             put_out: self.put_out.saturating_sub(earlier.put_out),

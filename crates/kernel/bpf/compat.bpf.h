@@ -203,6 +203,42 @@ static __always_inline void identify_group(struct task_group *group, struct grou
 	key->pad = 0;
 }
 
+/* Before 64eaf50731ac ("sched/fair: Optimize and simplify rq leaf_cfs_rq_list"), 5.19, on the clock of tasks. */
+struct cfs_rq___before_5_19 {
+	__u64 throttled_clock_task_time;
+} __attribute__((preserve_access_index));
+
+/* Whether the queue that p is in, or one above it, is throttled. Of the fair class only, and where there are quotas. */
+static __always_inline bool is_throttled(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->se.cfs_rq) && bpf_core_field_exists(p->se.cfs_rq->throttle_count) &&
+	       p->se.cfs_rq->throttle_count > 0;
+}
+
+/*
+ * How long the queue that p is in has stood throttled, also by quotas above it, up to the end of its latest stop: what cpu.stat.local
+ * shows since 6.6 (677ea015f231 "sched: add throttled time stat for throttled children"); before, what is left out of its load.
+ */
+static __always_inline __u64 throttled_total(struct task_struct *p)
+{
+	struct cfs_rq___before_5_19 *before;
+	struct cfs_rq *queue;
+	__u64 total = 0;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq))
+		return 0;
+	queue = p->se.cfs_rq;
+	before = (void *)queue;
+	if (bpf_core_field_exists(queue->throttled_clock_self_time))
+		total = queue->throttled_clock_self_time;
+	else if (bpf_core_field_exists(queue->throttled_clock_pelt_time))
+		total = queue->throttled_clock_pelt_time;
+	else if (bpf_core_field_exists(before->throttled_clock_task_time))
+		total = before->throttled_clock_task_time;
+	KEEP_APART(total);
+	return total;
+}
+
 /* Quotas are a configuration option (CONFIG_CFS_BANDWIDTH). */
 static __always_inline void read_quota(struct task_group *group, struct group_record *rec)
 {

@@ -12,6 +12,11 @@
  * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a wakeup looks
  * whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there is such a note.
  *
+ * While the queue of its group stood throttled, nobody stood in its way but the group's own quota: that part of the wait is booked to it,
+ * as a pair whose culprit has no pid. The kernel keeps how long each queue stood throttled, and renews it when that is over
+ * (throttled_total()): a queue seen to be throttled is noted, and by how much its sum has grown since is the length of its latest stop,
+ * which ended when its first task got the CPU again, or a little before.
+ *
  * Bounds: RING slices a CPU, the pairs that interference_map has room for; what finds no room is counted.
  */
 #include "vmlinux.h"
@@ -42,6 +47,20 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } woken_map SEC(".maps");
+
+/* The latest stop of a queue, by its address. */
+struct stop {
+	__u64 total_ns; /* how long it has stood throttled in all, as it was last seen */
+	__u64 begin_ns; /* on the CPU's clock; an empty stretch: none is known */
+	__u64 end_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096); /* set by the loader */
+	__type(key, __u64);
+	__type(value, struct stop);
+} stop_map SEC(".maps");
 
 /* Notes in woken_map, about: two CPUs may count at once. Where it is too small by that, a note waits for the next one. */
 __u64 notes;
@@ -85,6 +104,42 @@ static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u6
 	return waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
 }
 
+/* Notes a queue that is throttled now. */
+static __noinline int note_stop(__u64 queue, __u64 total_ns)
+{
+	struct stop stop = {.total_ns = total_ns};
+
+	bpf_map_update_elem(&stop_map, &queue, &stop, BPF_NOEXIST);
+	return 0;
+}
+
+/* The latest stop of a queue whose task gets the CPU now. */
+static __noinline struct stop *latest_stop(__u64 queue, __u64 total_ns, __u64 now)
+{
+	struct stop *stop = bpf_map_lookup_elem(&stop_map, &queue);
+
+	if (!stop) {
+		note_stop(queue, total_ns);
+		return 0;
+	}
+	if (total_ns > stop->total_ns) {
+		stop->end_ns = now;
+		stop->begin_ns = now - (total_ns - stop->total_ns);
+	}
+	stop->total_ns = total_ns;
+	return stop;
+}
+
+/* How much of [from, to] lies in [begin, end]. */
+static __noinline __u64 overlap(__u64 from, __u64 to, __u64 begin, __u64 end)
+{
+	if (from < begin)
+		from = begin;
+	if (to > end)
+		to = end;
+	return from < to ? to - from : 0;
+}
+
 static __always_inline int interfered(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
@@ -92,7 +147,8 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	struct pair_key key = {};
 	struct pair_record *rec;
 	struct past_slice *slice;
-	__u64 now, taken, queued, seen = 0;
+	__u64 now, taken, queued, total, seen = 0, stopped_ns = 0, resumed_ns = 0;
+	struct stop *stop;
 	int back;
 
 	if (!ring)
@@ -104,6 +160,8 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	slice->start_ns = prev->start_boottime;
 	slice->pid = prev->pid;
 	ring->since_ns = now;
+	if (prev->pid && is_throttled(prev))
+		note_stop((__u64)prev->se.cfs_rq, throttled_total(prev));
 	if (!next->pid)
 		return 0;
 
@@ -112,7 +170,23 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	queued = task_last_queued(next);
 	if (notes && queued && queued < now)
 		queued = queued_since(next, queued, now);
+	total = throttled_total(next);
+	if (total) {
+		stop = latest_stop((__u64)next->se.cfs_rq, total, now);
+		if (stop) {
+			stopped_ns = stop->begin_ns;
+			resumed_ns = stop->end_ns;
+		}
+	}
 	if (queued && queued < now) {
+		seen = overlap(queued, now, stopped_ns, resumed_ns);
+		if (seen) {
+			key.culprit = 0;
+			key.culprit_start_ns = 0;
+			rec = pair_of(&key, ring);
+			if (rec)
+				__sync_fetch_and_add(&rec->held_ns, seen);
+		}
 		UNROLL /* see there */
 		for (back = 1; back <= SLICE_RING; back++) {
 			__u64 from, held;
@@ -122,6 +196,8 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 				break;
 			from = slice->begin_ns > queued ? slice->begin_ns : queued;
 			held = slice->end_ns - from;
+			if (resumed_ns)
+				held -= overlap(from, slice->end_ns, stopped_ns, resumed_ns);
 			seen += held;
 			if (!slice->pid || !held)
 				continue;

@@ -96,6 +96,9 @@ struct rq {
 
 struct cfs_rq {
 	struct rq *rq;
+	int throttle_count;
+	__u64 throttled_clock_self_time;
+	__u64 throttled_clock_pelt_time;
 };
 
 struct sched_entity {

@@ -153,7 +153,7 @@ struct pair_key {
 	__u64 victim_start_ns; /* with the pid, the identity of each */
 	__u64 culprit_start_ns;
 	__u32 victim;
-	__u32 culprit;
+	__u32 culprit; /* 0, with a start of 0: a quota above the victim was used up */
 };
 
 struct pair_record {

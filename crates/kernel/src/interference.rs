@@ -35,7 +35,11 @@ impl InterferenceMonitor {
             btf: None,
             switch: ["interference", "interference_3"],
             others: waking,
-            rooms: &[("ring_map", possible_cpus()?), ("pair_map", room.get())],
+            rooms: &[
+                ("ring_map", possible_cpus()?),
+                ("pair_map", room.get()),
+                ("stop_map", 4096 + 128 * possible_cpus()?),
+            ],
         })?;
         let (pairs, rings) = (loaded.map("pair_map")?, loaded.map("ring_map")?);
         let links =
@@ -55,6 +59,8 @@ impl InterferenceMonitor {
             }
         })?;
         self.make_room(&mut all.pairs)?;
+        let quotas = all.pairs.extract_if(.., |pair, _| pair.culprit.pid == 0);
+        all.quota_ns = quotas.map(|(pair, standing)| (pair.victim, standing.held_ns)).collect();
         each_value(&self.rings, |ring: slice_ring| {
             all.unseen_ns += ring.unseen_ns;
             all.refused += ring.pairs_full;

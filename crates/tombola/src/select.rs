@@ -2,6 +2,7 @@
 
 use crate::cli::SelectArgs;
 use crate::pace::notify;
+use crate::text::harmless;
 use crate::visibility;
 use tombola_core::frame::Frame;
 use tombola_core::group_path::short_name;
@@ -16,6 +17,18 @@ impl SelectArgs {
             && self.comm.is_none()
             && self.cgroup.is_none()
             && self.user.is_none()
+    }
+
+    /// What is to be said where the group that is asked for is none of those in which tasks are known.
+    pub fn unknown_group(&self, frame: &Frame) -> Option<String> {
+        let wanted = self.cgroup.as_ref()?;
+        (!frame.groups.values().any(|name| is_in(name, wanted))).then(|| {
+            let wanted = harmless(wanted.as_bytes());
+            format!(
+                "no task is in a group '{wanted}': give a path as in /proc/PID/cgroup (of the cpu controller), or the short \
+                 name that 'tombola audit --by group' shows"
+            )
+        })
     }
 
     /// Whether the filters hold for a task of this frame.
@@ -93,5 +106,8 @@ mod tests {
         let select = SelectArgs { cgroup: Some("/batch".to_owned()), ..SelectArgs::default() };
         assert_eq!(pids(&select), [101]);
         assert!(!select.is_all());
+        assert_eq!(select.unknown_group(&frame), None);
+        let select = SelectArgs { cgroup: Some("/bat".to_owned()), ..SelectArgs::default() };
+        assert!(select.unknown_group(&frame).unwrap().contains("'/bat'"));
     }
 }

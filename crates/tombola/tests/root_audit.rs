@@ -378,6 +378,49 @@ fn root_a_quota_binds() {
     assert!(throttled > wait * 0.4 && throttled <= wait, "{throttled} of {wait}");
 }
 
+/// While its group stands throttled somebody else has the CPU, who is not to blame for it.
+#[test]
+#[ignore = "root: loads a monitor, creates a cgroup"]
+fn root_who_is_throttled_waits_behind_its_own_quota() {
+    let cpu = last_cpu();
+    let Some(group) = heavy_group("behind") else { return };
+    let group = group.quota(20_000, 100_000);
+    let burner = group.with(Burner::start(&format!("--nice 0 --cpu {cpu}")));
+    let innocent = Burner::start(&format!("--nice 19 --cpu {cpu}"));
+    let audited = Audited::over("3", &[&burner, &innocent]);
+    let hindered = audited.json["hindered"].as_array().unwrap();
+    let it = hindered.iter().find(|hindrance| hindrance["pid"] == burner.tid).unwrap();
+    let (wait, quota) = (it["wait_ns"].as_f64().unwrap(), it["quota_ns"].as_f64().unwrap());
+    let held: f64 =
+        it["culprits"].as_array().unwrap().iter().map(|culprit| culprit["held_ns"].as_f64().unwrap()).sum();
+    // Its weight is 250 times the others': what is left are slices, and what was open at the ends: a period's wait each.
+    assert!(quota > wait * 0.7, "{it:#}");
+    assert!(held < wait * 0.2 && held + quota <= wait + 2.0 * 80e6, "{it:#}");
+    assert!(it["quota_of"].as_str().unwrap().ends_with("-behind"), "{it:#}");
+    // Who is asked for is who is named.
+    let finding = audited.findings("quota")[0]["text"].as_str().unwrap().to_owned();
+    assert!(finding.contains("binds: 20.0 %") && !finding.contains("throttled 0 times"), "{finding}");
+}
+
+/// 80 ms of 480 ms are less than the half that the quota gives, and more than the 50 ms that it gives in a period.
+#[test]
+#[ignore = "root: loads a monitor, creates a cgroup"]
+fn root_a_burst_is_throttled_and_nothing_is_owed() {
+    let cpu = last_cpu();
+    let Some(group) = heavy_group("burst") else { return };
+    let group = group.quota(50_000, 100_000);
+    let burner = group
+        .with(Burner::start(&format!("--nice 0 --cpu {cpu} --pattern sleep --burst 80ms --pause 400ms")));
+    let audited = (0..3)
+        .map(|_| Audited::over("4", &[&burner]))
+        .find(|audited| audited.number(0, "lag_ns").abs() < SLICES_NS)
+        .expect("nothing owed, in one of three");
+    assert!(audited.number(0, "throttled_ns") > 100e6, "{:#}", audited.rows[0]);
+    assert_eq!(audited.rows[0]["bound"], "quota");
+    let findings = audited.findings("quota");
+    assert!(findings[0]["text"].as_str().unwrap().contains("binds in bursts"), "{}", findings[0]);
+}
+
 #[test]
 #[ignore = "root: loads a monitor, starts a real-time task"]
 fn root_real_time_is_gone_before_the_rest_is_divided() {

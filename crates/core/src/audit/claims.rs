@@ -1,6 +1,7 @@
 //! From a window to what there is to divide and who asks for it.
 
 use super::asked_ns;
+use super::waiting::queues_throttled_ns;
 use crate::cpu_set::CpuSet;
 use crate::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId};
 use crate::policy::Policy;
@@ -36,6 +37,8 @@ pub(super) struct Claims {
     pub(super) groups: Vec<Group>,
     /// For each group of the demand its place in [`Window::groups`].
     pub(super) group_windows: Vec<usize>,
+    /// For each group of the demand what its quota gives in the interval, on average.
+    pub(super) mean_quota_ns: Vec<Option<u64>>,
     /// CPUs that were there.
     pub(super) present: CpuSet,
 }
@@ -46,7 +49,8 @@ impl Claims {
     /// - Groups that the window does not know are the root's, as are their members. The root group is no group of the
     ///   demand: whoever is in it competes at the top.
     /// - A task that may use none of the CPUs that are there may use all: the kernel gives it a fallback.
-    /// - A quota is quota / period × length. A burst that the kernel may grant beyond it is not in it.
+    /// - A quota is quota / period × length. A burst that the kernel may grant beyond it is not in it. Who asks in bursts is throttled
+    ///   though the interval as a whole is not used up: then the quota gives what its tasks had, and what they waited for others.
     pub(super) fn of(window: &Window) -> Self {
         let (capacity_ns, division) = divide(window);
         let present: CpuSet = window.cpus.iter().filter(|c| c.wall_ns > 0).map(|c| c.cpu).collect();
@@ -58,6 +62,7 @@ impl Claims {
             received_ns: Vec::new(),
             groups: Vec::new(),
             group_windows: Vec::new(),
+            mean_quota_ns: Vec::new(),
             present,
         };
         let ids = claims.add_groups(window);
@@ -83,6 +88,8 @@ impl Claims {
         let mut by_id: Vec<(CpuSetId, CpuSet)> = sets.into_iter().map(|(set, id)| (id, set)).collect();
         by_id.sort_unstable_by_key(|(id, _)| *id);
         claims.demand.cpu_sets = by_id.into_iter().map(|(_, set)| set).collect();
+        claims.mean_quota_ns = claims.demand.groups.iter().map(|group| group.quota_ns).collect();
+        claims.tighten_quotas(window);
         claims
     }
 
@@ -96,6 +103,31 @@ impl Claims {
     /// A group and all above it, below the root.
     pub(super) fn path(&self, group: Option<GroupId>) -> impl Iterator<Item = GroupId> {
         std::iter::successors(group, |group| self.demand.groups[group.0].parent)
+    }
+
+    /// What each quota gave where it was used up in bursts. An interval holds a period more or less than its length says, so nothing
+    /// changes for less than what one period gives.
+    fn tighten_quotas(&mut self, window: &Window) {
+        let throttled_ns = queues_throttled_ns(window, self);
+        let mut gave_ns: Vec<Option<u64>> = throttled_ns.iter().map(|ns| (*ns > 0).then_some(0)).collect();
+        for (claim, &task) in self.demand.claims.iter().zip(&self.tasks) {
+            let delta = &window.tasks[task].delta;
+            let most_ns = self.demand.most_ns(claim);
+            for group in self.path(claim.group) {
+                if let Some(gave_ns) = &mut gave_ns[group.0] {
+                    let stopped_ns = throttled_ns[group.0].min(delta.wait_ns).min(most_ns);
+                    *gave_ns = gave_ns.saturating_add(most_ns - stopped_ns);
+                }
+            }
+        }
+        for ((group, gave_ns), &at) in self.demand.groups.iter_mut().zip(gave_ns).zip(&self.group_windows) {
+            let a_period_ns = window.groups[at].totals.quota.map_or(0, |quota| quota.quota_ns);
+            if let (Some(quota_ns), Some(gave_ns)) = (&mut group.quota_ns, gave_ns)
+                && gave_ns.saturating_add(a_period_ns) < *quota_ns
+            {
+                *quota_ns = gave_ns;
+            }
+        }
     }
 
     /// Takes over all groups but the root, whose members get no group.

@@ -38,7 +38,9 @@ pub enum About {
         group: Group,
         /// Their nice value.
         nice: Nice,
-        /// The group's own weight, which is what competes.
+        /// The group that competes in its place: itself, or the one above it that is not alone. `None` where nobody else competes.
+        competing: Option<Group>,
+        /// The weight of that group; its own, where nobody else competes.
         group_weight: u64,
         /// What they are entitled to together.
         entitled_ns: u64,
@@ -47,7 +49,7 @@ pub enum About {
     },
     /// The group's weight, not its tasks' nice values, decides what they are entitled to.
     GroupWeight {
-        /// The group.
+        /// The group that competes: the tasks' own, or the one above it that is not alone.
         group: Group,
         /// Its weight.
         group_weight: u64,
@@ -62,10 +64,12 @@ pub enum About {
     Quota {
         /// The group.
         group: Group,
-        /// CPU time the quota allows in the interval.
+        /// CPU time the quota allows in the interval, on average.
         quota_ns: u64,
         /// What its tasks asked for: run + wait.
         asked_ns: u64,
+        /// What they had.
+        received_ns: u64,
         /// How often its run queues were throttled.
         throttles: u64,
         /// How long, over all CPUs.
@@ -179,10 +183,43 @@ impl Search<'_> {
             return Ok(Vec::new());
         }
         let flat = entitle(&without_groups(demand))?;
-        Ok(members.iter().filter_map(|(group, members)| self.group(*group, members, &flat)).collect())
+        let rivals = self.rivals();
+        let found = members.iter().filter_map(|(id, members)| {
+            let competing = self.competing(*id, &rivals);
+            self.group(*id, competing, members, &flat)
+        });
+        Ok(found.collect())
     }
 
-    fn group(&self, id: GroupId, members: &Members, flat: &Entitlement) -> Option<Finding> {
+    /// How many tasks and groups compete directly in each group, and in the root.
+    fn rivals(&self) -> BTreeMap<Option<GroupId>, usize> {
+        let demand = &self.claims.demand;
+        let mut rivals: BTreeMap<Option<GroupId>, usize> = BTreeMap::new();
+        let mut counted = vec![false; demand.groups.len()];
+        for claim in &demand.claims {
+            *rivals.entry(claim.group).or_default() += 1;
+            for group in self.claims.path(claim.group) {
+                if !std::mem::replace(&mut counted[group.0], true) {
+                    *rivals.entry(demand.groups[group.0].parent).or_default() += 1;
+                }
+            }
+        }
+        rivals
+    }
+
+    /// The group whose weight competes for a group's tasks: a group that is alone in the one above it has no say, whatever it weighs.
+    fn competing(&self, group: GroupId, rivals: &BTreeMap<Option<GroupId>, usize>) -> Option<GroupId> {
+        let parent = |group: GroupId| self.claims.demand.groups[group.0].parent;
+        self.claims.path(Some(group)).find(|at| rivals.get(&parent(*at)).is_some_and(|rivals| *rivals > 1))
+    }
+
+    fn group(
+        &self,
+        id: GroupId,
+        competing: Option<GroupId>,
+        members: &Members,
+        flat: &Entitlement,
+    ) -> Option<Finding> {
         let first = self.task(*members.claims.first()?);
         let waited_ns: u64 = members.claims.iter().map(|&claim| self.task(claim).delta.wait_ns).sum();
         if waited_ns < self.least_ns {
@@ -191,7 +228,9 @@ impl Search<'_> {
         let sum = |of: &Entitlement| whole(members.claims.iter().map(|&c| of.claims[c].entitled_ns).sum());
         let (entitled_ns, by_nice_ns) = (sum(self.entitlement), sum(flat));
         let difference_ns = entitled_ns.abs_diff(by_nice_ns);
-        let (group, group_weight) = (self.claims.groups[id.0], self.claims.demand.groups[id.0].weight);
+        let group = self.claims.groups[id.0];
+        let group_weight = self.claims.demand.groups[competing.unwrap_or(id).0].weight;
+        let competing = competing.map(|id| self.claims.groups[id.0]);
         let weight = |claim: usize| self.claims.demand.claims[claim].weight;
         let first_weight = weight(members.claims[0]);
         // Whose tickets were set has no weight by nice value.
@@ -201,7 +240,8 @@ impl Search<'_> {
             .all(|&claim| weight(claim) == first_weight && self.task(claim).totals.tickets_set.is_none());
         if is_same && !members.has_subgroups && first_weight != u64::from(Nice::default().weight()) {
             let nice = first.totals.nice;
-            let about = About::NiceActsOnNobody { group, nice, group_weight, entitled_ns, by_nice_ns };
+            let about =
+                About::NiceActsOnNobody { group, nice, competing, group_weight, entitled_ns, by_nice_ns };
             return self.about(about, difference_ns, &members.claims);
         }
         // What a quota withholds is the quota's doing, not the weight's.
@@ -209,7 +249,8 @@ impl Search<'_> {
             members.claims.iter().all(|&c| !matches!(self.entitlement.claims[c].bound, Bound::Quota(_)));
         let is_large = difference_ns >= self.least_ns.saturating_mul(5) && difference_ns >= by_nice_ns / 4;
         let task_weights = members.claims.iter().map(|&claim| weight(claim)).sum();
-        let about = About::GroupWeight { group, group_weight, task_weights, entitled_ns, by_nice_ns };
+        let about =
+            About::GroupWeight { group: competing?, group_weight, task_weights, entitled_ns, by_nice_ns };
         (is_by_weight && is_large).then(|| self.about(about, difference_ns, &members.claims)).flatten()
     }
 
@@ -235,8 +276,9 @@ impl Search<'_> {
             let of = &self.window.groups[self.claims.group_windows[group]];
             let about = About::Quota {
                 group: self.claims.groups[group],
-                quota_ns: demand.groups[group].quota_ns.unwrap_or(0),
+                quota_ns: self.claims.mean_quota_ns[group].unwrap_or(0),
                 asked_ns,
+                received_ns: members.iter().map(|&claim| self.claims.received_ns[claim]).sum(),
                 throttles: of.throttles,
                 throttled_ns: of.throttled_ns,
             };

@@ -4,6 +4,7 @@ use super::{Audit, Line};
 use crate::identity::TaskId;
 use crate::interference::Standing;
 use crate::snapshot::Group;
+use crate::window::GroupWindow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub struct Hindrance {
     pub victim: TaskId,
     /// How long.
     pub wait_ns: u64,
+    /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is known.
+    pub quota: Option<(u64, Option<Group>)>,
     /// Who held the CPU meanwhile or preempted it, the longest first.
     pub tasks: Vec<(TaskId, Standing)>,
     /// The same by the culprits' groups, the longest first; ended tasks that have no line are in none.
@@ -31,9 +34,33 @@ impl Audit {
         let hindrance = |line: &&Line| {
             let victim = line.task.totals.id;
             let tasks = interference.culprits_of(victim);
-            Hindrance { victim, wait_ns: line.task.delta.wait_ns, groups: self.by_group(&tasks), tasks }
+            let quota_ns = interference.quota_ns.get(&victim);
+            let quota = quota_ns.map(|ns| (*ns, self.throttled_group(line.task.totals.group)));
+            Hindrance {
+                victim,
+                wait_ns: line.task.delta.wait_ns,
+                quota,
+                groups: self.by_group(&tasks),
+                tasks,
+            }
         };
-        waiters.iter().take(most).map(hindrance).filter(|hindrance| !hindrance.tasks.is_empty()).collect()
+        let is_known = |hindrance: &Hindrance| !hindrance.tasks.is_empty() || hindrance.quota.is_some();
+        waiters.iter().take(most).map(hindrance).filter(is_known).collect()
+    }
+
+    /// The group with a quota, of this one and those above it, that stood throttled longest.
+    fn throttled_group(&self, group: Group) -> Option<Group> {
+        let find = |id: Group| self.groups.binary_search_by_key(&id, |g| g.totals.id).ok();
+        let mut next = find(group);
+        let mut longest: Option<&GroupWindow> = None;
+        while let Some(at) = next {
+            let this = &self.groups[at];
+            if this.totals.quota.is_some() && longest.is_none_or(|l| this.throttled_ns > l.throttled_ns) {
+                longest = Some(this);
+            }
+            next = this.totals.parent.and_then(find);
+        }
+        longest.map(|group| group.totals.id)
     }
 
     fn by_group(&self, tasks: &[(TaskId, Standing)]) -> Vec<(Group, Standing)> {

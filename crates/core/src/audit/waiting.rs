@@ -63,7 +63,7 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
 }
 
 /// For each group of the demand: how long one of its run queues stood throttled.
-fn queues_throttled_ns(window: &Window, claims: &Claims) -> Vec<u64> {
+pub(super) fn queues_throttled_ns(window: &Window, claims: &Claims) -> Vec<u64> {
     let mut members = vec![(0u64, CpuSet::default()); claims.groups.len()];
     let is_throttled = |group: usize| window.groups[claims.group_windows[group]].throttled_ns > 0;
     if !(0..members.len()).any(is_throttled) {

@@ -261,6 +261,18 @@ pub fn default_columns(by: By) -> Vec<&'static Metric<Row>> {
     who.iter().chain(&FIGURES).filter_map(|key| find(key)).collect()
 }
 
+/// [`default_columns`], and what a quota took where it took something: beside the wait it is a part of.
+pub fn columns_for(by: By, rows: &[Row]) -> Vec<&'static Metric<Row>> {
+    let mut columns = default_columns(by);
+    if rows.iter().any(|row| row.waiting.throttled_ns > 0)
+        && let (Some(wait), Some(throttled)) =
+            (columns.iter().position(|metric| metric.key == "wait_ns"), find("throttled_ns"))
+    {
+        columns.insert(wait + 1, throttled);
+    }
+    columns
+}
+
 fn unsigned(number: Option<u64>) -> Value<'static> {
     number.map_or(Value::None, Value::Unsigned)
 }

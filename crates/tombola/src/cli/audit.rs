@@ -6,10 +6,10 @@ use crate::threshold::Threshold;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tombola_core::audit::{By, Row};
 use tombola_core::metric::{Metric, audit};
-use tombola_kernel::MaxPairs;
+use tombola_kernel::{GroupNames, MaxPairs};
 
 /// Show what every task was entitled to, what it got, and why.
 ///
@@ -163,8 +163,9 @@ pub struct SelectArgs {
     /// Only tasks whose name matches this regular expression somewhere
     #[arg(short = 'c', long, value_name = "REGEX", value_parser = expression)]
     pub comm: Option<Regex>,
-    /// Only tasks in this group or below it: a path as in /proc/PID/cgroup, or the short name that the table shows
-    #[arg(short = 'g', long, value_name = "PATH")]
+    /// Only tasks in this group or below it: a path as in /proc/PID/cgroup or with the mount point before it, or the short name that the
+    /// table shows
+    #[arg(short = 'g', long, value_name = "PATH", value_parser = group)]
     pub cgroup: Option<String>,
     /// Only living tasks of this user, a name or a number
     #[arg(short = 'u', long = "user", value_name = "USER", value_parser = user)]
@@ -208,6 +209,13 @@ fn column(text: &str) -> Result<&'static Metric<Row>, String> {
 
 pub(super) fn expression(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| error.to_string())
+}
+
+/// A path below the mount point of cgroups is what /proc/PID/cgroup shows.
+fn group(text: &str) -> Result<String, String> {
+    let names = GroupNames::new();
+    let below = names.mount_point().and_then(|mount| Path::new(text).strip_prefix(mount).ok());
+    Ok(below.map_or_else(|| text.to_owned(), |below| format!("/{}", below.display())))
 }
 
 fn user(text: &str) -> Result<u32, String> {

@@ -82,6 +82,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
         let shown = Shown::of(args, &audit, frame, command.as_ref());
         outcome.judge(args, &audit, &shown);
+        outcome.unknown_group = args.select.unknown_group(frame);
         judging.add(args, &window, frame)?;
         let view = shown.view(args, &audit, frame, origin, iteration, command.as_ref());
         sink.write(&view, out)?;
@@ -125,6 +126,8 @@ struct Shown {
     count: usize,
     /// The tasks in them; `None` for all.
     tasks: Option<BTreeSet<TaskId>>,
+    /// What is found about them.
+    findings: Vec<Finding>,
 }
 
 impl Shown {
@@ -145,7 +148,8 @@ impl Shown {
             Sort::Run => rows.sort_by_key(|row| Reverse(row.usage.runtime_ns)),
             Sort::Preempted => rows.sort_by_key(|row| Reverse(row.usage.involuntary)),
         }
-        let mut shown = Self { rows, count: 0, tasks };
+        let mut shown = Self { rows, count: 0, tasks, findings: Vec::new() };
+        shown.findings = audit.findings.iter().filter_map(|finding| shown.focused(audit, finding)).collect();
         shown.count = shown.limit(args);
         shown
     }
@@ -184,7 +188,7 @@ impl Shown {
             width: if args.output.is_none() { terminal::columns() } else { None },
             rows: &self.rows[..self.count],
             rows_left_out: self.rows.len() - self.count,
-            findings: audit.findings.iter().filter(|finding| self.concerns(finding)).collect(),
+            findings: self.findings.iter().collect(),
             groups: &frame.groups,
             hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
             command: command
@@ -198,11 +202,20 @@ impl Shown {
         self.tasks.as_ref().is_none_or(|tasks| tasks.contains(&id))
     }
 
-    /// Whether a finding is about what is shown. Real-time tasks take time from everybody on their CPU.
-    fn concerns(&self, finding: &Finding) -> bool {
-        let Some(tasks) = &self.tasks else { return true };
-        matches!(finding.about, About::RealTime { .. })
-            || finding.tasks.iter().any(|task| tasks.contains(task))
+    /// A finding as far as it is about what is shown: it names the task that was asked for. Real-time tasks take time from everybody on
+    /// their CPU.
+    fn focused(&self, audit: &Audit, finding: &Finding) -> Option<Finding> {
+        let shown = finding.tasks.iter().filter(|id| self.shows(**id));
+        let waited = |id: &TaskId| {
+            let at = audit.lines.binary_search_by_key(id, |line| line.task.totals.id);
+            at.map_or(0, |at| audit.lines[at].task.delta.wait_ns)
+        };
+        let is_real_time = matches!(finding.about, About::RealTime { .. });
+        match shown.max_by_key(|id| (waited(id), Reverse(**id))) {
+            Some(_) if self.shows(finding.foremost) => Some(finding.clone()),
+            Some(foremost) => Some(Finding { foremost: *foremost, ..finding.clone() }),
+            None => is_real_time.then(|| finding.clone()),
+        }
     }
 }
 
@@ -339,6 +352,8 @@ struct Outcome {
     lost: bool,
     found: bool,
     violations: Vec<String>,
+    /// Said where the group that is asked for is not known.
+    unknown_group: Option<String>,
 }
 
 impl Outcome {
@@ -360,7 +375,10 @@ impl Outcome {
             notify(violation);
         }
         if !self.found && !args.select.is_all() {
-            args.select.tell_nobody("no task ran or waited", origin);
+            match &self.unknown_group {
+                Some(unknown) => notify(unknown),
+                None => args.select.tell_nobody("no task ran or waited", origin),
+            }
             return Exit::Failure;
         }
         if !self.exceeded.is_empty() {

@@ -128,7 +128,7 @@ fn write_findings(out: &mut String, view: &AuditView<'_>) {
 }
 
 fn write_rows(out: &mut String, view: &AuditView<'_>) {
-    let usual = || audit::default_columns(view.by);
+    let usual = || audit::columns_for(view.by, view.rows);
     let columns = if view.columns.is_empty() { usual() } else { view.columns.to_vec() };
     let fitted = cell::fitted(columns, audit::DISPENSABLE, view.rows, view.groups, view.width);
     cell::write_fitted(out, &fitted);

@@ -24,11 +24,16 @@ pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
     let count = finding.tasks.len();
     let percent = |ns: u64| percent_of(ns, view.audit.length_ns);
     match &finding.about {
-        About::NiceActsOnNobody { group, nice, group_weight, entitled_ns, by_nice_ns } => {
+        About::NiceActsOnNobody { group, nice, competing, group_weight, entitled_ns, by_nice_ns } => {
             let what: Cow<'_, str> = if *nice == Nice::default() {
                 "the weight of the policy".into()
             } else {
                 format!("nice {nice}").into()
+            };
+            let outside = match competing {
+                None => "nobody else competes".to_owned(),
+                Some(other) if other == group => format!("outside the group's weight {group_weight} counts"),
+                Some(other) => format!("outside the weight {group_weight} of {} counts", view.group(*other)),
             };
             let group = view.group(*group);
             let who = if count == 1 {
@@ -39,8 +44,7 @@ pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
                 )
             };
             format!(
-                "{who}, and outside the group's weight {group_weight} counts; entitled to {} of a CPU, by nice values \
-                 alone {}",
+                "{who}, and {outside}; entitled to {} of a CPU, by nice values alone {}",
                 percent(*entitled_ns),
                 percent(*by_nice_ns)
             )
@@ -53,14 +57,32 @@ pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
             percent(*entitled_ns),
             percent(*by_nice_ns)
         ),
-        About::Quota { group, quota_ns, asked_ns, throttles, throttled_ns } => format!(
-            "the quota of {} binds: {} of a CPU, and its {} asked for {}; throttled {throttles} times, {} s over all CPUs",
-            view.group(*group),
-            percent(*quota_ns),
-            tasks(count),
-            percent(*asked_ns),
-            seconds(*throttled_ns)
-        ),
+        About::Quota { group, quota_ns, asked_ns, received_ns, throttles, throttled_ns } => {
+            let (group, quota, tasks) = (view.group(*group), percent(*quota_ns), tasks(count));
+            let asked = percent(*asked_ns);
+            let throttled =
+                format!("throttled {throttles} times, {} s over all CPUs", seconds(*throttled_ns));
+            match (*throttles, asked_ns > quota_ns) {
+                (0, _) if received_ns > quota_ns => format!(
+                    "the quota of {group} is not enforced: {quota} of a CPU, and its {tasks} had {}; nothing was throttled",
+                    percent(*received_ns)
+                ),
+                (0, _) => format!(
+                    "the quota of {group} allows {quota} of a CPU, and its {tasks} asked for {asked}: it was not used up, for \
+                     others kept them to {}",
+                    percent(*received_ns)
+                ),
+                (_, true) => {
+                    format!(
+                        "the quota of {group} binds: {quota} of a CPU, and its {tasks} asked for {asked}; {throttled}"
+                    )
+                }
+                (_, false) => format!(
+                    "the quota of {group} binds in bursts: its {tasks} asked for {asked} of a CPU, less than the {quota} it \
+                     gives on average, but more than it gives in a period; {throttled}"
+                ),
+            }
+        }
         About::Affinity { cpus, wait_ns, idle_ns } => format!(
             "{} only CPU {cpus}, and waited {} s while other CPUs idled {} s",
             match count {

@@ -25,12 +25,19 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
         let tasks = tasks.map(|(id, standing)| {
             format!("{} {} ({} preemptions)", view.task(*id), part(standing.held_ns), standing.preemptions)
         });
+        let quota = hindrance.quota.map(|(ns, group)| match group {
+            Some(group) => format!("its own quota ({}) {}", view.group(group), part(ns)),
+            None => format!("its own quota {}", part(ns)),
+        });
+        let behind: Vec<String> = quota.into_iter().chain(tasks).collect();
         let groups = hindrance.groups.iter().take(CULPRITS);
         let groups =
             groups.map(|(group, standing)| format!("{} {}", view.group(*group), part(standing.held_ns)));
         line(out, format_args!("  {} waited {} ms", view.task(hindrance.victim), ms3(hindrance.wait_ns)));
-        line(out, format_args!("    behind {}", tasks.collect::<Vec<_>>().join(", ")));
-        line(out, format_args!("    groups {}", groups.collect::<Vec<_>>().join(", ")));
+        line(out, format_args!("    behind {}", behind.join(", ")));
+        if !hindrance.groups.is_empty() {
+            line(out, format_args!("    groups {}", groups.collect::<Vec<_>>().join(", ")));
+        }
     }
     let Some(interference) = &view.audit.interference else { return };
     if interference.unseen_ns > 0 {
@@ -60,6 +67,10 @@ pub(super) struct HindranceRecord {
     comm: String,
     /// How long.
     wait_ns: u64,
+    /// How much of it the queue of its group stood throttled.
+    quota_ns: u64,
+    /// Short name of the group whose quota that was, as far as it is known.
+    quota_of: Option<String>,
     /// Who stood in its way, the longest first.
     culprits: Vec<CulpritRecord>,
 }
@@ -84,6 +95,8 @@ pub(super) fn records(view: &AuditView<'_>) -> Vec<HindranceRecord> {
         pid: hindrance.victim.pid,
         comm: comm(hindrance.victim),
         wait_ns: hindrance.wait_ns,
+        quota_ns: hindrance.quota.map_or(0, |(ns, _)| ns),
+        quota_of: hindrance.quota.and_then(|(_, group)| group).map(|group| view.group(group)),
         culprits: hindrance
             .tasks
             .iter()

@@ -112,6 +112,7 @@ fn a_quota_that_binds_is_named_with_its_numbers() {
         group: Group::Cgroup(2),
         quota_ns: 200_000_000,
         asked_ns: SECOND,
+        received_ns: 200_000_000,
         throttles: 10,
         throttled_ns: 800_000_000,
     };
@@ -156,4 +157,76 @@ fn findings_are_bounded() {
     }
     let audit = case.audit();
     assert_eq!((audit.findings.len(), audit.findings_left_out), (Finding::MOST, 50));
+}
+
+#[test]
+fn a_burst_below_the_mean_quota_is_no_debt_and_is_found() {
+    // 50 ms of each 100 ms are 500 ms of the second. It ran 200 ms and stood throttled for 100 ms: it asked for 300 ms.
+    let mut case = Case::cpus(1);
+    let group = case.group(2, Some(1), 1024);
+    group.totals.quota = Some(Quota { quota_ns: 50_000_000, period_ns: 100_000_000 });
+    (group.throttled_ns, group.throttles) = (100_000_000, 2);
+    case.burner(Group::Cgroup(2), 1024, 200_000_000).delta.wait_ns = 100_000_000;
+    let audit = case.gives(&[0.2]);
+    assert_eq!(audit.lines[0].lag_ns(), 0);
+    assert_eq!(audit.lines[0].waiting.throttled_ns, 100_000_000);
+    let quota = About::Quota {
+        group: Group::Cgroup(2),
+        quota_ns: 500_000_000,
+        asked_ns: 300_000_000,
+        received_ns: 200_000_000,
+        throttles: 2,
+        throttled_ns: 100_000_000,
+    };
+    assert_eq!(abouts(&case), [quota]);
+    // What it waited beyond that it waited for others: that is owed.
+    let mut case = Case::cpus(1);
+    let group = case.group(2, Some(1), 1024);
+    group.totals.quota = Some(Quota { quota_ns: 50_000_000, period_ns: 100_000_000 });
+    (group.throttled_ns, group.throttles) = (100_000_000, 2);
+    case.burner(Group::Cgroup(2), 1024, 200_000_000).delta.wait_ns = 130_000_000;
+    case.gives(&[0.23]);
+}
+
+#[test]
+fn the_weight_that_is_named_is_that_of_the_level_that_competes() {
+    // A service of weight 20 alone in its slice of weight 1024, beside a group of nine tasks.
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 1024);
+    case.group(3, Some(2), 20);
+    case.group(4, Some(1), 1024);
+    case.burner(Group::Cgroup(3), 1024, SECOND / 2);
+    for _ in 0..9 {
+        case.burner(Group::Cgroup(4), 1024, SECOND / 18);
+    }
+    let weights: Vec<(Group, u64)> = abouts(&case)
+        .into_iter()
+        .filter_map(|about| match about {
+            About::GroupWeight { group, group_weight, .. } => Some((group, group_weight)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(weights, [(Group::Cgroup(2), 1024), (Group::Cgroup(4), 1024)]);
+
+    // Of nice 5: what counts outside is the slice's weight.
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 512);
+    case.group(3, Some(2), 20);
+    case.burner(Group::Cgroup(3), 335, SECOND / 3);
+    case.burner(ROOT, 1024, SECOND * 2 / 3);
+    let said = abouts(&case).into_iter().find_map(|about| match about {
+        About::NiceActsOnNobody { group, competing, group_weight, .. } => {
+            Some((group, competing, group_weight))
+        }
+        _ => None,
+    });
+    assert_eq!(said, Some((Group::Cgroup(3), Some(Group::Cgroup(2)), 512)));
+
+    // Alone on the machine nobody competes, at any level.
+    let mut case = Case::cpus(1);
+    case.group(2, Some(1), 20);
+    for _ in 0..2 {
+        case.burner(Group::Cgroup(2), 335, SECOND / 2);
+    }
+    assert!(matches!(abouts(&case)[..], [About::NiceActsOnNobody { competing: None, .. }] | []));
 }

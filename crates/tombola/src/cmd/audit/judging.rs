@@ -82,7 +82,7 @@ impl Judging {
         }
         let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.exceeds(limit))).collect();
         let view = whole.view();
-        let about_it = whole.audit.findings.iter().filter(|finding| shown.concerns(finding)).take(FINDINGS);
+        let about_it = shown.findings.iter().take(FINDINGS);
         let findings = about_it.map(|finding| finding_sentence(&view, finding)).collect();
         Ok(Some(Judged { paragraph, limits, findings }))
     }
