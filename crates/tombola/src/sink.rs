@@ -21,6 +21,7 @@ pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
 pub(crate) mod rehearsal_table;
+pub(crate) mod periods_table;
 pub(crate) mod replay_table;
 pub(crate) mod result;
 pub(crate) mod schedule_table;

@@ -42,7 +42,7 @@ pub(crate) struct World {
 /// Makes it. Tasks that did nothing have no part in it.
 pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let cpus = machine.cpus.unwrap_or(0).max(demand.cpus).clamp(1, MAX_CPUS);
-    let does = |task: &TaskDemand| !task.steps.is_empty() || task.end == End::Wants { for_ever: true };
+    let does = |task: &TaskDemand| !task.steps.is_empty() || matches!(task.end, End::Wants { .. });
     let of: Vec<usize> = (0..demand.tasks.len()).filter(|index| does(&demand.tasks[*index])).collect();
     let place: HashMap<usize, usize> = of.iter().enumerate().map(|(entry, index)| (*index, entry)).collect();
     let names = names(demand, &of);
@@ -79,8 +79,10 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
                 Step::Wait(Wait::Pause(ns) | Wait::Device(ns)) => scenario::Step::Sleep(Span::Fixed(ns)),
             });
         }
-        if told.end == (End::Wants { for_ever: true }) {
-            steps.push(scenario::Step::Burn);
+        match told.end {
+            End::Wants { more_ns: None } => steps.push(scenario::Step::Burn),
+            End::Wants { more_ns: Some(ns) } => steps.push(scenario::Step::Run(Span::Fixed(ns))),
+            End::Ended | End::Waits => {}
         }
         let allowed = told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
         Task {
