@@ -1,7 +1,7 @@
 //! Makes a recording fit to be given away: names of hosts and groups go, names of tasks that are not among those given, nor of the kernel's own
 //! threads, become `other`.
 //!
-//! Usage: `scrub FROM TO NAME…`, where a NAME stands for all names that begin with it.
+//! Usage: `scrub FROM TO NAME…`, where a NAME stands for all names that begin with it, and `=NAME` for itself.
 
 use std::error::Error;
 use std::fs::File;
@@ -26,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut writer = PerfettoWriter::new(BufWriter::new(File::create(to)?), &header, Options::default())?;
     let scrub = |task: &mut Task| {
         let mut known = KERNEL.iter().copied().chain(kept.iter().map(String::as_str));
-        if !task.comm.is_empty() && !known.any(|known| task.comm.starts_with(known.as_bytes())) {
+        let is_known = known.any(|known| match known.strip_prefix('=') {
+            Some(whole) => task.comm == whole.as_bytes(),
+            None => task.comm.starts_with(known.as_bytes()),
+        });
+        if !task.comm.is_empty() && !is_known {
             task.comm = b"other".to_vec();
         }
     };

@@ -273,7 +273,11 @@ impl Gatherer {
                     builder.wait(Wait::Unknown(until), until - since, until);
                 }
             }
-            What::Blocked { .. } if self.is_closing => self.tasks[index].wants = false,
+            What::Blocked { .. } if self.is_closing => {
+                let builder = &mut self.tasks[index];
+                builder.flush();
+                builder.wants = false;
+            }
             What::Blocked { left, cause } => self.slept(index, (since, until), left, cause, normaliser),
         }
     }
