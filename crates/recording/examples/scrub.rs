@@ -13,13 +13,27 @@ use tombola_recording::writer::{Options, PerfettoWriter};
 
 /// How names of the kernel's threads begin.
 const KERNEL: [&str; 14] = [
-    "kworker/", "ksoftirqd/", "migration/", "rcu_", "rcuop/", "rcub/", "kthreadd", "kswapd", "kcompactd", "khugepaged",
-    "jbd2/", "swapper/", "cpuhp/", "kauditd",
+    "kworker/",
+    "ksoftirqd/",
+    "migration/",
+    "rcu_",
+    "rcuop/",
+    "rcub/",
+    "kthreadd",
+    "kswapd",
+    "kcompactd",
+    "khugepaged",
+    "jbd2/",
+    "swapper/",
+    "cpuhp/",
+    "kauditd",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [from, to, kept @ ..] = arguments.as_slice() else { return Err("usage: scrub FROM TO NAME…".into()) };
+    let [from, to, kept @ ..] = arguments.as_slice() else {
+        return Err("usage: scrub FROM TO NAME…".into());
+    };
     let mut reader = reader::open(Path::new(from))?;
     let mut header = reader.header().clone();
     header.host = None;

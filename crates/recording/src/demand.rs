@@ -176,11 +176,12 @@ impl Gatherer {
     pub fn before(&mut self, event: &Event) {
         use crate::event::{Context, Kind, Stage};
         self.parent = match event.kind {
-            Kind::Wake { stage: Stage::New, waker: Some(waker), context: Context::Task | Context::Unknown, .. }
-                if waker != 0 =>
-            {
-                Some(waker)
-            }
+            Kind::Wake {
+                stage: Stage::New,
+                waker: Some(waker),
+                context: Context::Task | Context::Unknown,
+                ..
+            } if waker != 0 => Some(waker),
             _ => None,
         };
     }
@@ -296,7 +297,9 @@ impl Gatherer {
             return; // between its birth and its first wake, which has been told
         }
         let waker = match cause {
-            Cause::Task(pid) => normaliser.life(pid).map(|life| life.id).filter(|id| *id != self.tasks[index].id),
+            Cause::Task(pid) => {
+                normaliser.life(pid).map(|life| life.id).filter(|id| *id != self.tasks[index].id)
+            }
             Cause::Interrupt | Cause::Unknown => None,
         };
         if let Some(waker) = waker {

@@ -203,7 +203,8 @@ fn line(wakes_ns: &[u64]) -> Option<Rhythm> {
     }
     let mean_k = k.iter().sum::<f64>() / n as f64;
     let spread = k.iter().map(|k| (k - mean_k) * (k - mean_k)).sum::<f64>().sqrt();
-    let (least, most) = off.iter().fold((f64::MAX, f64::MIN), |(least, most), off| (least.min(*off), most.max(*off)));
+    let (least, most) =
+        off.iter().fold((f64::MAX, f64::MIN), |(least, most), off| (least.min(*off), most.max(*off)));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole ≥ n, both small
     Some(Rhythm {
         period_ns: period,
@@ -233,13 +234,15 @@ fn self_paced(wakes_ns: &[u64]) -> Option<Rhythm> {
         return None;
     }
     let period = median(apart.clone());
-    let near: Vec<f64> = apart.iter().copied().filter(|d| (d - period).abs() <= 2.0 * STRAY * period).collect();
+    let near: Vec<f64> =
+        apart.iter().copied().filter(|d| (d - period).abs() <= 2.0 * STRAY * period).collect();
     let is_steady = near.len() * 10 >= apart.len() * 9;
     let jitter = (near.iter().map(|d| (d - period) * (d - period)).sum::<f64>() / near.len() as f64).sqrt();
     if !is_steady || jitter > STRAY * period || period <= 0.0 {
         return None;
     }
-    let (least, most) = apart.iter().fold((f64::MAX, f64::MIN), |(least, most), d| (least.min(*d), most.max(*d)));
+    let (least, most) =
+        apart.iter().fold((f64::MAX, f64::MIN), |(least, most), d| (least.min(*d), most.max(*d)));
     Some(Rhythm {
         period_ns: period,
         // Of a median of n values that are nearly normal.

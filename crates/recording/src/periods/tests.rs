@@ -41,7 +41,8 @@ proptest! {
 #[test]
 fn two_harmonics_in_one_task_are_one_period_with_several_wakes() {
     // Every 10 ms, and every 20 ms 3 ms after: three wakes in 20 ms.
-    let mut wakes: Vec<u64> = (0..100u64).map(|k| k * 10_000_000).chain((0..50).map(|k| k * 20_000_000 + 3_000_000)).collect();
+    let mut wakes: Vec<u64> =
+        (0..100u64).map(|k| k * 10_000_000).chain((0..50).map(|k| k * 20_000_000 + 3_000_000)).collect();
     wakes.sort_unstable();
     let found = rhythm(&wakes).unwrap();
     assert_eq!(found.wakes, 3);
@@ -51,7 +52,12 @@ fn two_harmonics_in_one_task_are_one_period_with_several_wakes() {
 #[test]
 fn a_task_that_paces_itself_drifts() {
     let mut at = 0u64;
-    let wakes: Vec<u64> = (0..2000u64).map(|k| { at += 5_000_000 + k * 7_919 % 400_000; at }).collect();
+    let wakes: Vec<u64> = (0..2000u64)
+        .map(|k| {
+            at += 5_000_000 + k * 7_919 % 400_000;
+            at
+        })
+        .collect();
     let found = rhythm(&wakes).unwrap();
     assert!((found.period_ns - 5.2e6).abs() < 2e4, "{found:?}");
 }

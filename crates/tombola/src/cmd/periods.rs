@@ -92,10 +92,22 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
         let is_deadline_class =
             told.is_some_and(|task| task.policy == Some(6) || task.prio.is_some_and(|prio| prio < 0));
         let (is_given, doubtful) = (given.is_some(), jobs.doubtful);
-        tasks.push(Periodic { id, comm, rhythm, deadline_ns, is_given, service, doubtful, is_deadline_class });
+        tasks.push(Periodic {
+            id,
+            comm,
+            rhythm,
+            deadline_ns,
+            is_given,
+            service,
+            doubtful,
+            is_deadline_class,
+        });
     }
     if let Some(unused) = used.iter().position(|used| !used) {
-        bail!("--deadline {}=…: no task of this name or thread id is in the recording", args.deadline[unused].0);
+        bail!(
+            "--deadline {}=…: no task of this name or thread id is in the recording",
+            args.deadline[unused].0
+        );
     }
     tasks.sort_by(|a, b| utilisation(b).total_cmp(&utilisation(a)).then(a.id.pid.cmp(&b.id.pid)));
     let found = Found {

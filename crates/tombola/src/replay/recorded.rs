@@ -152,6 +152,9 @@ pub(crate) fn policy(header: &Header) -> (PolicyKind, String) {
             let policy = if (major, minor) >= (6, 6) { PolicyKind::EevdfLinux } else { PolicyKind::Cfs };
             (policy, format!("the fair class of Linux {release}"))
         }
-        _ => (PolicyKind::EevdfLinux, "the recording does not tell its kernel: taken as 6.6 or later".to_owned()),
+        _ => (
+            PolicyKind::EevdfLinux,
+            "the recording does not tell its kernel: taken as 6.6 or later".to_owned(),
+        ),
     }
 }

@@ -111,10 +111,17 @@ fn with_shuffled_wake_edges_the_score_falls() {
         true
     };
     let shuffled = std::sync::Mutex::new(shuffle);
-    let span = recorded::read_from(reader.as_mut(), None, None, "x", &|event| (shuffled.lock().unwrap())(event)).unwrap();
+    let span =
+        recorded::read_from(reader.as_mut(), None, None, "x", &|event| (shuffled.lock().unwrap())(event))
+            .unwrap();
     let (_, _, fallen) = judged(&span, PolicyKind::EevdfLinux);
-    assert!(fallen.median.completions > honest.median.completions + 0.01 || fallen.worst.share > honest.worst.share + 0.01,
-        "{honest:?}\n{fallen:?}", honest = honest.worst, fallen = fallen.worst);
+    assert!(
+        fallen.median.completions > honest.median.completions + 0.01
+            || fallen.worst.share > honest.worst.share + 0.01,
+        "{honest:?}\n{fallen:?}",
+        honest = honest.worst,
+        fallen = fallen.worst
+    );
 }
 
 #[test]
@@ -125,7 +132,8 @@ fn the_text_of_a_demand_is_the_demand() {
         let (world, base, _) = judged(&span, PolicyKind::Cfs);
         let again = Scenario::from_toml(&toml::text(&world.scenario)).unwrap();
         assert_eq!(again.instance_names(), world.scenario.instance_names());
-        let truth = run(&again, PolicyKind::Cfs, 1, 0, Observe { entitlement: false, draws: false }, None, &|_| true);
+        let truth =
+            run(&again, PolicyKind::Cfs, 1, 0, Observe { entitlement: false, draws: false }, None, &|_| true);
         for (task, is) in truth.unwrap().tasks.iter().enumerate() {
             assert!((is.share - base.tasks[task].share).abs() < 1e-9, "{}", is.name);
         }

@@ -52,7 +52,8 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let tasks = of.iter().enumerate().map(|(entry, index)| {
         let told = &demand.tasks[*index];
         let (class, priority, tickets, nice) = weight(told);
-        above_fair += usize::from(class != Class::Fair || told.policy == Some(6) || told.prio.is_some_and(|p| p < 0));
+        above_fair +=
+            usize::from(class != Class::Fair || told.policy == Some(6) || told.prio.is_some_and(|p| p < 0));
         let mut steps = Vec::with_capacity(told.steps.len() + 2);
         let mut arrive_ns = match told.begin {
             Begin::At(at) => at,
@@ -84,7 +85,8 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
             End::Wants { more_ns: Some(ns) } => steps.push(scenario::Step::Run(Span::Fixed(ns))),
             End::Ended | End::Waits => {}
         }
-        let allowed = told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
+        let allowed =
+            told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
         Task {
             name: names[entry].clone(),
             count: 1,
@@ -145,7 +147,8 @@ fn names(demand: &Demand, of: &[usize]) -> Vec<String> {
 /// Groups that compete inside the root, and where each is.
 fn groups(demand: &Demand) -> (Vec<scenario::Group>, HashMap<Group, usize>) {
     let inner: Vec<_> = demand.groups.iter().filter(|(group, _)| group.parent.is_some()).collect();
-    let place: HashMap<Group, usize> = inner.iter().enumerate().map(|(n, (group, _))| (group.id, n)).collect();
+    let place: HashMap<Group, usize> =
+        inner.iter().enumerate().map(|(n, (group, _))| (group.id, n)).collect();
     let groups = inner.iter().enumerate().map(|(n, (group, name))| scenario::Group {
         name: name.as_ref().map_or_else(|| format!("group {n}"), |name| harmless(name.as_bytes())),
         parent: group.parent.and_then(|parent| place.get(&parent)).copied().filter(|parent| *parent != n),
