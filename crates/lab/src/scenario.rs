@@ -146,7 +146,7 @@ pub enum Step {
     Burn,
     /// Wants nothing for this long.
     Sleep(Span),
-    /// Wants nothing until this instant, ns since the simulation began; goes on at once if it has passed.
+    /// Wants nothing until this instant, ns since the simulation began; goes on without a sleep if it has passed.
     Until(u64),
     /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. A release that has passed
     /// already is not skipped: the next job begins at once, late.

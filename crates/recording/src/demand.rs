@@ -11,7 +11,7 @@
 //! Events do not tell a timer from a device, nor an absolute timer from a relative one: the third and second lines are what a task's sleeps
 //! look like, by their median absolute deviations; where these do not decide, timers stay. A wake that found its task awake leaves no trace,
 //! so what it would have ended under another scheduler is not known. Nor is what a task wants after the end of the recording: a burst that is
-//! longer by then than any that ended before goes on for ever, another ends there.
+//! longer by then than any that ended before is taken to go on for ever, another to become as long as the longest.
 //!
 //! Memory grows with the number of bursts: a demand is to be replayed, and so must be held.
 
@@ -114,10 +114,10 @@ pub enum End {
     Ended,
     /// It waited.
     Waits,
-    /// It wanted a CPU; `for_ever`: for longer already than ever before.
+    /// It wanted a CPU.
     Wants {
-        /// Whether it is taken to go on.
-        for_ever: bool,
+        /// CPU time that it lacks to its longest burst before, above 0; `None` where it has had more already, and is taken to go on for ever.
+        more_ns: Option<u64>,
     },
 }
 
@@ -176,17 +176,29 @@ impl Gatherer {
     pub fn before(&mut self, event: &Event) {
         use crate::event::{Context, Kind, Stage};
         self.parent = match event.kind {
-            Kind::Wake { stage: Stage::New, waker: Some(waker), context: Context::Task | Context::Unknown, .. }
-                if waker != 0 =>
-            {
-                Some(waker)
-            }
+            Kind::Wake {
+                stage: Stage::New,
+                waker: Some(waker),
+                context: Context::Task | Context::Unknown,
+                ..
+            } if waker != 0 => Some(waker),
             _ => None,
         };
     }
 
-    /// After it has taken it: a task that is born is brought by its parent.
+    /// After it has taken it: tasks stand in the order in which they were named, and one that is born is brought by its parent.
     pub fn after(&mut self, event: &Event, normaliser: &Normaliser) {
+        use crate::event::Kind;
+        if event.ts_ns >= self.from_ns {
+            let named = match &event.kind {
+                Kind::Switch { prev, next, .. } => [prev.as_ref(), Some(next)],
+                Kind::Wake { wakee: task, .. } | Kind::Attributes { task, .. } => [Some(task), None],
+                _ => [None, None],
+            };
+            for life in named.into_iter().flatten().filter_map(|task| normaliser.life(task.pid)) {
+                self.index(life.id);
+            }
+        }
         let (Some(parent), crate::event::Kind::Wake { wakee, .. }) = (self.parent.take(), &event.kind) else {
             return;
         };
@@ -262,7 +274,11 @@ impl Gatherer {
                     builder.wait(Wait::Unknown(until), until - since, until);
                 }
             }
-            What::Blocked { .. } if self.is_closing => self.tasks[index].wants = false,
+            What::Blocked { .. } if self.is_closing => {
+                let builder = &mut self.tasks[index];
+                builder.flush();
+                builder.wants = false;
+            }
             What::Blocked { left, cause } => self.slept(index, (since, until), left, cause, normaliser),
         }
     }
@@ -281,7 +297,9 @@ impl Gatherer {
             return; // between its birth and its first wake, which has been told
         }
         let waker = match cause {
-            Cause::Task(pid) => normaliser.life(pid).map(|life| life.id).filter(|id| *id != self.tasks[index].id),
+            Cause::Task(pid) => {
+                normaliser.life(pid).map(|life| life.id).filter(|id| *id != self.tasks[index].id)
+            }
             Cause::Interrupt | Cause::Unknown => None,
         };
         if let Some(waker) = waker {

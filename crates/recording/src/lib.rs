@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod merge;
 pub mod normaliser;
 mod own;
+pub mod periods;
 pub mod playback;
 mod proto;
 pub mod reader;

@@ -22,7 +22,8 @@ const ANYWAY: usize = 4 << 20;
 
 fn generated(deflate: bool) -> Vec<u8> {
     let options = Options { events_per_packet: 50, deflate, numbers: !deflate };
-    let mut writer = PerfettoWriter::new(Vec::new(), &simulated::header(4, "lottery"), options).expect("memory");
+    let mut writer =
+        PerfettoWriter::new(Vec::new(), &simulated::header(4, "lottery"), options).expect("memory");
     let task = |n: u64| Task {
         pid: u32::try_from(n % 23).expect("small"),
         tgid: Some(7),

@@ -65,7 +65,8 @@ fn check(scenario: &Scenario, policy: PolicyKind, instants: &[u64]) {
     let (events, truth, outcome) = simulate(scenario, policy, instants);
     let options = Options { events_per_packet: 64, numbers: true, ..Options::default() };
     let mut writer =
-        PerfettoWriter::new(Vec::new(), &simulated::header(scenario.cpus, policy.name()), options).expect("memory");
+        PerfettoWriter::new(Vec::new(), &simulated::header(scenario.cpus, policy.name()), options)
+            .expect("memory");
     for event in &events {
         writer.event(event).expect("memory");
     }

@@ -20,6 +20,7 @@ pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod line_file;
 pub(crate) mod loss;
+pub(crate) mod periods_table;
 pub(crate) mod rehearsal_table;
 pub(crate) mod replay_table;
 pub(crate) mod result;

@@ -136,8 +136,10 @@ impl Simulation<'_> {
                     }
                     body.at += 1;
                 }
-                Step::Until(at) if at <= now && !is_last => body.at += 1,
-                Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } if is_last => return Ok(self.end(task)),
+                Step::Until(at) if at < now && !is_last => body.at += 1,
+                Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } if is_last => {
+                    return Ok(self.end(task));
+                }
                 step @ (Step::Sleep(_) | Step::Until(_)) => {
                     let at = match step {
                         Step::Sleep(span) => now.saturating_add(body.draw(span)),

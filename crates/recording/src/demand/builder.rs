@@ -120,8 +120,9 @@ impl Builder {
     pub(super) fn finish(mut self, sleeps: &mut Sleeps) -> TaskDemand {
         let end = match self.end {
             Some(end) => end,
-            None if self.wants || self.run_ns > 0 => {
-                End::Wants { for_ever: self.burst_ns > self.longest_ns || self.longest_ns == 0 }
+            None if self.wants => {
+                let is_longest = self.burst_ns > self.longest_ns || self.longest_ns == 0;
+                End::Wants { more_ns: (!is_longest).then(|| (self.longest_ns - self.burst_ns).max(1)) }
             }
             None => End::Waits,
         };

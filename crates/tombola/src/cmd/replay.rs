@@ -56,11 +56,14 @@ pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit> {
         }
     }
     if policies.contains(&PolicyKind::Fluid) {
-        bail!("under fluid everybody runs at once, which cannot be compared slice by slice; name another policy");
+        bail!(
+            "under fluid everybody runs at once, which cannot be compared slice by slice; name another policy"
+        );
     }
     let ns = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
     let told = Machine::of(&span.header);
-    let machine = Machine { quantum_ns: ns(args.quantum), tick_ns: args.tick.map_or(told.tick_ns, ns), ..told };
+    let machine =
+        Machine { quantum_ns: ns(args.quantum), tick_ns: args.tick.map_or(told.tick_ns, ns), ..told };
     let name = harmless(file.to_string_lossy().as_bytes());
     let world = world(&span.demand, machine, &name);
     let interrupt = Interrupt::catch()?;
@@ -87,8 +90,16 @@ pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit> {
         bail!("interrupted before the first policy was replayed");
     };
     let honesty = honesty(&span, &world, base);
-    let verdict =
-        Verdict { name, header: span.header, demand: span.demand, world, why, replayed, honesty, top: args.top };
+    let verdict = Verdict {
+        name,
+        header: span.header,
+        demand: span.demand,
+        world,
+        why,
+        replayed,
+        honesty,
+        top: args.top,
+    };
     let bytes = match args.output.format {
         ResultFormat::Table => replay_table::render(&verdict).into_bytes(),
         ResultFormat::Json | ResultFormat::Ndjson => result::replay::line(&verdict)?,

@@ -103,7 +103,9 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     if let (true, Some(mut target)) = (ran, recording) {
         if first == PolicyKind::Fluid {
-            bail!("--record: under fluid everybody runs at once, which no recording can tell; name another policy first");
+            bail!(
+                "--record: under fluid everybody runs at once, which no recording can tell; name another policy first"
+            );
         }
         turns::record(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
             .context("cannot write the recording")?;

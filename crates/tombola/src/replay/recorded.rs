@@ -5,6 +5,7 @@ use crate::source::{open_recording, watched};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::time::Duration;
+use tombola_core::identity::TaskId;
 use tombola_lab::policy::PolicyKind;
 use tombola_recording::activity::Activities;
 use tombola_recording::capabilities::Header;
@@ -12,6 +13,7 @@ use tombola_recording::demand::{Demand, Gatherer};
 use tombola_recording::event::{Event, Kind};
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
+use tombola_recording::periods::{Gathered, Jobs};
 use tombola_recording::reader::Reader;
 use tombola_recording::simulated::UNDER;
 
@@ -23,6 +25,7 @@ pub(crate) struct Span {
     pub(crate) header: Header,
     pub(crate) demand: Demand,
     pub(crate) activities: Activities,
+    pub(crate) jobs: Vec<(TaskId, Jobs)>,
 }
 
 /// Reads the span from `from` to `to`, lengths of time since the begin.
@@ -54,7 +57,7 @@ pub(crate) fn read_from(
     let ns = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
     let mut normaliser = Normaliser::new(reader.header());
     let (mut early, mut watch, mut events) = (Early::default(), watched()?, 0u64);
-    let mut state: Option<(Gatherer, Activities, u64, u64)> = None;
+    let mut state: Option<(Gatherer, Activities, Gathered, (u64, u64))> = None;
     let mut is_read = false;
     loop {
         if !is_read {
@@ -83,7 +86,7 @@ pub(crate) fn read_from(
         }
     }
     let header = reader.header().clone();
-    let Some((mut gatherer, mut activities, from_ns, to_ns)) = state else {
+    let Some((mut gatherer, mut activities, jobs, (from_ns, to_ns))) = state else {
         bail!("{name}: it has no events");
     };
     let end_ns = header.end_ns.unwrap_or(0).max(normaliser.now_ns()).min(to_ns);
@@ -94,28 +97,29 @@ pub(crate) fn read_from(
         gatherer.fact(fact, &normaliser);
         activities.fact(fact);
     }
-    Ok(Span { header, demand: gatherer.finish(&normaliser, end_ns.max(from_ns)), activities })
+    let jobs = jobs.finish(end_ns);
+    Ok(Span { header, demand: gatherer.finish(&normaliser, end_ns.max(from_ns)), activities, jobs })
 }
 
 /// Takes one event; false where the span is over.
 fn step(
     header: &Header,
     normaliser: &mut Normaliser,
-    state: &mut Option<(Gatherer, Activities, u64, u64)>,
+    state: &mut Option<(Gatherer, Activities, Gathered, (u64, u64))>,
     mut event: Event,
     (from, to): (Option<Duration>, Option<Duration>),
     ns: impl Fn(Duration) -> u64,
     is_kept: &dyn Fn(&mut Event) -> bool,
 ) -> bool {
-    let (gatherer, activities, _, to_ns) = state.get_or_insert_with(|| {
+    let (gatherer, activities, jobs, (_, to_ns)) = state.get_or_insert_with(|| {
         let begin_ns = header.begin_ns.unwrap_or(event.ts_ns);
         let at = |since: Option<Duration>| since.map(|since| begin_ns.saturating_add(ns(since)));
         let from_ns = at(from).unwrap_or(begin_ns);
         (
             Gatherer::new(from_ns, header.can.interrupt),
             Activities::since(from_ns),
-            from_ns,
-            at(to).unwrap_or(u64::MAX),
+            Gathered::since(from_ns),
+            (from_ns, at(to).unwrap_or(u64::MAX)),
         )
     });
     if event.ts_ns > *to_ns && !matches!(event.kind, Kind::Loss { .. }) {
@@ -131,6 +135,7 @@ fn step(
     for fact in &facts {
         gatherer.fact(fact, normaliser);
         activities.fact(fact);
+        jobs.fact(fact);
     }
     true
 }
@@ -147,6 +152,9 @@ pub(crate) fn policy(header: &Header) -> (PolicyKind, String) {
             let policy = if (major, minor) >= (6, 6) { PolicyKind::EevdfLinux } else { PolicyKind::Cfs };
             (policy, format!("the fair class of Linux {release}"))
         }
-        _ => (PolicyKind::EevdfLinux, "the recording does not tell its kernel: taken as 6.6 or later".to_owned()),
+        _ => (
+            PolicyKind::EevdfLinux,
+            "the recording does not tell its kernel: taken as 6.6 or later".to_owned(),
+        ),
     }
 }

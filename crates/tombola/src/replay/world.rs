@@ -42,7 +42,7 @@ pub(crate) struct World {
 /// Makes it. Tasks that did nothing have no part in it.
 pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let cpus = machine.cpus.unwrap_or(0).max(demand.cpus).clamp(1, MAX_CPUS);
-    let does = |task: &TaskDemand| !task.steps.is_empty() || task.end == End::Wants { for_ever: true };
+    let does = |task: &TaskDemand| !task.steps.is_empty() || matches!(task.end, End::Wants { .. });
     let of: Vec<usize> = (0..demand.tasks.len()).filter(|index| does(&demand.tasks[*index])).collect();
     let place: HashMap<usize, usize> = of.iter().enumerate().map(|(entry, index)| (*index, entry)).collect();
     let names = names(demand, &of);
@@ -52,7 +52,8 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let tasks = of.iter().enumerate().map(|(entry, index)| {
         let told = &demand.tasks[*index];
         let (class, priority, tickets, nice) = weight(told);
-        above_fair += usize::from(class != Class::Fair || told.policy == Some(6) || told.prio.is_some_and(|p| p < 0));
+        above_fair +=
+            usize::from(class != Class::Fair || told.policy == Some(6) || told.prio.is_some_and(|p| p < 0));
         let mut steps = Vec::with_capacity(told.steps.len() + 2);
         let mut arrive_ns = match told.begin {
             Begin::At(at) => at,
@@ -79,10 +80,13 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
                 Step::Wait(Wait::Pause(ns) | Wait::Device(ns)) => scenario::Step::Sleep(Span::Fixed(ns)),
             });
         }
-        if told.end == (End::Wants { for_ever: true }) {
-            steps.push(scenario::Step::Burn);
+        match told.end {
+            End::Wants { more_ns: None } => steps.push(scenario::Step::Burn),
+            End::Wants { more_ns: Some(ns) } => steps.push(scenario::Step::Run(Span::Fixed(ns))),
+            End::Ended | End::Waits => {}
         }
-        let allowed = told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
+        let allowed =
+            told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
         Task {
             name: names[entry].clone(),
             count: 1,
@@ -143,7 +147,8 @@ fn names(demand: &Demand, of: &[usize]) -> Vec<String> {
 /// Groups that compete inside the root, and where each is.
 fn groups(demand: &Demand) -> (Vec<scenario::Group>, HashMap<Group, usize>) {
     let inner: Vec<_> = demand.groups.iter().filter(|(group, _)| group.parent.is_some()).collect();
-    let place: HashMap<Group, usize> = inner.iter().enumerate().map(|(n, (group, _))| (group.id, n)).collect();
+    let place: HashMap<Group, usize> =
+        inner.iter().enumerate().map(|(n, (group, _))| (group.id, n)).collect();
     let groups = inner.iter().enumerate().map(|(n, (group, name))| scenario::Group {
         name: name.as_ref().map_or_else(|| format!("group {n}"), |name| harmless(name.as_bytes())),
         parent: group.parent.and_then(|parent| place.get(&parent)).copied().filter(|parent| *parent != n),

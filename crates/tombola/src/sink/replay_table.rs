@@ -37,7 +37,11 @@ pub(crate) fn render(verdict: &Verdict) -> String {
     layout.write(&mut text, "  ");
     for replayed in &verdict.replayed {
         if let Some(stuck) = &replayed.stuck {
-            let _ = writeln!(text, "stuck    under {}: {stuck}: wakes that were recorded do not come in this order", replayed.policy);
+            let _ = writeln!(
+                text,
+                "stuck    under {}: {stuck}: wakes that were recorded do not come in this order",
+                replayed.policy
+            );
         }
     }
     tasks(verdict, &mut text);

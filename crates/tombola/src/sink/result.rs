@@ -7,6 +7,7 @@
 pub(crate) mod doctor;
 pub(crate) mod hist;
 pub(crate) mod outlet;
+pub(crate) mod periods;
 pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod status;

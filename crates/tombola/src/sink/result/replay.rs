@@ -137,7 +137,8 @@ pub(crate) fn line(verdict: &Verdict) -> Result<Vec<u8>> {
             unknown: sleeps.unknown,
         },
         unknown_ns: demand.tasks.iter().map(|task| task.unknown_ns).sum(),
-        wanting_at_end: demand.tasks.iter().filter(|task| matches!(task.end, End::Wants { .. })).count() as u64,
+        wanting_at_end: demand.tasks.iter().filter(|task| matches!(task.end, End::Wants { .. })).count()
+            as u64,
         weights_told: verdict.header.can.groups,
         above_fair: verdict.world.above_fair as u64,
         recorded_policy_by: harmless(verdict.why.as_bytes()),
@@ -159,4 +160,49 @@ fn figures(of: Figures) -> FiguresRecord {
 /// As [`line`].
 pub(crate) fn schema() -> Result<String> {
     super::schema::<Record>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::recorded;
+    use crate::replay::score::{honesty, replay};
+    use crate::replay::world::{Machine, world};
+    use std::sync::atomic::AtomicBool;
+    use tombola_lab::policy::PolicyKind;
+    use tombola_lab::scenario::Scenario;
+
+    #[test]
+    fn every_policy_tells_every_task() {
+        let text =
+            "name='x'\nduration='100ms'\n[[task]]\nname='A'\n[[task]]\nname='B'\nrun='1ms'\nsleep='3ms'\n";
+        let scenario = Scenario::from_toml(text).unwrap();
+        let (file, cancel) = (tempfile::NamedTempFile::new().unwrap(), AtomicBool::new(false));
+        crate::turns::record(&scenario, PolicyKind::Cfs, 1, &cancel, &mut file.as_file()).unwrap();
+        let span = recorded::read(file.path(), None, None).unwrap();
+        let world = world(&span.demand, Machine::of(&span.header), "x");
+        let replayed: Vec<_> = [PolicyKind::Cfs, PolicyKind::Fifo, PolicyKind::Lottery]
+            .map(|policy| replay(&world, policy, (1, 2), &cancel, &|_, _| {}).unwrap())
+            .into();
+        let honesty = honesty(&span, &world, &replayed[0]);
+        let (header, demand) = (span.header, span.demand);
+        let verdict = Verdict {
+            name: "x".to_owned(),
+            header,
+            demand,
+            world,
+            why: "said".to_owned(),
+            replayed,
+            honesty,
+            top: 1,
+        };
+        let value = super::super::checked(&line(&verdict).unwrap(), &schema().unwrap());
+        assert_eq!(value["policies"][2]["runs"], 2);
+        // Under fifo the burner never gives the CPU back: B, which comes second, gets nothing.
+        assert_eq!(value["policies"][1]["figures"][1]["share"], 0.0);
+        assert!(value["policies"][1]["changes"][1]["share"].as_f64().unwrap() < -0.1, "{value}");
+        assert_eq!(value["policies"][0]["changes"][1]["share"], serde_json::Value::Null);
+        let table = crate::sink::replay_table::render(&verdict);
+        assert!(table.contains("no difference") && table.contains("mean of 2 runs"), "{table}");
+    }
 }

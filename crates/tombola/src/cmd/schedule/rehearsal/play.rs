@@ -226,7 +226,8 @@ impl Instance<'_> {
                 let is_last =
                     self.task.loops > 0 && rounds + 1 >= self.task.loops && at + 1 == self.task.steps.len();
                 match step {
-                    Step::Sleep(_) if is_last => return Ok(()),
+                    Step::Sleep(_) | Step::Until(_) if is_last => return Ok(()),
+                    Step::Until(at) => sleep(start + Duration::from_nanos(*at)),
                     Step::Sleep(span) => sleep(Instant::now() + Duration::from_nanos(span.sample(&mut rng))),
                     Step::Run(span) => {
                         wanted += Duration::from_nanos(span.sample(&mut rng));

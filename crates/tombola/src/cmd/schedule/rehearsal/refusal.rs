@@ -32,8 +32,7 @@ pub(super) fn check(scenario: &Scenario, cpus: usize) -> Result<()> {
         }
         for (number, step) in task.steps.iter().enumerate() {
             let what = match step {
-                Step::Run(_) | Step::Burn | Step::Sleep(_) => continue,
-                Step::Until(_) => "waits for an instant",
+                Step::Run(_) | Step::Burn | Step::Sleep(_) | Step::Until(_) => continue,
                 Step::NextJob { .. } => "waits for a period",
                 Step::Post { .. } => "wakes others",
                 Step::Await { .. } => "waits for others",
@@ -41,7 +40,7 @@ pub(super) fn check(scenario: &Scenario, cpus: usize) -> Result<()> {
                 Step::Unlock(_) => "gives a lock back",
             };
             let name = harmless(task.name.as_bytes());
-            bail!("step {} of task '{name}' {what}: only run and sleep can be acted out", number + 1);
+            bail!("step {} of task '{name}' {what}: only run, sleep and until can be acted out", number + 1);
         }
         if task.tickets > MOST_TICKETS {
             let name = harmless(task.name.as_bytes());
