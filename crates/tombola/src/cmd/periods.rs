@@ -120,7 +120,7 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let bytes = match format {
         ResultFormat::Table => periods_table::render(&found).into_bytes(),
-        ResultFormat::Json => result::periods::line(&found)?,
+        ResultFormat::Json | ResultFormat::Ndjson => result::periods::line(&found)?,
     };
     target.put(out, &bytes)?;
     Ok(Exit::Ok)

@@ -207,7 +207,7 @@ impl Events<'_> {
     fn of(&mut self, waker: usize, wakee: usize) -> usize {
         *self.known.entry((waker, wakee)).or_insert_with(|| {
             let name = format!("wake of '{}' by '{}'", self.names[wakee], self.names[waker]);
-            self.events.push(scenario::Event { name, receiver: Some(wakee) });
+            self.events.push(scenario::Event { name, kind: scenario::EventKind::Receiver(wakee) });
             self.events.len() - 1
         })
     }

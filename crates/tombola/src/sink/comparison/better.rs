@@ -3,7 +3,8 @@
 
 use super::Results;
 use crate::text::{clip, harmless};
-use tombola_lab::compare::{Estimate, TaskResult};
+use tombola_lab::compare::TaskResult;
+use tombola_lab::estimate::Estimate;
 
 /// Entries that are named; a line is no table.
 const NAMED: usize = 8;
