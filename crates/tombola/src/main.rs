@@ -1,5 +1,7 @@
 //! `tombola`: who was entitled to the CPU, who got it, and what another scheduler would have done.
 #![forbid(unsafe_code)]
+// Help texts are doc comments, and have brackets that are no links.
+#![allow(rustdoc::broken_intra_doc_links)]
 // A binary exports nothing: pub says that other rooms may use it.
 #![allow(unreachable_pub)]
 // Both macros panic when the reader has gone away; a test has one.

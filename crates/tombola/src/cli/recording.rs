@@ -22,6 +22,9 @@ pub struct InfoArgs {
     /// How it is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: InfoFormat,
+    /// File that the result replaces once it is whole, - for standard output [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Forms of `info`.
@@ -90,6 +93,9 @@ pub struct TimehistArgs {
     /// How it is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: TimehistFormat,
+    /// File that the result replaces once it is whole, - for standard output [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Only tasks of this process; may be repeated
     #[arg(short = 'p', long = "pid", value_name = "PID", value_delimiter = ',')]
     pub pids: Vec<u32>,

@@ -4,6 +4,7 @@ use crate::cli::{InfoArgs, InfoFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
 use crate::source::{open_recording, watched};
+use crate::target::Target;
 use crate::text::harmless;
 use crate::wall_time::utc;
 use anyhow::Result;
@@ -52,6 +53,13 @@ struct Known {
 
 /// Reads all of it once.
 pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
+    let mut target = Target::open(args.output.as_deref())?;
+    let exit = look(args, target.writer(out))?;
+    target.finish()?;
+    Ok(exit)
+}
+
+fn look(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut reader = open_recording(&args.file)?;
     let mut watch = watched()?;
     let mut normaliser = Normaliser::new(reader.header());

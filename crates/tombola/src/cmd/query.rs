@@ -2,6 +2,7 @@
 
 use crate::cli::{QueryArgs, QueryFormat};
 use crate::exit::Exit;
+use crate::nearest::did_you_mean;
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
@@ -43,7 +44,8 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
         return Ok(Exit::Ok);
     };
     let Some((_, sql)) = QUESTIONS.iter().find(|(known, _)| known == name) else {
-        bail!("there is no question '{name}'; `tombola query` lists them");
+        let hint = did_you_mean(name, QUESTIONS.iter().map(|(known, _)| *known));
+        bail!("there is no question '{name}'; `tombola query` lists them{hint}");
     };
     if args.print {
         out.write_all(sql.as_bytes())?;

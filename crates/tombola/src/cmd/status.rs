@@ -29,7 +29,7 @@ pub fn run(args: StatusArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut text = Vec::new();
     match (format, &found) {
         (ResultFormat::Json | ResultFormat::Ndjson, found) => {
-            text = result::status::line(&pins.map, found.as_ref())?
+            text = result::status::line(&pins.map, found.as_ref())?;
         }
         (ResultFormat::Table, Some(found)) => print(found, &mut text)?,
         (ResultFormat::Table, None) => {

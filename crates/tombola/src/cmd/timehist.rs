@@ -4,6 +4,7 @@ use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
 use crate::source::{open_recording, watched};
+use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -26,6 +27,13 @@ const WATCHED_EVENTS: u64 = 1 << 14;
 
 /// Prints a line for each slice, in the order of their ends.
 pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
+    let mut target = Target::open(args.output.as_deref())?;
+    let exit = print(args, target.writer(out))?;
+    target.finish()?;
+    Ok(exit)
+}
+
+fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let length = |edge: Option<crate::cli::Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
     let (from, to) = (length(args.from, "--from")?, length(args.to, "--to")?);
     let mut reader = open_recording(&args.input)?;

@@ -100,8 +100,8 @@ fn best(all: &[(&str, &TaskResult)]) -> String {
     if tied.len() == values.len() {
         return format!("no difference that shows ({} {})", felt.name(), felt.text(least.mean));
     }
-    let (better, worse) = (felt.text(least.mean), felt.text(most.mean));
-    format!("{} ({} {better}, {worst} {worse})", tied.join(" or "), felt.name())
+    let (low, high) = (felt.text(least.mean), felt.text(most.mean));
+    format!("{} ({} {low}, {worst} {high})", tied.join(" or "), felt.name())
 }
 
 /// Whether a mean is less than another by more than chance and the digits shown: their intervals do not meet.

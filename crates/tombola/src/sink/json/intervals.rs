@@ -57,7 +57,7 @@ mod tests {
             let intervals: Vec<_> = (0..count).map(|i| serde_json::json!({ "i": i })).collect();
             assert_eq!(value, serde_json::json!({ "schema": 7, "intervals": intervals }));
             assert_eq!(
-                text.iter().filter(|byte| **byte == b'\n').count(),
+                String::from_utf8(text).unwrap().lines().count(),
                 1 + if count > 0 { count as usize + 1 } else { 0 }
             );
         }

@@ -43,10 +43,10 @@ pub(crate) fn line(findings: &[Finding]) -> Result<Vec<u8>> {
     super::line(Record { usable: probe::usable(findings), findings: findings.iter().map(record).collect() })
 }
 
-/// The JSON Schema of [`line`].
+/// The JSON Schema of [`line()`].
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn schema() -> Result<String> {
     super::schema::<Record>()
 }

@@ -78,10 +78,10 @@ pub(crate) fn line(map: &Path, status: Option<&Status>) -> Result<Vec<u8>> {
     })
 }
 
-/// The JSON Schema of [`line`].
+/// The JSON Schema of [`line()`].
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn schema() -> Result<String> {
     super::schema::<Record>()
 }

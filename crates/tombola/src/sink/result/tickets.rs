@@ -68,10 +68,10 @@ pub(crate) fn line(tasks: &[ScheduledTask], groups: &Groups) -> Result<Vec<u8>> 
     super::line(Record { tasks: tasks.iter().map(|task| record(task, groups)).collect() })
 }
 
-/// The JSON Schema of [`line`].
+/// The JSON Schema of [`line()`].
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn schema() -> Result<String> {
     super::schema::<Record>()
 }
