@@ -74,6 +74,7 @@ fn window(tasks: u32) -> Window {
         cpus: (0..CPUS).map(cpu).collect(),
         tasks,
         unlisted_exits: ExitTotals::default(),
+        group_rule: tombola_core::entitlement::GroupRule::default(),
         groups: (1..=GROUPS).map(group).collect(),
         interference: None,
         loss: Loss::default(),

@@ -64,6 +64,7 @@ mod bucket;
 mod demand;
 mod filling;
 mod flat;
+mod group_rule;
 mod network;
 mod share;
 #[cfg(test)]
@@ -73,6 +74,7 @@ mod tree;
 pub use crate::cpu_set::CpuSet;
 pub use demand::{Claim, CpuSetId, Demand, DemandError, Group, GroupId};
 pub use flat::Flat;
+pub use group_rule::{GroupLoad, GroupRule, Level, MOST_WEIGHT, UnknownRule, effective_weight};
 pub use share::{Bound, Entitlement, Share};
 
 /// Divides the CPU time of an interval.

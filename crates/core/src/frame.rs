@@ -1,6 +1,7 @@
 //! A snapshot with the names and the machine it belongs to.
 
 use crate::snapshot::{Group, Snapshot};
+use crate::window::Window;
 use std::collections::BTreeMap;
 
 /// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and not the one it runs on.
@@ -26,6 +27,8 @@ pub struct Machine {
     pub release: String,
     /// The scheduler in BPF that was in charge, if there was one.
     pub scheduler: Option<Scheduler>,
+    /// Schedulers to which it has left the tasks below a cgroup, by that cgroup.
+    pub sub_schedulers: Vec<(Group, String)>,
     /// The kernel's rule for the weights of groups where it is not the one that the ledger computes with: its own word for it.
     pub group_mode: Option<String>,
 }
@@ -42,6 +45,17 @@ pub struct Scheduler {
 }
 
 impl Frame {
+    /// What happened since another frame of the same source, or since it began to measure. A rule for the weights of groups that is not
+    /// known counts as the old one.
+    pub fn since(&self, earlier: Option<&Self>) -> Window {
+        let window = match earlier {
+            Some(earlier) => Window::between(&earlier.snapshot, &self.snapshot),
+            None => Window::between(&self.snapshot.origin(), &self.snapshot),
+        };
+        let mode = self.machine.group_mode.as_deref();
+        Window { group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(), ..window }
+    }
+
     /// Effective user of a process, where it is known.
     pub fn owner(&self, tgid: u32) -> Option<u32> {
         self.owners.as_ref()?.get(&tgid).copied()

@@ -1,5 +1,6 @@
 //! What happened between two snapshots.
 
+use crate::entitlement::GroupRule;
 use crate::interference::Interference;
 use crate::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
@@ -30,6 +31,9 @@ pub struct Window {
     /// Tasks that ended in the interval and were forgotten by the source before it was read: how many, and what they
     /// ran within the interval.
     pub unlisted_exits: ExitTotals,
+    /// How the kernel turns the weight of a group into what competes. Snapshots do not tell: it is the kernel's old rule unless somebody
+    /// who knows says otherwise ([`crate::frame::Frame::since`]).
+    pub group_rule: GroupRule,
     /// Groups that tasks were in, and their ancestors, as they were at the end; ordered by id.
     pub groups: Vec<GroupWindow>,
     /// Who stood in whose way in the interval; `None` where the source does not look.
@@ -162,6 +166,7 @@ impl Window {
                 runtime_ns: received_ns.saturating_sub(listed_ns),
             },
             tasks,
+            group_rule: GroupRule::default(),
             groups,
             interference: later.interference.as_ref().map(|now| match &earlier.interference {
                 Some(then) => now.since(then),

@@ -147,6 +147,21 @@ static __always_inline __u32 queue_cpu(struct task_struct *p)
 	return cpu;
 }
 
+/*
+ * What p weighs in the one queue of its CPU, after all groups above it: the kernel's own figure. Since 7.3, whose queues are flat ("sched/eevdf:
+ * Move to a single runqueue").
+ */
+static __always_inline __u32 task_effective(struct task_struct *p)
+{
+	__u64 weight = 0;
+
+	if (bpf_core_field_exists(p->se.h_load)) {
+		weight = p->se.h_load.weight;
+		KEEP_APART(weight);
+	}
+	return weight;
+}
+
 /* Since 6.12 (152e11f6df29 "sched/fair: Implement delayed dequeue") a task may sleep and be in its queue. */
 static __always_inline bool is_delayed(struct task_struct *p)
 {

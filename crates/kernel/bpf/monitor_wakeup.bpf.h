@@ -107,6 +107,7 @@ int queued_tasks(struct bpf_iter__task *it)
 	line.tgid = p->tgid;
 	line.nice = p->static_prio - DEFAULT_PRIO;
 	line.policy = p->policy;
+	line.effective = task_effective(p);
 	line.weight = p->se.load.weight >> LOAD_SHIFT;
 	line.cpu = queue_cpu(p);
 	if (of)

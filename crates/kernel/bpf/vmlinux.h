@@ -103,6 +103,7 @@ struct cfs_rq {
 
 struct sched_entity {
 	struct load_weight load;
+	struct load_weight h_load;
 	unsigned char sched_delayed;
 	struct cfs_rq *cfs_rq;
 	__u64 sum_exec_runtime;

@@ -115,7 +115,7 @@ struct queued_task {
 	__u32 weight;
 	__u32 cpu;	/* whose queue it is in */
 	__u32 on_cpu;	/* 1: it runs */
-	__u32 pad;
+	__u32 effective; /* its weight after all groups above it, as the kernel has it (h_load), in its unit; 0: it does not say */
 	char comm[COMM_LEN];
 };
 

@@ -1,5 +1,6 @@
 //! Names of scheduling groups: the paths of cgroups, from the cgroup file system.
 
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -55,7 +56,7 @@ impl GroupNames {
     pub fn learn(&mut self, groups: impl IntoIterator<Item = Group>) {
         let Some(root) = self.root.clone() else { return };
         let inode = |path: &Path| fs::metadata(path).map(|meta| meta.ino());
-        let mount = File::open(&root).ok();
+        let mount = File::open(&root).ok().filter(is_cgroup_fs);
         let mut unknown = Vec::new();
         for id in
             groups.into_iter().filter_map(|group| if let Group::Cgroup(id) = group { Some(id) } else { None })
@@ -124,6 +125,11 @@ impl GroupNames {
             );
         }
     }
+}
+
+/// Whether ids are the kernel's there.
+fn is_cgroup_fs(mount: &File) -> bool {
+    fstatfs(mount).is_ok_and(|fs| [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&fs.filesystem_type()))
 }
 
 /// A group at this path below the mount.

@@ -59,8 +59,10 @@ impl InterferenceMonitor {
             }
         })?;
         self.make_room(&mut all.pairs)?;
-        let quotas = all.pairs.extract_if(.., |pair, _| pair.culprit.pid == 0);
+        let is_quota = |pair: &Pair| pair.culprit.pid == 0;
+        let quotas = all.pairs.iter().filter(|(pair, _)| is_quota(pair));
         all.quota_ns = quotas.map(|(pair, standing)| (pair.victim, standing.held_ns)).collect();
+        all.pairs.retain(|pair, _| !is_quota(pair));
         each_value(&self.rings, |ring: slice_ring| {
             all.unseen_ns += ring.unseen_ns;
             all.refused += ring.pairs_full;

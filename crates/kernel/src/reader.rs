@@ -92,6 +92,16 @@ impl Reader {
         self.task_map.max_entries()
     }
 
+    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure (`se.h_load`, since 7.3), in the
+    /// kernel's unit. Empty where the kernel keeps none.
+    ///
+    /// # Errors
+    /// [`Error::ReadMap`] if the kernel refuses.
+    pub fn effective_weights(&self) -> Result<BTreeMap<TaskId, u32>> {
+        let queued = self.queued.read()?.into_iter().filter(|task| task.effective > 0);
+        Ok(queued.map(|task| (queued_identity(&task), task.effective)).collect())
+    }
+
     /// The machine now.
     ///
     /// # Errors

@@ -13,12 +13,14 @@ mod control;
 mod farewell;
 mod options;
 mod state;
+mod subtree;
 mod tasks;
 
 pub use control::{SchedulerControl, TicketChange};
 pub use farewell::Farewell;
 pub use options::{Flaw, Guard, Law, SchedulerOptions, Slice};
 pub use state::SchedExtState;
+pub use subtree::sub_schedulers;
 pub use tasks::{ScheduledTask, Totals};
 
 use crate::error::{Error, Result, os_error};

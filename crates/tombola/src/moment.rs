@@ -75,7 +75,7 @@ impl Moment {
             iteration: self.number,
             audit: &self.audit,
             origin: self.origin,
-            scheduler: self.machine.scheduler.as_ref().map(in_charge),
+            scheduler: schedulers(&self.machine, &self.groups),
             group_mode: self.machine.group_mode.clone(),
             by: By::Task,
             rows: &[],
@@ -121,6 +121,16 @@ pub(crate) fn by(who: &Who) -> By {
         Who::Group(_) => By::Group,
         Who::Comm(_) => By::Comm,
     }
+}
+
+/// Who is in charge, and of which subtrees somebody else is.
+pub(crate) fn schedulers(machine: &Machine, groups: &Groups) -> Option<String> {
+    let mut text = in_charge(machine.scheduler.as_ref()?);
+    for (group, ops) in &machine.sub_schedulers {
+        let unknown = || format!("{group:?}");
+        text += &format!("; below {}: {ops}", groups.get(group).cloned().unwrap_or_else(unknown));
+    }
+    Some(text)
 }
 
 /// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights

@@ -106,11 +106,7 @@ impl Pace {
             Waited::Full => self.left.map(|left| left - 1),
         };
         let Some(frame) = sample(self.source.as_mut(), self.interval)? else { return Ok(None) };
-        let now = &frame.snapshot;
-        let window = match &self.before {
-            Some(before) => Window::between(&before.snapshot, now),
-            None => Window::between(&now.origin(), now),
-        };
+        let window = frame.since(self.before.as_ref());
         Ok(Some(Step { window, frame: self.before.insert(frame) }))
     }
 }

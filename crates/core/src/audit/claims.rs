@@ -3,7 +3,7 @@
 use super::asked_ns;
 use super::waiting::queues_throttled_ns;
 use crate::cpu_set::CpuSet;
-use crate::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId};
+use crate::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId, GroupLoad, GroupRule};
 use crate::policy::Policy;
 use crate::snapshot::{Group, TaskTotals};
 use crate::tickets::IDLE_WEIGHT;
@@ -88,6 +88,7 @@ impl Claims {
         let mut by_id: Vec<(CpuSetId, CpuSet)> = sets.into_iter().map(|(set, id)| (id, set)).collect();
         by_id.sort_unstable_by_key(|(id, _)| *id);
         claims.demand.cpu_sets = by_id.into_iter().map(|(_, set)| set).collect();
+        claims.apply_rule(window);
         claims.mean_quota_ns = claims.demand.groups.iter().map(|group| group.quota_ns).collect();
         claims.tighten_quotas(window);
         claims
@@ -103,6 +104,25 @@ impl Claims {
     /// A group and all above it, below the root.
     pub(super) fn path(&self, group: Option<GroupId>) -> impl Iterator<Item = GroupId> {
         std::iter::successors(group, |group| self.demand.groups[group.0].parent)
+    }
+
+    /// Weighs the groups as the kernel's rule does: the tasks that were runnable are what theirs asked for, as a part of the interval.
+    fn apply_rule(&mut self, window: &Window) {
+        if window.group_rule == GroupRule::Smp {
+            return;
+        }
+        let mut loads = vec![(0.0, CpuSet::default()); self.groups.len()];
+        for claim in &self.demand.claims {
+            for group in self.path(claim.group) {
+                let (runnable, cpus) = &mut loads[group.0];
+                *runnable += self.demand.most_ns(claim) as f64 / window.length_ns().max(1) as f64;
+                cpus.union_with(&self.demand.cpu_sets[claim.cpus.0]);
+            }
+        }
+        for (group, (runnable, cpus)) in self.demand.groups.iter_mut().zip(loads) {
+            let load = GroupLoad { shares: group.weight, runnable, cpus: (cpus.len() as u64).max(1) };
+            group.weight = window.group_rule.whole_weight(&load);
+        }
     }
 
     /// What each quota gave where it was used up in bursts. An interval holds a period more or less than its length says, so nothing

@@ -229,7 +229,8 @@ impl Search<'_> {
         let (entitled_ns, by_nice_ns) = (sum(self.entitlement), sum(flat));
         let difference_ns = entitled_ns.abs_diff(by_nice_ns);
         let group = self.claims.groups[id.0];
-        let group_weight = self.claims.demand.groups[competing.unwrap_or(id).0].weight;
+        let at = self.claims.group_windows[competing.unwrap_or(id).0];
+        let group_weight = self.window.groups[at].totals.weight.max(1);
         let competing = competing.map(|id| self.claims.groups[id.0]);
         let weight = |claim: usize| self.claims.demand.claims[claim].weight;
         let first_weight = weight(members.claims[0]);

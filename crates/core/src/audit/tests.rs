@@ -31,6 +31,7 @@ impl Case {
             cpus: (0..count).map(cpu).collect(),
             tasks: Vec::new(),
             unlisted_exits: ExitTotals::default(),
+            group_rule: crate::entitlement::GroupRule::default(),
             groups: Vec::new(),
             interference: None,
             loss: Loss::default(),

@@ -72,6 +72,7 @@ pub(crate) fn window(tasks: &[Task]) -> Window {
         }],
         tasks,
         unlisted_exits: ExitTotals::default(),
+        group_rule: crate::entitlement::GroupRule::default(),
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),

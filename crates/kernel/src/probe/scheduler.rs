@@ -107,11 +107,19 @@ fn autogroup_finding(state: &str, never: bool) -> Finding {
 fn group_weights(mode: &GroupMode) -> Finding {
     let name = "group weights";
     if mode.is_whole() {
-        return Finding::new(name, Verdict::Ok, "of a group on all CPUs together (cgroup_mode smp)");
+        let text = "cpu.weight is what a group has on all CPUs together, however many tasks are in it (cgroup_mode smp)";
+        return Finding::new(name, Verdict::Ok, text);
     }
-    let text = format!(
-        "cgroup_mode {mode}: a group's weight counts anew for each CPU it uses; 'audit' takes it for the whole group"
-    );
+    let counts = match mode.to_string().as_str() {
+        "concur" => {
+            "once for each CPU that the group's runnable tasks can keep busy: of two groups of the same cpu.weight the one with \
+                     more runnable tasks gets more"
+        }
+        "tasks" => "once for each runnable task of the group",
+        "max" | "up" => "once for each CPU that the group may use",
+        _ => "by a rule that this tombola does not know: 'audit' takes it for the whole group",
+    };
+    let text = format!("cpu.weight counts {counts} (cgroup_mode {mode})");
     Finding::new(name, Verdict::Info, text)
         .remedy("to compare: echo smp > /sys/kernel/debug/sched/cgroup_mode")
 }

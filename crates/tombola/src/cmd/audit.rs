@@ -8,7 +8,7 @@ use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
-use crate::moment::in_charge;
+use crate::moment::schedulers;
 use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
@@ -181,7 +181,7 @@ impl Shown {
             iteration,
             audit,
             origin,
-            scheduler: frame.machine.scheduler.as_ref().map(in_charge),
+            scheduler: schedulers(&frame.machine, &frame.groups),
             group_mode: frame.machine.group_mode.clone(),
             by: args.by,
             columns: &args.columns,

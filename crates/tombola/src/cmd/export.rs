@@ -16,7 +16,6 @@ use std::thread;
 use tombola_core::audit::Audit;
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
-use tombola_core::window::Window;
 use tombola_history::names::Names;
 
 /// Exports until told to stop.
@@ -49,7 +48,7 @@ fn prometheus(args: &PrometheusArgs) -> Result<Exit> {
     while left != Some(0) && !interrupt.wait(rhythm.until_next()) {
         left = left.map(|left| left - 1);
         let frame = look(source.as_mut())?;
-        let window = Window::between(&before.snapshot, &frame.snapshot);
+        let window = frame.since(Some(&before));
         let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
         {
             let mut account = encoder.account().lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,6 @@ use std::thread;
 use tombola_core::audit::Audit;
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
-use tombola_core::window::Window;
 use tombola_history::file::About;
 use tombola_history::names::Names;
 use tombola_history::rows::{Maker, Most};
@@ -43,7 +42,7 @@ pub fn run(args: &LogArgs) -> Result<Exit> {
         let last = interrupt.wait(rhythm.until_next());
         left = if last { Some(0) } else { left.map(|left| left - 1) };
         let frame = look(source.as_mut())?;
-        let window = Window::between(&before.snapshot, &frame.snapshot);
+        let window = frame.since(Some(&before));
         let audit = Audit::new(&window).context("the groups of the monitor contradict themselves")?;
         let now_ns = cpu_ns();
         let rows = maker.rows(&window, &audit, &frame, now_ns.saturating_sub(measured_ns));

@@ -118,10 +118,7 @@ impl Gathering {
     /// The whole, its parts, and the frame at its end.
     pub(super) fn finish(self) -> Result<(Moment, Series, Frame)> {
         let Some(last) = self.last else { bail!("nothing was measured: the source had no interval to give") };
-        let window = match &self.first {
-            Some(first) => Window::between(&first.snapshot, &last.snapshot),
-            None => Window::between(&last.snapshot.origin(), &last.snapshot),
-        };
+        let window = last.since(self.first.as_ref());
         let whole = Moment::new(&window, &last, 1, self.origin).context("cannot audit the whole time")?;
         Ok((whole, self.series, last))
     }

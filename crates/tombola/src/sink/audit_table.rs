@@ -6,6 +6,7 @@ use super::table::{line, percent, signed};
 use super::{AuditView, cell, finding, hindrance, ms3};
 use crate::text::{count, harmless};
 use tombola_core::audit::{Limit, Waiting, Who};
+use tombola_core::entitlement::GroupRule;
 use tombola_core::ledger::Extreme;
 use tombola_core::metric::audit;
 
@@ -61,9 +62,12 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
         line(
             out,
             format_args!(
-                "group weights: this kernel counts them anew for each CPU a group uses (cgroup_mode {}); entitled is by weight \
-                 for the whole group",
-                harmless(mode.as_bytes())
+                "group weights: by the kernel's own rule (cgroup_mode {}); entitled is {}",
+                harmless(mode.as_bytes()),
+                match mode.parse::<GroupRule>() {
+                    Ok(_) => "by that rule, with the tasks that were runnable in the interval",
+                    Err(_) => "by the weight for the whole group",
+                }
             ),
         );
     }

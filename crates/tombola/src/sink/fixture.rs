@@ -71,6 +71,7 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
         cpus: vec![cpu(0, first), cpu(1, (busy_ns - first).min(wall_ns))],
         tasks,
         unlisted_exits: ExitTotals::default(),
+        group_rule: tombola_core::entitlement::GroupRule::default(),
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),

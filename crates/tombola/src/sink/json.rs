@@ -95,7 +95,7 @@ struct IntervalRecord {
     monitor: &'static str,
     /// Scheduler in BPF (`sched_ext`) that was in charge at the end of the interval, and of whom.
     scheduler: Option<String>,
-    /// The kernel's rule for the weights of groups (`cgroup_mode`), where it is not the ledger's, which takes a weight for the
+    /// The kernel's rule for the weights of groups (`cgroup_mode`), where it is not the old one, which takes a weight for the
     /// whole group.
     group_mode: Option<String>,
     /// What a row is about: task, process, group or comm.

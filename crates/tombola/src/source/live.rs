@@ -122,10 +122,14 @@ impl Source for Live {
 
     fn next(&mut self, _: Option<Duration>) -> Result<Option<Frame>, Box<dyn StdError + Send + Sync>> {
         let snapshot = self.snapshot()?;
-        let groups = self.group_names(&snapshot);
+        let sub_schedulers = scheduler::sub_schedulers();
+        let mut groups = self.group_names(&snapshot);
+        self.names.learn(sub_schedulers.iter().map(|(group, _)| *group));
+        groups.extend(sub_schedulers.iter().map(|(group, _)| (*group, self.names.name(*group))));
         let owners = self.owners.then(|| owners(&snapshot));
         let machine = Machine {
             scheduler: scheduler_in_charge(),
+            sub_schedulers,
             group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
             ..self.machine.clone()
         };

@@ -1,6 +1,7 @@
 //! The worked examples of the field, from windows.
 
 use super::*;
+use crate::entitlement::GroupRule;
 
 fn flat(cpus: u32, weights: &[u32]) -> Case {
     let mut case = Case::cpus(cpus);
@@ -234,4 +235,27 @@ fn nothing_happened() {
     none.0.to_ns = none.0.from_ns;
     none.burner(ROOT, 1024, 0);
     assert_eq!(none.audit().lines[0].lag_ns(), 0);
+}
+
+#[test]
+fn under_concur_a_weight_counts_for_each_cpu_that_its_tasks_keep_busy() {
+    // One task in a group beside three in another of the same weight, on three CPUs.
+    let division = |rule| {
+        let mut case = Case::cpus(3);
+        case.0.group_rule = rule;
+        case.group(2, Some(1), 1024);
+        case.group(3, Some(1), 1024);
+        case.burner(Group::Cgroup(2), 1024, 0);
+        for _ in 0..3 {
+            case.burner(Group::Cgroup(3), 1024, 0);
+        }
+        case
+    };
+    // By the whole group's weight each has half of three seconds, and one task cannot use more than one.
+    division(GroupRule::Smp).gives(&[1.0, 2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0]);
+    // 1 to 3, a queue each.
+    division(GroupRule::Concur).gives(&[0.75; 4]);
+    division(GroupRule::Tasks).gives(&[0.75; 4]);
+    // 3 to 3: each may use three CPUs.
+    division(GroupRule::Max).gives(&[1.0, 2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0]);
 }
