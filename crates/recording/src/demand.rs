@@ -329,18 +329,18 @@ impl Gatherer {
         builder.wait(wait, until - since, until);
     }
 
-    /// `waker` wakes `wakee` now, at the point of its work that it has come to.
-    fn post(&mut self, waker: usize, wakee: usize, normaliser: &Normaliser, now_ns: u64) {
+    /// `by` wakes `other` now, at the point of its work that it has come to.
+    fn post(&mut self, by: usize, other: usize, normaliser: &Normaliser, now_ns: u64) {
         use crate::normaliser::Doing;
-        let id = self.tasks[waker].id;
+        let id = self.tasks[by].id;
         let life = normaliser.life(id.pid).filter(|life| life.id == id);
         let running_ns = life.filter(|life| matches!(life.doing, Doing::Running(_)));
         let running_ns = running_ns.map(|life| now_ns.saturating_sub(life.since_ns.max(self.from_ns)));
-        let builder = &mut self.tasks[waker];
+        let builder = &mut self.tasks[by];
         if let (None, Some(running)) = (builder.begin, running_ns) {
             builder.begins_at(now_ns - running - self.from_ns);
         }
-        builder.wakes(u32::try_from(wakee).unwrap_or(u32::MAX), running_ns.unwrap_or(0));
+        builder.wakes(u32::try_from(other).unwrap_or(u32::MAX), running_ns.unwrap_or(0));
     }
 
     /// The normaliser is going to be finished: what it tells from now on was open at the end.

@@ -125,6 +125,8 @@ pub struct Rhythm {
     pub jitter_peak_ns: f64,
     /// Wakes that are missing between the first and the last.
     pub missing: u64,
+    /// Wakes, or distances where it paces itself, that are not of the rhythm: a tenth at most.
+    pub strays: u64,
     /// Wakes in each period.
     pub wakes: usize,
     /// Whether wakes lie on a line; else the task paces itself.
@@ -147,7 +149,7 @@ pub fn rhythm(wakes_ns: &[u64]) -> Option<Rhythm> {
             let room_ns = STRAY * first.period_ns / wakes as f64;
             let is_same = (other.period_ns - first.period_ns).abs() <= STRAY / 10.0 * first.period_ns
                 && first.jitter_ns.max(other.jitter_ns) <= room_ns;
-            if !is_same || other.missing > 0 || first.missing > 0 {
+            if !is_same || other.missing + first.missing + other.strays + first.strays > 0 {
                 return None;
             }
             worst.jitter_ns = worst.jitter_ns.max(other.jitter_ns);
@@ -184,45 +186,66 @@ fn line(wakes_ns: &[u64]) -> Option<Rhythm> {
     for wake in 1..n {
         k[wake] = k[wake - 1] + ((at[wake] - at[wake - 1]) / period).round();
     }
+    let mut kept: Vec<usize> = (0..n).collect();
     let mut offset = 0.0;
-    for pass in 0..3 {
+    for pass in 0..4 {
         if pass > 0 {
             for (k, at) in k.iter_mut().zip(&at) {
                 *k = ((at - offset) / period).round();
             }
+            kept = on_line(&k, &at, offset, period);
         }
-        (offset, period) = fit(&k, &at)?;
+        (offset, period) = fit(&kept, &k, &at)?;
     }
-    let off: Vec<f64> = k.iter().zip(&at).map(|(k, at)| at - offset - k * period).collect();
-    let jitter = (off.iter().map(|off| off * off).sum::<f64>() / n as f64).sqrt();
-    // Two wakes in one period are no rhythm of one.
-    let has_doubles = k.windows(2).any(|pair| pair[1] <= pair[0]);
-    let whole = k[n - 1] - k[0] + 1.0;
-    if jitter > STRAY * period || has_doubles || whole > 2.0 * n as f64 {
+    let off: Vec<f64> = kept.iter().map(|wake| at[*wake] - offset - k[*wake] * period).collect();
+    let count = kept.len() as f64;
+    let jitter = (off.iter().map(|off| off * off).sum::<f64>() / count).sqrt();
+    let whole = k[kept[kept.len() - 1]] - k[kept[0]] + 1.0;
+    // Nine of ten must be on the line, and no more be missing than are there.
+    if jitter > STRAY * period || kept.len() * 10 < n * 9 || whole > 2.0 * count {
         return None;
     }
-    let mean_k = k.iter().sum::<f64>() / n as f64;
-    let spread = k.iter().map(|k| (k - mean_k) * (k - mean_k)).sum::<f64>().sqrt();
+    let mean_k = kept.iter().map(|wake| k[*wake]).sum::<f64>() / count;
+    let spread = kept.iter().map(|wake| (k[*wake] - mean_k) * (k[*wake] - mean_k)).sum::<f64>().sqrt();
     let (least, most) =
         off.iter().fold((f64::MAX, f64::MIN), |(least, most), off| (least.min(*off), most.max(*off)));
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole ≥ n, both small
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole ≥ count, both small
     Some(Rhythm {
         period_ns: period,
         period_error_ns: jitter / spread,
         jitter_ns: jitter,
         jitter_peak_ns: most - least,
-        missing: (whole - n as f64).max(0.0) as u64,
+        missing: (whole - count).max(0.0) as u64,
+        strays: (n - kept.len()) as u64,
         wakes: 1,
         is_anchored: true,
     })
 }
 
-/// Least squares of at = offset + k·period.
-fn fit(k: &[f64], at: &[f64]) -> Option<(f64, f64)> {
-    let n = k.len() as f64;
-    let (mean_k, mean_at) = (k.iter().sum::<f64>() / n, at.iter().sum::<f64>() / n);
-    let products = k.iter().zip(at).map(|(k, at)| (k - mean_k) * (at - mean_at)).sum::<f64>();
-    let squares = k.iter().map(|k| (k - mean_k) * (k - mean_k)).sum::<f64>();
+/// Wakes within a quarter of a period of the line, the nearest one where a period has two.
+fn on_line(k: &[f64], at: &[f64], offset: f64, period: f64) -> Vec<usize> {
+    let off = |wake: usize| (at[wake] - offset - k[wake] * period).abs();
+    let mut kept: Vec<usize> = Vec::with_capacity(k.len());
+    for wake in (0..k.len()).filter(|wake| off(*wake) <= period / 4.0) {
+        match kept.last_mut() {
+            Some(last) if k[*last] >= k[wake] => {
+                if off(wake) < off(*last) {
+                    *last = wake;
+                }
+            }
+            _ => kept.push(wake),
+        }
+    }
+    kept
+}
+
+/// Least squares of at = offset + k·period over some of the wakes.
+fn fit(kept: &[usize], k: &[f64], at: &[f64]) -> Option<(f64, f64)> {
+    let n = kept.len() as f64;
+    let sum = |of: &dyn Fn(usize) -> f64| kept.iter().map(|wake| of(*wake)).sum::<f64>();
+    let (mean_k, mean_at) = (sum(&|wake| k[wake]) / n, sum(&|wake| at[wake]) / n);
+    let products = sum(&|wake| (k[wake] - mean_k) * (at[wake] - mean_at));
+    let squares = sum(&|wake| (k[wake] - mean_k) * (k[wake] - mean_k));
     let period = products / squares;
     (squares > 0.0 && period > 0.0).then_some((mean_at - period * mean_k, period))
 }
@@ -250,6 +273,7 @@ fn self_paced(wakes_ns: &[u64]) -> Option<Rhythm> {
         jitter_ns: jitter,
         jitter_peak_ns: most - least,
         missing: 0,
+        strays: (apart.len() - near.len()) as u64,
         wakes: 1,
         is_anchored: false,
     })

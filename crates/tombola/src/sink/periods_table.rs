@@ -65,6 +65,9 @@ pub(crate) fn render(found: &Found) -> String {
         if rhythm.wakes > 1 {
             notes.push(format!("{} wakes a period", rhythm.wakes));
         }
+        if rhythm.strays > 0 {
+            notes.push(format!("{} stray wakes", rhythm.strays));
+        }
         if !rhythm.is_anchored {
             notes.push("paces itself".to_owned());
         }

@@ -31,6 +31,8 @@ struct PeriodicRecord {
     /// Earliest to latest.
     jitter_peak_ns: f64,
     missing_wakes: u64,
+    /// Wakes that are not of the rhythm.
+    stray_wakes: u64,
     wakes_a_period: u64,
     /// Whether wakes keep to instants; else the task sleeps for a length.
     anchored: bool,
@@ -84,6 +86,7 @@ pub(crate) fn line(found: &Found) -> Result<Vec<u8>> {
         jitter_ns: task.rhythm.jitter_ns,
         jitter_peak_ns: task.rhythm.jitter_peak_ns,
         missing_wakes: task.rhythm.missing,
+        stray_wakes: task.rhythm.strays,
         wakes_a_period: task.rhythm.wakes as u64,
         anchored: task.rhythm.is_anchored,
         periods: task.service.periods,
