@@ -41,6 +41,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   demo       set up, build, and watch three burners of nice 0, 5 and 10 share one CPU (under 20 s)
   test       every test this machine can run, with a list of what was skipped
              --vm [KERNEL...]: the live tests in other kernels, under QEMU (no root, no KVM needed)
+             --vm arm64: in those of arm64, built for it first with Debian's cross compiler (nothing is installed)
   vm         one command in another kernel: vm [KERNEL] -- COMMAND, vm --kernel FILE -- COMMAND
              --with FILE: with a file of this machine, such as a program that is not in there
   bench      what measuring costs                         (root; asks sudo)
@@ -343,7 +344,20 @@ no_lane() {
     [[ $(uname -m) == x86_64 ]] || say "it boots x86_64, and this machine is $(uname -m)"
 }
 
-build_lane() { run_cargo build --release --locked --package tombola --package tombola-vm; }
+build_lane() { run_cargo build --release --locked --package tombola-vm "$@"; }
+
+# Whether kernels are named, and all of them are of another architecture: what runs in them the lane builds itself.
+all_foreign() {
+    local each foreign=1
+    for each in "$@"; do
+        case $each in
+        --) break ;;
+        arm64 | *-arm64*) foreign=0 ;;
+        [0-9]*.[0-9]* | x86_64) return 1 ;;
+        esac
+    done
+    return "$foreign"
+}
 
 # Cargo's list of the test programs, in the file that is named.
 list_tests() {
@@ -354,7 +368,7 @@ list_tests() {
 lane() {
     local verb=$1
     shift
-    "${as_caller[@]}" "$target/release/tombola-vm" "$verb" --tombola "$tombola" --logs "$target/vm" "$@"
+    "${as_caller[@]}" env "PATH=$PATH" "$target/release/tombola-vm" "$verb" --tombola "$tombola" --logs "$target/vm" "$@"
 }
 
 # The status is that of tombola-vm: 3, TROUBLE, where the lane itself could not work.
@@ -366,7 +380,12 @@ vm_tests() {
         say "  skipped  other kernels: $why"
         return 3
     fi
-    build_lane >&2
+    if all_foreign "$@"; then
+        build_lane >&2
+        lane test "$@"
+        return
+    fi
+    build_lane --package tombola >&2
     messages=$target/vm-tests.json
     list_tests "$messages"
     lane test --messages "$messages" "$@"
@@ -376,7 +395,11 @@ vm() {
     local why
     why=$(no_lane)
     [[ -z $why ]] || die "$why"
-    build_lane >&2
+    if all_foreign "$@"; then
+        build_lane >&2
+    else
+        build_lane --package tombola >&2
+    fi
     lane run "$@"
 }
 
