@@ -276,15 +276,17 @@ static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, co
 	if (!end)
 		return 0;
 	end->begun = slot->exits;
-	barrier();
+	full_barrier();
 	end->ended_ns = ended_ns;
 	return end;
 }
 
+/* What is done after this, such as taking the task out of task_map, is done later for everybody. */
 static __always_inline void publish(struct exited_record *end)
 {
-	barrier();
+	full_barrier();
 	end->number = end->begun;
+	full_barrier();
 }
 
 /* A new record for p in task_map, or nothing where there is no room. */

@@ -11,6 +11,7 @@
 
 use crate::batch::each_value;
 use crate::clock;
+use crate::ended;
 use crate::error::{Error, Result};
 use crate::monitor::open_pin;
 use crate::monitor_object::ITERATOR;
@@ -20,10 +21,11 @@ use crate::possible;
 use crate::queued::QueuedTasks;
 use crate::running;
 use crate::wire::{Wire, c_bytes, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
-use libbpf_rs::{MapCore as _, MapHandle, MapType};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
 use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use tombola_core::cpu_set::CpuSet;
@@ -188,14 +190,8 @@ impl Reader {
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
         if totals.count > 0 {
-            let mut index = 0usize;
-            each_value::<exited_record>(&self.exited_map, |end| {
+            for (index, end) in self.whole_ends(moment)? {
                 let slot = moment.slots.get(index >> self.ring_bits);
-                index += 1;
-                // Empty, or just being written: then it is still among the living.
-                if end.number == 0 || end.number != end.begun {
-                    return;
-                }
                 let mut task = moment.ended(&end);
                 let is_an_end = end.task.state != LEFT;
                 if slot.is_some_and(|slot| end.number > slot.exits) {
@@ -204,7 +200,7 @@ impl Reader {
                         if is_an_end {
                             living.insert(task.totals.id, end.task);
                         }
-                        return;
+                        continue;
                     }
                     totals.count += u64::from(is_an_end);
                     totals.runtime_ns += task.totals.usage.runtime_ns;
@@ -231,9 +227,42 @@ impl Reader {
                         *part = later;
                     }
                 }
-            })?;
+            }
         }
         Ok((ends.into_values().collect(), totals))
+    }
+
+    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is still among the living.
+    fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
+        let (mut ends, mut index) = (Vec::new(), 0usize);
+        each_value::<exited_record>(&self.exited_map, |end| {
+            if end.number != 0 && end.number == end.begun {
+                ends.push((index, end));
+            }
+            index += 1;
+        })?;
+        ended::look_again();
+        let now = self.slots()?;
+        let mut whole = Vec::with_capacity(ends.len());
+        for (index, end) in ends {
+            let cpu = index >> self.ring_bits;
+            let exits = |slots: &[cpu_slot]| slots.get(cpu).map_or(u64::MAX, |slot| slot.exits);
+            if !ended::is_in_doubt(end.number, 1 << self.ring_bits, exits(moment.slots), exits(&now)) {
+                whole.push((index, end));
+            } else if let Some(end) = ended::whole(end, || self.end_at(index))? {
+                whole.push((index, end));
+            }
+        }
+        Ok(whole)
+    }
+
+    fn end_at(&self, index: usize) -> Result<Option<exited_record>> {
+        let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
+        let value = self.exited_map.lookup(&key, MapFlags::ANY).map_err(|error| Error::ReadMap {
+            map: companion::EXITED_MAP.into(),
+            reason: io::Error::other(error),
+        })?;
+        Ok(value.and_then(|bytes| exited_record::read(&bytes)))
     }
 
     fn groups(&self) -> Result<Vec<GroupTotals>> {
@@ -343,6 +372,8 @@ impl Moment<'_> {
         let (_, slice_end_ns) = self.latest_slice(record);
         let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
         let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
+        // A copy is made in no order: a state that is newer than the instant copied with it shows by that instant being too old.
+        let (woken_ns, ended_ns) = (record.woken_ns, if record.slice_end_ns == 0 { 0 } else { slice_end_ns });
         let queued = self.queued.get(&totals.id);
         if let Some(task) = queued {
             // A record has them from when its latest slice was closed.
@@ -363,7 +394,7 @@ impl Moment<'_> {
                 &mut totals.usage,
                 match record.state {
                     WAITING => away_ns,
-                    MISSTAMPED => since_ns.saturating_sub(record.woken_ns),
+                    MISSTAMPED if woken_ns > ended_ns => since_ns.saturating_sub(woken_ns),
                     // It may have left its CPU since the instant, and wait again.
                     _ => queued.map_or(0, booked_ns).min(away_ns),
                 },
@@ -379,7 +410,7 @@ impl Moment<'_> {
                 };
                 let open_ns = match record.state {
                     WAITING => away_ns,
-                    MISSTAMPED => self.taken_ns.saturating_sub(record.woken_ns),
+                    MISSTAMPED if woken_ns > ended_ns => self.taken_ns.saturating_sub(woken_ns),
                     _ => queued.map_or(0, |task| booked_ns(task) + in_this_queue_ns(task)).min(away_ns),
                 };
                 add_open_wait(&mut totals.usage, open_ns);
