@@ -320,8 +320,11 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 	if (rec) {
 		end->task = *rec;
 	} else {
+		__u32 owner = p->tgid;
+
+		KEEP_APART(owner);
 		end->task = empty_record;
-		begin_record(&end->task, p, left ? p->tgid : pid, slot, control, slice);
+		begin_record(&end->task, p, left ? owner : pid, slot, control, slice);
 	}
 	settle(&end->task, p, slot, slice);
 	refresh_comm(&end->task, p);
