@@ -33,6 +33,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   demo       set up, build, and watch three burners of nice 0, 5 and 10 share one CPU (under 20 s)
   test       every test this machine can run, with a list of what was skipped
              --vm [KERNEL...]: the live tests in other kernels, under QEMU (no root, no KVM needed)
+             --vm arm64: in those of arm64, built for it first with Debian's cross compiler (nothing is installed)
   vm         one command in another kernel: vm [KERNEL] -- COMMAND, vm --kernel FILE -- COMMAND
              --with FILE: with a file of this machine, such as a program that is not in there
   bench      what measuring costs                         (root; asks sudo)

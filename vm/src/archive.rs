@@ -1,6 +1,7 @@
 //! Debian's packages, into a cache of our own: apt does the work, with lists, sources and state of its own, so that the
 //! machine's set-up stays as it is. The mirror is the one the machine uses.
 
+use crate::arch::Arch;
 use crate::sources::source_of;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
@@ -27,6 +28,7 @@ pub struct Archive {
 pub struct Suite<'a> {
     archive: &'a Archive,
     name: &'a str,
+    arch: Arch,
     _alone: Flock<File>,
 }
 
@@ -42,19 +44,19 @@ impl Archive {
                 .join(".cache"),
         };
         let dir = cache.join("tombola/vm");
-        for part in ["lists/partial", "archives/partial", "sources", "kernels", "emulators"] {
+        for part in ["lists/partial", "archives/partial", "sources", "kernels", "emulators", "cross"] {
             fs::create_dir_all(dir.join(part))
                 .with_context(|| format!("making {}", dir.join(part).display()))?;
         }
         Ok(Self { dir })
     }
 
-    /// A suite of Debian, its list renewed if that is old.
+    /// A suite of Debian, with packages for the host and for `arch`, its list renewed if that is old.
     ///
     /// # Errors
     /// If there is no apt, no Debian archive among the machine's sources, or no network.
-    pub fn suite<'a>(&'a self, name: &'a str) -> Result<Suite<'a>> {
-        let suite = Suite { archive: self, name, _alone: self.lock()? };
+    pub fn suite<'a>(&'a self, name: &'a str, arch: Arch) -> Result<Suite<'a>> {
+        let suite = Suite { archive: self, name, arch, _alone: self.lock()? };
         suite.renew()?;
         Ok(suite)
     }
@@ -105,24 +107,27 @@ impl Suite<'_> {
         extract_all(debs.path(), to)
     }
 
-    /// Unpacks a package and all that it needs to run, its C library included, into a new directory.
+    /// Unpacks packages and all that they need to run, their C library included, into a new directory.
     ///
     /// # Errors
     /// If they cannot be downloaded or unpacked.
-    pub fn unpack_with_dependencies(&self, package: &str, to: &Path) -> Result<()> {
+    pub fn unpack_with_dependencies(&self, packages: &[&str], to: &Path) -> Result<()> {
         let debs = tempfile::tempdir_in(&self.archive.dir)?;
         fs::create_dir_all(debs.path().join("partial"))?;
         let mut apt = self.apt("apt-get");
         // The state says that nothing is installed, so "everything that is missing" is everything.
         apt.arg("-o").arg(format!("Dir::Cache::archives={}", debs.path().display()));
         apt.args(["--quiet", "--quiet", "--yes", "--no-install-recommends", "--download-only", "install"]);
-        fetch(apt.arg(package)).with_context(|| format!("downloading {package} and what it needs"))?;
+        fetch(apt.args(packages))
+            .with_context(|| format!("downloading {} and what they need", packages.join(", ")))?;
         extract_all(debs.path(), to)
     }
 
     fn renew(&self) -> Result<()> {
         let (dir, suite) = (&self.archive.dir, self.name);
-        let stamp = dir.join("lists").join(format!("{suite}.stamp"));
+        let foreign =
+            if self.arch == Arch::default() { String::new() } else { format!(".{}", self.arch.name()) };
+        let stamp = dir.join("lists").join(format!("{suite}{foreign}.stamp"));
         let derived = source_of(suite).ok_or_else(|| {
             Outside(
                 "the machine's apt sources name no Debian archive; give an image with --kernel FILE".into(),
@@ -180,6 +185,9 @@ impl Suite<'_> {
             "Acquire::https::Timeout=20",
         ] {
             command.args(["-o", option]);
+        }
+        if self.arch != Arch::default() {
+            command.arg("-o").arg(format!("APT::Architectures::={}", self.arch.debian()));
         }
         command.env("LC_ALL", "C").stdin(Stdio::null());
         command

@@ -1,5 +1,6 @@
 //! Which QEMU drives the machines: the host's own if it is new enough, otherwise Debian's, in the cache.
 
+use crate::arch::Arch;
 use crate::archive::Archive;
 use crate::payload::in_path;
 use anyhow::{Context as _, Result};
@@ -8,15 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program.
-const QEMU: &str = "qemu-system-x86_64";
 /// Older ones emulate CPUs side by side wrongly. 7.2 leaves a pointer in the flags where it emulates cmpxchg16b, which kernels use
 /// for every allocation: 6.12 panics within seconds of forking. It also lets a CPU run into a breakpoint by which another patches
 /// the kernel's code.
 const OLDEST: u32 = 10;
-/// Where Debian has one, and what it is called.
+/// Where Debian has one.
 const SUITE: &str = "trixie";
-const PACKAGE: &str = "qemu-system-x86";
 
 /// A QEMU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +24,18 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// The host's own, or one from the cache, which is filled if it has none.
+    /// One for machines of this architecture: the host's own, or one from the cache, which is filled if it has none.
     ///
     /// # Errors
     /// If the host has none of version 10 or later and Debian's cannot be had.
-    pub fn find(archive: &Archive) -> Result<Self> {
-        if let Some(own) = in_path(QEMU)
+    pub fn find(archive: &Archive, arch: Arch) -> Result<Self> {
+        let (qemu, _) = arch.qemu();
+        if let Some(own) = in_path(qemu)
             && version_of(&[own.clone().into()]).is_some_and(|version| version >= OLDEST)
         {
             return Ok(Self { argv: vec![own.into()] });
         }
-        let from_debian = match (download(archive), newest_here(archive)) {
+        let from_debian = match (download(archive, arch), newest_here(archive, arch)) {
             (Ok(root), _) => root,
             (Err(error), Some(root)) => {
                 eprintln!("tombola-vm: {error:#}; using {} from the cache", root.display());
@@ -44,11 +43,11 @@ impl Emulator {
             }
             (Err(error), None) => {
                 return Err(error.context(format!(
-                    "there is no {QEMU} of version {OLDEST} or later, and Debian's cannot be had"
+                    "there is no {qemu} of version {OLDEST} or later, and Debian's cannot be had"
                 )));
             }
         };
-        let emulator = Self { argv: apart(&from_debian) };
+        let emulator = Self { argv: apart(&from_debian, qemu) };
         let shown = version_of(&emulator.argv).map_or("none".into(), |version| version.to_string());
         anyhow::ensure!(
             version_of(&emulator.argv).is_some_and(|version| version >= OLDEST),
@@ -60,40 +59,49 @@ impl Emulator {
 }
 
 /// A program of a Debian that is not installed: with its own loader, libraries and firmware.
-fn apart(root: &Path) -> Vec<OsString> {
+fn apart(root: &Path, qemu: &str) -> Vec<OsString> {
     let libraries = root.join("usr/lib/x86_64-linux-gnu");
     let mut argv: Vec<OsString> =
         vec![libraries.join("ld-linux-x86-64.so.2").into(), "--library-path".into(), libraries.into()];
-    argv.push(root.join("usr/bin").join(QEMU).into());
+    argv.push(root.join("usr/bin").join(qemu).into());
     for firmware in ["usr/share/qemu", "usr/share/seabios"] {
         argv.extend(["-L".into(), root.join(firmware).into()]);
     }
     argv
 }
 
-fn download(archive: &Archive) -> Result<PathBuf> {
-    let suite = archive.suite(SUITE)?;
-    let version = suite.version(PACKAGE)?.with_context(|| format!("no {PACKAGE} in {SUITE}"))?;
+/// Begins the names of its directories in the cache, before the version.
+fn prefix(arch: Arch) -> String {
+    if arch == Arch::default() { "qemu-".into() } else { format!("qemu-{}-", arch.name()) }
+}
+
+fn download(archive: &Archive, arch: Arch) -> Result<PathBuf> {
+    let (_, package) = arch.qemu();
+    let suite = archive.suite(SUITE, Arch::default())?;
+    let version = suite.version(package)?.with_context(|| format!("no {package} in {SUITE}"))?;
     // The loader separates directories by colons, and an epoch is one more.
-    let place = archive.file("emulators").join(format!("qemu-{}", version.replace(':', "_")));
+    let place = archive.file("emulators").join(prefix(arch) + &version.replace(':', "_"));
     if place.is_dir() {
         return Ok(place);
     }
     eprintln!("tombola-vm: fetching QEMU {version} into the cache, about 40 MB");
     let made = tempfile::tempdir_in(archive.file("emulators"))?;
     let unpacked = made.path().join("unpacked");
-    suite.unpack_with_dependencies(PACKAGE, &unpacked)?;
+    suite.unpack_with_dependencies(&[package], &unpacked)?;
     // Moved into place at the end, so that an interrupted download leaves no half of it.
     fs::rename(&unpacked, &place).with_context(|| format!("writing {}", place.display()))?;
     Ok(place)
 }
 
-fn newest_here(archive: &Archive) -> Option<PathBuf> {
+fn newest_here(archive: &Archive, arch: Arch) -> Option<PathBuf> {
+    let prefix = prefix(arch);
+    let is_one = |place: &PathBuf| {
+        let version = place.file_name().and_then(|name| name.to_str()?.strip_prefix(&prefix));
+        version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
+    };
     let there = fs::read_dir(archive.file("emulators")).ok()?;
     let there = there.filter_map(|entry| Some(entry.ok()?.path()));
-    there
-        .filter(|place| place.file_name().is_some_and(|name| name.to_string_lossy().starts_with("qemu-")))
-        .max_by_key(|place| fs::metadata(place).and_then(|meta| meta.modified()).ok())
+    there.filter(is_one).max_by_key(|place| fs::metadata(place).and_then(|meta| meta.modified()).ok())
 }
 
 /// The first number of its version; none if it does not run.

@@ -1,6 +1,7 @@
 //! Images of kernels: from Debian's packages, or the user's own.
 
 use crate::archive::Archive;
+use crate::kernels::Kernel;
 use anyhow::{Context as _, Result, bail};
 use std::cmp::Reverse;
 use std::fs;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// If there is no apt, no Debian archive among the machine's sources, no such package, or no network, and nothing of the series
 /// in the cache.
-pub fn image_from(archive: &Archive, series: &str, suite: &str) -> Result<PathBuf> {
-    match (download(archive, series, suite), newest_here(archive, series)) {
+pub fn image_from(archive: &Archive, kernel: &Kernel) -> Result<PathBuf> {
+    match (download(archive, kernel), newest_here(archive, kernel)) {
         (Ok(image), _) => Ok(image),
         (Err(error), Some(image)) => {
             eprintln!("tombola-vm: {error:#}; using {} from the cache", image.display());
@@ -22,19 +23,22 @@ pub fn image_from(archive: &Archive, series: &str, suite: &str) -> Result<PathBu
     }
 }
 
-fn download(archive: &Archive, series: &str, suite: &str) -> Result<PathBuf> {
-    let suite_of = archive.suite(suite)?;
-    let pattern = format!("^linux-(binary|image)-{}[.][0-9].*-cloud-amd64$", series.replace('.', "[.]"));
+fn download(archive: &Archive, kernel: &Kernel) -> Result<PathBuf> {
+    let Kernel { series, suite, arch, .. } = kernel;
+    let suite_of = archive.suite(suite, *arch)?;
+    let pattern =
+        format!("^linux-(binary|image)-{}[.][0-9].*-{}$", series.replace('.', "[.]"), kernel.flavour());
     let names = suite_of.search(&pattern)?;
     let package =
         newest(names.iter().map(String::as_str)).with_context(|| format!("no kernel {series} in {suite}"))?;
+    let of_arch = format!("{package}:{}", arch.debian());
     let place = archive.file("kernels").join(package);
     if let Some(image) = image_in(&place) {
         return Ok(image);
     }
     let made = tempfile::tempdir_in(archive.file("kernels"))?;
     let unpacked = made.path().join("unpacked");
-    suite_of.unpack(package, &unpacked)?;
+    suite_of.unpack(&of_arch, &unpacked)?;
     let image = find_image(&unpacked).with_context(|| format!("there is no kernel image in {package}"))?;
     // Moved into place at the end, so that an interrupted download leaves no half of a kernel.
     let done = made.path().join("done");
@@ -44,10 +48,12 @@ fn download(archive: &Archive, series: &str, suite: &str) -> Result<PathBuf> {
     image_in(&place).context("the image vanished")
 }
 
-fn newest_here(archive: &Archive, series: &str) -> Option<PathBuf> {
+fn newest_here(archive: &Archive, kernel: &Kernel) -> Option<PathBuf> {
+    let (series, ending) = (&kernel.series, format!("-{}", kernel.flavour()));
     let names: Vec<String> = fs::read_dir(archive.file("kernels"))
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(&ending))
         .filter(|name| {
             ["linux-binary-", "linux-image-"].iter().any(|kind| name.starts_with(&format!("{kind}{series}.")))
         })

@@ -1,5 +1,6 @@
 //! Which kernels the lane knows, and what runs in them: `vm/kernels.toml`.
 
+use crate::arch::Arch;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -47,9 +48,15 @@ impl From<String> for Selection {
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// Its series, such as `6.12`.
-    pub name: String,
+    #[serde(rename = "name")]
+    pub series: String,
     /// The suite of Debian that has it.
     pub suite: String,
+    /// What it is built for.
+    #[serde(default)]
+    pub arch: Arch,
+    /// Debian's name of its configuration, where that is not the one for cloud machines.
+    pub flavour: Option<String>,
     /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has not.
     #[serde(default)]
     pub scheduler: Vec<Vec<Selection>>,
@@ -59,6 +66,22 @@ pub struct Kernel {
     /// Tests that cannot pass in it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
+}
+
+impl Kernel {
+    /// What it is called: its series, and its flavour or architecture where that is not the usual one, such as `6.12-arm64`.
+    pub fn name(&self) -> String {
+        match &self.flavour {
+            Some(flavour) => format!("{}-{flavour}", self.series),
+            None if self.arch == Arch::default() => self.series.clone(),
+            None => format!("{}-{}", self.series, self.arch.name()),
+        }
+    }
+
+    /// The end of its package's name.
+    pub fn flavour(&self) -> String {
+        self.flavour.clone().unwrap_or_else(|| format!("cloud-{}", self.arch.debian()))
+    }
 }
 
 impl Kernels {
@@ -74,29 +97,31 @@ impl Kernels {
             {
                 bail!(
                     "vm/kernels.toml, kernel {}: 'wide' is by a number of CPUs from 3 to 64, not '{wrong}'",
-                    kernel.name
+                    kernel.name()
                 );
             }
         }
         Ok(kernels)
     }
 
-    /// The kernels of these names, or all of them.
+    /// The kernels of these names, or all of the host's architecture. The name of an architecture stands for all of its kernels.
     ///
     /// # Errors
     /// On a name that is not in the list.
     pub fn select(&self, names: &[String]) -> Result<Vec<Kernel>> {
-        if names.is_empty() {
-            return Ok(self.kernel.clone());
+        let host = [Arch::default().name().to_owned()];
+        let names = if names.is_empty() { &host } else { names };
+        let known = || self.kernel.iter().map(Kernel::name).collect::<Vec<_>>().join(", ");
+        let mut chosen: Vec<Kernel> = Vec::new();
+        for name in names {
+            let is_meant = |kernel: &&Kernel| kernel.name() == *name || kernel.arch.name() == name;
+            let mut found = self.kernel.iter().filter(is_meant).peekable();
+            if found.peek().is_none() {
+                bail!("no kernel '{name}' in vm/kernels.toml; there are {}", known());
+            }
+            chosen.extend(found.cloned());
         }
-        let known = || self.kernel.iter().map(|kernel| kernel.name.as_str()).collect::<Vec<_>>().join(", ");
-        names
-            .iter()
-            .map(|name| match self.kernel.iter().find(|kernel| kernel.name == *name) {
-                Some(kernel) => Ok(kernel.clone()),
-                None => bail!("no kernel '{name}' in vm/kernels.toml; there are {}", known()),
-            })
-            .collect()
+        Ok(chosen)
     }
 }
 
@@ -112,6 +137,11 @@ mod tests {
         assert!(kernels.kernel.iter().any(|k| !k.scheduler.is_empty()));
         let chosen = kernels.select(&["7.3".into(), "5.10".into()]).unwrap();
         assert_eq!(chosen[1].suite, "bullseye");
+        // Other architectures only where they are named.
+        assert!(kernels.select(&[]).unwrap().iter().all(|kernel| kernel.arch == Arch::X86_64));
+        let arm: Vec<String> = kernels.select(&["arm64".into()]).unwrap().iter().map(Kernel::name).collect();
+        assert!(!arm.is_empty() && arm.iter().all(|name| name.contains("-arm64")), "{arm:?}");
+        assert_eq!(kernels.select(&arm[..1]).unwrap()[0].arch, Arch::Arm64);
         let refused = kernels.select(&["9.9".into()]).unwrap_err().to_string();
         assert!(refused.contains("'9.9'") && refused.contains("6.12"), "{refused}");
     }

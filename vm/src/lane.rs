@@ -2,6 +2,7 @@
 
 use crate::accelerator;
 use crate::again::{second_plan, settle};
+use crate::arch::Arch;
 use crate::archive::{Archive, is_outside};
 use crate::emulator::Emulator;
 use crate::images::{image_from, image_of};
@@ -30,6 +31,7 @@ const BOOTS: usize = 5;
 
 /// What all machines of a run have in common.
 pub struct Lane<'a> {
+    arch: Arch,
     binaries: Binaries,
     logs: PathBuf,
     own_image: Option<PathBuf>,
@@ -62,12 +64,13 @@ struct Report<'k> {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane that keeps consoles in `logs`. `own_image` stands for the package of a kernel. Without an accelerator
+    /// A lane of machines of one architecture that keeps consoles in `logs`. `own_image` stands for the package of a kernel. Without an accelerator
     /// the first machine finds out.
     ///
     /// # Errors
     /// If the directory cannot be made, or there is no QEMU.
     pub fn new(
+        arch: Arch,
         binaries: Binaries,
         logs: PathBuf,
         own_image: Option<PathBuf>,
@@ -75,9 +78,9 @@ impl<'a> Lane<'a> {
         interrupted: &'a AtomicBool,
     ) -> Result<Self> {
         fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
-        let emulator = Emulator::find(&Archive::open()?)?;
+        let emulator = Emulator::find(&Archive::open()?, arch)?;
         let accelerator = accelerator.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { binaries, logs, own_image, emulator, accelerator, interrupted })
+        Ok(Self { arch, binaries, logs, own_image, emulator, accelerator, interrupted })
     }
 
     /// Runs the tests whose names contain `only` in these kernels, prints what comes of them, and returns a status.
@@ -117,12 +120,17 @@ impl<'a> Lane<'a> {
         for report in &reports {
             self.print(report);
         }
+        let names: Vec<String> = reports.iter().map(|report| report.kernel.name()).collect();
         let shown: Vec<Shown> = reports
             .iter()
-            .map(|Report { kernel, run, outside, .. }| Shown { name: &kernel.name, run, outside: *outside })
+            .zip(&names)
+            .map(|(Report { run, outside, .. }, name)| Shown { name, run, outside: *outside })
             .collect();
-        let whole =
-            only.is_empty() && kernels.kernel.iter().all(|one| chosen.iter().any(|c| c.name == one.name));
+        // Of another architecture there is no usual list.
+        let mut usual = kernels.kernel.iter().filter(|kernel| kernel.arch == Arch::default());
+        let whole = self.arch == Arch::default()
+            && only.is_empty()
+            && usual.all(|one| chosen.iter().any(|kernel| kernel.name() == one.name()));
         let (status, line) = judge(&shown, whole);
         println!("{line}");
         status
@@ -158,7 +166,11 @@ impl<'a> Lane<'a> {
     fn take(&self, turn: &Turn<'_>) -> Result<Run> {
         let Turn { subject: Subject { kernel, image }, job: Job { machine, smp, plan, .. }, .. } = turn;
         self.boot(image, &self.log_of(kernel, machine), *smp, plan, |line| {
-            println!("  {:<6} {}", kernel.name, line.trim_start().trim_start_matches(SENTINEL).trim_start());
+            println!(
+                "  {:<6} {}",
+                kernel.name(),
+                line.trim_start().trim_start_matches(SENTINEL).trim_start()
+            );
         })
     }
 
@@ -192,7 +204,7 @@ impl<'a> Lane<'a> {
 
     fn print(&self, Report { kernel, run, time, .. }: &Report<'_>) {
         let (passed, skipped, failed) = run.counts();
-        let (name, seconds) = (&kernel.name, time.as_secs_f64());
+        let (name, seconds) = (kernel.name(), time.as_secs_f64());
         match &run.release {
             Some(release) => {
                 println!(
@@ -238,7 +250,7 @@ impl<'a> Lane<'a> {
     fn image(&self, kernel: &Kernel) -> Result<PathBuf> {
         match &self.own_image {
             Some(file) => image_of(file),
-            None => image_from(&Archive::open()?, &kernel.name, &kernel.suite),
+            None => image_from(&Archive::open()?, kernel),
         }
     }
 
@@ -279,11 +291,14 @@ impl<'a> Lane<'a> {
         accelerator: Accelerator,
         patience: Patience,
     ) -> Machine<'m> {
-        let (emulator, interrupted) = (&self.emulator, self.interrupted);
-        Machine { kernel, initramfs, log, emulator, accelerator, smp: SMP, patience, interrupted }
+        let (arch, emulator, interrupted) = (self.arch, &self.emulator, self.interrupted);
+        Machine { arch, kernel, initramfs, log, emulator, accelerator, smp: SMP, patience, interrupted }
     }
 
     fn choose(&self, image: &Path) -> Accelerator {
+        if self.arch != Arch::default() {
+            return Accelerator::Tcg;
+        }
         let Ok(archive) = Archive::open() else { return Accelerator::Tcg };
         let (accelerator, why) = accelerator::choose(&archive.file("accelerator"), || {
             let log = self.logs.join("console-kvm.log");
@@ -299,17 +314,17 @@ impl<'a> Lane<'a> {
     }
 
     fn log_of(&self, kernel: &Kernel, machine: &str) -> PathBuf {
-        self.logs.join(format!("console-{}-{machine}.log", kernel.name))
+        self.logs.join(format!("console-{}-{machine}.log", kernel.name()))
     }
 }
 
 impl Report<'_> {
     fn is_of(&self, subject: &Subject<'_>) -> bool {
-        self.kernel.name == subject.kernel.name
+        self.kernel.name() == subject.kernel.name()
     }
 
     fn say(&self, line: &str) {
-        println!("  {:<6} {line}", self.kernel.name);
+        println!("  {:<6} {line}", self.kernel.name());
     }
 
     fn has_trouble(&mut self, why: &str) {

@@ -1,5 +1,6 @@
 //! A machine under QEMU: booted, watched, turned off.
 
+use crate::arch::Arch;
 use crate::console::Console;
 use crate::emulator::Emulator;
 use crate::payload::in_path;
@@ -50,6 +51,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A machine to boot.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {
+    /// What it is.
+    pub arch: Arch,
     /// The kernel's image.
     pub kernel: &'a Path,
     /// Everything else that is in it.
@@ -172,13 +175,10 @@ impl Machine<'_> {
 
     fn start(&self, initrd: &Path) -> Result<Child> {
         let accelerate = match self.accelerator {
-            // The fifth level of page tables only costs time.
-            Accelerator::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
-            Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
+            Accelerator::Tcg => self.arch.emulated(),
+            Accelerator::Kvm => &["-accel", "kvm", "-cpu", "host"],
         };
-        // Time stamps of an emulated processor are those of the host: the kernel's suspicion would cost it its clock.
-        let words =
-            "console=ttyS0 panic=-1 loglevel=5 mitigations=off tsc=reliable nowatchdog random.trust_cpu=on";
+        let words = format!("{} panic=-1 loglevel=5 mitigations=off nowatchdog", self.arch.words());
         // The kernel ends QEMU when the thread that starts it ends, and that is when this process does, by whatever signal.
         let guard = ["setpriv", "--pdeathsig=KILL", "--"];
         let mut argv: Vec<&OsStr> = Vec::new();
@@ -200,7 +200,7 @@ impl Machine<'_> {
                 "-serial",
                 "stdio",
             ])
-            .args(["-append", words, "-kernel"])
+            .args(["-append", &words, "-kernel"])
             .arg(self.kernel)
             .arg("-initrd")
             .arg(initrd)

@@ -6,17 +6,19 @@ use clap::{Parser, Subcommand, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::fs::File;
 use std::io::{BufReader, Cursor};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tombola_vm::arch::Arch;
 use tombola_vm::archive::is_outside;
+use tombola_vm::cross;
 use tombola_vm::images::image_of;
 use tombola_vm::kernels::{Kernel, Kernels};
 use tombola_vm::lane::Lane;
 use tombola_vm::machine::Accelerator;
 use tombola_vm::payload::Binaries;
-use tombola_vm::standing::{TOO_LITTLE, TROUBLE};
+use tombola_vm::standing::{FAILED, GOOD, TOO_LITTLE, TROUBLE};
 
 /// An unknown kernel, or a file that is none.
 const USAGE: u8 = 2;
@@ -30,6 +32,7 @@ const INTERRUPTED: u8 = 130;
     after_help = "Exit status: 0 all passed, 1 a test failed, 2 usage, 3 something could not be done, and no change of the sources could \
 mend that, or three kernels passed, one of them with sched_ext, 4 it could, and they did not.\n\n\
 Examples:\n  scripts/run.sh test --vm            every kernel\n  scripts/run.sh test --vm 6.1 7.3    these two\n  \
+scripts/run.sh test --vm arm64      those of arm64, built for it first\n  \
 scripts/run.sh vm 7.3 -- tombola doctor\n  scripts/run.sh vm --kernel ./bzImage -- tombola doctor\n  \
 scripts/run.sh vm 7.3 --with /usr/bin/perf -- perf bench sched pipe"
 )]
@@ -58,15 +61,15 @@ struct Options {
 enum Verb {
     /// Runs the live tests in these kernels, or in all
     Test {
-        /// What 'cargo test --no-run --message-format=json' printed
+        /// What 'cargo test --no-run --message-format=json' printed; for kernels of this machine's architecture
         #[arg(long, value_name = "FILE")]
-        messages: PathBuf,
+        messages: Option<PathBuf>,
         /// Only the tests whose names contain this
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         only: String,
         #[command(flatten)]
         options: Options,
-        /// Series of the list, such as 6.12
+        /// Kernels of the list, such as 6.12, or an architecture; all of this machine's if none is given
         names: Vec<String>,
     },
     /// Runs one command as root in a kernel, and ends with its status
@@ -125,7 +128,7 @@ fn run(verb: Verb) -> Result<u8> {
     let status = match verb {
         Verb::List => {
             for kernel in &kernels.kernel {
-                println!("{:<6} {}", kernel.name, kernel.suite);
+                println!("{:<10} {}", kernel.name(), kernel.suite);
             }
             return Ok(0);
         }
@@ -134,23 +137,42 @@ fn run(verb: Verb) -> Result<u8> {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(usage(&error)),
             };
-            let file = File::open(&messages).with_context(|| format!("reading {}", messages.display()))?;
-            let binaries = Binaries::find(BufReader::new(file), &options.tombola)?;
-            options.lane(binaries, &interrupted)?.test(&kernels, &chosen, &only)
+            let mut status = GOOD;
+            for arch in Arch::ALL {
+                let of_arch: Vec<Kernel> =
+                    chosen.iter().filter(|kernel| kernel.arch == arch).cloned().collect();
+                if of_arch.is_empty() || interrupted.load(Ordering::Relaxed) {
+                    continue;
+                }
+                let lane = options
+                    .binaries(arch, messages.as_deref())
+                    .and_then(|binaries| options.lane(arch, binaries, &interrupted));
+                let its = lane.map_or_else(
+                    |error| {
+                        eprintln!("tombola-vm: TROUBLE no machines of {}: {error:#}", arch.name());
+                        if is_outside(&error) { TROUBLE } else { TOO_LITTLE }
+                    },
+                    |lane| lane.test(&kernels, &of_arch, &only),
+                );
+                // A test that failed weighs more than machines that did not come up.
+                status = if [status, its].contains(&FAILED) { FAILED } else { status.max(its) };
+            }
+            status
         }
         Verb::Run { options, name, limit, cpus, with, command } => {
-            let names: Vec<String> =
-                name.or_else(|| Some(kernels.kernel.last()?.name.clone())).into_iter().collect();
+            let newest = || kernels.select(&[]).ok()?.last().map(Kernel::name);
+            let names: Vec<String> = name.or_else(newest).into_iter().collect();
             let chosen = match chosen(&kernels, &options, &names) {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(usage(&error)),
             };
-            let binaries = match Binaries::find(Cursor::new(""), &options.tombola)?.with(with) {
+            let kernel = chosen.first().context("vm/kernels.toml is empty")?;
+            let binaries = match options.binaries(kernel.arch, None)?.with(with) {
                 Ok(binaries) => binaries,
                 Err(error) => return Ok(usage(&error)),
             };
-            let kernel = chosen.first().context("vm/kernels.toml is empty")?;
-            match options.lane(binaries, &interrupted)?.run(kernel, cpus.into(), command, limit) {
+            match options.lane(kernel.arch, binaries, &interrupted)?.run(kernel, cpus.into(), command, limit)
+            {
                 Err(_) if interrupted.load(Ordering::Relaxed) => INTERRUPTED,
                 status => status?,
             }
@@ -170,19 +192,33 @@ fn chosen(kernels: &Kernels, options: &Options, names: &[String]) -> Result<Vec<
         None => kernels.select(names),
         Some(file) => {
             image_of(file)?;
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(vec![Kernel { name, ..Kernel::default() }])
+            let series = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(vec![Kernel { series, ..Kernel::default() }])
         }
     }
 }
 
 impl Options {
-    fn lane(self, binaries: Binaries, interrupted: &AtomicBool) -> Result<Lane<'_>> {
+    /// What a machine of this architecture runs: the host's own binaries, or those that are built now.
+    fn binaries(&self, arch: Arch, messages: Option<&Path>) -> Result<Binaries> {
+        if arch != Arch::default() {
+            return cross::build(arch);
+        }
+        match messages {
+            None => Binaries::find(Cursor::new(""), &self.tombola),
+            Some(path) => {
+                let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+                Binaries::find(BufReader::new(file), &self.tombola)
+            }
+        }
+    }
+
+    fn lane<'a>(&self, arch: Arch, binaries: Binaries, interrupted: &'a AtomicBool) -> Result<Lane<'a>> {
         let accelerator = match self.accel {
             Accel::Auto => None,
             Accel::Tcg => Some(Accelerator::Tcg),
             Accel::Kvm => Some(Accelerator::Kvm),
         };
-        Lane::new(binaries, self.logs, self.kernel, accelerator, interrupted)
+        Lane::new(arch, binaries, self.logs.clone(), self.kernel.clone(), accelerator, interrupted)
     }
 }

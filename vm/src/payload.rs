@@ -1,5 +1,6 @@
 //! What goes into a machine: our binaries, the programs that tests call, and the libraries of both.
 
+use crate::cross::Foreign;
 use crate::initramfs::Initramfs;
 use crate::kernels::{Kernel, Kernels, Selection};
 use crate::plan::{PLAN_PATH, Plan, Step, USER_PINS};
@@ -31,6 +32,8 @@ pub struct Binaries {
     expected: BTreeSet<PathBuf>,
     /// Files of the user's, for `/bin`.
     with: Vec<PathBuf>,
+    /// Of another architecture: where its programs and libraries are.
+    foreign: Option<Foreign>,
 }
 
 /// What is to be done in one kernel.
@@ -88,12 +91,31 @@ impl Binaries {
     /// # Errors
     /// On a message that is no JSON, or if a binary is missing.
     pub fn find(messages: impl BufRead, tombola: &Path) -> Result<Self> {
+        let init = env::current_exe()?.with_file_name("tombola-vm-init");
+        Self::read(messages, tombola, &init, None)
+    }
+
+    /// The same of another architecture.
+    ///
+    /// # Errors
+    /// As [`Binaries::find`].
+    pub fn find_foreign(
+        messages: impl BufRead,
+        tombola: &Path,
+        init: &Path,
+        foreign: Foreign,
+    ) -> Result<Self> {
+        Self::read(messages, tombola, init, Some(foreign))
+    }
+
+    fn read(messages: impl BufRead, tombola: &Path, init: &Path, foreign: Option<Foreign>) -> Result<Self> {
         let mut found = Self {
             tombola: tombola.to_owned(),
-            init: env::current_exe()?.with_file_name("tombola-vm-init"),
+            init: init.to_owned(),
             tests: BTreeMap::new(),
             expected: BTreeSet::new(),
             with: Vec::new(),
+            foreign,
         };
         for file in [&found.tombola, &found.init] {
             ensure!(file.is_file(), "{} is not there; build it first", file.display());
@@ -181,7 +203,7 @@ impl Binaries {
         let paths = self.tests.get(program).with_context(|| format!("no test program {program}"))?;
         let mut found = Vec::new();
         for path in paths {
-            let tests = live_tests(path)?.into_iter();
+            let tests = self.live_tests(path)?.into_iter();
             found.extend(
                 tests
                     .filter(|test| wanted.as_ref().is_none_or(|wanted| wanted == test))
@@ -214,11 +236,11 @@ impl Binaries {
         let mut libraries = BTreeSet::new();
         // First: of two files with one path the archive keeps the first. As they are: stripping spoils an object of BPF programs.
         for file in &self.with {
-            libraries.extend(libraries_of(file));
+            libraries.extend(self.libraries_of(file));
             archive.copy(file, &in_machine(file))?;
         }
         let mut put = |archive: &mut Initramfs, from: &Path, to: &Path| -> Result<()> {
-            libraries.extend(libraries_of(from));
+            libraries.extend(self.libraries_of(from));
             let stripped = tempfile::NamedTempFile::new()?;
             // A debug build is ten times the size; stripping fails on scripts, which are small anyway.
             let strip = Command::new("strip").arg("-o").arg(stripped.path()).arg(from).output();
@@ -238,12 +260,14 @@ impl Binaries {
             }
         }
         for program in PROGRAMS {
-            if let Some(path) = in_path(program) {
+            let found =
+                self.foreign.as_ref().map_or_else(|| in_path(program), |foreign| foreign.program(program));
+            if let Some(path) = found {
                 put(&mut archive, &path, &Path::new("/bin").join(program))?;
             }
         }
         for library in &libraries {
-            archive.copy(library, library)?;
+            archive.copy(&self.here(library), library)?;
         }
         archive.file(Path::new(PLAN_PATH), 0o644, &serde_json::to_vec(plan)?);
         archive.file(
@@ -253,6 +277,39 @@ impl Binaries {
         );
         archive.file(Path::new("/etc/group"), 0o644, b"root:x:0:\nnogroup:x:65534:\n");
         Ok(archive.finish())
+    }
+
+    /// Names of a test program's ignored tests that need root, or a kernel with `sched_ext`.
+    fn live_tests(&self, program: &Path) -> Result<Vec<String>> {
+        let mut command =
+            self.foreign.as_ref().map_or_else(|| Command::new(program), |foreign| foreign.command(program));
+        let output = command.args(["--ignored", "--list"]).output()?;
+        ensure!(output.status.success(), "{} --list failed", program.display());
+        let text = String::from_utf8(output.stdout)?;
+        let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
+        let is_live = |test: &&str| test.contains("root") || test.starts_with("scx_");
+        Ok(tests.filter(is_live).map(str::to_owned).collect())
+    }
+
+    /// The shared libraries of a program, and its loader, as the loader itself says: their paths in the machine.
+    fn libraries_of(&self, program: &Path) -> Vec<PathBuf> {
+        let ldd = || {
+            let mut ldd = Command::new("ldd");
+            ldd.arg(program);
+            ldd
+        };
+        let mut command = self.foreign.as_ref().map_or_else(ldd, |foreign| foreign.loader(program));
+        let Ok(output) = command.output() else { return Vec::new() };
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from))
+            .filter(|path| self.here(path).is_file())
+            .collect()
+    }
+
+    /// Where a library of the machine lies here.
+    fn here(&self, library: &Path) -> PathBuf {
+        self.foreign.as_ref().map_or_else(|| library.to_owned(), |foreign| foreign.here(library))
     }
 }
 
@@ -266,26 +323,6 @@ pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
-}
-
-/// Names of a test program's ignored tests that need root, or a kernel with `sched_ext`.
-fn live_tests(program: &Path) -> Result<Vec<String>> {
-    let output = Command::new(program).args(["--ignored", "--list"]).output()?;
-    ensure!(output.status.success(), "{} --list failed", program.display());
-    let text = String::from_utf8(output.stdout)?;
-    let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
-    let is_live = |test: &&str| test.contains("root") || test.starts_with("scx_");
-    Ok(tests.filter(is_live).map(str::to_owned).collect())
-}
-
-/// The shared libraries of a program, and its loader, as the loader itself says.
-fn libraries_of(program: &Path) -> Vec<PathBuf> {
-    let Ok(output) = Command::new("ldd").arg(program).output() else { return Vec::new() };
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from))
-        .filter(|path| path.is_file())
-        .collect()
 }
 
 #[cfg(test)]
@@ -313,6 +350,7 @@ mod tests {
             tests: BTreeMap::new(),
             expected: BTreeSet::new(),
             with: Vec::new(),
+            foreign: None,
         };
         let binaries = binaries.with(vec![own]).unwrap();
         let image = binaries.pack(&Plan::default()).unwrap();
@@ -334,6 +372,7 @@ mod tests {
             tests: ["a", "b", "s"].map(|name| (name.to_owned(), vec![program(dir.path(), name)])).into(),
             expected: BTreeSet::new(),
             with: Vec::new(),
+            foreign: None,
         };
         let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
                     scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\

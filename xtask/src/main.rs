@@ -39,9 +39,12 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         tombola: PathBuf,
     },
-    /// The live tests in other kernels; the status is that of tombola-vm
+    /// The live tests, or one command, in other kernels; the status is that of tombola-vm
     Lane {
-        /// Arguments of 'tombola-vm test'
+        /// test or run
+        #[arg(value_enum)]
+        work: lane::Work,
+        /// Arguments of 'tombola-vm test' or 'tombola-vm run'
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -78,7 +81,7 @@ fn run(verb: Verb) -> Result<u8> {
         Verb::Test { tombola } => {
             every_test::EveryTest::new(&root, Caller::find(), tombola)?.run().map(status)
         }
-        Verb::Lane { arguments } => lane::run(&root, &Caller::find(), &arguments),
+        Verb::Lane { work, arguments } => lane::run(&root, &Caller::find(), work, &arguments),
         Verb::CFormat => c_format::check(&every_test::c_sources(&root)?).map(status),
         Verb::Packages => packages::check(&root, &Caller::find()).map(status),
         Verb::Findings { names } => findings::run(&root, &names).map(status),

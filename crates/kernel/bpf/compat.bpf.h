@@ -18,6 +18,46 @@
  */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
+/*
+ * Order between CPUs. x86 keeps the stores of a CPU in their order, and its loads in theirs: there it is enough that the compiler does.
+ * arm64 keeps neither. What BPF has everywhere is the atomic operation that returns a value: it orders all before it with all after it
+ * (Documentation/atomic_t.txt), as LDADDAL or as LDXR, STLXR, DMB ISH of arm64's JIT, since 5.18 (1902472b4fa9 "bpf, arm64: Support more
+ * atomic operations"). One whose value nobody takes orders nothing (STADD). Instructions that only acquire or release came with 6.15
+ * (880442305a39 "bpf: Introduce load-acquire and store-release instructions").
+ */
+static __always_inline void full_barrier(void)
+{
+#if defined(__TARGET_ARCH_x86)
+	barrier();
+#else
+	__u64 nothing = 0, before = __sync_fetch_and_add(&nothing, 0);
+
+	asm volatile("" : : "r"(before) : "memory");
+#endif
+}
+
+/* Raises a number that only this CPU writes. Who sees it raised, and acquires it, sees all that was written before. */
+static __always_inline void raise_behind(__u64 *number)
+{
+#if defined(__TARGET_ARCH_x86)
+	barrier();
+	*(volatile __u64 *)number = *number + 1;
+#else
+	__u64 before = __sync_fetch_and_add(number, 1);
+
+	asm volatile("" : : "r"(before) : "memory");
+#endif
+}
+
+/*
+ * Adds to a sum that several CPUs write, and orders nothing. (From 20 on, clang lets __sync_fetch_and_add return the old value also
+ * where nobody takes it, which kernels before 5.12 refuse.)
+ */
+static __always_inline void add_shared(__u64 *sum, __u64 more)
+{
+	__atomic_fetch_add(sum, more, __ATOMIC_RELAXED);
+}
+
 #define TASK_DEAD 0x80 /* include/linux/sched.h, unchanged since 4.14 */
 
 /* task_struct::state became __state in 5.14 (2f064a59a11f "sched: Change task_struct::state"). */
@@ -51,7 +91,7 @@ static __always_inline bool replaced_in_exec(struct task_struct *p)
 		successor = p->signal->group_exec_task;
 	else
 		successor = ((struct signal_struct___before_5_17 *)p->signal)->group_exit_task;
-	barrier();
+	full_barrier();
 	return successor && successor != p;
 }
 

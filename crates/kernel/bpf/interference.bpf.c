@@ -100,7 +100,7 @@ static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u6
 		return stamp_ns;
 	waited = bpf_ktime_get_ns() - *woken;
 	if (!bpf_map_delete_elem(&woken_map, &pid))
-		__sync_fetch_and_sub(&notes, 1);
+		add_shared(&notes, -1);
 	return waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
 }
 
@@ -205,7 +205,7 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 			key.culprit_start_ns = slice->start_ns;
 			rec = pair_of(&key, ring);
 			if (rec)
-				__sync_fetch_and_add(&rec->held_ns, held);
+				add_shared(&rec->held_ns, held);
 		}
 		if (now - queued > seen)
 			ring->unseen_ns += now - queued - seen;
@@ -217,7 +217,7 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 		key.victim = prev->pid;
 		rec = pair_of(&key, ring);
 		if (rec)
-			__sync_fetch_and_add(&rec->preemptions, 1);
+			add_shared(&rec->preemptions, 1);
 	}
 	return 0;
 }
@@ -247,6 +247,6 @@ int BPF_PROG(interference_waking, struct task_struct *p)
 	pid = p->pid;
 	now = bpf_ktime_get_ns();
 	if (!bpf_map_update_elem(&woken_map, &pid, &now, BPF_NOEXIST))
-		__sync_fetch_and_add(&notes, 1);
+		add_shared(&notes, 1);
 	return 0;
 }

@@ -240,15 +240,17 @@ static __always_inline struct exited_record *next_exit(struct cpu_slot *slot, co
 	if (!end)
 		return 0;
 	end->begun = slot->exits;
-	barrier();
+	full_barrier();
 	end->ended_ns = ended_ns;
 	return end;
 }
 
+/* What is done after this, such as taking the task out of task_map, is done later for everybody. */
 static __always_inline void publish(struct exited_record *end)
 {
-	barrier();
+	full_barrier();
 	end->number = end->begun;
+	full_barrier();
 }
 
 /* A new record for p in task_map, or nothing where there is no room. */
@@ -282,8 +284,11 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 	if (rec) {
 		end->task = *rec;
 	} else {
+		__u32 owner = p->tgid;
+
+		KEEP_APART(owner);
 		end->task = empty_record;
-		begin_record(&end->task, p, left ? p->tgid : pid, slot, control, slice);
+		begin_record(&end->task, p, left ? owner : pid, slot, control, slice);
 	}
 	settle(&end->task, p, slot, slice);
 	refresh_comm(&end->task, p);

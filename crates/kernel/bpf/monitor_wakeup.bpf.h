@@ -63,7 +63,7 @@ static __noinline int misstamped(struct task_struct *p)
 		return 0;
 	}
 	rec->woken_ns = bpf_ktime_get_ns();
-	barrier();
+	full_barrier();
 	rec->state = TASK_MISSTAMPED;
 	return 0;
 }

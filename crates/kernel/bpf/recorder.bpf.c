@@ -25,7 +25,6 @@
 #define GROUP_DEPTH 16	 /* as in monitor.bpf.c */
 #define PAIR_SHIFT 26	 /* a pair whenever a CPU's clock crosses a multiple of 2^26 ns: about 15 a second */
 #define EARLY_PAIRS 8	 /* and at the first switches: the best of them is where the CPU's clock is tied to the others */
-#define STACK_BYTES 16384 /* THREAD_SIZE of x86-64 and arm64 with pages of 4 KB */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -69,6 +68,7 @@ static __always_inline struct lane *lane_of(__u32 cpu)
 	return lane && lane->on ? lane : 0;
 }
 
+/* What is stored into a slot depends on the tail that was loaded here, and is stored after it on every architecture. */
 static __always_inline __u64 waiting(struct lane *lane)
 {
 	return lane->head - *(volatile __u64 *)&lane->tail;
@@ -85,12 +85,7 @@ static __always_inline struct record *slot(struct lane *lane)
 /* Hands the slot at the head over to the reader, who may see it as soon as the head has moved. */
 static __always_inline void publish(struct lane *lane)
 {
-#if defined(__TARGET_ARCH_x86)
-	barrier(); /* stores are seen in their order */
-	*(volatile __u64 *)&lane->head = lane->head + 1;
-#else
-	__sync_fetch_and_add(&lane->head, 1);
-#endif
+	raise_behind(&lane->head);
 }
 
 static __always_inline void mark(struct lane *lane, __u64 ts_ns, __u64 value, __u8 kind, __u8 flags)
@@ -193,7 +188,7 @@ static __always_inline __u32 waker(struct lane *lane, __u8 *flags)
 	current = bpf_get_current_task_btf();
 	asm volatile("%0 = w10" : "=w"(frame));
 	base = (__u32)(unsigned long)current->stack;
-	if (frame - base >= STACK_BYTES)
+	if (frame - base >= lane->stack_bytes)
 		*flags |= RECORD_INTERRUPT;
 	return current->pid;
 }
@@ -346,10 +341,10 @@ static __always_inline int take_note(struct task_struct *p, __u32 kind, __u32 ot
 
 	if (!lane)
 		return 0;
-	__sync_fetch_and_add(&lane->notes_seen, 1);
+	add_shared(&lane->notes_seen, 1);
 	note = bpf_ringbuf_reserve(&note_map, sizeof(*note), 0);
 	if (!note) {
-		__sync_fetch_and_add(&lane->notes_lost, 1);
+		add_shared(&lane->notes_lost, 1);
 		return 0;
 	}
 	note->ts_ns = bpf_ktime_get_ns();

@@ -74,7 +74,9 @@ struct lane {
 	__u32 slots; /* a power of two */
 	__u32 base;  /* index of the lane's first slot in record_map */
 	__u32 resume; /* after a loss nothing is recorded until no more than this many records wait for the reader */
-	__u64 reader_pad[13];
+	__u32 stack_bytes; /* of a task in the kernel: THREAD_SIZE */
+	__u32 reader_pad_32;
+	__u64 reader_pad[12];
 };
 
 enum note_kind {

@@ -10,9 +10,12 @@
 mod batch;
 mod btf_file;
 mod clock;
+mod ended;
 pub mod error;
 mod group_mode;
 mod group_name;
+#[cfg(test)]
+mod instructions;
 mod interference;
 mod layout;
 mod libbpf_log;

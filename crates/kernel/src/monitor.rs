@@ -346,13 +346,12 @@ fn begin(loaded: &LoadedObject, schema: &schema) -> Result<()> {
             .map_err(|e| Error::ReadMap { map: name.into(), reason: os_error(&e) })
     };
     write("schema_map", schema.bytes())?;
-    let control = control {
-        begin_ns: schema.begin_ns,
-        begin_boot_ns: schema.begin_boot_ns,
-        ring_bits: schema.ring_bits,
-        pad: 0,
-    };
-    write("control_map", control.bytes())?;
+    // The kernel copies a value in no order: what the programs read once they see that they are to begin is there before.
+    for begin_ns in [0, schema.begin_ns] {
+        let control =
+            control { begin_ns, begin_boot_ns: schema.begin_boot_ns, ring_bits: schema.ring_bits, pad: 0 };
+        write("control_map", control.bytes())?;
+    }
     visit_every_cpu();
     Ok(())
 }

@@ -13,6 +13,7 @@ mod moment;
 
 use crate::batch::each_value;
 use crate::clock;
+use crate::ended;
 use crate::error::{Error, Result};
 use crate::monitor::open_pin;
 use crate::monitor_object::ITERATOR;
@@ -22,9 +23,10 @@ use crate::possible;
 use crate::queued::QueuedTasks;
 use crate::running;
 use crate::wire::{Wire, cpu_slot, exited_record, group_record, schema, task_record};
-use libbpf_rs::{MapCore as _, MapHandle, MapType};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
 use moment::{Moment, add_open_wait, identity, monotonic_ns, queued_identity};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use tombola_core::identity::TaskId;
@@ -197,14 +199,8 @@ impl Reader {
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
         if totals.count > 0 {
-            let mut index = 0usize;
-            each_value::<exited_record>(&self.exited_map, |end| {
+            for (index, end) in self.whole_ends(moment)? {
                 let slot = moment.slots.get(index >> self.ring_bits);
-                index += 1;
-                // Empty, or just being written: then it is still among the living.
-                if end.number == 0 || end.number != end.begun {
-                    return;
-                }
                 let mut task = moment.ended(&end);
                 let is_an_end = end.task.state != LEFT;
                 if slot.is_some_and(|slot| end.number > slot.exits) {
@@ -213,7 +209,7 @@ impl Reader {
                         if is_an_end {
                             living.insert(task.totals.id, end.task);
                         }
-                        return;
+                        continue;
                     }
                     totals.count += u64::from(is_an_end);
                     totals.runtime_ns += task.totals.usage.runtime_ns;
@@ -240,9 +236,42 @@ impl Reader {
                         *part = later;
                     }
                 }
-            })?;
+            }
         }
         Ok((ends.into_values().collect(), totals))
+    }
+
+    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is still among the living.
+    fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
+        let (mut ends, mut index) = (Vec::new(), 0usize);
+        each_value::<exited_record>(&self.exited_map, |end| {
+            if end.number != 0 && end.number == end.begun {
+                ends.push((index, end));
+            }
+            index += 1;
+        })?;
+        ended::look_again();
+        let now = self.slots()?;
+        let mut whole = Vec::with_capacity(ends.len());
+        for (index, end) in ends {
+            let cpu = index >> self.ring_bits;
+            let exits = |slots: &[cpu_slot]| slots.get(cpu).map_or(u64::MAX, |slot| slot.exits);
+            if !ended::is_in_doubt(end.number, 1 << self.ring_bits, exits(moment.slots), exits(&now)) {
+                whole.push((index, end));
+            } else if let Some(end) = ended::whole(end, || self.end_at(index))? {
+                whole.push((index, end));
+            }
+        }
+        Ok(whole)
+    }
+
+    fn end_at(&self, index: usize) -> Result<Option<exited_record>> {
+        let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
+        let value = self.exited_map.lookup(&key, MapFlags::ANY).map_err(|error| Error::ReadMap {
+            map: companion::EXITED_MAP.into(),
+            reason: io::Error::other(error),
+        })?;
+        Ok(value.and_then(|bytes| exited_record::read(&bytes)))
     }
 
     /// The groups of these tasks, and those above them. The map holds more: groups that are gone, until their room is needed.

@@ -11,8 +11,30 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// `mov64 r0, 0` and `exit`: opcodes of `include/uapi/linux/bpf.h`.
-const RETURN_ZERO: [u8; 2] = [0xb7, 0x95];
+/// The architectures that keep the stores of a CPU in their order: there the programs need no barrier (`full_barrier()` in
+/// `bpf/compat.bpf.h`).
+const STORES_IN_ORDER: bool = cfg!(target_arch = "x86_64");
+
+/// What an atomic operation is refused with that the JIT does not know, where there is no interpreter: `ENOTSUPP` of the kernel's own.
+const NOT_SUPPORTED: i32 = 524;
+
+/// The trial's program, in instructions of `include/uapi/linux/bpf.h`: what the monitor's have and not every kernel knows, and `return 0`.
+fn program() -> Vec<bpf_insn> {
+    let instruction = |code, (to, from), off, imm| bpf_insn {
+        code,
+        off,
+        imm,
+        _bitfield_1: bpf_insn::new_bitfield_1(to, from),
+        ..Default::default()
+    };
+    let (zero, exit) = (instruction(0xb7, (0, 0), 0, 0), instruction(0x95, (0, 0), 0, 0));
+    if STORES_IN_ORDER {
+        return vec![zero, exit];
+    }
+    let store = instruction(0x7b, (10, 0), -8, 0);
+    let fetch_and_add = instruction(0xdb, (10, 0), -8, 1);
+    vec![zero, store, fetch_and_add, zero, exit]
+}
 
 /// Which step the kernel refused, and with what.
 pub(super) struct Refusal {
@@ -39,8 +61,8 @@ fn load() -> io::Result<()> {
         attach_btf_id,
         ..Default::default()
     };
-    let program = RETURN_ZERO.map(|code| bpf_insn { code, ..Default::default() });
-    // SAFETY: every pointer is valid for the call and none is kept; the count is that of the array; the options say
+    let program = program();
+    // SAFETY: every pointer is valid for the call and none is kept; the count is that of the vector; the options say
     // their own size.
     let fd: c_int = unsafe {
         bpf_prog_load(
@@ -84,6 +106,10 @@ pub(super) fn finding(trial: &Result<(), Refusal>, rights: &Rights) -> Finding {
             .remedy("use a kernel with CONFIG_BPF_SYSCALL=y, outside a container"),
         Some(libc::ENOENT | libc::ESRCH) => refused("; the kernel's BTF has no sched_switch tracepoint")
             .remedy("use a kernel with CONFIG_DEBUG_INFO_BTF=y and CONFIG_TRACEPOINTS=y"),
+        Some(libc::EINVAL | NOT_SUPPORTED) if !STORES_IN_ORDER => {
+            refused("; it knows no atomic operations that return a value, without which nothing is ordered on this architecture")
+                .remedy("use a kernel of 5.18 or later")
+        }
         _ => refused("").remedy("look for the reason in the kernel log: sudo dmesg | tail"),
     }
 }

@@ -81,6 +81,8 @@ impl Moment<'_> {
         let (_, slice_end_ns) = self.latest_slice(record);
         let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
         let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
+        // A copy is made in no order: a state that is newer than the instant copied with it shows by that instant being too old.
+        let (woken_ns, ended_ns) = (record.woken_ns, if record.slice_end_ns == 0 { 0 } else { slice_end_ns });
         let queued = self.queued.get(&totals.id);
         if let Some(task) = queued {
             // A record has them from when its latest slice was closed.
@@ -101,7 +103,7 @@ impl Moment<'_> {
                 &mut totals.usage,
                 match record.state {
                     WAITING => away_ns,
-                    MISSTAMPED => since_ns.saturating_sub(record.woken_ns),
+                    MISSTAMPED if woken_ns > ended_ns => since_ns.saturating_sub(woken_ns),
                     // It may have left its CPU since the instant, and wait again.
                     _ => queued.map_or(0, booked_ns).min(away_ns),
                 },
@@ -117,7 +119,7 @@ impl Moment<'_> {
                 };
                 let open_ns = match record.state {
                     WAITING => away_ns,
-                    MISSTAMPED => self.taken_ns.saturating_sub(record.woken_ns),
+                    MISSTAMPED if woken_ns > ended_ns => self.taken_ns.saturating_sub(woken_ns),
                     _ => queued.map_or(0, |task| booked_ns(task) + in_this_queue_ns(task)).min(away_ns),
                 };
                 add_open_wait(&mut totals.usage, open_ns);

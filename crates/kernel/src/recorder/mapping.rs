@@ -8,6 +8,15 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// The size of a task's stack in the kernel, `THREAD_SIZE`: 16 KB on x86-64 and on arm64, there a page where pages are larger
+/// (arch/arm64/include/asm/memory.h, with `VMAP_STACK`). Kernels that check themselves (KASAN) have twice that: there, some wakeups
+/// from a task look as if from an interrupt.
+fn stack_bytes() -> u32 {
+    // SAFETY: no memory is involved.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u32::try_from(page).unwrap_or(0).max(16 << 10)
+}
+
 /// A mappable array map of `T`s, in memory as long as this lives.
 struct Mapping<T> {
     memory: NonNull<T>,
@@ -56,7 +65,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Maps them.
+    /// Maps them, and divides the records among the lanes. To be called before the programs are attached: they order nothing between their
+    /// look at `on` and at these.
     pub(super) fn new(lane_map: &MapHandle, record_map: &MapHandle, cpus: u32, slots: u32) -> Result<Self> {
         let fits = lane_map.value_size() as usize == size_of::<lane>()
             && record_map.value_size() as usize == size_of::<record>()
@@ -66,7 +76,18 @@ impl Lanes {
             return Err(Error::Object { what: "the recorder's maps have another size".into() });
         }
         let (heads, records) = (Mapping::new(lane_map)?, Mapping::new(record_map)?);
-        Ok(Self { heads, records, cpus, slots })
+        let lanes = Self { heads, records, cpus, slots };
+        for cpu in 0..cpus {
+            let lane = lanes.lane(cpu);
+            // SAFETY: the reader's half of a lane that nobody else knows yet.
+            unsafe {
+                (&raw mut (*lane).slots).write_volatile(slots);
+                (&raw mut (*lane).base).write_volatile(cpu * slots);
+                (&raw mut (*lane).resume).write_volatile(slots / 2);
+                (&raw mut (*lane).stack_bytes).write_volatile(stack_bytes());
+            }
+        }
+        Ok(lanes)
     }
 
     pub(super) fn cpus(&self) -> u32 {
@@ -123,14 +144,8 @@ impl Lanes {
     /// Lets every CPU record into its lane.
     pub(super) fn begin(&self) {
         for cpu in 0..self.cpus {
-            let lane = self.lane(cpu);
-            // SAFETY: the reader's half of a lane; the program looks at it once `on` is set.
-            unsafe {
-                (&raw mut (*lane).slots).write_volatile(self.slots);
-                (&raw mut (*lane).base).write_volatile(cpu * self.slots);
-                (&raw mut (*lane).resume).write_volatile(self.slots / 2);
-                AtomicU32::from_ptr(&raw mut (*lane).on).store(1, Ordering::Release);
-            }
+            // SAFETY: the reader's half of a lane, aligned, in memory that lives as long as `self`.
+            unsafe { AtomicU32::from_ptr(&raw mut (*self.lane(cpu)).on).store(1, Ordering::Release) };
         }
     }
 
