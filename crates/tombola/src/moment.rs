@@ -125,12 +125,12 @@ pub(crate) fn by(who: &Who) -> By {
 
 /// Who is in charge, and of which subtrees somebody else is.
 pub(crate) fn schedulers(machine: &Machine, groups: &Groups) -> Option<String> {
-    let mut text = in_charge(machine.scheduler.as_ref()?);
-    for (group, ops) in &machine.sub_schedulers {
+    let top = in_charge(machine.scheduler.as_ref()?);
+    let below = machine.sub_schedulers.iter().map(|(group, ops)| {
         let unknown = || format!("{group:?}");
-        text += &format!("; below {}: {ops}", groups.get(group).cloned().unwrap_or_else(unknown));
-    }
-    Some(text)
+        format!("below {}: {ops}", groups.get(group).cloned().unwrap_or_else(unknown))
+    });
+    Some(std::iter::once(top).chain(below).collect::<Vec<_>>().join("; "))
 }
 
 /// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
