@@ -38,7 +38,7 @@ pub struct ReplayArgs {
     /// Slice of policies that have none of their own, 10us to 1d
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = super::step)]
     pub quantum: Duration,
-    /// Tick of the kernel, at which slices end: 1ms where CONFIG_HZ is 1000; 0 = at once [default: 4ms, 0 for simulations]
+    /// Tick of the kernel, at which slices end: 1ms where `CONFIG_HZ` is 1000; 0 = at once [default: 4ms, 0 for simulations]
     #[arg(long, value_name = "TIME", value_parser = tick)]
     pub tick: Option<Duration>,
     /// Runs of a policy with chance, 1 to 1000

@@ -47,7 +47,7 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let place: HashMap<usize, usize> = of.iter().enumerate().map(|(entry, index)| (*index, entry)).collect();
     let names = names(demand, &of);
     let (groups, group_of) = groups(demand);
-    let mut events = Events { names: &names, known: HashMap::new(), events: Vec::new() };
+    let mut events = Events { names: &names, known: HashMap::new(), all: Vec::new() };
     let mut above_fair = 0;
     let tasks = of.iter().enumerate().map(|(entry, index)| {
         let told = &demand.tasks[*index];
@@ -118,7 +118,7 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
         groups,
         tasks,
         locks: Vec::new(),
-        events: events.events,
+        events: events.all,
         expect: Expectations::default(),
     };
     World { scenario, of, above_fair }
@@ -181,11 +181,9 @@ fn groups(demand: &Demand) -> (Vec<scenario::Group>, HashMap<Group, usize>) {
 fn weight(told: &TaskDemand) -> (Class, u8, u64, Nice) {
     let prio = told.prio.unwrap_or(120);
     let class = match (told.policy, prio) {
-        (Some(1), _) => Class::Fifo,
+        (Some(1), _) | (None, 0..100) => Class::Fifo,
         (Some(2), _) => Class::RoundRobin,
-        (Some(_), _) => Class::Fair,
-        (None, 0..100) => Class::Fifo,
-        (None, _) => Class::Fair,
+        _ => Class::Fair,
     };
     let nice = Nice::new(i64::from(prio.clamp(100, 139)) - 120).unwrap_or_default();
     if class != Class::Fair || prio < 0 || told.policy == Some(6) {
@@ -200,15 +198,15 @@ fn weight(told: &TaskDemand) -> (Class, u8, u64, Nice) {
 struct Events<'a> {
     names: &'a [String],
     known: HashMap<(usize, usize), usize>,
-    events: Vec<scenario::Event>,
+    all: Vec<scenario::Event>,
 }
 
 impl Events<'_> {
-    fn of(&mut self, waker: usize, wakee: usize) -> usize {
-        *self.known.entry((waker, wakee)).or_insert_with(|| {
-            let name = format!("wake of '{}' by '{}'", self.names[wakee], self.names[waker]);
-            self.events.push(scenario::Event { name, kind: scenario::EventKind::Receiver(wakee) });
-            self.events.len() - 1
+    fn of(&mut self, by: usize, to: usize) -> usize {
+        *self.known.entry((by, to)).or_insert_with(|| {
+            let name = format!("wake of '{}' by '{}'", self.names[to], self.names[by]);
+            self.all.push(scenario::Event { name, kind: scenario::EventKind::Receiver(to) });
+            self.all.len() - 1
         })
     }
 }
