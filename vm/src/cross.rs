@@ -160,11 +160,11 @@ pub fn build(arch: Arch) -> Result<Binaries> {
         "tombola",
         "--message-format=json-render-diagnostics",
     ])?;
-    let built = target.join(arch.triple()).join("debug");
+    let programs = target.join(arch.triple()).join("debug");
     Binaries::find_foreign(
         Cursor::new(messages),
-        &built.join("tombola"),
-        &built.join("tombola-vm-init"),
+        &programs.join("tombola"),
+        &programs.join("tombola-vm-init"),
         Foreign { root, emulator },
     )
 }
@@ -240,7 +240,7 @@ fn processor(arch: Arch) -> &'static str {
     arch.triple().split('-').next().unwrap_or_default()
 }
 
-/// The sources that this program was built from.
+/// The sources that this program was programs from.
 fn workspace() -> Result<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     match manifest.parent() {

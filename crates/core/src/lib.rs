@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod contrast;
 pub mod cpu_set;
 pub mod draw;
 pub mod duration;

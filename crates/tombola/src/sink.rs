@@ -9,6 +9,7 @@ mod audit_view;
 mod cell;
 pub(crate) mod checks;
 pub(crate) mod comparison;
+pub(crate) mod contrast_table;
 pub(crate) mod csv;
 pub(crate) mod dump_json;
 mod finding;
@@ -42,7 +43,7 @@ use tombola_core::snapshot::Group;
 pub(crate) type Groups = BTreeMap<Group, String>;
 
 /// The group's name if the caller knows it, else its id.
-fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {
+pub(crate) fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {
     match (groups.get(&group), group) {
         (Some(name), _) => Cow::Borrowed(name),
         (None, Group::Unknown) => Cow::Borrowed("unknown"),

@@ -1,7 +1,8 @@
 //! The flags of `report`.
 
-use super::PastArgs;
+use super::{PastArgs, ResultFormat};
 use crate::interval::Interval;
+use crate::whole;
 use clap::Args;
 use std::path::PathBuf;
 use tombola_lab::policy::PolicyKind;
@@ -10,21 +11,45 @@ use tombola_lab::policy::PolicyKind;
 ///
 /// The file holds all it needs, asks nobody for anything, and can be read without its script. A program finds JSON in it. Reads the
 /// loaded monitor; where none is loaded and no --map is given, attaches a private one for the time of the run.
+///
+/// Two names compare: what of the difference of two recordings, logs or scenarios is more than noise. Each is cut into equal stretches,
+/// which tell how much a side varies by itself; docs/report.md says how. The result is printed, and with -o a page too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sudo tombola report --duration 30s -o report.html
   tombola report -i trace.perf.data --duration 60s -o report.html
   tombola report --simulate web-and-batch -o lab-world.html
+  tombola report before.pftrace after.pftrace -o difference.html
+  tombola report /var/log/tombola@02:00..03:00 /var/log/tombola@03:00..04:00
   sudo tombola audit --report build.html -- make -j8      the same page for a command")]
 pub struct ReportArgs {
+    /// Two recordings, directories of logs, or scenarios (*.toml) to compare; of a recording or a log also a stretch, as
+    /// NAME@FROM..TO with the forms of --from and --to
+    #[arg(value_name = "FIRST SECOND", num_args = 2, conflicts_with_all = ["duration", "interval", "map", "no_interference",
+          "input", "dir", "simulate"])]
+    pub sides: Vec<String>,
+    /// Stretches that each side of a comparison is cut into, 4 to 1000
+    #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true, requires = "sides",
+          value_parser = whole::between::<u32>(4, 1000))]
+    pub stretches: u32,
+    /// How a comparison is printed: a table, or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "table|json",
+        default_value_t,
+        hide_possible_values = true,
+        requires = "sides"
+    )]
+    pub format: ResultFormat,
     /// File for the page, which it replaces when all is measured
-    #[arg(short = 'o', long, value_name = "FILE")]
-    pub output: PathBuf,
+    #[arg(short = 'o', long, value_name = "FILE", required_unless_present = "sides")]
+    pub output: Option<PathBuf>,
     /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d); Ctrl-C ends it early, with the
-    /// page. Of what is past: at most its own length
-    #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true)]
-    pub duration: Interval,
+    /// page [default: 10s; of what is past, all of it]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub duration: Option<Interval>,
     /// Length of an interval of the charts, 1ms to 1d; at most 3600 of them [default: a sixtieth of the duration, 100ms at
     /// least]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]

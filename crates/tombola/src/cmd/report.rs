@@ -1,57 +1,65 @@
-//! `tombola report`: a while of the machine on one page.
+//! `tombola report`: a while of the machine on one page, or two of them side by side.
+
+pub(crate) mod comparison;
+pub(crate) mod side;
 
 use super::simulate;
-use crate::cli::{Cli, ReportArgs};
+use crate::cli::{Cli, ReportArgs, ResultFormat};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited, notify, wait_for};
 use crate::series::{INTERVALS, Series};
+use crate::sink::html;
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
+use crate::sink::{contrast_table, result};
 use crate::source::{self, Simulated, Wanted};
 use crate::target::Target;
 use crate::verdict;
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use comparison::Comparison;
+use side::Side;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
+use tombola_core::contrast::LEAST;
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
 use tombola_core::window::Window;
 use tombola_kernel::MaxPairs;
 
 /// Intervals of a report where nothing is said.
-const PARTS: u32 = 60;
+const PARTS: u64 = 60;
+
+/// Time that is measured where nothing is said, of what is live.
+const LENGTH: Duration = Duration::from_secs(10);
 
 /// Shortest interval where nothing is said.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Measures, and writes the page. The file is opened before anything is measured.
 pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
-    let duration = args.duration.get();
-    let interval = args.interval.map_or((duration / PARTS).max(SHORTEST), Interval::get).min(duration);
+    if let [first, second] = &args.sides[..] {
+        return compare(args, [first, second], out);
+    }
+    let duration = match args.duration {
+        Some(duration) => duration.get(),
+        None => length_of_past(args)?.unwrap_or(LENGTH),
+    };
+    // Rounded up, so that no interval of some nanoseconds is left at the end.
+    let part = Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).div_ceil(PARTS));
+    let interval = args.interval.map_or(part.max(SHORTEST), Interval::get).min(duration);
     if duration.as_nanos().div_ceil(interval.as_nanos().max(1)) > INTERVALS as u128 {
-        let message =
-            format!("--duration has more than {INTERVALS} times --interval: give a longer interval");
+        let message = format!("the time has more than {INTERVALS} times --interval: give a longer interval");
         Cli::command().error(ErrorKind::ValueValidation, message).exit();
     }
-    let target = Target::open(Some(&args.output))?;
+    let target = Target::open(args.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
-    let source: Box<dyn Source> = if let Some(path) = &args.simulate {
-        let scenario = simulate::load(path)?;
-        let seed = scenario.seed;
-        Box::new(Simulated::new(scenario, args.policy, seed))
-    } else {
-        let wanted = Wanted {
-            interference: (!args.no_interference).then(MaxPairs::default),
-            tickets: true,
-            owners: false,
-        };
-        args.past.open_or(|| source::open(args.map.as_deref(), wanted))?
-    };
+    let source = world(args)?;
     let mut gathering = Gathering::new(source.origin());
     let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;
     gathering.begin(steps.before());
@@ -77,7 +85,68 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     let verdict = verdict::machine(&whole);
     let page = render(&Report { verdict: &verdict, whole: &whole, series: &series, measured: &measured })?;
     target.put(out, page.as_bytes())?;
-    notify(&format!("written to {}: {verdict}", args.output.display()));
+    if let Some(path) = &args.output {
+        notify(&format!("written to {}: {verdict}", path.display()));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The world that is asked for.
+fn world(args: &ReportArgs) -> Result<Box<dyn Source>> {
+    if let Some(path) = &args.simulate {
+        let scenario = simulate::load(path)?;
+        let seed = scenario.seed;
+        return Ok(Box::new(Simulated::new(scenario, args.policy, seed)));
+    }
+    let wanted = Wanted {
+        interference: (!args.no_interference).then(MaxPairs::default),
+        tickets: true,
+        owners: false,
+    };
+    args.past.open_or(|| source::open(args.map.as_deref(), wanted))
+}
+
+/// How long a past world is; it is read for that. `None` for what is live, and for what can be read once only.
+fn length_of_past(args: &ReportArgs) -> Result<Option<Duration>> {
+    let is_once = args.past.input.as_deref() == Some(Path::new("-"));
+    if (args.past.is_live() && args.simulate.is_none()) || is_once {
+        return Ok(None);
+    }
+    let mut steps = Pace::new(world(args)?, None, 0, First::FromNow)?;
+    let mut length_ns = 0;
+    while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
+        length_ns += step.window.length_ns();
+    }
+    Ok(Some(Duration::from_nanos(length_ns.max(1))))
+}
+
+/// Compares two sides.
+fn compare(args: &ReportArgs, sides: [&String; 2], out: &mut dyn Write) -> Result<Exit> {
+    // Each result needs a place of its own.
+    if args.output.as_deref() == Some(Path::new("-")) {
+        bail!("the comparison is printed there already: -o names a file for the page");
+    }
+    let target = args.output.as_deref().map(|path| Target::open(Some(path))).transpose()?;
+    let [first, second] = sides.map(|side| Side::read(side, args.policy, args.stretches));
+    let comparison = Comparison::of([first?, second?]);
+    for side in &comparison.sides {
+        if side.stretches.len() < LEAST {
+            bail!(
+                "'{}' has {} stretches, and {LEAST} are needed to tell how much it varies: a log has its intervals, so name a longer \
+                 part of it",
+                side.name,
+                side.stretches.len()
+            );
+        }
+    }
+    let json = result::contrast::line(&comparison)?;
+    if let Some(target) = target {
+        target.put(out, html::contrast::render(&comparison, &String::from_utf8_lossy(&json)).as_bytes())?;
+    }
+    match args.format {
+        ResultFormat::Table => out.write_all(contrast_table::render(&comparison).as_bytes())?,
+        ResultFormat::Json | ResultFormat::Ndjson => out.write_all(&json)?,
+    }
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,7 @@
 //! Pages for a browser: one file that holds all it needs, asks nobody for anything, and can be read without its script.
 
 mod chart;
+pub(crate) mod contrast;
 pub(crate) mod lab;
 mod ledger;
 mod markup;

@@ -4,6 +4,7 @@
 //! Times are nanoseconds in fields that end in `_ns`, instants microseconds since the Unix epoch in fields that end in `_us`. Text that
 //! others have chosen is made harmless as everywhere; a field without a value is null.
 
+pub(crate) mod contrast;
 pub(crate) mod doctor;
 pub(crate) mod hist;
 pub(crate) mod outlet;

@@ -64,6 +64,26 @@ fn those_who_say_nothing_are_let_go_and_others_are_served() {
 }
 
 #[test]
+fn a_full_house_serves_who_waits_when_the_silent_are_let_go() {
+    // Both ends of each connection are files of this process.
+    let files = 2 * CONNECTIONS as u64 + 256;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < files {
+        println!("SKIP: {files} files may not be open here, {hard} at most");
+        return;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(files), hard).unwrap();
+    let address = serving();
+    let begin = Instant::now();
+    let silent: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(answer.ends_with("plain\n"), "{answer}");
+    // Who says nothing for so long is let go, and the one who waited has its place. Without the limit it would have been served at once.
+    assert!(begin.elapsed() >= HEAD, "served while {} connections are open", silent.len());
+    assert!(begin.elapsed() < CONNECTION + HEAD, "{:?}", begin.elapsed());
+}
+
+#[test]
 fn a_port_in_use_is_told() {
     let address = serving();
     let error = format!("{:#}", start(address, Page::default()).unwrap_err());

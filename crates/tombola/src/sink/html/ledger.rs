@@ -124,7 +124,7 @@ pub(super) fn culprits(matrix: &Matrix) -> String {
     out + "</tbody></table></div>\n"
 }
 
-fn number(out: &mut String, value: &str, shown: &str) {
+pub(super) fn number(out: &mut String, value: &str, shown: &str) {
     if value == shown {
         put(out, format_args!("<td>{shown}</td>"));
     } else {
@@ -139,7 +139,7 @@ fn ms(out: &mut String, ns: Option<u64>) {
     }
 }
 
-fn text(out: &mut String, text: &str) {
+pub(super) fn text(out: &mut String, text: &str) {
     put(out, format_args!("<td class=\"t\">{}</td>", escape(text)));
 }
 
