@@ -24,6 +24,7 @@ timeout 2 "$tombola" convert "$dir/long.pftrace" - --format csv | timeout 2 "$to
 wait
 LOAD
 # In a session of its own, whose autogroup is the heaviest: whoever else is busy hardly shows.
+# shellcheck disable=SC2016 # the inner shell expands them
 setsid --wait sh -c 'echo -20 >/proc/self/autogroup 2>/dev/null || :; "$1" record -o "$2" -- sh "$3"' \
     sh "$tombola" "$dir/raw.pftrace" "$dir/load" >"$dir/log" || :
 "$scrub" "$dir/raw.pftrace" "$out" =tombola tombola-burn tombola-record

@@ -1,4 +1,5 @@
 //! The rule for the weights of groups, against the kernel's own effective weight of a task.
+#![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The groups of tasks: many of them, short ones, deep ones.
+#![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
 mod common;
 
@@ -123,8 +124,8 @@ fn root_after_more_groups_than_there_is_room_for_a_new_one_is_known() {
         println!("SKIP: no hierarchy with the cpu controller in which groups can be made");
         return;
     };
-    let room = 256;
-    for max_groups in [MaxGroups::new(room).unwrap(), MaxGroups::default()] {
+    let most: u16 = 256;
+    for max_groups in [MaxGroups::new(most.into()).unwrap(), MaxGroups::default()] {
         let settings = Settings { max_groups, ..Settings::default() };
         let monitor = PrivateMonitor::start(&settings).unwrap();
         let reader = monitor.reader();
@@ -132,7 +133,7 @@ fn root_after_more_groups_than_there_is_room_for_a_new_one_is_known() {
         let steady_id = Cgroup::id(&steady.0);
         let _burner = Burner::start(enter(&steady.0));
         let parent = Cgroup::new(&root, "many");
-        let count = if max_groups == MaxGroups::default() { MANY } else { 4 * room as usize };
+        let count = if max_groups == MaxGroups::default() { MANY } else { 4 * usize::from(most) };
         for number in 0..count {
             let dir = parent.0.join(number.to_string());
             fs::create_dir(&dir).unwrap();
@@ -166,7 +167,7 @@ fn root_after_more_groups_than_there_is_room_for_a_new_one_is_known() {
         assert_eq!((after.loss.groups_full, after.loss.groups_deep), (0, 0));
         let window = Window::between(&before, &after);
         assert_eq!(window.loss.unknown_groups, 0);
-        assert!(after.groups.len() <= room as usize + 128 * common::cpus().len() || count == MANY);
+        assert!(after.groups.len() <= usize::from(most) + 128 * common::cpus().len() || count == MANY);
     }
 }
 

@@ -5,13 +5,13 @@ mod common;
 
 use common::verifier::{check, verified};
 use tombola_kernel::recorder::LaneRoom;
-use tombola_kernel::{InterferenceMonitor, PrivateMonitor, Recorder, Settings};
+use tombola_kernel::{InterferenceMonitor, MaxPairs, PrivateMonitor, Recorder, Settings};
 
 #[test]
 #[ignore = "root: loads a monitor"]
 fn root_programs_are_far_from_the_verifiers_limit() {
     let _monitor = PrivateMonitor::start(&Settings::default()).unwrap();
-    let _interference = InterferenceMonitor::start().unwrap();
+    let _interference = InterferenceMonitor::start(MaxPairs::default()).unwrap();
     // The recorder needs a newer kernel than the monitor.
     let recorder = Recorder::start(LaneRoom::default());
     if let Err(error) = &recorder {

@@ -6,7 +6,7 @@ mod common;
 use common::program::run;
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Three that sleep for random times, and two that never do, on two CPUs.
@@ -22,7 +22,7 @@ fn scenario(dir: &TempDir, name: &str, seed: u64, nice: i8) -> PathBuf {
     path
 }
 
-fn compare(first: &PathBuf, second: &PathBuf, more: &[&str]) -> Value {
+fn compare(first: &Path, second: &Path, more: &[&str]) -> Value {
     let sides = [first.to_str().unwrap(), second.to_str().unwrap()];
     let output = run(&[&["report"], &sides[..], more, &["--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

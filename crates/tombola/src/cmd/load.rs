@@ -48,7 +48,7 @@ pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
                 monitor.version,
                 monitor.max_tasks
             )?;
-            let without_effect = without_effect(&args, &monitor);
+            let without_effect = without_effect(args, &monitor);
             if !without_effect.is_empty() {
                 notify(&format!(
                     "without effect on a monitor that is loaded: {}; 'tombola load --force' replaces it, and what it has measured",
