@@ -22,6 +22,7 @@ pub mod demand;
 pub mod event;
 pub mod gaps;
 pub mod interval;
+pub mod lanes;
 pub mod ledger;
 pub mod merge;
 pub mod normaliser;
