@@ -7,10 +7,16 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{getpid, getsid};
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::crossterm::{event, execute};
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -73,9 +79,13 @@ impl Terminal {
         let stop = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))
             .context("cannot handle SIGTSTP")?;
-        // Also sets a hook that gives the terminal back before a panic, of any thread, is told.
-        let inner = ratatui::try_init().context("cannot take the terminal over")?;
-        Ok(Self { inner, stop })
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            // Of any thread. It is told on a terminal that can be read, whoever gives it back later.
+            let _ = give_back();
+            told(panic);
+        }));
+        Ok(Self { inner: take().context("cannot take the terminal over")?, stop })
     }
 
     /// The terminal to draw on.
@@ -95,24 +105,40 @@ impl Terminal {
             self.stop.store(false, Ordering::SeqCst);
             return Ok(());
         }
-        self.give_back().context("cannot give the terminal back")?;
+        give_back().context("cannot give the terminal back")?;
         self.stop.store(false, Ordering::SeqCst);
         // SIGSTOP cannot be handled: this is where the process stands still. The shell sees it as after a Ctrl-Z.
         raise(Signal::SIGSTOP).context("cannot stop")?;
         self.stop.store(false, Ordering::SeqCst);
-        self.inner = ratatui::try_init().context("cannot take the terminal over again")?;
+        self.inner = take().context("cannot take the terminal over again")?;
         self.inner.clear().context("cannot draw")
     }
+}
 
-    fn give_back(&mut self) -> io::Result<()> {
-        // The cursor first: what is after a terminal that has gone does not matter.
-        let shown = self.inner.show_cursor();
-        ratatui::try_restore().and(shown)
+/// Whether the terminal is taken over. It is given back once: a second time would set its cursor back, over what was told meanwhile.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+fn take() -> io::Result<DefaultTerminal> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))
+}
+
+fn give_back() -> io::Result<()> {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return Ok(());
     }
+    // The mode first: it has more side effects than what is on the screen.
+    let mode = disable_raw_mode();
+    execute!(io::stdout(), Show, LeaveAlternateScreen).and(mode)
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = self.give_back(); // it may have gone: then there is nothing to give back
+        let _ = give_back(); // it may have gone: then there is nothing to give back
     }
 }
+
+#[cfg(test)]
+mod tests;
