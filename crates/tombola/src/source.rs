@@ -1,10 +1,12 @@
 //! The one place where a world is chosen.
 
 mod live;
+mod overview;
 mod recorded;
 mod simulated;
 
 pub use live::Live;
+pub use overview::Overview;
 pub use recorded::{Recorded, open_recording, watched};
 pub use simulated::Simulated;
 

@@ -4,6 +4,7 @@
 mod common;
 
 use common::program::{is_installed, run};
+use common::simulated::{record, requests};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
+use tombola_lab::policy::PolicyKind;
 
 /// A browser that is spoken to through two pipes, in messages that end with a zero byte (`--remote-debugging-pipe`).
 struct Browser {
@@ -92,6 +94,8 @@ impl Browser {
 
     /// Opens a file and waits until it is loaded.
     fn load(&mut self, path: &Path) {
+        // That of a page before would be taken for this one's.
+        self.events.retain(|event| event["method"] != "Page.loadEventFired");
         self.ask("Page.navigate", &json!({ "url": format!("file://{}", path.display()) }));
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.next();
@@ -174,6 +178,51 @@ fn a_report_is_quiet_and_a_click_sorts() {
             .unwrap()
             .starts_with("rgb")
     );
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+}
+
+/// What stands in the lanes of a page: begin and end of each piece in parts of the lane, from the place and the width it is drawn with.
+const LANES: &str = "[...document.querySelectorAll('#lanes svg rect')].filter(r => r.querySelector('title')).map(r => \
+    [+r.getAttribute('x'), +r.getAttribute('width'), r.querySelector('title').textContent])";
+
+#[test]
+fn a_report_of_a_recording_shows_who_ran_where() {
+    let Some(mut browser) = Browser::open() else { return };
+    let dir = TempDir::new().unwrap();
+    let recording = dir.path().join("x.pftrace");
+    let mut scenario = requests(0);
+    record(&recording, &scenario, PolicyKind::Stride, 1);
+    let input = recording.to_str().unwrap();
+    let path = page(&dir, &["report", "-i", input], "-o");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 300_000);
+    browser.load(&path);
+    let many = browser.value(LANES);
+    let many = many.as_array().unwrap();
+    assert!((20..=480).contains(&many.len()), "{}", many.len());
+    assert!(many.iter().any(|piece| piece[2].as_str().unwrap().contains("% of it")), "{many:?}");
+    let legend = browser.value("document.querySelector('#lanes').textContent");
+    for name in ["web.0 (1)", "web.1 (2)", "batch (3)", "CPU 0", "4s from its begin"] {
+        assert!(legend.as_str().unwrap().contains(name), "{name}: {legend}");
+    }
+    // Few slices are drawn one by one: as long as `timehist` says.
+    scenario.duration_ns = 100_000_000;
+    record(&recording, &scenario, PolicyKind::Stride, 1);
+    let path = page(&dir, &["report", "-i", input], "-o");
+    browser.load(&path);
+    let drawn = browser.value(LANES);
+    let drawn = drawn.as_array().unwrap();
+    let slices = run(&["timehist", "-i", input, "--format", "csv"]);
+    let slices = String::from_utf8(slices.stdout).unwrap();
+    let slices: Vec<Vec<&str>> = slices.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(drawn.len(), slices.len());
+    for (piece, slice) in drawn.iter().zip(&slices) {
+        let [x, width] = [0, 1].map(|at| piece[at].as_f64().unwrap());
+        let [end_ns, run_ns] = [0, 6].map(|at| slice[at].parse::<f64>().unwrap());
+        // 820 units are 100 ms; two decimals are written.
+        assert!((width - run_ns * 820.0 / 1e8).abs() < 0.011, "{piece} {slice:?}");
+        assert!((x - 70.0 - (end_ns - run_ns) * 820.0 / 1e8).abs() < 0.011, "{piece} {slice:?}");
+        assert!(piece[2].as_str().unwrap().starts_with(&format!("{} ({})", slice[3], slice[2])), "{piece}");
+    }
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
 }
 

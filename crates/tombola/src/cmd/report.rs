@@ -4,7 +4,7 @@ pub(crate) mod comparison;
 pub(crate) mod side;
 
 use super::simulate;
-use crate::cli::{Cli, ReportArgs, ResultFormat};
+use crate::cli::{Cli, PastArgs, ReportArgs, ResultFormat};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
@@ -15,7 +15,7 @@ use crate::sink::html;
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
 use crate::sink::{contrast_table, result};
-use crate::source::{self, Simulated, Wanted};
+use crate::source::{self, Overview, Simulated, Wanted};
 use crate::target::Target;
 use crate::verdict;
 use anyhow::{Context, Result, bail};
@@ -23,9 +23,10 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use comparison::Comparison;
 use side::Side;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 use tombola_core::contrast::LEAST;
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
@@ -46,9 +47,12 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     if let [first, second] = &args.sides[..] {
         return compare(args, [first, second], out);
     }
-    let duration = match args.duration {
-        Some(duration) => duration.get(),
-        None => length_of_past(args)?.unwrap_or(LENGTH),
+    let (past, _spooled) = spool(&args.past)?;
+    let overview = Overview::of(&past, args.duration.map(Interval::get))?;
+    let duration = match (args.duration, &overview) {
+        (Some(duration), _) => duration.get(),
+        (None, Some(overview)) => Duration::from_nanos(overview.length_ns.max(1)),
+        (None, None) => length_of_past(args, &past)?.unwrap_or(LENGTH),
     };
     // Rounded up, so that no interval of some nanoseconds is left at the end.
     let part = Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).div_ceil(PARTS));
@@ -59,7 +63,7 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let target = Target::open(args.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
-    let source = world(args)?;
+    let source = world(args, &past)?;
     let mut gathering = Gathering::new(source.origin());
     let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;
     gathering.begin(steps.before());
@@ -83,7 +87,9 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     let (whole, series, _) = gathering.finish()?;
     let measured = measured(&whole, series.intervals.len(), interference);
     let verdict = verdict::machine(&whole);
-    let page = render(&Report { verdict: &verdict, whole: &whole, series: &series, measured: &measured })?;
+    let lanes = overview.as_ref().map(|overview| &overview.lanes);
+    let report = Report { verdict: &verdict, whole: &whole, series: &series, lanes, measured: &measured };
+    let page = render(&report)?;
     target.put(out, page.as_bytes())?;
     if let Some(path) = &args.output {
         notify(&format!("written to {}: {verdict}", path.display()));
@@ -92,7 +98,7 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
 }
 
 /// The world that is asked for.
-fn world(args: &ReportArgs) -> Result<Box<dyn Source>> {
+fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
     if let Some(path) = &args.simulate {
         let scenario = simulate::load(path)?;
         let seed = scenario.seed;
@@ -103,16 +109,26 @@ fn world(args: &ReportArgs) -> Result<Box<dyn Source>> {
         tickets: true,
         owners: false,
     };
-    args.past.open_or(|| source::open(args.map.as_deref(), wanted))
+    past.open_or(|| source::open(args.map.as_deref(), wanted))
 }
 
-/// How long a past world is; it is read for that. `None` for what is live, and for what can be read once only.
-fn length_of_past(args: &ReportArgs) -> Result<Option<Duration>> {
-    let is_once = args.past.input.as_deref() == Some(Path::new("-"));
-    if (args.past.is_live() && args.simulate.is_none()) || is_once {
+/// The past that is asked for; standard input as a file, which can be read twice, and is gone with what is returned beside it.
+fn spool(past: &PastArgs) -> Result<(PastArgs, Option<NamedTempFile>)> {
+    if past.input.as_deref() != Some(Path::new("-")) {
+        return Ok((past.clone(), None));
+    }
+    let cannot = "cannot keep standard input in a temporary file";
+    let mut file = NamedTempFile::new().context(cannot)?;
+    io::copy(&mut io::stdin().lock(), &mut file).context(cannot)?;
+    Ok((PastArgs { input: Some(file.path().to_owned()), ..past.clone() }, Some(file)))
+}
+
+/// How long a past world is; it is read for that. `None` for what is live.
+fn length_of_past(args: &ReportArgs, past: &PastArgs) -> Result<Option<Duration>> {
+    if past.is_live() && args.simulate.is_none() {
         return Ok(None);
     }
-    let mut steps = Pace::new(world(args)?, None, 0, First::FromNow)?;
+    let mut steps = Pace::new(world(args, past)?, None, 0, First::FromNow)?;
     let mut length_ns = 0;
     while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
         length_ns += step.window.length_ns();

@@ -3,6 +3,7 @@
 mod chart;
 pub(crate) mod contrast;
 pub(crate) mod lab;
+mod lanes;
 mod ledger;
 mod markup;
 mod page;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
 pub(crate) mod program;
+pub(crate) mod simulated;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, Permissions};

@@ -8,6 +8,7 @@ use crate::pressure::Pressure;
 use crate::sink::checks::Checks;
 use crate::sink::finding_sentence;
 use crate::sink::html::report::{Report, render};
+use crate::source::Overview;
 use crate::target::Target;
 use crate::text::harmless;
 use crate::verdict::Verdict;
@@ -76,8 +77,11 @@ impl Judging {
         if let Some(page) = self.page {
             let interference = !args.no_interference && whole.audit.interference.is_some();
             let measured = measured(&whole, series.intervals.len(), interference);
+            let overview = Overview::of(&args.past, None)?;
+            let lanes = overview.as_ref().map(|overview| &overview.lanes);
+            let verdict = paragraph.as_str();
             let html =
-                render(&Report { verdict: &paragraph, whole: &whole, series: &series, measured: &measured })?;
+                render(&Report { verdict, whole: &whole, series: &series, lanes, measured: &measured })?;
             page.put(&mut std::io::stdout(), html.as_bytes())?;
         }
         let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.exceeds(limit))).collect();

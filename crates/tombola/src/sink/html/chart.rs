@@ -172,27 +172,28 @@ pub(super) fn place(stretch: &Stretch, length_ns: u64) -> (f64, f64, f64, f64) {
     (LEFT + from as f64 * scale, 26.0 * stretch.cpu as f64, width, 22.0)
 }
 
-/// Who ran where, with a legend of the tasks and a mark that a script moves.
+/// Who ran where, with a row for each of `cpus`, which are their names, a legend of the tasks, and a mark that a script moves.
 pub(super) fn timeline(
     label: &str,
     stretches: &[Stretch],
-    cpus: usize,
+    cpus: &[String],
     names: &[String],
     length_ns: u64,
     span: &str,
 ) -> String {
-    let bottom = 26.0 * cpus as f64;
+    let bottom = 26.0 * cpus.len() as f64;
     let columns = 4;
     let legend = 16.0 * names.len().div_ceil(columns) as f64;
     let mut svg = open(label, bottom + 30.0 + legend);
-    for cpu in 0..cpus {
-        let y = 26.0 * cpu as f64;
+    for (row, cpu) in cpus.iter().enumerate() {
+        let y = 26.0 * row as f64;
         put(
             &mut svg,
             format_args!(
-                "<text x=\"{x}\" y=\"{t}\" text-anchor=\"end\">CPU {cpu}</text><rect class=\"idle\" x=\"{LEFT}\" y=\"{y}\" width=\"{PLOT}\" height=\"22\"/>",
+                "<text x=\"{x}\" y=\"{t}\" text-anchor=\"end\">{cpu}</text><rect class=\"idle\" x=\"{LEFT}\" y=\"{y}\" width=\"{PLOT}\" height=\"22\"/>",
                 x = LEFT - 5.0,
-                t = y + 15.0
+                t = y + 15.0,
+                cpu = escape(cpu)
             ),
         );
     }

@@ -165,13 +165,14 @@ fn timeline(body: &mut String, scenario: &Scenario, policy: PolicyKind, seed: u6
         })
         .collect();
     let shown = &names[..names.len().min(LEGEND)];
+    let cpus: Vec<String> = (0..scenario.cpus).map(|cpu| format!("CPU {cpu}")).collect();
     let span = format!("the first {} of the first run under {policy}", length(end_ns));
     put(
         body,
         format_args!(
             "<h2>Who ran where</h2>\n<figure>{}</figure>\n<div class=\"needs-script\" id=\"steps\"><button id=\"back\">Back</button> \
          <button id=\"next\">Next decision</button> <span id=\"say\" aria-live=\"polite\"></span></div>\n",
-            chart::timeline("who ran where", &stretches, scenario.cpus as usize, shown, end_ns, &span)
+            chart::timeline("who ran where", &stretches, &cpus, shown, end_ns, &span)
         ),
     );
     let texts = decisions(scenario, policy, seed, &slices, &names)?;

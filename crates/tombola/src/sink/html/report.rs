@@ -20,6 +20,7 @@ use tombola_core::audit::{By, Row, Who};
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
 use tombola_core::source::Origin;
+use tombola_recording::lanes::Lanes;
 
 /// Rows of the ledger; the page says how many more there were. They keep a page below 300 KB.
 const ROWS: usize = 200;
@@ -47,6 +48,8 @@ pub(crate) struct Report<'a> {
     pub(crate) whole: &'a Moment,
     /// The same time, interval by interval.
     pub(crate) series: &'a series::Series,
+    /// Who ran where, where the source tells it slice by slice.
+    pub(crate) lanes: Option<&'a Lanes>,
     /// How it was measured, sentence by sentence.
     pub(crate) measured: &'a [String],
 }
@@ -81,6 +84,9 @@ pub(crate) fn render(report: &Report<'_>) -> Result<String> {
     put(&mut body, format_args!("<h2>Ledger</h2>\n<p class=\"quiet\">{}</p>\n", ledger_about(rows.len())));
     body.push_str(&ledger::ledger(moment, &rows[..rows.len().min(ROWS)]));
     over_time(&mut body, report, &rows, &span);
+    if let Some(lanes) = report.lanes {
+        body.push_str(&super::lanes::section(lanes, moment.audit.length_ns));
+    }
     culprits(&mut body, moment);
     waits(&mut body, moment, &rows);
     body.push_str("<h2>How it was measured</h2>\n<ul>\n");

@@ -8,12 +8,44 @@ use tombola_core::policy::Policy;
 use tombola_core::snapshot::Group;
 use tombola_core::source::Origin;
 use tombola_core::window::TaskWindow;
+use tombola_recording::capabilities::Header;
+use tombola_recording::event::{Event, Kind, Left, Task};
+use tombola_recording::lanes::Lanes;
+use tombola_recording::normaliser::Normaliser;
 
 fn page(tasks: Vec<TaskWindow>, intervals: usize) -> String {
     named_page(tasks, intervals, ["/a", "/b"])
 }
 
 fn named_page(tasks: Vec<TaskWindow>, intervals: usize, groups: [&str; 2]) -> String {
+    page_of(tasks, intervals, groups, None)
+}
+
+/// Lanes of 16 CPUs with hundreds of slices each, of tasks whose names mean harm.
+fn lanes() -> Lanes {
+    let mut normaliser = Normaliser::new(&Header { begin_ns: Some(0), ..Header::default() });
+    let mut lanes = Lanes::new(0, u64::MAX, 480);
+    let task = |pid| Task {
+        pid,
+        comm: if pid == 0 { b"swapper".to_vec() } else { b"</script><b>&\x1b".to_vec() },
+        ..Task::default()
+    };
+    let mut seq = 0;
+    for step in 0..800u64 {
+        for cpu in 0..16u32 {
+            let pid = |step: u64| u32::try_from(step % 7).unwrap() * 16 + cpu;
+            let state = Left::Runnable { preempted: Some(true) };
+            let kind = Kind::Switch { prev: Some(task(pid(step))), state, next: task(pid(step + 1)) };
+            normaliser.event(&Event { ts_ns: 1_000_003 * (step + 1), cpu, seq, kind });
+            seq += 1;
+        }
+        let facts: Vec<_> = normaliser.facts().collect();
+        facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+    }
+    lanes
+}
+
+fn page_of(tasks: Vec<TaskWindow>, intervals: usize, groups: [&str; 2], lanes: Option<&Lanes>) -> String {
     let groups = [1, 2].map(Group::Cgroup).into_iter().zip(groups.map(str::to_owned));
     let frame = frame(groups.collect::<Groups>());
     let whole = Moment::new(&window(tasks), &frame, 1, Origin::Loaded).unwrap();
@@ -22,7 +54,8 @@ fn named_page(tasks: Vec<TaskWindow>, intervals: usize, groups: [&str; 2]) -> St
         series.push(&whole);
     }
     let measured = ["by <hand>".to_owned()];
-    render(&Report { verdict: "a < b & c", whole: &whole, series: &series, measured: &measured }).unwrap()
+    let report = Report { verdict: "a < b & c", whole: &whole, series: &series, lanes, measured: &measured };
+    render(&report).unwrap()
 }
 
 fn data(page: &str) -> Value {
@@ -37,7 +70,7 @@ fn names_that_mean_harm_stay_text() {
     tasks.push(task(98, b"<b>&amp;</b>", 0, Policy::Other, 1_000_000));
     tasks.push(task(97, b"</script>", 0, Policy::Other, 1_000_000));
     let groups = ["/evil/<img src=x onerror=alert(1)>", "/</script><script>alert(1)</script>"];
-    let page = named_page(tasks, 3, groups);
+    let page = page_of(tasks, 3, groups, Some(&lanes()));
     assert_eq!(page.matches("<script").count(), 2, "the data and the script, and no other");
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<img") && !page.contains("<b>"));
@@ -85,8 +118,10 @@ fn rows_of_the_page_are_those_of_the_ledger() {
 #[test]
 fn ten_thousand_tasks_and_hundreds_of_intervals_make_no_large_page() {
     let crowd = (1..=10_000).map(|pid| task(pid, b"123456789012345", 0, Policy::Other, 100_000)).collect();
-    let page = page(crowd, 320);
+    let page = page_of(crowd, 320, ["/a", "/b"], Some(&lanes()));
     assert!(page.len() <= 300_000, "{} bytes", page.len());
+    let pieces = page.matches("</title></rect>").count();
+    assert!((16..=480).contains(&pieces), "{pieces}");
     assert!(page.contains("9800 tasks that are owed less"));
 }
 
