@@ -59,11 +59,11 @@ mod tests {
     /// Words of a record: the numbers at both ends, and three between them.
     const WORDS: usize = 5;
     /// Places in the ring.
-    const LENGTH: u64 = 2;
+    const LENGTH: usize = 2;
 
     /// A ring as another CPU sees it: stores reach it one by one, between two barriers in any order.
     struct Ring {
-        places: [[u64; WORDS]; LENGTH as usize],
+        places: [[u64; WORDS]; LENGTH],
         exits: u64,
         /// What is still to come, the first one last.
         stores: Vec<(Option<(usize, usize)>, u64)>,
@@ -73,7 +73,7 @@ mod tests {
         fn new(ends: u64, random: &mut ChaCha8Rng) -> Self {
             let mut stores = Vec::new();
             for number in 1..=ends {
-                let place = ((number - 1) % LENGTH) as usize;
+                let place = usize::try_from(number - 1).unwrap() % LENGTH;
                 let first = vec![None, Some((place, WORDS - 1))];
                 let between = (1..WORDS - 1).map(|word| Some((place, word))).collect();
                 for mut group in [first, between, vec![Some((place, 0))]] {
@@ -82,7 +82,7 @@ mod tests {
                 }
             }
             stores.reverse();
-            Self { places: [[0; WORDS]; LENGTH as usize], exits: 0, stores }
+            Self { places: [[0; WORDS]; LENGTH], exits: 0, stores }
         }
 
         /// Some stores arrive.
@@ -127,19 +127,18 @@ mod tests {
             }
             let before = ring.exits;
             // From the slot to the ring it is two system calls: what was being written then is done, but for the last ends.
-            let mut unfinished = ring.exits.saturating_sub(AT_ONCE);
-            while ring.stores.last().is_some_and(|(_, number)| *number <= unfinished) {
+            let finished = ring.exits.saturating_sub(AT_ONCE);
+            while ring.stores.last().is_some_and(|(_, number)| *number <= finished) {
                 ring.go_on(&mut random);
             }
-            unfinished = before;
-            let place = random.random_range(0..LENGTH as usize);
+            let place = random.random_range(0..LENGTH);
             let first = ring.copy(place, &mut random);
             let after = ring.exits;
             if first.number == 0 || first.number != first.begun {
                 continue;
             }
             torn_at_first += u32::from(!is_whole(&first));
-            let record = if is_in_doubt(first.number, LENGTH, unfinished, after) {
+            let record = if is_in_doubt(first.number, LENGTH as u64, before, after) {
                 whole(first, || Ok(Some(ring.copy(place, &mut random)))).unwrap()
             } else {
                 Some(first)

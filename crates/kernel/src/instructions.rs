@@ -4,7 +4,8 @@ use crate::wire::{INTERFERENCE, MONITOR, RECORDER};
 
 /// Atomic operations in an object's code: those that return a value, and those that do not.
 fn atomics(object: &[u8]) -> (usize, usize) {
-    let word = |at: usize| u64::from_le_bytes(object[at..at + 8].try_into().unwrap()) as usize;
+    let word =
+        |at: usize| usize::try_from(u64::from_le_bytes(object[at..at + 8].try_into().unwrap())).unwrap();
     let half = |at: usize| usize::from(u16::from_le_bytes(object[at..at + 2].try_into().unwrap()));
     // Elf64_Ehdr: e_shoff, e_shentsize, e_shnum. Elf64_Shdr: sh_type, sh_flags, sh_offset, sh_size.
     let sections = (0..half(60)).map(|section| word(40) + section * half(58));
