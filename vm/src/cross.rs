@@ -5,6 +5,7 @@ use crate::arch::Arch;
 use crate::archive::Archive;
 use crate::payload::Binaries;
 use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Cursor;
 use std::os::unix::fs::symlink;
@@ -102,11 +103,11 @@ impl Foreign {
     }
 }
 
-/// Builds the programs that a machine of this architecture runs, and their tests.
+/// Builds the programs that a machine of this architecture runs, and these test programs.
 ///
 /// # Errors
 /// If Debian's packages cannot be had, their tree cannot be entered, or the build fails.
-pub fn build(arch: Arch) -> Result<Binaries> {
+pub fn build(arch: Arch, tests: &BTreeSet<String>) -> Result<Binaries> {
     let archive = Archive::open()?;
     let tools = tree(&archive, arch, Arch::default(), "tools", &TOOLS, "450 MB")?;
     let root = tree(&archive, arch, arch, "programs", &PROGRAMS, "25 MB")?;
@@ -150,21 +151,18 @@ pub fn build(arch: Arch) -> Result<Binaries> {
         Ok(output.stdout)
     };
     eprintln!("tombola-vm: building for {}, with the tools in {}", arch.name(), tools.display());
-    build(&["build", "--package", "tombola-vm", "--bin", "tombola-vm-init"])?;
-    let messages = build(&[
-        "test",
-        "--no-run",
-        "--package",
-        "tombola-kernel",
-        "--package",
-        "tombola",
-        "--message-format=json-render-diagnostics",
-    ])?;
-    let programs = target.join(arch.triple()).join("debug");
+    let of_both =
+        ["--package", "tombola-vm", "--package", "tombola", "--bin", "tombola-vm-init", "--bin", "tombola"];
+    build(&[&["build"], of_both.as_slice()].concat())?;
+    let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];
+    arguments.extend(["--package", "tombola-kernel", "--package", "tombola"]);
+    arguments.extend(tests.iter().flat_map(|test| ["--test", test]));
+    let messages = if tests.is_empty() { Vec::new() } else { build(&arguments)? };
+    let here = target.join(arch.triple()).join("debug");
     Binaries::find_foreign(
         Cursor::new(messages),
-        &programs.join("tombola"),
-        &programs.join("tombola-vm-init"),
+        &here.join("tombola"),
+        &here.join("tombola-vm-init"),
         Foreign { root, emulator },
     )
 }
@@ -240,7 +238,7 @@ fn processor(arch: Arch) -> &'static str {
     arch.triple().split('-').next().unwrap_or_default()
 }
 
-/// The sources that this program was programs from.
+/// The sources that this program was built from.
 fn workspace() -> Result<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     match manifest.parent() {

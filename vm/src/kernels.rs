@@ -3,7 +3,7 @@
 use crate::arch::Arch;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The list this binary was built with.
 const LIST: &str = include_str!("../kernels.toml");
@@ -104,6 +104,12 @@ impl Kernels {
         Ok(kernels)
     }
 
+    /// The test programs that run in this kernel.
+    pub fn programs(&self, kernel: &Kernel) -> BTreeSet<String> {
+        let lists = [&self.root, &self.user].into_iter().chain(&kernel.scheduler).chain(kernel.wide.values());
+        lists.flatten().map(|selection| selection.program.clone()).collect()
+    }
+
     /// The kernels of these names, or all of the host's architecture. The name of an architecture stands for all of its kernels.
     ///
     /// # Errors
@@ -141,7 +147,11 @@ mod tests {
         assert!(kernels.select(&[]).unwrap().iter().all(|kernel| kernel.arch == Arch::X86_64));
         let arm: Vec<String> = kernels.select(&["arm64".into()]).unwrap().iter().map(Kernel::name).collect();
         assert!(!arm.is_empty() && arm.iter().all(|name| name.contains("-arm64")), "{arm:?}");
-        assert_eq!(kernels.select(&arm[..1]).unwrap()[0].arch, Arch::Arm64);
+        let one = &kernels.select(&arm[..1]).unwrap()[0];
+        assert_eq!(one.arch, Arch::Arm64);
+        let programs = kernels.programs(one);
+        assert!(programs.contains("root_exec") && programs.contains("root_audit"), "{programs:?}");
+        assert!(!programs.contains("scx_faults"), "{programs:?}");
         let refused = kernels.select(&["9.9".into()]).unwrap_err().to_string();
         assert!(refused.contains("'9.9'") && refused.contains("6.12"), "{refused}");
     }

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
@@ -144,8 +145,9 @@ fn run(verb: Verb) -> Result<u8> {
                 if of_arch.is_empty() || interrupted.load(Ordering::Relaxed) {
                     continue;
                 }
+                let tests = of_arch.iter().flat_map(|kernel| kernels.programs(kernel)).collect();
                 let lane = options
-                    .binaries(arch, messages.as_deref())
+                    .binaries(arch, messages.as_deref(), &tests)
                     .and_then(|binaries| options.lane(arch, binaries, &interrupted));
                 let its = lane.map_or_else(
                     |error| {
@@ -167,7 +169,7 @@ fn run(verb: Verb) -> Result<u8> {
                 Err(error) => return Ok(usage(&error)),
             };
             let kernel = chosen.first().context("vm/kernels.toml is empty")?;
-            let binaries = match options.binaries(kernel.arch, None)?.with(with) {
+            let binaries = match options.binaries(kernel.arch, None, &BTreeSet::new())?.with(with) {
                 Ok(binaries) => binaries,
                 Err(error) => return Ok(usage(&error)),
             };
@@ -199,10 +201,10 @@ fn chosen(kernels: &Kernels, options: &Options, names: &[String]) -> Result<Vec<
 }
 
 impl Options {
-    /// What a machine of this architecture runs: the host's own binaries, or those that are built now.
-    fn binaries(&self, arch: Arch, messages: Option<&Path>) -> Result<Binaries> {
+    /// What a machine of this architecture runs: the host's own binaries, or those that are built now, with these test programs.
+    fn binaries(&self, arch: Arch, messages: Option<&Path>, tests: &BTreeSet<String>) -> Result<Binaries> {
         if arch != Arch::default() {
-            return cross::build(arch);
+            return cross::build(arch, tests);
         }
         match messages {
             None => Binaries::find(Cursor::new(""), &self.tombola),

@@ -127,11 +127,10 @@ mod tests {
             }
             let before = ring.exits;
             // From the slot to the ring it is two system calls: what was being written then is done, but for the last ends.
-            let mut unfinished = ring.exits.saturating_sub(AT_ONCE);
-            while ring.stores.last().is_some_and(|(_, number)| *number <= unfinished) {
+            let finished = ring.exits.saturating_sub(AT_ONCE);
+            while ring.stores.last().is_some_and(|(_, number)| *number <= finished) {
                 ring.go_on(&mut random);
             }
-            unfinished = before;
             let place = random.random_range(0..LENGTH);
             let first = ring.copy(place, &mut random);
             let after = ring.exits;
@@ -139,7 +138,7 @@ mod tests {
                 continue;
             }
             torn_at_first += u32::from(!is_whole(&first));
-            let record = if is_in_doubt(first.number, LENGTH as u64, unfinished, after) {
+            let record = if is_in_doubt(first.number, LENGTH as u64, before, after) {
                 whole(first, || Ok(Some(ring.copy(place, &mut random)))).unwrap()
             } else {
                 Some(first)

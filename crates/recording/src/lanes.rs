@@ -50,7 +50,7 @@ pub struct Lanes {
     end_ns: u64,
     most: usize,
     cell_ns: u64,
-    lanes: BTreeMap<u32, Lane>,
+    of_cpus: BTreeMap<u32, Lane>,
     names: BTreeMap<TaskId, Vec<u8>>,
     ran: BTreeMap<TaskId, u64>,
 }
@@ -70,7 +70,7 @@ impl Lanes {
             end_ns,
             most: most.max(2),
             cell_ns: CELL_NS,
-            lanes: BTreeMap::new(),
+            of_cpus: BTreeMap::new(),
             names: BTreeMap::new(),
             ran: BTreeMap::new(),
         }
@@ -115,7 +115,7 @@ impl Lanes {
         }
         let most = self.most;
         let lane =
-            self.lanes.entry(cpu).or_insert_with(|| Lane { slices: Some(Vec::new()), ..Lane::default() });
+            self.of_cpus.entry(cpu).or_insert_with(|| Lane { slices: Some(Vec::new()), ..Lane::default() });
         if let Some(slices) = &mut lane.slices {
             slices.push((from_ns, to_ns, holder));
             if slices.len() > most {
@@ -138,11 +138,11 @@ impl Lanes {
     /// Cells of twice the length, and names of those only who are still in one.
     fn double(&mut self) {
         self.cell_ns *= 2;
-        for lane in self.lanes.values_mut() {
+        for lane in self.of_cpus.values_mut() {
             lane.cells = lane.cells.chunks(2).map(together).collect();
         }
         let held: BTreeSet<TaskId> = self
-            .lanes
+            .of_cpus
             .values()
             .flat_map(|lane| {
                 let slices = lane.slices.iter().flatten().map(|(_, _, holder)| *holder);
@@ -156,12 +156,12 @@ impl Lanes {
 
     /// CPUs that have a lane, by number.
     pub fn cpus(&self) -> impl Iterator<Item = u32> {
-        self.lanes.keys().copied()
+        self.of_cpus.keys().copied()
     }
 
     /// The lane of a CPU in at most `most` pieces, in order; what is in none was not told.
     pub fn pieces(&self, cpu: u32, most: usize) -> Vec<Piece> {
-        let Some(lane) = self.lanes.get(&cpu) else { return Vec::new() };
+        let Some(lane) = self.of_cpus.get(&cpu) else { return Vec::new() };
         if let Some(slices) = lane.slices.as_ref().filter(|slices| slices.len() <= most) {
             let piece = |&(from_ns, to_ns, holder): &(u64, u64, Holder)| Piece {
                 from_ns,
