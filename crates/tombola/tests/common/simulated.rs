@@ -70,7 +70,8 @@ pub(crate) fn record(path: &Path, scenario: &Scenario, policy: PolicyKind, seed:
     let mut told = told.lock().unwrap();
     told.finish(scenario.duration_ns);
     let options = Options { events_per_packet: 256, numbers: true, ..Options::default() };
-    let mut writer = PerfettoWriter::new(Vec::new(), &simulated::header(scenario.cpus), options).unwrap();
+    let mut writer =
+        PerfettoWriter::new(Vec::new(), &simulated::header(scenario.cpus, policy.name()), options).unwrap();
     for event in told.events() {
         writer.event(&event).unwrap();
     }
