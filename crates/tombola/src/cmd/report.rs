@@ -55,8 +55,9 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         (None, None) => length_of_past(args, &past)?.unwrap_or(LENGTH),
     };
     // Rounded up, so that no interval of some nanoseconds is left at the end.
-    let part = Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).div_ceil(PARTS));
-    let interval = args.interval.map_or(part.max(SHORTEST), Interval::get).min(duration);
+    let fraction =
+        Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).div_ceil(PARTS));
+    let interval = args.interval.map_or(fraction.max(SHORTEST), Interval::get).min(duration);
     if duration.as_nanos().div_ceil(interval.as_nanos().max(1)) > INTERVALS as u128 {
         let message = format!("the time has more than {INTERVALS} times --interval: give a longer interval");
         Cli::command().error(ErrorKind::ValueValidation, message).exit();

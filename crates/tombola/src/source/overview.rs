@@ -66,7 +66,9 @@ impl Overview {
             }
             normaliser.event(&event);
             let facts: Vec<_> = normaliser.facts().collect();
-            facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+            for fact in &facts {
+                lanes.fact(fact, &normaliser);
+            }
             events += 1;
             let (done, all) = reader.progress();
             if has_more && events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
@@ -78,7 +80,9 @@ impl Overview {
         // What is open at the end of the stretch goes on to there, if events come after it.
         normaliser.finish(Some(end_ns.min(to_ns)));
         let facts: Vec<_> = normaliser.facts().collect();
-        facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+        for fact in &facts {
+            lanes.fact(fact, &normaliser);
+        }
         Ok(Self { length_ns: end_ns.min(to_ns).saturating_sub(from_ns), lanes })
     }
 }

@@ -1,7 +1,6 @@
 //! Charts as SVG: they need no script, print, and can be searched.
 
-use super::markup::escape;
-use std::fmt::Write;
+use super::markup::{escape, put};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 70.0;
@@ -255,10 +254,6 @@ fn open(label: &str, height: f64) -> String {
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{label}\">"
     )
-}
-
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
 }
 
 /// A number with as many digits as a label has room for.

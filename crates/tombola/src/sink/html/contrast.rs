@@ -1,11 +1,10 @@
 //! The page of two sides.
 
 use super::ledger::{number, text};
-use super::markup::escape;
+use super::markup::{escape, put};
 use super::page::page;
 use crate::cmd::report::comparison::Comparison;
 use crate::sink::seconds;
-use std::fmt::Write;
 
 /// Rows of the table: all that differ, and of the others as many as fit. They keep a page below 300 KB.
 const ROWS: usize = 300;
@@ -73,8 +72,4 @@ pub(crate) fn render(comparison: &Comparison, json: &str) -> String {
 /// A probability for people.
 pub(crate) fn p_text(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
-}
-
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
 }

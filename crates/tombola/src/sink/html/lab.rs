@@ -1,14 +1,13 @@
 //! The page of a simulation: shares against entitlement, waits, who ran where, decision by decision.
 
 use super::chart::{self, Stretch, place};
-use super::markup::escape;
+use super::markup::{escape, put};
 use super::page::page;
 use crate::sink::comparison::{self, Results, length};
 use crate::text::harmless;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tombola_core::snapshot::TaskState;
 use tombola_lab::compare::{Comparison, PolicyResult};
@@ -264,8 +263,4 @@ fn left(why: Departure) -> &'static str {
 
 fn escape_lines(text: &str) -> String {
     text.lines().map(escape).collect::<Vec<_>>().join("\n")
-}
-
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
 }

@@ -1,7 +1,7 @@
 //! Who ran where, from the lanes of a recording.
 
 use super::chart::{self, Stretch};
-use super::markup::escape;
+use super::markup::{escape, put};
 use crate::sink::comparison::length;
 use crate::text::harmless;
 use tombola_core::identity::TaskId;
@@ -58,10 +58,13 @@ pub(super) fn section(lanes: &Lanes, length_ns: u64) -> String {
     let numbers: Vec<String> = cpus.iter().map(|cpu| format!("CPU {cpu}")).collect();
     let span = format!("{} from its begin to its end", length(length_ns));
     let chart = chart::timeline("who ran where", &stretches, &numbers, &names, length_ns, &span);
-    out += &format!(
-        "<p class=\"quiet\">{}{} Without a fill the CPU idled.</p>\n<figure id=\"lanes\">{chart}</figure>\n",
-        escape(how),
-        escape(&more)
+    put(
+        &mut out,
+        format_args!(
+            "<p class=\"quiet\">{}{} Without a fill the CPU idled.</p>\n<figure id=\"lanes\">{chart}</figure>\n",
+            escape(how),
+            escape(&more)
+        ),
     );
     out
 }

@@ -1,11 +1,10 @@
 //! Tables: the ledger, who is owed most, culprits.
 
-use super::markup::escape;
+use super::markup::{escape, put};
 use crate::matrix::Matrix;
 use crate::moment::Moment;
 use crate::text::harmless;
 use crate::why::why;
-use std::fmt::Write;
 use tombola_core::audit::{Row, Who};
 
 /// The ledger: a row for each row, in their order; a script sorts it, and nothing needs it.
@@ -141,8 +140,4 @@ fn ms(out: &mut String, ns: Option<u64>) {
 
 pub(super) fn text(out: &mut String, text: &str) {
     put(out, format_args!("<td class=\"t\">{}</td>", escape(text)));
-}
-
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
 }

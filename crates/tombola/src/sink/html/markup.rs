@@ -3,6 +3,11 @@
 use crate::text::harmless;
 use std::fmt::Write;
 
+/// Appends to a page.
+pub(super) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes everything");
+}
+
 /// A text as content or attribute of an element. It is made harmless too: what reorders text does so in a browser as well.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Series};
 use super::ledger;
-use super::markup::escape;
+use super::markup::{escape, put};
 use super::page::page;
 use crate::matrix::Matrix;
 use crate::moment::Moment;
@@ -15,7 +15,6 @@ use crate::wall_time::utc;
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use tombola_core::audit::{By, Row, Who};
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
@@ -298,8 +297,4 @@ fn data(report: &Report<'_>, rows: &[Row]) -> Result<String> {
         serde_json::to_string(&intervals)?,
         String::from_utf8_lossy(&audit).trim_end()
     ))
-}
-
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
 }

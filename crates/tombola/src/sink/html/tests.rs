@@ -40,7 +40,9 @@ fn lanes() -> Lanes {
             seq += 1;
         }
         let facts: Vec<_> = normaliser.facts().collect();
-        facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+        for fact in &facts {
+            lanes.fact(fact, &normaliser);
+        }
     }
     lanes
 }
