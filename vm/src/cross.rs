@@ -151,13 +151,16 @@ pub fn build(arch: Arch, tests: &BTreeSet<String>) -> Result<Binaries> {
         Ok(output.stdout)
     };
     eprintln!("tombola-vm: building for {}, with the tools in {}", arch.name(), tools.display());
-    let of_both =
-        ["--package", "tombola-vm", "--package", "tombola", "--bin", "tombola-vm-init", "--bin", "tombola"];
-    build(&[&["build"], of_both.as_slice()].concat())?;
+    // One by one: packages that are built together agree on the features of what they share, and it would be built once more.
+    build(&["build", "--package", "tombola-vm", "--bin", "tombola-vm-init"])?;
+    // The tests of tombola's own are built with the binary that they test.
     let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];
     arguments.extend(["--package", "tombola-kernel", "--package", "tombola"]);
     arguments.extend(tests.iter().flat_map(|test| ["--test", test]));
-    let messages = if tests.is_empty() { Vec::new() } else { build(&arguments)? };
+    if tests.is_empty() {
+        arguments = vec!["build", "--package", "tombola", "--bin", "tombola"];
+    }
+    let messages = build(&arguments)?;
     let here = target.join(arch.triple()).join("debug");
     Binaries::find_foreign(
         Cursor::new(messages),
