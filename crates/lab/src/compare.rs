@@ -226,12 +226,13 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
     }
 }
 
-/// The runs that are complete for all of these policies. One that could not be run counts for nothing.
+/// The first runs, up to one that is not complete for all of these policies: which were quick must not choose. A policy that could not
+/// be run counts for nothing.
 fn common_runs<'a>(
     policies: impl Iterator<Item = &'a Vec<(u32, Result<Outcome, SimError>)>>,
     whole: impl Fn(&Outcome) -> bool,
 ) -> BTreeSet<u32> {
-    policies
+    let complete = policies
         .filter(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()))
         .map(|outcomes| {
             let complete =
@@ -239,7 +240,8 @@ fn common_runs<'a>(
             outcomes.iter().filter(complete).map(|(run, _)| *run).collect::<BTreeSet<u32>>()
         })
         .reduce(|one, other| &one & &other)
-        .unwrap_or_default()
+        .unwrap_or_default();
+    (0..).zip(complete).take_while(|(number, run)| number == run).map(|(_, run)| run).collect()
 }
 
 impl PolicyResult {

@@ -35,10 +35,12 @@ pub struct Piece {
     pub from_ns: u64,
     /// End.
     pub to_ns: u64,
-    /// Who had most of it.
+    /// Who had most of the time in which the CPU did not idle; [`Holder::Idle`] where it did all the time.
     pub holder: Holder,
     /// How much of it that was.
     pub held_ns: u64,
+    /// How much of it the CPU did not idle.
+    pub busy_ns: u64,
     /// Whether it is one slice, and not several put together.
     pub is_exact: bool,
 }
@@ -50,7 +52,7 @@ pub struct Lanes {
     end_ns: u64,
     most: usize,
     cell_ns: u64,
-    of_cpus: BTreeMap<u32, Lane>,
+    by_cpu: BTreeMap<u32, Lane>,
     names: BTreeMap<TaskId, Vec<u8>>,
     ran: BTreeMap<TaskId, u64>,
 }
@@ -70,7 +72,7 @@ impl Lanes {
             end_ns,
             most: most.max(2),
             cell_ns: CELL_NS,
-            of_cpus: BTreeMap::new(),
+            by_cpu: BTreeMap::new(),
             names: BTreeMap::new(),
             ran: BTreeMap::new(),
         }
@@ -115,7 +117,7 @@ impl Lanes {
         }
         let most = self.most;
         let lane =
-            self.of_cpus.entry(cpu).or_insert_with(|| Lane { slices: Some(Vec::new()), ..Lane::default() });
+            self.by_cpu.entry(cpu).or_insert_with(|| Lane { slices: Some(Vec::new()), ..Lane::default() });
         if let Some(slices) = &mut lane.slices {
             slices.push((from_ns, to_ns, holder));
             if slices.len() > most {
@@ -138,11 +140,11 @@ impl Lanes {
     /// Cells of twice the length, and names of those only who are still in one.
     fn double(&mut self) {
         self.cell_ns *= 2;
-        for lane in self.of_cpus.values_mut() {
+        for lane in self.by_cpu.values_mut() {
             lane.cells = lane.cells.chunks(2).map(together).collect();
         }
         let held: BTreeSet<TaskId> = self
-            .of_cpus
+            .by_cpu
             .values()
             .flat_map(|lane| {
                 let slices = lane.slices.iter().flatten().map(|(_, _, holder)| *holder);
@@ -156,18 +158,19 @@ impl Lanes {
 
     /// CPUs that have a lane, by number.
     pub fn cpus(&self) -> impl Iterator<Item = u32> {
-        self.of_cpus.keys().copied()
+        self.by_cpu.keys().copied()
     }
 
     /// The lane of a CPU in at most `most` pieces, in order; what is in none was not told.
     pub fn pieces(&self, cpu: u32, most: usize) -> Vec<Piece> {
-        let Some(lane) = self.of_cpus.get(&cpu) else { return Vec::new() };
+        let Some(lane) = self.by_cpu.get(&cpu) else { return Vec::new() };
         if let Some(slices) = lane.slices.as_ref().filter(|slices| slices.len() <= most) {
             let piece = |&(from_ns, to_ns, holder): &(u64, u64, Holder)| Piece {
                 from_ns,
                 to_ns,
                 holder,
                 held_ns: to_ns - from_ns,
+                busy_ns: if holder == Holder::Idle { 0 } else { to_ns - from_ns },
                 is_exact: true,
             };
             let mut pieces: Vec<Piece> = slices.iter().map(piece).collect();
@@ -180,15 +183,17 @@ impl Lanes {
             let cell = together(cells);
             let from_ns = at as u64 * size as u64 * self.cell_ns;
             let told_ns: u64 = cell.values().sum();
-            // Of equals the first.
-            let Some((holder, held_ns)) = cell.into_iter().rev().max_by_key(|(_, ns)| *ns) else { continue };
-            let to_ns = from_ns + (size as u64 * self.cell_ns).min(told_ns.max(held_ns));
+            let busy_ns = told_ns - cell.get(&Holder::Idle).copied().unwrap_or(0);
+            // Idle only where nobody ran; of equals the first.
+            let rank = |(holder, ns): &(Holder, u64)| (*holder != Holder::Idle, *ns);
+            let Some((holder, held_ns)) = cell.into_iter().rev().max_by_key(rank) else { continue };
+            let to_ns = from_ns + (size as u64 * self.cell_ns).min(told_ns);
             match pieces.last_mut() {
-                Some(last) if last.holder == holder && last.to_ns == from_ns => {
+                Some(last) if holder == Holder::Idle && last.holder == holder && last.to_ns == from_ns => {
                     last.to_ns = to_ns;
                     last.held_ns += held_ns;
                 }
-                _ => pieces.push(Piece { from_ns, to_ns, holder, held_ns, is_exact: false }),
+                _ => pieces.push(Piece { from_ns, to_ns, holder, held_ns, busy_ns, is_exact: false }),
             }
         }
         pieces

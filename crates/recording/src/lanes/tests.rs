@@ -60,8 +60,10 @@ proptest! {
                 at_ns += ns;
             }
             prop_assert_eq!(piece.held_ns, held[&piece.holder]);
-            // One of several cells: within each it had most.
-            prop_assert!(piece.held_ns * 6 >= piece.to_ns - piece.from_ns);
+            let busy_ns: u64 = held.iter().filter(|(holder, _)| **holder != Holder::Idle).map(|(_, ns)| ns).sum();
+            prop_assert_eq!(piece.busy_ns, busy_ns);
+            let most_ns = held.iter().filter(|(holder, _)| **holder != Holder::Idle).map(|(_, ns)| *ns).max();
+            prop_assert!(piece.holder == Holder::Idle && busy_ns == 0 || Some(piece.held_ns) == most_ns);
         }
     }
 }

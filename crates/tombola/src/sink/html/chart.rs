@@ -157,6 +157,8 @@ pub(super) struct Stretch {
     pub(super) from_ns: u64,
     /// End.
     pub(super) to_ns: u64,
+    /// How much of its row's height it has, 0 to 1.
+    pub(super) part: f64,
     /// Number of the task, which gives the fill.
     pub(super) task: usize,
     /// What a pointer on it is told.
@@ -168,7 +170,8 @@ pub(super) fn place(stretch: &Stretch, length_ns: u64) -> (f64, f64, f64, f64) {
     let scale = PLOT / length_ns.max(1) as f64;
     let from = stretch.from_ns.min(length_ns);
     let width = (stretch.to_ns.min(length_ns) - from) as f64 * scale;
-    (LEFT + from as f64 * scale, 26.0 * stretch.cpu as f64, width, 22.0)
+    let height = (22.0 * stretch.part).clamp(1.0, 22.0);
+    (LEFT + from as f64 * scale, 26.0 * stretch.cpu as f64 + 22.0 - height, width, height)
 }
 
 /// Who ran where, with a row for each of `cpus`, which are their names, a legend of the tasks, and a mark that a script moves.
@@ -202,11 +205,11 @@ pub(super) fn timeline(
         put(
             &mut svg,
             format_args!(
-                "<rect class=\"s{fill}\" x=\"{x:.2}\" y=\"{y}\" width=\"{width:.2}\" height=\"{height}\"><title>{}</title></rect>",
+                "<rect class=\"s{fill}\" x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\"><title>{}</title></rect>",
                 escape(&stretch.title)
             ),
         );
-        if width > 14.0 {
+        if width > 14.0 && height > 14.0 {
             let room = room(width);
             let name = names.get(stretch.task).map(|name| name.chars().take(room).collect::<String>());
             put(

@@ -154,6 +154,7 @@ fn timeline(body: &mut String, scenario: &Scenario, policy: PolicyKind, seed: u6
             cpu: slice.cpu,
             from_ns: slice.from_ns,
             to_ns: slice.from_ns + slice.ran_ns,
+            part: 1.0,
             task: slice.task,
             title: format!(
                 "{} from {} for {}",

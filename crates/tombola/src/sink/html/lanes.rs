@@ -4,6 +4,7 @@ use super::chart::{self, Stretch};
 use super::markup::{escape, put};
 use crate::sink::comparison::length;
 use crate::text::harmless;
+use std::fmt::Write;
 use tombola_core::identity::TaskId;
 use tombola_recording::lanes::{Holder, Lanes, Piece};
 
@@ -41,6 +42,7 @@ pub(super) fn section(lanes: &Lanes, length_ns: u64) -> String {
                 cpu: row,
                 from_ns: piece.from_ns,
                 to_ns: piece.to_ns,
+                part: piece.busy_ns as f64 / (piece.to_ns - piece.from_ns).max(1) as f64,
                 task: at.unwrap_or(names.len() - 1),
                 title: title(lanes, &piece),
             });
@@ -49,7 +51,8 @@ pub(super) fn section(lanes: &Lanes, length_ns: u64) -> String {
     let how = if is_exact {
         "Every slice."
     } else {
-        "There are more slices than have room: where several are one piece, it is of whom had most of it; a pointer on it is told how much."
+        "There are more slices than have room: several are one piece, as high as the CPU was busy, with the fill of whom had most of that; a \
+         pointer on it is told how much."
     };
     let more = match all.len() - cpus.len() {
         0 => String::new(),

@@ -1,6 +1,7 @@
 //! A panic in a real terminal, that of tmux: this test binary runs itself in it.
 
 use super::Terminal;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -14,8 +15,8 @@ fn panics_where_it_is_told_to() {
     let Some(place) = env::var_os(WHERE) else { return };
     let mut terminal = Terminal::enter().unwrap();
     terminal.inner().draw(|frame| frame.render_widget("taken over", frame.area())).unwrap();
-    // The picture is looked at first.
-    thread::sleep(Duration::from_secs(1));
+    // A key says that the picture was seen.
+    std::io::stdin().read_exact(&mut [0]).unwrap();
     if place == "thread" {
         // As the thread that measures: the loop finds that it has gone, and ends with an error.
         assert!(thread::spawn(|| panic!("told in a thread")).join().is_err());
@@ -62,6 +63,7 @@ fn a_panic_gives_the_terminal_back_and_is_told() {
         tmux(&["send-keys", "-l", &command]);
         tmux(&["send-keys", "Enter"]);
         until("the picture", &|text| text.starts_with("taken over") && !text.contains("ready>"));
+        tmux(&["send-keys", "x"]);
         until("the panic in words, and the prompt", &|text| {
             text.contains("told in") && text.trim_end().ends_with("ready>") && !text.contains("taken over")
         });
