@@ -18,6 +18,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   audit      what every task was entitled to, and who stood in its way  (root, as dump)
   hist       how long tasks waited for a CPU               (root, as dump)
   info, convert, timehist    what is in a recording, in another form, slice by slice
+  replay, periods            a recording under other schedulers; its periodic tasks, and whether EDF and RM would be in time
   record     every switch, wakeup and migration, into a Perfetto trace  (root; asks sudo)
   report     measure, and write one page that holds all it needs  (root, as dump)
   log        write every interval into Parquet files       (root, as dump)
@@ -39,6 +40,8 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   bench      what measuring costs                         (root; asks sudo)
              --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
              --record: what recording costs, beside perf record and ftrace
+  bpf        the monitor's object alone, for load --obj: bpf [FILE]; CLANG is the compiler, BPF_CFLAGS come after our flags
+  completions, man           for the shell, for man
   vmlinux    regenerate the kernel types the BPF programs are built with
   doctor     what this kernel lets this user do
   help       this text
@@ -78,6 +81,17 @@ need_binary() {
         [[ -z $(find "$root/crates" "$root/Cargo.toml" "$root/Cargo.lock" -type f -newer "$tombola" -print -quit) ]] &&
         return
     build >&2
+}
+
+# The object that is in the binary, as a file; the file's name is all that is printed.
+bpf() {
+    local to=${1:-$target/monitor.bpf.o} from
+    (($# <= 1)) || die "bpf takes one file"
+    from=$(run_cargo build --quiet --locked --package tombola-kernel --message-format=json |
+        sed -n 's/.*"reason":"build-script-executed","package_id":"[^"]*tombola-kernel[^"]*".*"out_dir":"\([^"]*\)".*/\1/p')
+    [[ -f $from/monitor.bpf.o ]] || die "cargo has built no object"
+    "${as_caller[@]}" cp -- "$from/monitor.bpf.o" "$to"
+    say "$to"
 }
 
 # --- setup --------------------------------------------------------------------------------------------------------
@@ -168,7 +182,8 @@ main() {
     build) build "$@" ;;
     load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
     top | dump | audit | hist | report | log | export) reading "$verb" "$@" ;;
-    status | simulate | workload | doctor | query | info | convert | timehist) verb "$verb" "$@" ;;
+    status | simulate | workload | doctor | query | info | convert | timehist | replay | periods | completions | man) verb "$verb" "$@" ;;
+    bpf) bpf "$@" ;;
     demo)
         setup_needed
         root_verb demo "$@"
