@@ -75,6 +75,7 @@ fn window(tasks: u32) -> Window {
         tasks,
         unlisted_exits: ExitTotals::default(),
         group_rule: tombola_core::entitlement::GroupRule::default(),
+        ext_runs: false,
         groups: (1..=GROUPS).map(group).collect(),
         interference: None,
         loss: Loss::default(),

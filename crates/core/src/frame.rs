@@ -53,7 +53,11 @@ impl Frame {
             None => Window::between(&self.snapshot.origin(), &self.snapshot),
         };
         let mode = self.machine.group_mode.as_deref();
-        Window { group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(), ..window }
+        Window {
+            group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(),
+            ext_runs: self.machine.scheduler.is_some(),
+            ..window
+        }
     }
 
     /// Effective user of a process, where it is known.

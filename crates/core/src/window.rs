@@ -34,6 +34,9 @@ pub struct Window {
     /// How the kernel turns the weight of a group into what competes. Snapshots do not tell: it is the kernel's old rule unless somebody
     /// who knows says otherwise ([`crate::frame::Frame::since`]).
     pub group_rule: GroupRule,
+    /// Whether a scheduler in BPF runs the tasks of `SCHED_EXT`: without one the fair class does, by their weights. Snapshots do not tell
+    /// ([`crate::frame::Frame::since`]).
+    pub ext_runs: bool,
     /// Groups that tasks were in, and their ancestors, as they were at the end; ordered by id.
     pub groups: Vec<GroupWindow>,
     /// Who stood in whose way in the interval; `None` where the source does not look.
@@ -167,6 +170,7 @@ impl Window {
             },
             tasks,
             group_rule: GroupRule::default(),
+            ext_runs: false,
             groups,
             interference: later.interference.as_ref().map(|now| match &earlier.interference {
                 Some(then) => now.since(then),

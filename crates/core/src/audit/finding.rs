@@ -325,8 +325,11 @@ impl Search<'_> {
         self.window.cpus.iter().filter_map(found).collect()
     }
 
-    /// Tasks that another scheduler runs.
+    /// Tasks that another scheduler runs. Tasks of `SCHED_EXT` with none loaded are the fair class's (`task_should_scx`, kernel/sched/ext.c).
     fn not_fair(&self) -> Option<Finding> {
+        if !self.window.ext_runs {
+            return None;
+        }
         let tasks =
             || self.window.tasks.iter().filter(|t| t.totals.policy == Policy::Ext && t.delta.runtime_ns > 0);
         let runtime_ns = tasks().map(|t| t.delta.runtime_ns).sum();

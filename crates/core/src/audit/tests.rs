@@ -32,6 +32,7 @@ impl Case {
             tasks: Vec::new(),
             unlisted_exits: ExitTotals::default(),
             group_rule: crate::entitlement::GroupRule::default(),
+            ext_runs: false,
             groups: Vec::new(),
             interference: None,
             loss: Loss::default(),

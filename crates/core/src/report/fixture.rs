@@ -73,6 +73,7 @@ pub(crate) fn window(tasks: &[Task]) -> Window {
         tasks,
         unlisted_exits: ExitTotals::default(),
         group_rule: crate::entitlement::GroupRule::default(),
+        ext_runs: false,
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),

@@ -72,6 +72,7 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
         tasks,
         unlisted_exits: ExitTotals::default(),
         group_rule: tombola_core::entitlement::GroupRule::default(),
+        ext_runs: false,
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),

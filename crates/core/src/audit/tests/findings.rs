@@ -138,6 +138,7 @@ fn affinity_that_keeps_tasks_from_an_idle_cpu() {
 #[test]
 fn real_time_and_other_schedulers_are_named() {
     let mut case = Case::cpus(1);
+    case.0.ext_runs = true;
     case.0.cpus[0].unfair_ns = 300_000_000;
     case.burner(ROOT, 1024, 100_000_000).totals.policy = Policy::Fifo;
     case.burner(ROOT, 1024, 200_000_000).totals.policy = Policy::RoundRobin;
@@ -146,6 +147,10 @@ fn real_time_and_other_schedulers_are_named() {
     let said: Vec<(&About, u32)> = audit.findings.iter().map(|f| (&f.about, f.foremost.pid)).collect();
     let real_time = About::RealTime { cpu: 0, unfair_ns: 300_000_000, wall_ns: SECOND };
     assert_eq!(said, [(&About::NotFair { runtime_ns: 700_000_000 }, 102), (&real_time, 101)]);
+    case.0.ext_runs = false;
+    let audit = case.audit();
+    let said: Vec<&About> = audit.findings.iter().map(|f| &f.about).collect();
+    assert_eq!(said, [&real_time], "the fair class runs them");
 }
 
 #[test]
