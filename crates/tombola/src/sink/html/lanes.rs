@@ -4,7 +4,6 @@ use super::chart::{self, Stretch};
 use super::markup::{escape, put};
 use crate::sink::comparison::length;
 use crate::text::harmless;
-use std::fmt::Write;
 use tombola_core::identity::TaskId;
 use tombola_recording::lanes::{Holder, Lanes, Piece};
 
