@@ -107,7 +107,7 @@ static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u6
 /* Notes a queue that is throttled now. */
 static __noinline int note_stop(__u64 queue, __u64 total_ns)
 {
-	struct stop stop = {.total_ns = total_ns};
+	struct stop stop = { .total_ns = total_ns };
 
 	bpf_map_update_elem(&stop_map, &queue, &stop, BPF_NOEXIST);
 	return 0;

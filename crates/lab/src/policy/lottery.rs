@@ -98,7 +98,7 @@ impl<D: Draw> Lottery<D> {
         self
     }
 
-    /// With no task of more tickets than this, in the same proportions ([`Currencies::fit`]).
+    /// With no task of more tickets than this, in the same proportions (`Currencies::fit`).
     #[must_use]
     pub fn with_tickets_up_to(mut self, most: u64) -> Self {
         self.books.fit(most);
