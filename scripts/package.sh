@@ -35,13 +35,13 @@ stage() {
 }
 
 deb() {
-    tool cargo-deb 3.6.3
+    tool cargo-deb 3.8.0
     stage
     cargo deb --quiet --no-build --package tombola
 }
 
 rpm_package() {
-    tool cargo-generate-rpm 0.20.0
+    tool cargo-generate-rpm 0.21.1
     stage
     cargo generate-rpm --package crates/tombola
     ls target/generate-rpm/*.rpm
@@ -51,8 +51,15 @@ needs() {
     [[ -x target/release/tombola ]] || ./scripts/run.sh build
     echo "libraries:"
     objdump -p target/release/tombola | sed -n 's/^ *NEEDED */  /p'
-    echo "glibc, at least: $(objdump -T target/release/tombola | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)"
+    echo "glibc, at least: $(oldest)"
+    # What the packages and the documents promise.
+    [[ $(printf '%s\n' "$(oldest)" GLIBC_2.34 | sort -V | tail -1) == GLIBC_2.34 ]] || die "a glibc later than 2.34 is needed"
+    objdump -p target/release/tombola | sed -n 's/^ *NEEDED *//p' | grep -vE '^(libelf|libz|libgcc_s|libm|libc|ld-linux-[a-z0-9-]+)\.so' &&
+        die "another library than promised is needed"
+    true
 }
+
+oldest() { objdump -T target/release/tombola | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1; }
 
 # systemd looks for the programs: a root of its own has them.
 units() {
@@ -115,8 +122,8 @@ try() {
     echo "${package##*/}: installed, ran, removed, left nothing"
 }
 
-# Files below a root, but for the package managers' own books.
-files() { (cd -- "$1" && find . -xdev ! -path './var/lib/dpkg*' ! -path './var/log/*' ! -path './usr/lib/sysimage/*' ! -path './var/lib/rpm*' | sort); }
+# Files below a root, without the package managers' own books. Directories are everybody's.
+files() { (cd -- "$1" && find . -xdev ! -type d ! -path './var/lib/dpkg*' ! -path './var/log/*' ! -path './usr/lib/sysimage/*' ! -path './var/lib/rpm*' | sort); }
 
 # The archive that this machine has its packages from.
 # shellcheck disable=SC2016 # the names are apt's

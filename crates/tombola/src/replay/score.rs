@@ -197,7 +197,8 @@ pub(crate) struct Change {
 /// The change of one task, where it is larger than the task's own error, than the median error, and than chance.
 pub(crate) fn change(honesty: &Honesty, base: &Replayed, other: &Replayed, task: usize) -> Change {
     let is = other.tasks[task].minus(base.tasks[task]);
-    let chance = other.chance[task].zip(base.chance[task], f64::hypot);
+    // Not f64::hypot, whose symbol is of glibc 2.35 where the binary gets along with 2.34.
+    let chance = other.chance[task].zip(base.chance[task], |one, other| (one * one + other * other).sqrt());
     let whole = base.tasks[task].completions.max(1.0);
     let (own, median) = (honesty.errors[task], honesty.median);
     // A billionth is rounding.
