@@ -102,8 +102,11 @@ static __always_inline bool was_throttled(struct task_group *group)
 	return false;
 }
 
-/* The group that a reader's look has renewed last. */
-static struct {
+/*
+ * The group that a reader's look has renewed last. Not static: the compiler would make two variables of it, with its type for each, and a
+ * kernel that refuses the BTF of one section takes none of the object's, so that nobody could read the maps by name.
+ */
+struct {
 	__u64 session;
 	__u64 group;
 } looked;

@@ -122,7 +122,7 @@ fn root_hostile_names_come_out_harmless() {
         assert_eq!(bad, None, "{what}: {text}");
     }
     let rows = whole_rows(&file);
-    assert!(rows.iter().all(|row| row.len() == 27));
+    assert!(rows.iter().all(|row| row.len() == 28));
     for (tid, (_, shown)) in threads.tids.iter().zip(names) {
         // A name chosen by writing to comm is read again once a second at most; here before its first slice ended.
         let row = rows.iter().rfind(|row| row[0] == "3" && row[2] == tid.to_string());
