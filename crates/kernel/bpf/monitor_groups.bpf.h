@@ -10,7 +10,7 @@
 #ifndef TOMBOLA_MONITOR_GROUPS_BPF_H
 #define TOMBOLA_MONITOR_GROUPS_BPF_H
 
-#define GROUP_DEPTH 64 /* levels of the group tree that are followed up from a task */
+#define GROUP_DEPTH 32 /* levels of the group tree that are followed up from a task */
 #define PF_EXITING 4   /* include/linux/sched.h */
 
 /* Beyond the groups that it is to hold there is room for what each CPU keeps in reserve (LOCAL_FREE_TARGET in bpf_lru_list.c). */

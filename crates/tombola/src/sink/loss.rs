@@ -25,7 +25,7 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     );
     add(
         loss.groups_deep,
-        "times a group was too deep in the tree: what is above its 64th level counts as the root",
+        "times a group was too deep in the tree: what is above its 32nd level counts as the root",
     );
     let time = ms3(loss.unseen_ns);
     add(
