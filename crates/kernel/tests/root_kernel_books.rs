@@ -102,7 +102,9 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         // A wait that ended in a slice after the snapshot's instant, and before the record was read, is counted to its end.
         let reading_ns = from.reading_ns.max(to.reading_ns);
         let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns + reading_ns + hidden_ns;
-        assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack, slack));
+        // From 6.12 on the kernel's books hold sleep of tasks that were moved while they stayed queued; ours do not.
+        let corrected_ns = window.loss.corrected_ns;
+        assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack + corrected_ns, slack));
     }
     // Whatever else lives on this machine: the load was there all the time.
     for worker in burners.iter().chain(&sleepers) {
