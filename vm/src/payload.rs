@@ -14,9 +14,9 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Programs of the host that tests call; one that is missing makes tests skip.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 17] = [
     "sh", "env", "setpriv", "setsid", "sleep", "cat", "ls", "true", "kill", "id", "uname", "mkdir", "grep",
-    "chrt", "dmesg",
+    "chrt", "dmesg", "mount", "unshare",
 ];
 
 /// The binaries of ours that a machine gets.
