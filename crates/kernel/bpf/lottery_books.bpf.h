@@ -378,6 +378,8 @@ APART int wait_in_queue(struct task_context *tc, __s32 pid, __u64 exponential)
 		return 0;
 	bpf_spin_lock(&books);
 	joined = join_queue(tc, q, pid, key_of(tc, q, exponential));
+	if (joined)
+		tc->slept = 0;
 	bpf_spin_unlock(&books);
 	return joined;
 }
