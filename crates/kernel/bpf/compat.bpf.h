@@ -297,12 +297,9 @@ static __always_inline __u64 throttled_total(struct task_struct *p)
 /* Quotas are a configuration option (CONFIG_CFS_BANDWIDTH). */
 static __always_inline void read_quota(struct task_group *group, struct group_record *rec)
 {
-	__u64 quota;
-
 	if (!bpf_core_field_exists(group->cfs_bandwidth))
 		return;
-	quota = group->cfs_bandwidth.quota;
-	rec->quota_ns = quota == ~0ULL /* RUNTIME_INF */ ? 0 : quota;
+	rec->quota_ns = group->cfs_bandwidth.quota;
 	rec->period_ns = group->cfs_bandwidth.period;
 	rec->throttled_ns = group->cfs_bandwidth.throttled_time;
 	rec->throttles = group->cfs_bandwidth.nr_throttled;

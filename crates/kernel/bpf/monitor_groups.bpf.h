@@ -64,8 +64,9 @@ static __noinline int refresh_groups(struct task_group *group, struct cpu_slot *
 		return 0;
 	if (group && bpf_core_field_exists(group->autogroup) && group->autogroup)
 		sessions_compete = 1;
-	for (depth = 0; depth < GROUP_DEPTH && group; depth++) {
+	if (group)
 		identify_group(group, &key);
+	for (depth = 0; depth < GROUP_DEPTH && group; depth++) {
 		rec = bpf_map_lookup_elem(&group_map, &key);
 		if (!rec) {
 			bpf_map_update_elem(&group_map, &key, &empty_group, BPF_NOEXIST);
@@ -79,8 +80,10 @@ static __noinline int refresh_groups(struct task_group *group, struct cpu_slot *
 		rec->weight = group->shares >> LOAD_SHIFT;
 		read_quota(group, rec);
 		group = group->parent;
-		if (group)
-			identify_group(group, &rec->parent);
+		if (group) {
+			identify_group(group, &key);
+			rec->parent = key;
+		}
 	}
 	if (group)
 		slot->groups_deep++;

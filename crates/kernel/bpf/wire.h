@@ -133,7 +133,7 @@ struct group_record {
 	struct group_key key;
 	struct group_key parent; /* kind GROUP_UNKNOWN: none, this is the root */
 	__u64 weight;		 /* among its siblings; 1024 is cpu.weight 100 and a task of nice 0 */
-	__u64 quota_ns;		 /* CPU time per period; 0: no limit */
+	__u64 quota_ns;		 /* CPU time per period; 0, or RUNTIME_INF (all ones): no limit */
 	__u64 period_ns;
 	__u64 throttled_ns; /* time its run queues stood throttled, over all CPUs, since it exists */
 	__u64 throttles;    /* how often */

@@ -362,7 +362,9 @@ pub(crate) fn group_totals(record: &group_record) -> GroupTotals {
         id: group(record.key.kind, record.key.id),
         parent: (parent != Group::Unknown).then_some(parent),
         weight: record.weight,
-        quota: (record.quota_ns > 0)
+        // All ones are the kernel's RUNTIME_INF.
+        quota: (1..u64::MAX)
+            .contains(&record.quota_ns)
             .then_some(Quota { quota_ns: record.quota_ns, period_ns: record.period_ns }),
         throttled_ns: record.throttled_ns,
         throttles: record.throttles,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The verifier gives up after a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS`), and counts differently from kernel to kernel: a
-/// program that takes more than half of that may not load on the next one.
-pub(crate) const MARGIN: u32 = 500_000;
+/// program that takes more than a quarter of that may not load on the next one.
+pub(crate) const MARGIN: u32 = 250_000;
 
 /// Ids of the programs that this process holds, themselves or by a link.
 fn held() -> BTreeSet<u32> {
