@@ -225,6 +225,7 @@ static void configure(int cpus)
 
 	if (mprotect((void *)page, (uintptr_t)(told + 1) - page, PROT_READ | PROT_WRITE))
 		wrong("the settings cannot be written");
+	told->policy = mixed('d') ? POLICY_STRIDE : POLICY_LOTTERY;
 	told->slice_ns = 1000000;
 	told->guard_ns = mixed('g') ? 100000 : 1ULL << 60;
 	told->cpus = (__u32)cpus;

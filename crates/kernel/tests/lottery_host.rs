@@ -129,6 +129,23 @@ fn draws_of_many_cpus_at_once_are_booked_as_they_were() {
     }
 }
 
+/// Waldspurger and Weihl, TM-528 (1995): under stride scheduling two tasks that always want the CPU never part from the ratio of their tickets by
+/// more than one slice; of n tasks none is more than n from its share.
+#[test]
+fn under_stride_who_has_waited_counts_from_its_own_pass() {
+    let Some(programs) = programs() else { return };
+    for tickets in [vec![3000, 2000, 1000], vec![7, 2, 1], vec![1000; 4], vec![100, 1]] {
+        let booked = play(&programs[1], 6, 1, "d", &tickets);
+        let (all, slack) = (tickets.iter().sum::<u64>() as f64, tickets.len() as f64);
+        for (task, own) in booked.tasks.iter().zip(&tickets) {
+            let due = booked.draws as f64 * *own as f64 / all;
+            // The first slice of whoever found the CPU idle was not drawn.
+            let got = (task.wins + task.undrawn) as f64;
+            assert!((got - due).abs() <= slack + 1.0, "{tickets:?}: {got} slices of {due} due to {own}");
+        }
+    }
+}
+
 #[test]
 fn draws_are_booked_as_they_were_whatever_comes_between() {
     let Some(programs) = programs() else { return };
