@@ -43,6 +43,7 @@ const struct ticket_request *unused_ticket_request __attribute__((unused));
 #define OPS_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
 #include "lottery_books.bpf.h"
+#include "lottery_slots.bpf.h"
 #include "lottery_task.bpf.h"
 #include "lottery_race.bpf.h"
 #include "lottery_timers.bpf.h"
