@@ -155,12 +155,12 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
                 if part > told.get() {
                     let more = part - told.replace(part);
                     tell(done.load(Ordering::Relaxed), parts.fetch_add(more, Ordering::Relaxed) + more);
-                    turns.at(unit, part);
+                    turns.at(unit, number, part);
                 }
                 !cancel.load(Ordering::Relaxed)
             };
             let policy = plan.policies[policy];
-            let turn = turns.begin(unit);
+            let turn = turns.begin(unit, number);
             let outcome = run(plan.scenario, policy, plan.seed, number, plan.observe, None, &go_on);
             drop(turn);
             if let Ok(mut slot) = slots[unit].lock() {
@@ -205,8 +205,6 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
             let result = outcomes.map(|mut outcomes| {
                 if runs(*policy) > 1 && !common.is_empty() {
                     outcomes.retain(|(run, _)| common.contains(run));
-                } else if outcomes.iter().any(|(_, outcome)| whole(outcome)) {
-                    outcomes.retain(|(_, outcome)| whole(outcome));
                 } else {
                     outcomes.truncate(1);
                 }

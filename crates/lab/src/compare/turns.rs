@@ -18,8 +18,13 @@ pub(super) struct Turns {
 #[derive(Debug, Default)]
 struct State {
     going: usize,
-    /// How far each is that waits, thousandths, and which it is.
+    /// How [`far`] each is that waits, and which it is.
     waiting: BTreeSet<(u64, usize)>,
+}
+
+/// How far a policy is, in thousandths of a run: with all runs before this one, and this part of it.
+fn far(number: u32, part: u64) -> u64 {
+    u64::from(number) * 1000 + part
 }
 
 /// A run that has begun.
@@ -39,14 +44,15 @@ impl Turns {
         Self { places: places.max(1), state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Begins a run, when it is its turn. It ends with the value.
-    pub(super) fn begin(&self, unit: usize) -> Turn<'_> {
-        drop(self.wait(self.lock(), (0, unit)));
+    /// Begins a run, when it is its turn. It ends with the value. `number` of its policy's: the first runs of all go before the second.
+    pub(super) fn begin(&self, unit: usize, number: u32) -> Turn<'_> {
+        drop(self.wait(self.lock(), (far(number, 0), unit)));
         Turn(self)
     }
 
-    /// A run is this far: lets one go on that is much less far.
-    pub(super) fn at(&self, unit: usize, part: u64) {
+    /// A run is this far, thousandths: lets one go on that is much less far.
+    pub(super) fn at(&self, unit: usize, number: u32, part: u64) {
+        let part = far(number, part);
         let mut state = self.lock();
         if state.waiting.first().is_some_and(|(least, _)| least + STEP <= part) {
             state.going -= 1;
