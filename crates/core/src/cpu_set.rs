@@ -1,11 +1,13 @@
 //! Sets of CPUs.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A set of CPUs by the kernel's numbers: an affinity mask, or the CPUs that a cut is about.
 ///
 /// Equal sets compare equal whatever they were made from. The order is for use as a key and means nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<u64>", into = "Vec<u64>")]
 pub struct CpuSet {
     /// CPU `c` is bit `c % 64` of word `c / 64`; the last word is never 0.
     words: Vec<u64>,
@@ -67,6 +69,18 @@ impl CpuSet {
         (0u32..).zip(&self.words).flat_map(|(at, &word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
         })
+    }
+}
+
+impl From<Vec<u64>> for CpuSet {
+    fn from(words: Vec<u64>) -> Self {
+        Self::from_words(&words)
+    }
+}
+
+impl From<CpuSet> for Vec<u64> {
+    fn from(set: CpuSet) -> Self {
+        set.words
     }
 }
 

@@ -2,15 +2,21 @@
 
 use crate::snapshot::{Group, Snapshot};
 use crate::window::Window;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Number of the form in which frames are written. It grows when a field is added, changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
 use std::collections::BTreeMap;
 
 /// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and not the one it runs on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     /// What everybody got.
     pub snapshot: Snapshot,
     /// Full names of scheduling groups: a cgroup's path in the hierarchy of the cpu controller, with "(deleted)" where it is gone. They
     /// are raw: whoever shows them makes them harmless.
+    #[serde(with = "crate::serial::map")]
     pub groups: BTreeMap<Group, String>,
     /// Effective user of each process; `None` where the source was not asked for them, or does not know.
     pub owners: Option<BTreeMap<u32, u32>>,
@@ -19,7 +25,7 @@ pub struct Frame {
 }
 
 /// The machine that was measured.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// Its host name; empty where not known.
     pub host: String,
@@ -34,7 +40,7 @@ pub struct Machine {
 }
 
 /// A scheduler in BPF (`sched_ext`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
     /// Its name.
     pub ops: String,
@@ -64,4 +70,37 @@ impl Frame {
     pub fn owner(&self, tgid: u32) -> Option<u32> {
         self.owners.as_ref()?.get(&tgid).copied()
     }
+
+    /// Whether what is promised of frames holds: for one that was read, and follows `earlier`.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn check(&self, earlier: Option<&Self>) -> Result<(), Inconsistent> {
+        let Snapshot { taken_ns, begin_ns, tasks, exited, groups, .. } = &self.snapshot;
+        let earlier = earlier.map(|earlier| &earlier.snapshot);
+        if taken_ns < begin_ns || earlier.is_some_and(|earlier| earlier.taken_ns > *taken_ns) {
+            return Err(Inconsistent::Time);
+        }
+        if earlier.is_some_and(|earlier| earlier.begin_ns != *begin_ns) {
+            return Err(Inconsistent::Begin);
+        }
+        let is_ordered = tasks.is_sorted_by(|a, b| a.id < b.id)
+            && exited.is_sorted_by(|a, b| a.totals.id < b.totals.id)
+            && groups.is_sorted_by(|a, b| a.id < b.id);
+        if is_ordered { Ok(()) } else { Err(Inconsistent::Order) }
+    }
+}
+
+/// What a frame contradicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Inconsistent {
+    /// It is before the frame that it follows, or before the begin of its own source.
+    #[error("it goes back in time")]
+    Time,
+    /// Its source began to measure at another instant than that of the frame before.
+    #[error("it is of another measurement than the one before")]
+    Begin,
+    /// Tasks, ends of tasks or groups are not in the order of their identities, or stand there twice.
+    #[error("its tasks or groups are not in order, or stand there twice")]
+    Order,
 }

@@ -1,11 +1,13 @@
 //! Log₂ histograms of durations in microseconds, the shape every scheduler tool prints.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets in a histogram.
 pub const BUCKETS: usize = 24;
 
 /// Counts of durations by power of two: bucket 0 holds less than 1 µs, bucket k ≥ 1 holds [2^(k−1), 2^k) µs, and the
 /// last one, 23, everything from 2^22 µs (4.2 s) on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Histogram(pub [u64; BUCKETS]);
 
 impl Histogram {

@@ -1,10 +1,11 @@
 //! Who stood in whose way.
 
 use crate::identity::TaskId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Two tasks, one of which kept the other waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pair {
     /// Who waited.
     pub victim: TaskId,
@@ -13,7 +14,7 @@ pub struct Pair {
 }
 
 /// What one task did to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Standing {
     /// Times the culprit got the CPU when the victim lost it and was still runnable.
     pub preemptions: u64,
@@ -22,11 +23,13 @@ pub struct Standing {
 }
 
 /// All pairs since the source began to look.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interference {
     /// The pairs.
+    #[serde(with = "crate::serial::map")]
     pub pairs: BTreeMap<Pair, Standing>,
     /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood behind a quota of their own.
+    #[serde(with = "crate::serial::map")]
     pub quota_ns: BTreeMap<TaskId, u64>,
     /// Waits that are in no pair because they reached back further than the source remembers.
     pub unseen_ns: u64,

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod race;
 pub mod report;
 pub mod rolling;
+mod serial;
 pub mod snapshot;
 pub mod source;
 pub mod statistics;

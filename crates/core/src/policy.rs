@@ -1,9 +1,11 @@
 //! Scheduling policies, as `sched_setscheduler(2)` numbers them.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A task's scheduling policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// `SCHED_OTHER` (0), called `SCHED_NORMAL` in the kernel: the fair class.
     #[default]

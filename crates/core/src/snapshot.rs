@@ -6,9 +6,10 @@ use crate::interference::Interference;
 use crate::policy::Policy;
 use crate::tickets::Nice;
 use crate::usage::Usage;
+use serde::{Deserialize, Serialize};
 
 /// The machine at one instant: totals since the source began to measure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices included.
     pub taken_ns: u64,
@@ -36,7 +37,7 @@ pub struct Snapshot {
 }
 
 /// What a CPU did since the source began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CpuBooks {
     /// The kernel's number of this CPU.
     pub cpu: u32,
@@ -56,7 +57,7 @@ pub struct CpuBooks {
 }
 
 /// The task that has a CPU at the instant of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Who.
     pub id: TaskId,
@@ -65,13 +66,14 @@ pub struct Running {
 }
 
 /// What one task got since the source began, or since it was born.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskTotals {
     /// Who.
     pub id: TaskId,
     /// Process (thread group) the task belongs to.
     pub tgid: u32,
     /// Name as the kernel keeps it: up to 15 bytes, chosen by the task, any bytes but NUL.
+    #[serde(with = "crate::serial::bytes")]
     pub comm: Vec<u8>,
     /// Nice value (kept by the kernel also under policies that ignore it).
     pub nice: Nice,
@@ -95,7 +97,8 @@ pub struct TaskTotals {
 }
 
 /// The scheduling group a task is in: the innermost one that competes as a whole with its siblings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Group {
     /// Not known, or the kernel has no group scheduling.
     #[default]
@@ -107,7 +110,7 @@ pub enum Group {
 }
 
 /// A scheduling group, as the scheduler sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupTotals {
     /// Which.
     pub id: Group,
@@ -124,7 +127,7 @@ pub struct GroupTotals {
 }
 
 /// A limit of CPU time: `cpu.max` of cgroup v2, `cpu.cfs_quota_us` and `cpu.cfs_period_us` of v1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// CPU time in each period.
     pub quota_ns: u64,
@@ -133,7 +136,8 @@ pub struct Quota {
 }
 
 /// What a task is doing at the instant of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// On a CPU.
     Running,
@@ -145,7 +149,7 @@ pub enum TaskState {
 }
 
 /// A task that ended, with its final totals.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExitedTask {
     /// When its last slice ended.
     pub ended_ns: u64,
@@ -154,7 +158,7 @@ pub struct ExitedTask {
 }
 
 /// Sums over all tasks that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExitTotals {
     /// How many.
     pub count: u64,
@@ -163,7 +167,7 @@ pub struct ExitTotals {
 }
 
 /// What a source could not measure: zero everywhere means the books are complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Loss {
     /// CPU time of slices whose task found no room in the task map. It is in the CPU's busy time, in no task's.
     pub untracked_ns: u64,

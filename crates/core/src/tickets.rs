@@ -1,6 +1,7 @@
 //! From nice values to tickets.
 
 use crate::policy::Policy;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -16,7 +17,8 @@ const NICE_TO_WEIGHT: [u32; 40] = [
 ];
 
 /// A nice value, −20 (most favoured) to 19.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i8")]
 pub struct Nice(i8);
 
 /// A number outside −20…19.
@@ -47,6 +49,20 @@ impl Nice {
     /// The weight the fair class gives this nice value.
     pub fn weight(self) -> u32 {
         NICE_TO_WEIGHT[usize::from(self.0.wrapping_add(20).unsigned_abs())]
+    }
+}
+
+impl TryFrom<i64> for Nice {
+    type Error = NiceRange;
+
+    fn try_from(value: i64) -> Result<Self, NiceRange> {
+        Self::new(value)
+    }
+}
+
+impl From<Nice> for i8 {
+    fn from(nice: Nice) -> Self {
+        nice.get()
     }
 }
 

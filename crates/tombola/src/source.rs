@@ -1,10 +1,12 @@
 //! The one place where a world is chosen.
 
+mod frames;
 mod live;
 mod overview;
 mod recorded;
 mod simulated;
 
+pub use frames::{Frames, Kept, holds_frames};
 pub use live::Live;
 pub use overview::Overview;
 pub use recorded::{Recorded, open_recording, watched};

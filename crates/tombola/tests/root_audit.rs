@@ -621,3 +621,19 @@ fn root_a_signal_reaches_the_command() {
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.lines().any(|line| line.ends_with("ended with status 9")), "{out}");
 }
+
+#[test]
+#[ignore = "root: loads a monitor"]
+fn root_kept_frames_tell_what_the_live_machine_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("frames");
+    let file = file.to_str().unwrap();
+    let flags = ["--interval", "200ms", "--format", "ndjson"];
+    let (status, live, _) = audit(&[&["--iterations", "3", "--save-frames", file], &flags[..]].concat());
+    assert_eq!(status, Some(0));
+    let (status, past, said) = audit(&[&["-i", file], &flags[..]].concat());
+    assert_eq!(status, Some(0), "{said}");
+    let live = live.replace(r#""monitor":"attach""#, r#""monitor":"recording""#);
+    assert!(live.lines().filter(|line| line.contains(r#""record":"interval""#)).count() == 3, "{live}");
+    assert!(live == past, "every number and every name is the same:\n{live}\n{past}");
+}

@@ -42,10 +42,9 @@ pub struct AuditArgs {
     /// COMMAND: until it ends]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
-    /// Intervals to audit; 0 = until Ctrl-C
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
-          value_parser = whole::between::<u64>(0, u64::MAX))]
-    pub iterations: u64,
+    /// Intervals to audit; 0 = until Ctrl-C, or to the end of what is past [default: 1; of what is past, 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
+    pub iterations: Option<u64>,
     /// What a row is about: a task (thread), a process, a scheduling group (cgroup or autogroup), or all tasks of one name
     #[arg(long, value_name = "task|process|group|comm", default_value_t)]
     pub by: By,
@@ -129,10 +128,9 @@ pub struct HistArgs {
     /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
-    /// Intervals to show; 0 = until Ctrl-C
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
-          value_parser = whole::between::<u64>(0, u64::MAX))]
-    pub iterations: u64,
+    /// Intervals to show; 0 = until Ctrl-C, or to the end of what is past [default: 1; of what is past, 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
+    pub iterations: Option<u64>,
     /// A histogram for each task (thread), process, scheduling group or name [default: one of all]
     #[arg(long, value_name = "task|process|group|comm")]
     pub by: Option<By>,

@@ -1,13 +1,13 @@
 //! Which recording, or which stretch of a log, a verb looks at in place of the live machine.
 
 use crate::interval::Interval;
-use crate::source::Recorded;
+use crate::source::{Frames, Kept, Recorded, holds_frames};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
@@ -19,8 +19,8 @@ use tombola_history::past::{Past, Span};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "The past (in place of the live machine)")]
 pub struct PastArgs {
-    /// Recording to read: perf.data, trace.dat, a Perfetto trace, text of ftrace, trace-cmd or perf script, recognised by content;
-    /// - for standard input
+    /// Recording to read: perf.data, trace.dat, a Perfetto trace, text of ftrace, trace-cmd or perf script, frames that --save-frames
+    /// kept, recognised by content; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["map", "dir"])]
     pub input: Option<PathBuf>,
     /// Log to read, as `tombola log --dir` writes it; without --at, --from and --to all of it
@@ -39,6 +39,9 @@ pub struct PastArgs {
     /// End of the stretch, as --from [default: the end]
     #[arg(long, value_name = "TIME", conflicts_with = "map")]
     pub to: Option<Edge>,
+    /// File to keep every look at the live machine in, for --input, here or on another machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "dir"], help_heading = "Options")]
+    pub save_frames: Option<PathBuf>,
 }
 
 impl PastArgs {
@@ -49,7 +52,15 @@ impl PastArgs {
     pub fn open_or(&self, live: impl FnOnce() -> Result<Box<dyn Source>>) -> Result<Box<dyn Source>> {
         if let Some(file) = &self.input {
             let edge = |edge: Option<Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
-            return Ok(Box::new(Recorded::open(file, edge(self.from, "--from")?, edge(self.to, "--to")?)?));
+            let (from, to) = (edge(self.from, "--from")?, edge(self.to, "--to")?);
+            if file == Path::new("-") {
+                if let Some(frames) = Frames::standard_input(from, to)? {
+                    return Ok(Box::new(frames));
+                }
+            } else if holds_frames(file) {
+                return Ok(Box::new(Frames::open(file, from, to)?));
+            }
+            return Ok(Box::new(Recorded::open(file, from, to)?));
         }
         let Some(dir) = &self.dir else {
             if self.from.is_some() || self.to.is_some() {
@@ -57,7 +68,11 @@ impl PastArgs {
                     "--from and --to are about the past: name a recording with --input, or a log with --dir"
                 );
             }
-            return live();
+            let live = live()?;
+            return match &self.save_frames {
+                Some(path) => Ok(Box::new(Kept::new(live, path)?)),
+                None => Ok(live),
+            };
         };
         let past = Past::open(dir, self.host.as_deref(), self.span(Timestamp::now())?)
             .context("cannot read the log")?;
@@ -67,6 +82,11 @@ impl PastArgs {
     /// Length of an interval: what was given; in the past all of the stretch, else `live`.
     pub fn interval_or(&self, given: Option<Interval>, live: Duration) -> Option<Duration> {
         given.map(Interval::get).or(self.is_live().then_some(live))
+    }
+
+    /// How many intervals, 0 for all there will be: what was given; in the past all of them, else one.
+    pub fn iterations_or_usual(&self, given: Option<u64>) -> u64 {
+        given.unwrap_or(u64::from(self.is_live()))
     }
 
     /// Whether no past was asked for.

@@ -27,7 +27,7 @@ pub struct ReportArgs {
     /// Two recordings, directories of logs, or scenarios (*.toml) to compare; of a recording or a log also a stretch, as
     /// NAME@FROM..TO with the forms of --from and --to
     #[arg(value_name = "FIRST SECOND", num_args = 2, conflicts_with_all = ["duration", "interval", "map", "no_interference",
-          "input", "dir", "simulate"])]
+          "input", "dir", "simulate", "save_frames"])]
     pub sides: Vec<String>,
     /// Stretches that each side of a comparison is cut into, 4 to 1000
     #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true, requires = "sides",
@@ -63,7 +63,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub past: PastArgs,
     /// Report a simulated scenario: a TOML file, or the name of a built-in one
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["input", "dir"])]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["input", "dir", "save_frames"])]
     pub simulate: Option<PathBuf>,
     /// Scheduler of the simulation
     #[arg(long, value_name = "NAME", default_value = "eevdf", requires = "simulate")]

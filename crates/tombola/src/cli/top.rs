@@ -45,7 +45,7 @@ pub struct TopArgs {
     #[command(flatten)]
     pub past: PastArgs,
     /// Look at a simulated scenario: a TOML file, or the name of a built-in one
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["input", "dir"])]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["input", "dir", "save_frames"])]
     pub simulate: Option<PathBuf>,
     /// Scheduler of the simulation
     #[arg(long, value_name = "NAME", default_value = "eevdf", requires = "simulate")]

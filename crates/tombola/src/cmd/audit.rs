@@ -13,7 +13,7 @@ use crate::pace::{First, Pace, Step, notify, wait_for};
 use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
 use crate::sink::{AuditView, CommandView, audit_csv, audit_table, checks, json};
-use crate::source::{self, Wanted};
+use crate::source::{self, Wanted, holds_frames};
 use crate::target::Target;
 use crate::terminal;
 use anyhow::{Context, Result};
@@ -61,7 +61,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
-    let mut pace = Pace::new(source, interval, args.iterations, First::FromNow)?;
+    let mut pace = Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
     let mut judging = Judging::begin(origin, pace.before(), report);
     let mut command = match args.command.split_first() {
         None => None,
@@ -111,11 +111,12 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(outcome.exit(args, origin))
 }
 
-/// The recording of which the exact ledger is printed too: one that is looked at whole, and that can be read twice.
+/// The recording of which the exact ledger is printed too: one of events that is looked at whole, and that can be read twice.
 fn whole_recording(args: &AuditArgs) -> Option<&Path> {
     let is_whole = args.past.from.is_none() && args.past.to.is_none() && args.interval.is_none();
     let is_printed = args.format() == Format::Table && args.output.is_none();
-    args.past.input.as_deref().filter(|path| is_whole && is_printed && *path != Path::new("-"))
+    let has_events = |path: &Path| path != Path::new("-") && !holds_frames(path);
+    args.past.input.as_deref().filter(|path| is_whole && is_printed && has_events(path))
 }
 
 /// What of an audit is shown.

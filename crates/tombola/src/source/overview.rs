@@ -1,6 +1,6 @@
 //! A recording read once before it is looked at interval by interval: how long it is, and who ran where.
 
-use super::{open_recording, watched};
+use super::{holds_frames, open_recording, watched};
 use crate::cli::PastArgs;
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -24,7 +24,8 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Of the stretch that is asked for, at most so long; `None` where that is no recording, or standard input, which is read once.
+    /// Of the stretch that is asked for, at most so long; `None` where that is no recording of events, or standard input, which is
+    /// read once.
     ///
     /// # Errors
     /// It cannot be opened. One that breaks off is looked at up to there.
@@ -32,6 +33,9 @@ impl Overview {
         let Some(path) = past.input.as_deref().filter(|path| *path != Path::new("-")) else {
             return Ok(None);
         };
+        if holds_frames(path) {
+            return Ok(None);
+        }
         let from = past.from.map(|edge| edge.length("--from")).transpose()?.unwrap_or_default();
         let to = past.to.map(|edge| edge.length("--to")).transpose()?;
         let most = most.and_then(|most| from.checked_add(most));

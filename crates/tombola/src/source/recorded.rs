@@ -1,5 +1,6 @@
 //! A recording, from one instant of it to another.
 
+use super::holds_frames;
 use crate::pace::notify;
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -28,6 +29,12 @@ pub struct Recorded {
 /// # Errors
 /// It cannot be read, or is none.
 pub fn open_recording(path: &Path) -> Result<Box<dyn Reader>> {
+    if holds_frames(path) {
+        bail!(
+            "{} holds frames, not events: audit, dump, hist, report and top read it with --input",
+            path.display()
+        );
+    }
     let reader = if path == Path::new("-") {
         reader::open_stream(&mut io::stdin().lock())
     } else {
