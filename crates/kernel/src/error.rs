@@ -150,8 +150,13 @@ pub enum Error {
     #[error("{0}")]
     Tickets(String),
     /// An option outside its range.
-    #[error("'{0}' tasks; it must be a whole number from 1 to {max}", max = crate::settings::MaxTasks::LIMIT)]
-    MaxTasks(String),
+    #[error("'{given}' tasks; it must be a whole number from 1 to {most}")]
+    MaxTasks {
+        /// What was asked for.
+        given: String,
+        /// The most there can be.
+        most: u32,
+    },
     /// Room that no map can have.
     #[error("room for '{given}'; it must be a whole number from 1 to {most}")]
     Room {
@@ -161,9 +166,15 @@ pub enum Error {
         most: u32,
     },
     /// An option outside its range.
-    #[error("'{0}' records; it must be a power of two from {least} to {most}",
-            least = crate::recorder::LaneRoom::LEAST, most = crate::recorder::LaneRoom::MOST)]
-    LaneRoom(String),
+    #[error("'{given}' records; it must be a power of two from {least} to {most}")]
+    LaneRoom {
+        /// What was asked for.
+        given: String,
+        /// The least that serves.
+        least: u32,
+        /// The most there can be.
+        most: u32,
+    },
 }
 
 impl Error {

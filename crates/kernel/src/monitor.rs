@@ -2,31 +2,25 @@
 
 use crate::clock;
 use crate::error::{Error, Result, os_error};
-use crate::monitor_object::{ITERATOR, MonitorObject, WAKEUP, built_in_layout};
+use crate::monitor_object::{MonitorObject, built_in_layout};
 use crate::object::LoadedObject;
-use crate::pins::{Pins, companion, is_elsewhere};
+use crate::pinned_map::{open_pin, open_pin_error};
+use crate::pins::{ITERATOR, Pins, WAKEUP, companion};
 use crate::reader::Reader;
 use crate::settings::Settings;
+use crate::visit::visit_every_cpu;
 use crate::wire::{Wire, c_bytes, c_field, control, schema};
-use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use libbpf_rs::{Link, MapCore as _, MapFlags};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 /// "tombola" in the bytes of a u64 (`SCHEMA_MAGIC` in `bpf/wire.h`).
 pub(crate) const SCHEMA_MAGIC: u64 = 0x0061_6c6f_626d_6f74;
-
-/// How long a load waits for its visit of all CPUs.
-const VISIT: Duration = Duration::from_secs(3);
 
 /// What a load came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,38 +224,6 @@ fn read_schema(pins: &Pins) -> Result<schema> {
     }
 }
 
-/// Opens a pinned map for reading. A pin of mode 0644 refuses a reader that does not say that it only reads.
-pub(crate) fn open_pin(path: &Path) -> Result<MapHandle> {
-    let not_a_map =
-        |why: &str| Error::NotAMap { path: path.to_owned(), reason: io::Error::other(why.to_owned()) };
-    if is_elsewhere(path) {
-        return Err(not_a_map("it is not on a BPF file system"));
-    }
-    let map = MapHandle::from_pinned_path_with_file_flags(path, libbpf_rs::libbpf_sys::BPF_F_RDONLY)
-        .map_err(|e| {
-            let reason = os_error(&e);
-            match reason.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => open_pin_error(path, reason),
-                _ => Error::NotAMap { path: path.to_owned(), reason },
-            }
-        })?;
-    // Programs and links open in the same way, and the kernel fills in what it takes for a map's description.
-    let kind = fs::read_link(format!("/proc/self/fd/{}", map.as_fd().as_raw_fd())).unwrap_or_default();
-    if kind.to_string_lossy().contains("bpf-map") {
-        Ok(map)
-    } else {
-        Err(not_a_map("it is a program or a link"))
-    }
-}
-
-fn open_pin_error(path: &Path, reason: io::Error) -> Error {
-    let remedy = match reason.kind() {
-        io::ErrorKind::NotFound => "start a monitor with 'tombola load'".into(),
-        _ => crate::pins::access_remedy(path),
-    };
-    Error::OpenPin { path: path.to_owned(), reason, remedy }
-}
-
 /// The switch program's link, and those of the others in their order.
 fn attach(monitor: &MonitorObject) -> Result<Vec<Link>> {
     let loaded = &monitor.loaded;
@@ -354,36 +316,4 @@ fn begin(loaded: &LoadedObject, schema: &schema) -> Result<()> {
     }
     visit_every_cpu();
     Ok(())
-}
-
-/// Makes every CPU that this process may use switch once, so that its slot says what it runs: a CPU that a lone task never
-/// leaves would otherwise stay unknown. CPUs out of reach are booked as idle until their first switch; so is one that a
-/// real-time task does not give away within [`VISIT`], which the visitor is left to wait for.
-pub(crate) fn visit_every_cpu() {
-    on_every_cpu(|| {});
-}
-
-/// Does something on every CPU that this process may use, one after the other, and waits for that as long as [`VISIT`].
-pub(crate) fn on_every_cpu(what: impl Fn() + Send + 'static) {
-    let (done, all_done) = mpsc::channel();
-    let visitor = thread::Builder::new().name("tombola-visit".into()).spawn(move || {
-        visit(what);
-        let _ = done.send(()); // nobody waits any more
-    });
-    if visitor.is_ok() {
-        let _ = all_done.recv_timeout(VISIT);
-    }
-}
-
-/// Moves this thread to each of its CPUs in turn.
-fn visit(what: impl Fn()) {
-    let me = Pid::from_raw(0);
-    let Ok(allowed) = sched_getaffinity(me) else { return };
-    for cpu in (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)) {
-        let mut only = CpuSet::new();
-        // A CPU that went offline meanwhile needs no visit.
-        if only.set(cpu).is_ok() && sched_setaffinity(me, &only).is_ok() {
-            what();
-        }
-    }
 }

@@ -4,21 +4,12 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::libbpf_log;
 use crate::object::{LoadedObject, Parts, kernel_has_member, possible_cpus};
+use crate::pins::{OTHERS, WAKEUP};
 use crate::settings::Settings;
 use crate::wire::MONITOR;
 use libbpf_rs::btf::Btf;
 use std::borrow::Cow;
 use std::fs;
-
-/// The programs beside the one of the switch: two follow `execve` and what it may leave behind, one tells who waits at this moment, and
-/// [`WAKEUP`].
-pub(crate) const OTHERS: [&str; 4] = ["sched_exec", "sched_free", ITERATOR, WAKEUP];
-
-/// The program that finds sleep in the kernel's waits: only in kernels in which a task may sleep in its run queue.
-pub(crate) const WAKEUP: &str = "sched_waking";
-
-/// The iterator over the tasks that are in a run queue. Its link is a file: to read it is to run it.
-pub(crate) const ITERATOR: &str = "queued_tasks";
 
 /// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192 of them take
 /// 3 MB.

@@ -1,7 +1,6 @@
 //! Where a monitor lives in the BPF file system.
 
 use crate::error::{Error, Result};
-use crate::monitor_object::OTHERS;
 use crate::ownership;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -11,6 +10,16 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// The programs beside the one of the switch: two follow `execve` and what it may leave behind, one tells who waits at this moment, and
+/// [`WAKEUP`].
+pub(crate) const OTHERS: [&str; 4] = ["sched_exec", "sched_free", ITERATOR, WAKEUP];
+
+/// The program that finds sleep in the kernel's waits: only in kernels in which a task may sleep in its run queue.
+pub(crate) const WAKEUP: &str = "sched_waking";
+
+/// The iterator over the tasks that are in a run queue. Its link is a file: to read it is to run it.
+pub(crate) const ITERATOR: &str = "queued_tasks";
 
 /// Where the BPF file system is mounted by convention.
 const USUAL: &str = "/sys/fs/bpf";

@@ -1,7 +1,7 @@
 //! Who is in a run queue or on a CPU at this moment, as an iterator of the monitor tells.
 
 use crate::error::{Error, Result};
-use crate::monitor_object::ITERATOR;
+use crate::pins::ITERATOR;
 use crate::wire::{Wire as _, queued_task};
 use libbpf_rs::libbpf_sys::bpf_iter_create;
 use std::fs::File;

@@ -15,9 +15,10 @@ use crate::batch::each_value;
 use crate::clock;
 use crate::ended;
 use crate::error::{Error, Result};
-use crate::monitor::open_pin;
-use crate::monitor_object::ITERATOR;
+use crate::group_totals::group_totals;
 use crate::object::LoadedObject;
+use crate::pinned_map::open_pin;
+use crate::pins::ITERATOR;
 use crate::pins::{Pins, companion};
 use crate::possible;
 use crate::queued::QueuedTasks;
@@ -31,7 +32,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use tombola_core::identity::TaskId;
 use tombola_core::snapshot::{
-    ExitTotals, ExitedTask, Group, GroupTotals, Loss, Quota, Snapshot, TaskState, TaskTotals,
+    ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
 };
 use tombola_core::usage::Usage;
 
@@ -346,29 +347,6 @@ fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Res
         }
     }
     Ok(stable.into_iter().zip(last).map(|(agreed, last)| agreed.unwrap_or(last)).collect())
-}
-
-pub(crate) fn group(kind: u32, id: u64) -> Group {
-    match kind {
-        1 => Group::Cgroup(id),
-        2 => Group::Autogroup(id),
-        _ => Group::Unknown,
-    }
-}
-
-pub(crate) fn group_totals(record: &group_record) -> GroupTotals {
-    let parent = group(record.parent.kind, record.parent.id);
-    GroupTotals {
-        id: group(record.key.kind, record.key.id),
-        parent: (parent != Group::Unknown).then_some(parent),
-        weight: record.weight,
-        // All ones are the kernel's RUNTIME_INF.
-        quota: (1..u64::MAX)
-            .contains(&record.quota_ns)
-            .then_some(Quota { quota_ns: record.quota_ns, period_ns: record.period_ns }),
-        throttled_ns: record.throttled_ns,
-        throttles: record.throttles,
-    }
 }
 
 fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {

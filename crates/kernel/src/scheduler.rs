@@ -12,21 +12,20 @@ mod constants;
 mod control;
 mod farewell;
 mod options;
-mod state;
 mod subtree;
 mod tasks;
 
 pub use control::{SchedulerControl, TicketChange};
 pub use farewell::Farewell;
 pub use options::{Flaw, Guard, Law, SchedulerOptions, Slice};
-pub use state::SchedExtState;
 pub use subtree::sub_schedulers;
 pub use tasks::{ScheduledTask, Totals};
 
 use crate::error::{Error, Result, os_error};
 use crate::libbpf_log;
-use crate::monitor::on_every_cpu;
 use crate::object::{possible_cpus, refused};
+use crate::sched_ext_state::SchedExtState;
+use crate::visit::on_every_cpu;
 use crate::wire::{LOTTERY, Wire as _, sched_ext_ops, settings};
 use control::{ACCOUNT, PROGRAMS, pin_timer};
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, OpenObject};

@@ -42,13 +42,17 @@ impl MaxTasks {
     pub fn new(tasks: u64) -> Result<Self> {
         match u32::try_from(tasks) {
             Ok(n @ 1..=Self::LIMIT) => Ok(Self(n)),
-            _ => Err(Error::MaxTasks(tasks.to_string())),
+            _ => Err(Self::refused(tasks.to_string())),
         }
     }
 
     /// The number.
     pub fn get(self) -> u32 {
         self.0
+    }
+
+    fn refused(given: String) -> Error {
+        Error::MaxTasks { given, most: Self::LIMIT }
     }
 }
 
@@ -73,7 +77,7 @@ impl FromStr for MaxTasks {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<Self> {
-        word.parse().map_err(|_| Error::MaxTasks(word.to_owned())).and_then(Self::new)
+        word.parse().map_err(|_| Self::refused(word.to_owned())).and_then(Self::new)
     }
 }
 

@@ -12,7 +12,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_kernel::Error;
-use tombola_kernel::scheduler::{Flaw, Guard, SchedExtState, Scheduler, SchedulerOptions, Slice};
+use tombola_kernel::SchedExtState;
+use tombola_kernel::scheduler::{Flaw, Guard, Scheduler, SchedulerOptions, Slice};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
-use tombola_kernel::scheduler::{Law, SchedExtState, Scheduler, SchedulerOptions, Slice};
+use tombola_kernel::SchedExtState;
+use tombola_kernel::scheduler::{Law, Scheduler, SchedulerOptions, Slice};
 
 /// Of every scheduler.
 const SLICE: Duration = Duration::from_millis(1);

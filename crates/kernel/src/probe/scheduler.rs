@@ -3,7 +3,7 @@
 use super::{Finding, Verdict, kernel_file};
 use crate::btf_file::{has_member, tracepoint_arguments};
 use crate::group_mode::GroupMode;
-use crate::scheduler::SchedExtState;
+use crate::sched_ext_state::SchedExtState;
 use libbpf_rs::btf::{Btf, types};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The instant of a snapshot: what was open then (slices, waits) is added up to it, and what came after it is taken off again.
 
-use super::group;
+use crate::group_totals::group;
 use crate::wire::{c_bytes, cpu_slot, exited_record, queued_task, task_record};
 use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
 use nix::unistd::Pid;

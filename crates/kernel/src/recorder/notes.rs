@@ -1,7 +1,7 @@
 //! Notes of what tasks are and what became of them: from the ring, and from the iterator over all tasks.
 
 use crate::error::{Error, Result, os_error};
-use crate::reader::group;
+use crate::group_totals::group;
 use crate::recorder::recorded::Known;
 use crate::wire::{Wire as _, c_bytes, task_note};
 use libbpf_rs::{Iter, Link, MapHandle, RingBuffer, RingBufferBuilder};

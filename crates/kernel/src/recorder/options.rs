@@ -25,7 +25,11 @@ impl LaneRoom {
     /// [`Error::LaneRoom`] for a number outside the range, or that is no power of two.
     pub fn new(records: u32) -> Result<Self> {
         let fits = (Self::LEAST..=Self::MOST).contains(&records) && records.is_power_of_two();
-        fits.then_some(Self(Some(records))).ok_or_else(|| Error::LaneRoom(records.to_string()))
+        fits.then_some(Self(Some(records))).ok_or_else(|| Self::refused(records.to_string()))
+    }
+
+    fn refused(given: String) -> Error {
+        Error::LaneRoom { given, least: Self::LEAST, most: Self::MOST }
     }
 
     /// Records for each of so many CPUs.
@@ -39,7 +43,7 @@ impl FromStr for LaneRoom {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        text.parse().map_err(|_| Error::LaneRoom(text.to_owned())).and_then(Self::new)
+        text.parse().map_err(|_| Self::refused(text.to_owned())).and_then(Self::new)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a running scheduler says of itself and of its tasks, as core types.
 
+use crate::group_totals::group;
 use crate::wire::{account, c_bytes, tally, task_line};
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
@@ -103,7 +104,7 @@ pub(super) fn task_of(line: &task_line) -> ScheduledTask {
         comm: c_bytes(&line.comm),
         nice: i8::try_from(line.nice).unwrap_or(0),
         policy: Policy::from_number(u8::try_from(line.policy).unwrap_or(u8::MAX)),
-        group: crate::reader::group(line.group_kind, line.group_id),
+        group: group(line.group_kind, line.group_id),
         tickets: line.tickets,
         explicit: line.explicit_tickets != 0,
         runnable: line.runnable != 0,

@@ -61,7 +61,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
-    let mut pace = Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
+    let mut pace =
+        Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
     let mut judging = Judging::begin(origin, pace.before(), report);
     let mut command = match args.command.split_first() {
         None => None,

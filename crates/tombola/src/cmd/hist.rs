@@ -30,7 +30,8 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
     let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
-    let mut pace = Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
+    let mut pace =
+        Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
     terminal::tell_long("watching", interval.unwrap_or_default());
     let mut found = false;
     let mut iteration = 0;

@@ -12,7 +12,8 @@ use tombola_core::frame::{Frame, Machine, Scheduler};
 use tombola_core::identity::TaskId;
 use tombola_core::snapshot::{ExitedTask, Group, Snapshot};
 use tombola_core::source::{Origin, Source};
-use tombola_kernel::scheduler::{self, SchedExtState};
+use tombola_kernel::SchedExtState;
+use tombola_kernel::scheduler;
 use tombola_kernel::{
     Error, GroupMode, GroupNames, InterferenceMonitor, PinnedMonitor, Pins, PrivateMonitor, Reader, Settings,
 };
