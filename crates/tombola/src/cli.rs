@@ -23,7 +23,7 @@ pub use dump::DumpShowArgs;
 pub use export::{ExportArgs, ExportVerb, PrometheusArgs};
 pub use log::LogArgs;
 pub use manual::{CompletionsArgs, ManArgs};
-pub use output::{OutputArgs, ResultFormat};
+pub use output::OutputArgs;
 pub use past::{Edge, PastArgs};
 pub use query::{QueryArgs, QueryFormat};
 pub use record::RecordArgs;

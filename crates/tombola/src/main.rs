@@ -7,13 +7,16 @@
 // Both macros panic when the reader has gone away; a test has one.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
+mod audit_view;
 mod cli;
 mod cmd;
 mod command;
+mod comparison;
 #[cfg(test)]
 mod documents;
 mod exit;
 mod export;
+mod groups;
 mod interrupt;
 mod interval;
 mod limits;
@@ -21,6 +24,7 @@ mod matrix;
 mod moment;
 mod nearest;
 mod pace;
+mod past;
 mod pressure;
 mod replay;
 mod select;

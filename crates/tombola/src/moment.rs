@@ -1,7 +1,8 @@
 //! One interval as screens and pages need it: the ledger with its names, owned, so that whoever shows it keeps nobody waiting.
 
+use crate::audit_view::AuditView;
+use crate::groups::Groups;
 use crate::pace::Step;
-use crate::sink::{AuditView, Groups};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tombola_core::audit::{Audit, By, Line, Who};

@@ -5,5 +5,25 @@ pub(crate) mod score;
 pub(crate) mod toml;
 pub(crate) mod world;
 
+use score::{Honesty, Replayed};
+use tombola_recording::capabilities::Header;
+use tombola_recording::demand::Demand;
+use world::World;
+
+/// All that a replay came to.
+pub(crate) struct Verdict {
+    pub(crate) name: String,
+    pub(crate) header: Header,
+    pub(crate) demand: Demand,
+    pub(crate) world: World,
+    /// How the policy of the recording is known.
+    pub(crate) why: String,
+    /// Under the recorded policy first.
+    pub(crate) replayed: Vec<Replayed>,
+    pub(crate) honesty: Honesty,
+    /// Most tasks that a table shows.
+    pub(crate) top: usize,
+}
+
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ fn is_in(name: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::Groups;
+    use crate::groups::Groups;
     use crate::sink::fixture::{burners, frame};
     use tombola_core::snapshot::Group;
 

@@ -5,7 +5,6 @@
 
 pub(crate) mod audit_csv;
 pub(crate) mod audit_table;
-mod audit_view;
 mod cell;
 pub(crate) mod checks;
 pub(crate) mod comparison;
@@ -30,27 +29,9 @@ pub(crate) mod table;
 pub(crate) mod tickets_table;
 pub(crate) mod timeline;
 
-pub(crate) use audit_view::{AuditView, CommandView};
 pub(crate) use finding::sentence as finding_sentence;
 pub(crate) use table::head::seconds;
 pub(crate) use table::signed;
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use tombola_core::snapshot::Group;
-
-/// Names of scheduling groups, as they are to be shown.
-pub(crate) type Groups = BTreeMap<Group, String>;
-
-/// The group's name if the caller knows it, else its id.
-pub(crate) fn group_text(groups: &Groups, group: Group) -> Cow<'_, str> {
-    match (groups.get(&group), group) {
-        (Some(name), _) => Cow::Borrowed(name),
-        (None, Group::Unknown) => Cow::Borrowed("unknown"),
-        (None, Group::Cgroup(id)) => Cow::Owned(format!("cgroup:{id}")),
-        (None, Group::Autogroup(n)) => Cow::Owned(format!("autogroup-{n}")),
-    }
-}
 
 /// Nanoseconds as milliseconds with three decimals, rounded half up.
 pub(crate) fn ms3(ns: u64) -> String {
@@ -70,13 +51,5 @@ mod tests {
             assert_eq!(ms3(ns), expected);
         }
         assert_eq!(ms3(u64::MAX), "18446744073709.552");
-    }
-
-    #[test]
-    fn a_group_without_a_name_shows_its_id() {
-        let groups = Groups::from([(Group::Cgroup(7), "/a".to_owned())]);
-        let text = |group| group_text(&groups, group).into_owned();
-        let of = [Group::Cgroup(7), Group::Cgroup(8), Group::Autogroup(9), Group::Unknown];
-        assert_eq!(of.map(text), ["/a", "cgroup:8", "autogroup-9", "unknown"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Why somebody waited, in words that say what can be done about it.
 
+use crate::audit_view::AuditView;
 use crate::moment::Moment;
-use crate::sink::AuditView;
 use crate::text::harmless;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

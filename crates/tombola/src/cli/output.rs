@@ -1,6 +1,7 @@
 //! How a result is written, and where: the same for every verb with one result.
 
-use clap::{Args, ValueEnum};
+use crate::sink::result::outlet::ResultFormat;
+use clap::Args;
 use std::path::PathBuf;
 
 /// Format and place of a result.
@@ -15,16 +16,4 @@ pub struct OutputArgs {
     /// Print the JSON Schema of json and ndjson, and end
     #[arg(long)]
     pub json_schema: bool,
-}
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ResultFormat {
-    /// For people.
-    #[default]
-    Table,
-    /// One document: an object, with a list of intervals where there can be several.
-    Json,
-    /// An object a line.
-    Ndjson,
 }

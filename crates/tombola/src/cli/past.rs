@@ -1,19 +1,17 @@
 //! Which recording, or which stretch of a log, a verb looks at in place of the live machine.
 
 use crate::interval::Interval;
-use crate::source::{Frames, Kept, Recorded, holds_frames};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
 use tombola_core::duration::parse_ns;
-use tombola_core::source::Source;
-use tombola_history::past::{Past, Span};
+use tombola_history::past::Span;
 
 /// A recording, or a stretch of what `tombola log` has written.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,40 +43,6 @@ pub struct PastArgs {
 }
 
 impl PastArgs {
-    /// The stretch that is asked for, or else what `live` opens.
-    ///
-    /// # Errors
-    /// No log there; a stretch without an interval; whatever keeps the live machine from being opened.
-    pub fn open_or(&self, live: impl FnOnce() -> Result<Box<dyn Source>>) -> Result<Box<dyn Source>> {
-        if let Some(file) = &self.input {
-            let edge = |edge: Option<Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
-            let (from, to) = (edge(self.from, "--from")?, edge(self.to, "--to")?);
-            if file == Path::new("-") {
-                if let Some(frames) = Frames::standard_input(from, to)? {
-                    return Ok(Box::new(frames));
-                }
-            } else if holds_frames(file) {
-                return Ok(Box::new(Frames::open(file, from, to)?));
-            }
-            return Ok(Box::new(Recorded::open(file, from, to)?));
-        }
-        let Some(dir) = &self.dir else {
-            if self.from.is_some() || self.to.is_some() {
-                bail!(
-                    "--from and --to are about the past: name a recording with --input, or a log with --dir"
-                );
-            }
-            let live = live()?;
-            return match &self.save_frames {
-                Some(path) => Ok(Box::new(Kept::new(live, path)?)),
-                None => Ok(live),
-            };
-        };
-        let past = Past::open(dir, self.host.as_deref(), self.span(Timestamp::now())?)
-            .context("cannot read the log")?;
-        Ok(Box::new(past))
-    }
-
     /// Length of an interval: what was given; in the past all of the stretch, else `live`.
     pub fn interval_or(&self, given: Option<Interval>, live: Duration) -> Option<Duration> {
         given.map(Interval::get).or(self.is_live().then_some(live))
@@ -94,7 +58,11 @@ impl PastArgs {
         self.dir.is_none() && self.input.is_none()
     }
 
-    fn span(&self, now: Timestamp) -> Result<Span> {
+    /// The stretch of the log that is asked for.
+    ///
+    /// # Errors
+    /// An edge that is no moment, or two that are in the wrong order.
+    pub fn span(&self, now: Timestamp) -> Result<Span> {
         let us = |moment: Moment| moment.before(now).as_microsecond();
         if let Some(at) = self.at {
             return Ok(Span { from_us: us(at), to_us: us(at) });

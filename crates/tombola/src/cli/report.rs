@@ -1,7 +1,8 @@
 //! The flags of `report`.
 
-use super::{PastArgs, ResultFormat};
+use super::PastArgs;
 use crate::interval::Interval;
+use crate::sink::result::outlet::ResultFormat;
 use crate::whole;
 use clap::Args;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 mod instants;
 mod judging;
 
+use crate::audit_view::{AuditView, CommandView};
 use crate::cli::{AuditArgs, Format, Sort};
 use crate::command::Command;
 use crate::exit::Exit;
@@ -10,9 +11,10 @@ use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::moment::schedulers;
 use crate::pace::{First, Pace, Step, notify, wait_for};
+use crate::past;
 use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
-use crate::sink::{AuditView, CommandView, audit_csv, audit_table, checks, json};
+use crate::sink::{audit_csv, audit_table, checks, json};
 use crate::source::{self, Wanted, holds_frames};
 use crate::target::Target;
 use crate::terminal;
@@ -59,7 +61,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         owners: args.select.user.is_some(),
     };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
+    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace =
         Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;

@@ -1,8 +1,9 @@
 //! `tombola doctor`: the findings, aligned, with what to do about them and a verdict.
 
-use crate::cli::{DoctorArgs, OutputArgs, ResultFormat};
+use crate::cli::{DoctorArgs, OutputArgs};
 use crate::exit::Exit;
 use crate::sink::result;
+use crate::sink::result::outlet::ResultFormat;
 use crate::target::Target;
 use crate::text::harmless;
 use anyhow::Result;

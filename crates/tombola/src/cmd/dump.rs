@@ -6,6 +6,7 @@ use crate::cli::DumpArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::{First, Pace, Step, Waited};
+use crate::past;
 use crate::sink::dump_json;
 use crate::sink::table::{DrawResult, View};
 use crate::source::{self, Wanted};
@@ -33,7 +34,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let mut outlet = Place::open(args)?;
     let wanted = Wanted { owners: args.show.select.user.is_some(), ..Wanted::default() };
-    let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
+    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, Some(args.interval.get()), args.iterations, First::SinceBegin)?;
     let mut lottery = Lottery::new(args.seed.unwrap_or_else(rand::random));

@@ -4,6 +4,7 @@ use crate::cli::HistArgs;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::{First, Pace, Step, wait_for};
+use crate::past;
 use crate::sink::hist_table::{self, Waits};
 use crate::sink::result::{self, outlet::Outlet};
 use crate::source::{self, Wanted};
@@ -24,11 +25,11 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
         out.write_all(result::hist::schema()?.as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let mut outlet = Outlet::open(&args.output)?;
+    let mut outlet = Outlet::open(args.output.format, args.output.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
     let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
-    let source = args.past.open_or(|| source::open(args.map.as_deref(), wanted))?;
+    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace =
         Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
@@ -89,7 +90,7 @@ fn of_window(args: &HistArgs, window: &Window, frame: &Frame) -> Vec<Waits> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Verb};
-    use crate::sink::Groups;
+    use crate::groups::Groups;
     use crate::sink::fixture::{burners, frame, window};
     use clap::Parser;
 

@@ -1,9 +1,10 @@
 //! `tombola periods`: the periodic tasks of a recording, and whether EDF and RM would be in time with them.
 
-use crate::cli::{Edge, OutputArgs, PeriodsArgs, ResultFormat};
+use crate::cli::{Edge, OutputArgs, PeriodsArgs};
 use crate::exit::Exit;
 use crate::pace::notify;
 use crate::replay::recorded;
+use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{periods_table, result};
 use crate::target::Target;
 use crate::text::harmless;

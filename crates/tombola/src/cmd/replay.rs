@@ -1,11 +1,13 @@
 //! `tombola replay`: a recording under other schedulers, with its honesty score.
 
-use crate::cli::{Edge, ReplayArgs, ResultFormat};
+use crate::cli::{Edge, ReplayArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::replay::Verdict;
 use crate::replay::recorded;
-use crate::replay::score::{Honesty, Replayed, honesty, replay};
-use crate::replay::world::{Machine, World, world};
+use crate::replay::score::{honesty, replay};
+use crate::replay::world::{Machine, world};
+use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{replay_table, result};
 use crate::target::Target;
 use crate::text::harmless;
@@ -13,26 +15,9 @@ use anyhow::{Context, Result, bail};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 use tombola_lab::policy::PolicyKind;
-use tombola_recording::capabilities::Header;
-use tombola_recording::demand::Demand;
 
 /// What takes longer than this says how far it is.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// All that a replay came to.
-pub(crate) struct Verdict {
-    pub(crate) name: String,
-    pub(crate) header: Header,
-    pub(crate) demand: Demand,
-    pub(crate) world: World,
-    /// How the policy of the recording is known.
-    pub(crate) why: String,
-    /// Under the recorded policy first.
-    pub(crate) replayed: Vec<Replayed>,
-    pub(crate) honesty: Honesty,
-    /// Most tasks that a table shows.
-    pub(crate) top: usize,
-}
 
 /// Reads, replays, compares, prints.
 pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit> {

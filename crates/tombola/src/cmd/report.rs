@@ -1,28 +1,28 @@
 //! `tombola report`: a while of the machine on one page, or two of them side by side.
 
-pub(crate) mod comparison;
-pub(crate) mod side;
+mod side;
 
 use super::simulate;
-use crate::cli::{Cli, PastArgs, ReportArgs, ResultFormat};
+use crate::cli::{Cli, PastArgs, ReportArgs};
+use crate::comparison::Comparison;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited, notify, wait_for};
+use crate::past;
 use crate::series::{INTERVALS, Series};
 use crate::sink::html;
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
+use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{contrast_table, result};
-use crate::source::{self, Overview, Simulated, Wanted};
+use crate::source::{self, Simulated, Wanted};
 use crate::target::Target;
 use crate::verdict;
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use comparison::Comparison;
-use side::Side;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         return compare(args, [first, second], out);
     }
     let (past, _spooled) = spool(&args.past)?;
-    let overview = Overview::of(&past, args.duration.map(Interval::get))?;
+    let overview = past::overview(&past, args.duration.map(Interval::get))?;
     let duration = match (args.duration, &overview) {
         (Some(duration), _) => duration.get(),
         (None, Some(overview)) => Duration::from_nanos(overview.length_ns.max(1)),
@@ -110,7 +110,7 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
         tickets: true,
         owners: false,
     };
-    past.open_or(|| source::open(args.map.as_deref(), wanted))
+    past::open_or(past, || source::open(args.map.as_deref(), wanted))
 }
 
 /// The past that is asked for; standard input as a file, which can be read twice, and is gone with what is returned beside it.
@@ -144,7 +144,7 @@ fn compare(args: &ReportArgs, sides: [&String; 2], out: &mut dyn Write) -> Resul
         bail!("the comparison is printed there already: -o names a file for the page");
     }
     let target = args.output.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let [first, second] = sides.map(|side| Side::read(side, args.policy, args.stretches));
+    let [first, second] = sides.map(|side| side::read(side, args.policy, args.stretches));
     let comparison = Comparison::of([first?, second?]);
     for side in &comparison.sides {
         if side.stretches.len() < LEAST {

@@ -3,12 +3,13 @@
 mod rehearsal;
 mod running;
 
-use crate::cli::{ResultFormat, ScheduleArgs};
+use crate::cli::ScheduleArgs;
 use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::{Interval, Plain};
 use crate::pace::{Waited, notify};
+use crate::sink::result::outlet::ResultFormat;
 use crate::sink::result::{self, outlet::Outlet};
 use crate::sink::schedule_table::{ScheduleView, render};
 use crate::target::Target;
@@ -34,7 +35,7 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
         let target = Target::open(args.output.output.as_deref())?;
         return rehearsal::run(scenario, args, &interrupt, target, out);
     }
-    let outlet = Outlet::open(&args.output)?;
+    let outlet = Outlet::open(args.output.format, args.output.output.as_deref())?;
     let options = SchedulerOptions {
         law: args.policy,
         slice: args.slice.unwrap_or_default(),

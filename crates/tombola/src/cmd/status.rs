@@ -1,9 +1,10 @@
 //! `tombola status`: what is loaded, what it tracks, lost and costs.
 
-use crate::cli::{OutputArgs, ResultFormat, StatusArgs};
+use crate::cli::{OutputArgs, StatusArgs};
 use crate::exit::Exit;
 use crate::sink::loss::loss_text;
 use crate::sink::result;
+use crate::sink::result::outlet::ResultFormat;
 use crate::target::Target;
 use crate::text::{count, harmless};
 use crate::wall_time::utc;

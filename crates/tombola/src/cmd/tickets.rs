@@ -1,7 +1,8 @@
 //! `tombola tickets`: tickets of tasks, while a scheduler of ours runs, whoever started it.
 
-use crate::cli::{OutputArgs, ResultFormat, TicketsArgs, TicketsVerb};
+use crate::cli::{OutputArgs, TicketsArgs, TicketsVerb};
 use crate::exit::Exit;
+use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{result, tickets_table};
 use crate::target::Target;
 use anyhow::{Context, Result};

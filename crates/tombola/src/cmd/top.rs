@@ -3,6 +3,7 @@
 use super::simulate;
 use crate::cli::TopArgs;
 use crate::exit::Exit;
+use crate::past;
 use crate::source::{self, Simulated, Wanted};
 use crate::tui::{self, App, Glyphs, Measuring, Set, Theme, config};
 use anyhow::{Result, bail};
@@ -28,7 +29,7 @@ pub fn run(args: &TopArgs) -> Result<Exit> {
         Measuring::start(open, set.interval)?
     } else {
         let (map, past) = (args.map.clone(), args.past.clone());
-        Measuring::start(move || past.open_or(|| source::open(map.as_deref(), wanted)), set.interval)?
+        Measuring::start(move || past::open_or(&past, || source::open(map.as_deref(), wanted)), set.interval)?
     };
     tui::run(App::new(set), measuring, path.as_deref())?;
     Ok(Exit::Ok)

@@ -2,8 +2,8 @@
 //!
 //! Columns keep their places for ever; new ones are added at the end. A value that there is none of is an empty cell.
 
-use super::AuditView;
 use super::cell::{Cell, File, file_cell};
+use crate::audit_view::AuditView;
 use anyhow::{Context, Result, anyhow};
 use tombola_core::metric::audit::METRICS;
 
@@ -58,7 +58,7 @@ mod tests {
     fn hostile_names_make_no_line_and_no_formula() {
         let audit = tombola_core::audit::Audit::new(&crate::sink::fixture::window(hostile())).unwrap();
         let rows = audit.rows(By::Task, |_| true);
-        let groups = crate::sink::Groups::new();
+        let groups = crate::groups::Groups::new();
         let text = lines(&view(&audit, &rows, &groups)).unwrap();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_slice());
         let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();

@@ -3,7 +3,8 @@
 use super::loss::{corrected_text, loss_text};
 use super::table::head::seconds;
 use super::table::{line, percent, signed};
-use super::{AuditView, cell, finding, hindrance, ms3};
+use super::{cell, finding, hindrance, ms3};
+use crate::audit_view::AuditView;
 use crate::text::{count, harmless};
 use tombola_core::audit::{Limit, Waiting, Who};
 use tombola_core::entitlement::GroupRule;

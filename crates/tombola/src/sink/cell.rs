@@ -1,8 +1,9 @@
 //! Values of the catalogue as cells: of a table for people, or of a file for programs.
 
+use super::ms3;
 use super::table::layout::{Layout, Side};
 use super::table::{line, percent, signed};
-use super::{Groups, group_text, ms3};
+use crate::groups::{Groups, group_text};
 use crate::text::{clip, harmless, harmless_in_csv};
 use serde::Serialize;
 use tombola_core::group_path::short_name;

@@ -2,7 +2,7 @@
 
 use super::html::contrast::p_text;
 use super::seconds;
-use crate::cmd::report::comparison::{Comparison, Difference};
+use crate::comparison::{Comparison, Difference};
 use std::fmt::Write;
 
 /// Differences that are listed.

@@ -3,9 +3,9 @@
 //! Text is made harmless before it is quoted, so a row is always one line, and no cell is a formula. Columns keep their
 //! places for ever; new ones are added at the end.
 
-use super::Groups;
 use super::cell::{Cell, File, decimal, file_cell};
 use super::line_file::LineFile;
+use crate::groups::Groups;
 use anyhow::Result;
 use std::path::Path;
 use tombola_core::metric::dump;

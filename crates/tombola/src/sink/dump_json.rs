@@ -1,11 +1,11 @@
 //! Samples of `dump` as JSON: the rows of the catalogue, and the books. `json` is one document, with a sample a line; `ndjson` is
 //! one object a line: the sample, then each row.
 
-use super::Groups;
 use super::json::intervals::Intervals;
 use super::json::row::{DumpRows, RowRecord};
 use super::json::{LossRecord, SCHEMA, loss};
 use super::table::View;
+use crate::groups::Groups;
 use anyhow::{Context, Result};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Findings in words: one sentence each, with its numbers.
 
-use super::AuditView;
 use super::table::head::seconds;
+use crate::audit_view::AuditView;
 use std::borrow::Cow;
 use tombola_core::audit::{About, Finding};
 use tombola_core::tickets::Nice;

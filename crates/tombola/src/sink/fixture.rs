@@ -1,6 +1,6 @@
 //! Reports made by hand, for tests.
 
-use super::Groups;
+use crate::groups::Groups;
 use tombola_core::frame::{Frame, Machine};
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;

@@ -1,7 +1,8 @@
 //! Who stood in the way of those that waited longest: as lines of the table, and as records.
 
+use super::ms3;
 use super::table::line;
-use super::{AuditView, ms3};
+use crate::audit_view::AuditView;
 use crate::text::harmless;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! Wait histograms with bars, in the shape that tracing tools have made familiar.
 
+use super::ms3;
 use super::table::line;
-use super::{Groups, group_text, ms3};
+use crate::groups::{Groups, group_text};
 use crate::text::{count, harmless};
 use std::fmt::Write;
 use tombola_core::audit::Who;

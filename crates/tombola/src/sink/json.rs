@@ -7,8 +7,9 @@
 pub(crate) mod intervals;
 pub(super) mod row;
 
+use super::finding;
 use super::hindrance::{self, HindranceRecord};
-use super::{AuditView, finding};
+use crate::audit_view::AuditView;
 use crate::text::harmless;
 use anyhow::{Context, Result};
 use intervals::Intervals;

@@ -2,7 +2,7 @@
 
 use super::table::layout::Layout;
 use super::table::layout::Side::{Left, Right};
-use crate::cmd::replay::Verdict;
+use crate::replay::Verdict;
 use crate::replay::score::{Change, Figures, change};
 use crate::text::clip;
 use std::fmt::Write;

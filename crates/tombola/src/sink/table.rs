@@ -6,7 +6,8 @@
 pub(super) mod head;
 pub(super) mod layout;
 
-use super::{Groups, cell};
+use super::cell;
+use crate::groups::Groups;
 use crate::text::{clip, count, harmless};
 use layout::Layout;
 use layout::Side::{Left, Right};

@@ -6,7 +6,7 @@ use super::table::layout::{
     Side::{Left, Right},
 };
 use super::table::{line, name, percent};
-use super::{Groups, group_text};
+use crate::groups::{Groups, group_text};
 use crate::text::{clip, harmless};
 use std::collections::BTreeMap;
 use tombola_core::group_path::short_name;

@@ -1,7 +1,6 @@
 //! A recording read once before it is looked at interval by interval: how long it is, and who ran where.
 
-use super::{holds_frames, open_recording, watched};
-use crate::cli::PastArgs;
+use super::{open_recording, watched};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -24,26 +23,11 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Of the stretch that is asked for, at most so long; `None` where that is no recording of events, or standard input, which is
-    /// read once.
+    /// Of the events of a recording from `from` to `to`, lengths of time since its begin.
     ///
     /// # Errors
     /// It cannot be opened. One that breaks off is looked at up to there.
-    pub fn of(past: &PastArgs, most: Option<Duration>) -> Result<Option<Self>> {
-        let Some(path) = past.input.as_deref().filter(|path| *path != Path::new("-")) else {
-            return Ok(None);
-        };
-        if holds_frames(path) {
-            return Ok(None);
-        }
-        let from = past.from.map(|edge| edge.length("--from")).transpose()?.unwrap_or_default();
-        let to = past.to.map(|edge| edge.length("--to")).transpose()?;
-        let most = most.and_then(|most| from.checked_add(most));
-        let to = to.into_iter().chain(most).min().unwrap_or(Duration::MAX);
-        Self::read(path, from, to).map(Some)
-    }
-
-    fn read(path: &Path, from: Duration, to: Duration) -> Result<Self> {
+    pub fn read(path: &Path, from: Duration, to: Duration) -> Result<Self> {
         let mut reader = open_recording(path)?;
         let mut watch = watched().context("cannot look at the recording")?;
         let mut normaliser = Normaliser::new(reader.header());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sink::Groups;
+use crate::groups::Groups;
 use crate::sink::fixture::{burners, frame, window};
 use tombola_core::identity::TaskId;
 use tombola_core::interference::{Interference, Pair, Standing};

@@ -4,11 +4,11 @@ use super::Shown;
 use crate::cli::AuditArgs;
 use crate::cmd::report::{Gathering, measured};
 use crate::command::Command;
+use crate::past;
 use crate::pressure::Pressure;
 use crate::sink::checks::Checks;
 use crate::sink::finding_sentence;
 use crate::sink::html::report::{Report, render};
-use crate::source::Overview;
 use crate::target::Target;
 use crate::text::harmless;
 use crate::verdict::Verdict;
@@ -77,7 +77,7 @@ impl Judging {
         if let Some(page) = self.page {
             let interference = !args.no_interference && whole.audit.interference.is_some();
             let measured = measured(&whole, series.intervals.len(), interference);
-            let overview = Overview::of(&args.past, None)?;
+            let overview = past::overview(&args.past, None)?;
             let lanes = overview.as_ref().map(|overview| &overview.lanes);
             let verdict = paragraph.as_str();
             let html =

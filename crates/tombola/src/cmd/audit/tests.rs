@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::{Cli, Verb};
-use crate::sink::Groups;
+use crate::groups::Groups;
 use crate::sink::fixture::{burners, frame, task, window};
 use clap::Parser;
 use tombola_core::frame::Scheduler;

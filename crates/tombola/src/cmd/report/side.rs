@@ -2,9 +2,11 @@
 
 use crate::cli::PastArgs;
 use crate::cmd::simulate;
+use crate::comparison::{Had, Side, Subject};
+use crate::groups::group_text;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited};
-use crate::sink::group_text;
+use crate::past;
 use crate::sink::loss::loss_text;
 use crate::source::Simulated;
 use crate::text::harmless;
@@ -15,42 +17,6 @@ use std::time::Duration;
 use tombola_core::audit::{By, Row, Who};
 use tombola_core::source::Source;
 use tombola_lab::policy::PolicyKind;
-
-/// Who a figure is about. Tasks and processes of two boots have nothing in common but their names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    /// All of it.
-    Machine,
-    /// A group, by its full name.
-    Group(String),
-    /// All tasks of a name.
-    Command(String),
-}
-
-/// What somebody had in a stretch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Had {
-    /// Time on a CPU, in percent of the time of all CPUs.
-    pub(crate) run: f64,
-    /// Time runnable without a CPU, in percent of the length: 100 is one task that waits always.
-    pub(crate) wait: f64,
-    /// Entitled − received, in percent of the time of all CPUs.
-    pub(crate) lag: f64,
-}
-
-/// A side.
-pub(crate) struct Side {
-    /// What the user calls it, harmless.
-    pub(crate) name: String,
-    /// The machine, harmless.
-    pub(crate) machine: String,
-    /// Length of all stretches.
-    pub(crate) length_ns: u64,
-    /// What was lost in the last stretches and before.
-    pub(crate) loss: String,
-    /// Who had what, stretch by stretch. Who had nothing is not there.
-    pub(crate) stretches: Vec<BTreeMap<Subject, Had>>,
-}
 
 /// Where a side is.
 struct Place<'a> {
@@ -86,47 +52,45 @@ impl<'a> Place<'a> {
         let path = Some(PathBuf::from(self.path));
         let (input, dir) = if self.path.is_dir() { (None, path) } else { (path, None) };
         let past = PastArgs { input, dir, from: edge(from)?, to: edge(to)?, ..PastArgs::default() };
-        past.open_or(|| bail!("neither a recording nor a log"))
+        past::open_or(&past, || bail!("neither a recording nor a log"))
     }
 }
 
-impl Side {
-    /// Reads a side: once for its length, once cut into `parts`.
-    ///
-    /// # Errors
-    /// It cannot be read, or is empty.
-    pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Self> {
-        let name = harmless(text.as_bytes());
-        let place = Place::of(text);
-        let open = || place.open(policy).with_context(|| format!("cannot compare '{name}'"));
-        let mut length_ns = 0;
-        let mut whole = Pace::new(open()?, None, 0, First::FromNow)?;
-        while let Some(step) = whole.next(|_| Ok(Waited::Full))? {
-            length_ns += step.window.length_ns();
-        }
-        if length_ns == 0 {
-            bail!("'{name}' has no time in it");
-        }
-        let source = open()?;
-        let origin = source.origin();
-        // Rounded up, so that no stretch of some nanoseconds is left at the end.
-        let stretch = Duration::from_nanos(length_ns.div_ceil(u64::from(parts)));
-        let mut steps = Pace::new(source, Some(stretch), 0, First::FromNow)?;
-        let mut side =
-            Self { name, machine: String::new(), length_ns, loss: String::new(), stretches: Vec::new() };
-        while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
-            // A log has intervals of its own: what is left of one at the end says little, and as much as a whole stretch.
-            if u128::from(step.window.length_ns()) * 2 < stretch.as_nanos() {
-                continue;
-            }
-            let moment = Moment::of(&step, 1, origin)?;
-            let machine = &moment.machine;
-            side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());
-            side.loss = loss_text(&moment.audit.loss_total);
-            side.stretches.push(had(&moment));
-        }
-        Ok(side)
+/// Reads a side: once for its length, once cut into `parts`.
+///
+/// # Errors
+/// It cannot be read, or is empty.
+pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
+    let name = harmless(text.as_bytes());
+    let place = Place::of(text);
+    let open = || place.open(policy).with_context(|| format!("cannot compare '{name}'"));
+    let mut length_ns = 0;
+    let mut whole = Pace::new(open()?, None, 0, First::FromNow)?;
+    while let Some(step) = whole.next(|_| Ok(Waited::Full))? {
+        length_ns += step.window.length_ns();
     }
+    if length_ns == 0 {
+        bail!("'{name}' has no time in it");
+    }
+    let source = open()?;
+    let origin = source.origin();
+    // Rounded up, so that no stretch of some nanoseconds is left at the end.
+    let stretch = Duration::from_nanos(length_ns.div_ceil(u64::from(parts)));
+    let mut steps = Pace::new(source, Some(stretch), 0, First::FromNow)?;
+    let mut side =
+        Side { name, machine: String::new(), length_ns, loss: String::new(), stretches: Vec::new() };
+    while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
+        // A log has intervals of its own: what is left of one at the end says little, and as much as a whole stretch.
+        if u128::from(step.window.length_ns()) * 2 < stretch.as_nanos() {
+            continue;
+        }
+        let moment = Moment::of(&step, 1, origin)?;
+        let machine = &moment.machine;
+        side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());
+        side.loss = loss_text(&moment.audit.loss_total);
+        side.stretches.push(had(&moment));
+    }
+    Ok(side)
 }
 
 /// Who had what in an interval.

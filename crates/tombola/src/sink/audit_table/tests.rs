@@ -1,6 +1,7 @@
 use super::super::fixture::{burners, hostile, task, window};
 use super::*;
-use crate::sink::{CommandView, Groups};
+use crate::audit_view::CommandView;
+use crate::groups::Groups;
 use tombola_core::audit::{Audit, By, Row};
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::interference::{Interference, Pair, Standing};

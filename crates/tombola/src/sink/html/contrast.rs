@@ -3,7 +3,7 @@
 use super::ledger::{number, text};
 use super::markup::{escape, put};
 use super::page::page;
-use crate::cmd::report::comparison::Comparison;
+use crate::comparison::Comparison;
 use crate::sink::seconds;
 
 /// Rows of the table: all that differ, and of the others as many as fit. They keep a page below 300 KB.

@@ -1,7 +1,7 @@
 use super::report::{Report, render};
+use crate::groups::Groups;
 use crate::moment::Moment;
 use crate::series::Series;
-use crate::sink::Groups;
 use crate::sink::fixture::{burners, frame, hostile, task, window};
 use serde_json::Value;
 use tombola_core::policy::Policy;

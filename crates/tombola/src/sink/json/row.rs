@@ -1,6 +1,6 @@
 //! A row as an object: its keys, types and descriptions are those of the catalogue.
 
-use crate::sink::Groups;
+use crate::groups::Groups;
 use crate::sink::cell::{Cell, File, file_cell};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};

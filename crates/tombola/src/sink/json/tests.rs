@@ -1,7 +1,8 @@
 use super::super::audit_table::tests::{example, view};
 use super::super::fixture::{hostile, window};
 use super::*;
-use crate::sink::{CommandView, Groups};
+use crate::audit_view::CommandView;
+use crate::groups::Groups;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tombola_core::audit::{Audit, By};

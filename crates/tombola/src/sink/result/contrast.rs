@@ -1,7 +1,7 @@
 //! Two sides and what of their difference is more than noise.
 
-use crate::cmd::report::comparison::Comparison;
-use crate::cmd::report::side::Subject;
+use crate::comparison::Comparison;
+use crate::comparison::Subject;
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;

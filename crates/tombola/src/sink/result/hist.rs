@@ -1,7 +1,7 @@
 //! Waits of an interval, as histograms.
 
+use crate::groups::{Groups, group_text};
 use crate::sink::hist_table::Waits;
-use crate::sink::{Groups, group_text};
 use crate::text::harmless;
 use anyhow::Result;
 use schemars::JsonSchema;

@@ -1,12 +1,25 @@
 //! Where the results of a verb go that has one after another.
 
 use super::SCHEMA;
-use crate::cli::{OutputArgs, ResultFormat};
 use crate::sink::json::intervals::Pieces;
 use crate::target::Target;
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use serde::Serialize;
 use std::io::Write;
+use std::path::Path;
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// One document: an object, with a list of intervals where there can be several.
+    Json,
+    /// An object a line.
+    Ndjson,
+}
 
 /// Tables, a document of all results, or a result a line.
 pub(crate) struct Outlet {
@@ -20,9 +33,9 @@ impl Outlet {
     ///
     /// # Errors
     /// Those of [`Target::open`].
-    pub(crate) fn open(args: &OutputArgs) -> Result<Self> {
-        let target = Target::open(args.output.as_deref())?;
-        Ok(Self { format: args.format, target, document: Pieces::new(SCHEMA) })
+    pub(crate) fn open(format: ResultFormat, output: Option<&Path>) -> Result<Self> {
+        let target = Target::open(output)?;
+        Ok(Self { format, target, document: Pieces::new(SCHEMA) })
     }
 
     /// Writes one result, as people read it or as its record.
@@ -69,7 +82,7 @@ mod tests {
             (ResultFormat::Ndjson, "{\"schema\":2,\"n\":1}\n{\"schema\":2,\"n\":2}\n"),
         ] {
             let mut out = Vec::new();
-            let mut outlet = Outlet::open(&OutputArgs { format, ..OutputArgs::default() }).unwrap();
+            let mut outlet = Outlet::open(format, None).unwrap();
             for n in 1..3 {
                 outlet.write(&mut out, || "t".to_owned(), || serde_json::json!({ "n": n })).unwrap();
             }

@@ -1,6 +1,6 @@
 //! A recording under other policies.
 
-use crate::cmd::replay::Verdict;
+use crate::replay::Verdict;
 use crate::replay::score::{self, Figures};
 use crate::text::harmless;
 use anyhow::Result;

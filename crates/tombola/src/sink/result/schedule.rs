@@ -1,7 +1,7 @@
 //! What a scheduler came to since its start.
 
 use super::tickets::{TaskRecord, record};
-use crate::sink::Groups;
+use crate::groups::Groups;
 use crate::sink::schedule_table::ScheduleView;
 use anyhow::Result;
 use schemars::JsonSchema;

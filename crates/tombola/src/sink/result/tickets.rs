@@ -1,6 +1,6 @@
 //! Tickets of the tasks of a running scheduler.
 
-use crate::sink::{Groups, group_text};
+use crate::groups::{Groups, group_text};
 use crate::text::harmless;
 use anyhow::Result;
 use schemars::JsonSchema;

@@ -1,6 +1,6 @@
 //! An audit as it is to be shown: what is selected, and under which names.
 
-use super::{Groups, group_text};
+use crate::groups::{Groups, group_text};
 use crate::text::harmless;
 use std::borrow::Cow;
 use tombola_core::audit::{Audit, By, Finding, Hindrance, Line, Row};

@@ -1,6 +1,5 @@
 //! Two sides, figure by figure: what of their difference is more than noise.
 
-use super::side::{Had, Side, Subject};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tombola_core::contrast::{self, Contrast, LEVEL};
@@ -10,6 +9,42 @@ const SUBJECTS: usize = 100;
 
 /// A difference below this is none that matters, however certain: percent, as the figures.
 const MATTERS: f64 = 0.1;
+
+/// Who a figure is about. Tasks and processes of two boots have nothing in common but their names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// All of it.
+    Machine,
+    /// A group, by its full name.
+    Group(String),
+    /// All tasks of a name.
+    Command(String),
+}
+
+/// What somebody had in a stretch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Had {
+    /// Time on a CPU, in percent of the time of all CPUs.
+    pub(crate) run: f64,
+    /// Time runnable without a CPU, in percent of the length: 100 is one task that waits always.
+    pub(crate) wait: f64,
+    /// Entitled − received, in percent of the time of all CPUs.
+    pub(crate) lag: f64,
+}
+
+/// A side.
+pub(crate) struct Side {
+    /// What the user calls it, harmless.
+    pub(crate) name: String,
+    /// The machine, harmless.
+    pub(crate) machine: String,
+    /// Length of all stretches.
+    pub(crate) length_ns: u64,
+    /// What was lost in the last stretches and before.
+    pub(crate) loss: String,
+    /// Who had what, stretch by stretch. Who had nothing is not there.
+    pub(crate) stretches: Vec<BTreeMap<Subject, Had>>,
+}
 
 /// A figure of somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
