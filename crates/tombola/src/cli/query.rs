@@ -12,7 +12,7 @@ use std::path::PathBuf;
 Examples:
   tombola query                                   the questions, a sentence each
   tombola query owed --dir /var/log/tombola
-  tombola query loss --dir /srv/fleet --format csv
+  tombola query loss --dir /srv/fleet --format csv --output loss.csv
   tombola query owed --dir /srv/fleet --print      the SQL, for another engine")]
 pub struct QueryArgs {
     /// The question
@@ -20,9 +20,12 @@ pub struct QueryArgs {
     /// Log to ask, as `tombola log --dir` writes it
     #[arg(long, value_name = "DIR", requires = "name")]
     pub dir: Option<PathBuf>,
-    /// table = for people, csv = for programs
-    #[arg(long, value_enum, value_name = "table|csv", default_value_t, hide_possible_values = true)]
+    /// table = for people, csv and json = for programs
+    #[arg(long, value_enum, value_name = "table|csv|json", default_value_t, hide_possible_values = true)]
     pub format: QueryFormat,
+    /// File that the answer replaces once it is whole, - for standard output [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Print the SQL in place of asking
     #[arg(long)]
     pub print: bool,
@@ -36,4 +39,6 @@ pub enum QueryFormat {
     Table,
     /// Comma-separated values under a header.
     Csv,
+    /// A list of objects, one a row.
+    Json,
 }

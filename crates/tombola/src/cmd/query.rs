@@ -3,6 +3,7 @@
 use crate::cli::{QueryArgs, QueryFormat};
 use crate::exit::Exit;
 use crate::nearest::did_you_mean;
+use crate::target::Target;
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
@@ -31,6 +32,10 @@ if form == 'csv':
     rows = csv.writer(sys.stdout, lineterminator='\\n')
     rows.writerow(answer.columns)
     rows.writerows(answer.fetchall())
+elif form == 'json':
+    import json
+    rows = [dict(zip(answer.columns, row)) for row in answer.fetchall()]
+    print(json.dumps(rows, default=str, indent=1))
 else:
     answer.show(max_rows=10000, max_width=10000)
 ";
@@ -47,8 +52,9 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
         let hint = did_you_mean(name, QUESTIONS.iter().map(|(known, _)| *known));
         bail!("there is no question '{name}'; `tombola query` lists them{hint}");
     };
+    let target = Target::open(args.output.as_deref())?;
     if args.print {
-        out.write_all(sql.as_bytes())?;
+        target.put(out, sql.as_bytes())?;
         return Ok(Exit::Ok);
     }
     let Some(dir) = &args.dir else {
@@ -65,7 +71,8 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
             dir.display()
         );
     }
-    ask(&view(dir)?, sql, args.format)
+    target.put(out, &ask(&view(dir)?, sql, args.format)?)?;
+    Ok(Exit::Ok)
 }
 
 fn sentence(sql: &str) -> &str {
@@ -88,13 +95,18 @@ fn view(dir: &Path) -> Result<String> {
     ))
 }
 
-fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Exit> {
-    let is_csv = format == QueryFormat::Csv;
+/// The answer.
+fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Vec<u8>> {
+    let (flag, form) = match format {
+        QueryFormat::Table => ("-box", "table"),
+        QueryFormat::Csv => ("-csv", "csv"),
+        QueryFormat::Json => ("-json", "json"),
+    };
     let mut duckdb = Command::new("duckdb");
-    duckdb.arg(if is_csv { "-csv" } else { "-box" }).args(["-c", view, "-c", sql]);
+    duckdb.arg(flag).args(["-c", view, "-c", sql]);
     let mut python = Command::new("python3");
     let here = Command::new("python3").args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
-    python.args(["-c", PYTHON, view, sql, if is_csv { "csv" } else { "table" }]);
+    python.args(["-c", PYTHON, view, sql, form]);
     let mut engine = match Command::new("duckdb").arg("--version").stdout(Stdio::null()).status() {
         Ok(_) => duckdb,
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context("cannot run duckdb"),
@@ -105,11 +117,12 @@ fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Exit> {
              date=*/host=*/*.parquet as a table named log"
         ),
     };
-    let status = engine.stdin(Stdio::null()).status().context("cannot run DuckDB")?;
-    if status.success() {
-        return Ok(Exit::Ok);
+    let answer =
+        engine.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run DuckDB")?;
+    if answer.status.success() {
+        return Ok(answer.stdout);
     }
-    bail!("DuckDB ended with status {}", status.code().or(status.signal()).unwrap_or(-1))
+    bail!("DuckDB ended with status {}", answer.status.code().or(answer.status.signal()).unwrap_or(-1))
 }
 
 #[cfg(test)]
