@@ -12,8 +12,8 @@ help() {
 Usage: scripts/bench.sh [--quick] [--rounds N] [--pipe-ops N] [--messaging-loops N] [--cpu C] [--tools "A B …"]
 
 Measures what the monitor costs, and prints tables in Markdown:
-  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, with runqlat, cpudist
-     and perf sched record where they are installed, and with two references built for this bench: an empty program on
+  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, with runqlat, cpudist,
+     perf sched record and pidstat (all threads, once a second) where they are installed, and with two references built for this bench: an empty program on
      sched_switch (the floor) and five fields a task kept on the classic tracepoint (scripts/bench/*.bpf.c);
   2. the time of the BPF programs themselves (kernel.bpf_stats_enabled, switched back afterwards);
   3. time and memory to read 1,000 and 10,000 tasks;
@@ -31,7 +31,7 @@ are not touched, and nothing stays behind. For figures worth keeping, nothing el
   --pipe-ops N          operations of sched pipe         [BENCH_PIPE_OPS, default 200000; quick 20000]
   --messaging-loops N   messages each sender sends       [BENCH_MESSAGING_LOOPS, default 200; quick 50]
   --cpu C               the CPU that sched pipe runs on  [BENCH_CPU, default: the last one allowed]
-  --tools "A B …"       which of tombola floor five_field runqlat cpudist perf_sched [BENCH_TOOLS, default: all there are]
+  --tools "A B …"       which of tombola floor five_field runqlat cpudist perf_sched pidstat [BENCH_TOOLS, default: all]
 
 Progress goes to standard error, the tables to standard output:
   scripts/run.sh bench >tables.md
@@ -154,6 +154,10 @@ attach() {
         ;;
     floor | five_field) hold "$hold" "$work/$1.o" ;;
     runqlat | cpudist) watch_with "$1" ;;
+    pidstat)
+        pidstat -t 1 >/dev/null 2>&1 &
+        holder=$!
+        ;;
     esac
 }
 
@@ -178,6 +182,7 @@ unusable() {
         compile_bpf "$1" "$work/$1.o" >&2 || say "it does not compile"
         ;;
     runqlat | cpudist) have "$1" || say "it is not installed (libbpf-tools)" ;;
+    pidstat) have pidstat || say "it is not installed (sysstat)" ;;
     perf_sched)
         perf sched record -o "$work/sched.data" -- true >/dev/null 2>&1 || say "perf sched record does not work here"
         rm -f -- "$work/sched.data"
@@ -238,7 +243,7 @@ program_time() {
     say 1 >"$stats"
     for ((repeat = 0; repeat < repeats; repeat++)); do
         for tool in "${usable[@]}"; do
-            [[ $tool != perf_sched ]] || continue
+            [[ $tool != perf_sched && $tool != pidstat ]] || continue # no programs
             attach "$tool"
             benchmark pipe
             "${command[@]}" >/dev/null 2>&1
@@ -299,7 +304,7 @@ binary() {
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 usable=()
-for tool in ${tools:-tombola floor five_field runqlat cpudist perf_sched}; do
+for tool in ${tools:-tombola floor five_field runqlat cpudist perf_sched pidstat}; do
     why=$(unusable "$tool")
     if [[ -z $why ]]; then
         usable+=("$tool")

@@ -32,6 +32,7 @@ command:trace-cmd   trace-cmd    trace-cmd              trace-cmd     trace-cmd
 command:tmux        tmux         tmux                   tmux          tmux
 command:stress-ng   stress-ng    stress-ng              stress-ng     stress-ng
 command:runqlat     libbpf-tools libbpf-tools           libbpf-tools  libbpf-tools
+command:pidstat     sysstat      sysstat                sysstat       sysstat
 command:clang-format clang-format clang-tools-extra     clang     clang-tools
 command:shellcheck  shellcheck   ShellCheck             shellcheck    ShellCheck
 command:qemu-system-x86_64 - qemu-system-x86-core qemu-system-x86 qemu-x86
