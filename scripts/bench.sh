@@ -13,8 +13,9 @@ Usage: scripts/bench.sh [--quick] [--rounds N] [--pipe-ops N] [--messaging-loops
 
 Measures what the monitor costs, and prints tables in Markdown:
   1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, with runqlat, cpudist,
-     perf sched record and pidstat (all threads, once a second) where they are installed, and with two references built for this bench: an empty program on
-     sched_switch (the floor) and five fields a task kept on the classic tracepoint (scripts/bench/*.bpf.c);
+     perf sched record and pidstat (all threads, once a second) where they are installed, and with two references
+     built for this bench: an empty program on sched_switch (the floor) and five fields a task kept on the classic
+     tracepoint (scripts/bench/*.bpf.c);
   2. the time of the BPF programs themselves (kernel.bpf_stats_enabled, switched back afterwards);
   3. time and memory to read 1,000 and 10,000 tasks;
   4. time and memory of tombola --version, status and dump.
