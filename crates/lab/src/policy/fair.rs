@@ -18,15 +18,20 @@
 //!   descends from the root by the same rule at every level; what a task runs is charged to it and to the entities above. A CFS
 //!   slice is the period times w/W of every level; an EEVDF slice ends with the first request on the path that is served.
 //!
-//! Left out: NUMA and cache topology, periodic balancing between busy CPUs, delayed dequeue. A group's load is that of the
+//! - **Balancing** (`balance.rs`): a busy CPU looks from time to time, whether another has more than
+//!   its part, and pulls waiting tasks from there.
+//!
+//! Left out: NUMA and cache topology, delayed dequeue. The load of which a group's entity gets its weight is that of the
 //! moment, known on all CPUs at once, not the decaying average that each CPU adds its part to from time to time (PELT).
 //! Slices end at ticks if the scenario has one, as in the kernel without `HRTICK`.
 
+mod balance;
 mod hierarchy;
 
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
+use balance::{Balancer, Load, imbalance};
 use hierarchy::{EntityIx, Hierarchy};
 
 /// Which of the two.
@@ -45,6 +50,7 @@ pub struct Fair {
     /// CPU each task belongs to, or did when it last wanted one.
     home: Vec<CpuIx>,
     lanes: Vec<Lane>,
+    balancer: Balancer,
     slice_ns: u64,
     /// CFS: latency and minimum granularity, EEVDF: none.
     latency_ns: u64,
@@ -71,6 +77,7 @@ impl Fair {
             tree: Hierarchy::new(machine),
             home: vec![0; machine.tasks().len()],
             lanes: vec![Lane::default(); cpus],
+            balancer: Balancer::new(cpus, machine.tasks().len(), machine.tick_ns),
             slice_ns: factor * if generation == Generation::Cfs { 750_000 } else { 700_000 },
             latency_ns: factor * 6_000_000,
             wakeup_ns: factor * 1_000_000,
@@ -175,6 +182,12 @@ impl Fair {
     /// A task comes to a CPU, and with it the entities of its groups that are not there yet.
     fn insert(&mut self, machine: &Machine, task: TaskIx, cpu: CpuIx) {
         self.catch_up_before_change(machine, cpu);
+        if self.tree.entities[task].is_new {
+            self.balancer.born(task, machine.now_ns());
+        } else {
+            self.balancer.turn(task, machine.now_ns(), false);
+        }
+        self.balancer.touch(task);
         let before = std::mem::replace(&mut self.home[task], cpu);
         self.lanes[cpu].tasks += 1;
         let mut at = Some(task);
@@ -196,6 +209,7 @@ impl Fair {
     fn remove(&mut self, machine: &Machine, task: TaskIx) {
         let cpu = self.home[task];
         self.catch_up_before_change(machine, cpu);
+        self.balancer.turn(task, machine.now_ns(), true);
         self.lanes[cpu].tasks -= 1;
         let mut at = Some(task);
         while let Some(index) = at {
@@ -240,9 +254,65 @@ impl Fair {
             tasks.filter(|(_, task)| machine.allows(*task, cpu)).min().map(|(_, task)| task)
         });
         let Some(task) = task else { return false };
-        self.remove(machine, task);
-        self.insert(machine, task, cpu);
+        self.migrate(machine, task, cpu);
         true
+    }
+
+    fn migrate(&mut self, machine: &Machine, task: TaskIx, to: CpuIx) {
+        self.remove(machine, task);
+        self.insert(machine, task, to);
+    }
+
+    fn balance_when_due(&mut self, machine: &Machine, cpu: CpuIx) {
+        if self.lanes[cpu].tasks > 0 && self.balancer.is_due(cpu, machine.now_ns()) {
+            self.balance(machine, cpu);
+        }
+    }
+
+    /// A busy CPU takes from another what that has above its part.
+    fn balance(&mut self, machine: &Machine, cpu: CpuIx) {
+        let now = machine.now_ns();
+        let mut loads: Vec<Load> =
+            self.lanes.iter().map(|lane| Load { tasks: lane.tasks, ..Load::default() }).collect();
+        for (task, home) in self.home.iter().enumerate().filter(|(task, _)| !self.tree.entities[*task].is_new)
+        {
+            let part = self.balancer.part(task, now, self.tree.entities[task].member);
+            loads[*home].wants += part;
+            loads[*home].load += part * self.tree.root_weight(task, *home);
+        }
+        let others = (1..loads.len()).map(|step| (cpu + step) % loads.len());
+        let busiest = others
+            .filter_map(|from| {
+                let wanted = imbalance(&loads, from, cpu)?;
+                let tasks = self.movable(machine, from, cpu);
+                (!tasks.is_empty()).then_some((from, wanted, tasks))
+            })
+            .reduce(|best, other| if loads[other.0].load > loads[best.0].load { other } else { best });
+        let Some((from, mut wanted, tasks)) = busiest else {
+            return self.balancer.looked(cpu, now, None);
+        };
+        let mut moved = false;
+        for task in tasks {
+            let load = self.balancer.part(task, now, true) * self.tree.root_weight(task, from);
+            if self.balancer.counted(cpu, load) <= wanted {
+                self.migrate(machine, task, cpu);
+                moved = true;
+                wanted -= load;
+                if wanted <= 0.0 {
+                    break;
+                }
+            }
+        }
+        self.balancer.looked(cpu, now, Some(moved));
+    }
+
+    /// Tasks that wait on a CPU and may run on another, who has not run for longest first.
+    fn movable(&self, machine: &Machine, from: CpuIx, to: CpuIx) -> Vec<TaskIx> {
+        let waiting = self.tree.queues_of(from).flat_map(|queue| self.tree.queues[queue].by_v.iter());
+        let tasks = waiting.map(|(_, entity)| entity).filter(|entity| self.tree.members(*entity).is_none());
+        let mut tasks: Vec<TaskIx> = tasks.filter(|task| machine.allows(*task, to)).collect();
+        tasks.sort_unstable_by_key(|task| self.balancer.touched(*task));
+        tasks
     }
 
     /// The eligible one of those who wait with the earliest deadline.
@@ -303,6 +373,7 @@ impl Policy for Fair {
     }
 
     fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
+        self.balance_when_due(machine, cpu);
         let mut queue = self.tree.queues_of(cpu).start;
         if self.tree.queues[queue].by_v.is_empty() && !self.pull(machine, cpu) {
             return None;
@@ -319,9 +390,14 @@ impl Policy for Fair {
                 None => break entity,
             }
         };
+        self.balancer.touch(task);
         self.lanes[cpu].running = Some(task);
         self.lanes[cpu].charged_ns = 0;
-        Some(Pick { task, slice_ns: self.slice(cpu, task) })
+        let slice_ns = self.slice(cpu, task);
+        if let Some(at_ns) = self.balancer.look_before(cpu, machine.now_ns().saturating_add(slice_ns)) {
+            machine.set_timer(task, at_ns);
+        }
+        Some(Pick { task, slice_ns })
     }
 
     fn stopped(&mut self, machine: &mut Machine, cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
@@ -332,6 +408,11 @@ impl Policy for Fair {
         } else {
             self.put_back(task, cpu);
         }
+    }
+
+    /// The look of a CPU came in the middle of a slice.
+    fn timer(&mut self, machine: &mut Machine, task: TaskIx) {
+        self.balance_when_due(machine, self.home[task]);
     }
 
     fn preempt(&mut self, machine: &mut Machine) -> Option<CpuIx> {

@@ -220,6 +220,20 @@ impl Hierarchy {
         part
     }
 
+    /// The weight of an entity at the root of a CPU: its part of the weight of each group above (`task_h_load`); counted as if
+    /// it were there.
+    pub(super) fn root_weight(&self, entity: EntityIx, cpu: CpuIx) -> f64 {
+        let (mut weight, mut at) = (self.entities[entity].weight as f64, entity);
+        while let Some(group) = self.above(at, cpu) {
+            let Entity { weight: own, member, .. } = self.entities[at];
+            let coming = if member { 0 } else { i128::from(own) };
+            let members = self.queues[self.queue(at, cpu)].average.weight + coming;
+            weight *= self.entities[group].weight as f64 / members as f64;
+            at = group;
+        }
+        weight
+    }
+
     pub(super) fn raise_floor(&mut self, queue: usize, running: i128) {
         let queue = &mut self.queues[queue];
         let least = queue.by_v.peek().map_or(running, |(head, _)| head.min(running));

@@ -117,3 +117,88 @@ fn a_new_weight_keeps_the_lag() {
     assert!((before.2 - after.2).abs() <= 2 * after.0 && before.2 > 0, "{before:?} {after:?}");
     assert!((before.3 - after.3).abs() <= 2 * after.0, "{before:?} {after:?}");
 }
+
+/// Burners on several CPUs, by their weights: CPU time of each in CPUs.
+fn balanced(cpus: u32, weights: &[u64], seconds: u32, policy: PolicyKind) -> Vec<f64> {
+    let tasks: String = weights
+        .iter()
+        .enumerate()
+        .map(|(i, weight)| format!("[[task]]\nname='t{i}'\nweight={weight}\n"))
+        .collect();
+    shares(&format!("name='x'\ncpus={cpus}\nduration='{seconds}s'\ntick='4ms'\n{tasks}"), policy)
+}
+
+/// Burners of nice 0 and 5 on two CPUs, ten seconds each, on Linux 6.18 (EEVDF, `HZ` 250), scaled to two whole CPUs: getrusage
+/// of each. Where they share a CPU for stretches of up to .1 s, which of them do is as good as chance: a share of ⅔ is
+/// off by ½·√(⅔·⅓/100) = .024 there and .017 in twice the time here, the difference by .03; twice that is allowed.
+#[test]
+fn busy_cpus_give_what_the_kernel_gave() {
+    let nice = |of: &[i32]| of.iter().map(|n| if *n == 0 { 1024 } else { 335 }).collect::<Vec<u64>>();
+    for (weights, measured) in [
+        (nice(&[0, 0, 0]), vec![0.664, 0.660, 0.676]),
+        (nice(&[0, 0, 5]), vec![0.852, 0.843, 0.305]),
+        (nice(&[0, 5, 5]), vec![1.0, 0.487, 0.487]),
+        (nice(&[0, 0, 0, 0, 0]), vec![0.403, 0.402, 0.403, 0.391, 0.400]),
+        (nice(&[0, 0, 0, 5]), vec![0.607, 0.601, 0.600, 0.192]),
+    ] {
+        for policy in LINUX {
+            let got = balanced(2, &weights, 20, policy);
+            let off = got.iter().zip(&measured).map(|(g, m)| (g - m).abs()).fold(0.0, f64::max);
+            assert!(off < 0.06, "{policy} {weights:?}: {got:?}, measured {measured:?}");
+        }
+    }
+}
+
+/// k equal burners on n CPUs get n/k each. A CPU that is short of a task waits for at most three looks of 16·n ms; between two
+/// moves a task is on a crowded CPU or not, as by chance: three standard deviations.
+#[test]
+fn equal_burners_get_equal_parts_of_any_number_of_cpus() {
+    for (cpus, tasks) in [(2u32, 3u32), (2, 5), (3, 4), (3, 5), (4, 5), (4, 7), (4, 11), (8, 9), (8, 12)] {
+        let due = f64::from(cpus) / f64::from(tasks);
+        // A CPU has ⌊k/n⌋ tasks or one more.
+        let few = tasks / cpus;
+        let (most, least) = (1.0 / f64::from(few), 1.0 / f64::from(few + 1));
+        let crowded = (most - due) / (most - least);
+        let stretches = 60_000.0 / f64::from(3 * 16 * cpus);
+        let bound = 3.0 * (most - least) * (crowded * (1.0 - crowded) / stretches).sqrt();
+        for policy in LINUX {
+            for got in balanced(cpus, &vec![1024; tasks as usize], 60, policy) {
+                assert!((got - due).abs() < bound, "{policy} {cpus} {tasks}: {got}, {due} within {bound}");
+            }
+        }
+    }
+}
+
+/// What is not too much stays: the heaviest have a CPU of their own, and the members of a group weigh a third of it each, so that
+/// they do not crowd out who is alone.
+#[test]
+fn a_balanced_machine_is_left_alone() {
+    for policy in LINUX {
+        for (weights, expected) in [([3, 2, 1], [1.0, 2.0 / 3.0, 1.0 / 3.0]), ([10, 1, 1], [1.0, 0.5, 0.5])] {
+            assert_eq!(
+                balanced(2, &weights, 20, policy).iter().map(|g| (g * 100.0).round()).collect::<Vec<_>>(),
+                expected.map(|e| (e * 100.0_f64).round()),
+                "{policy} {weights:?}"
+            );
+        }
+        let text = "name='x'\ncpus=2\nduration='20s'\n[[group]]\nname='g'\nweight=1024\n[[task]]\nname='alone'\n\
+            [[task]]\nname='member'\ngroup='g'\ncount=3\n";
+        let got = shares(text, policy);
+        assert!((got[0] - 1.0).abs() < 0.01, "{policy}: {got:?}");
+    }
+}
+
+/// A task that may run on one CPU only stays there, and the others go round it.
+#[test]
+fn balancing_keeps_affinity() {
+    let text = "name='x'\ncpus=2\nduration='60s'\n[[task]]\nname='pinned'\ncpus=[0]\n[[task]]\nname='free'\ncount=2\n";
+    for policy in LINUX {
+        let scenario = Scenario::from_toml(text).unwrap();
+        let slices = crate::laws::slices_under(&scenario, policy);
+        assert!(slices.iter().all(|slice| slice.task != 0 || slice.cpu == 0), "{policy}");
+        for free in [1, 2] {
+            let on = |cpu| slices.iter().any(|slice| slice.task == free && slice.cpu == cpu);
+            assert!(on(0) && on(1), "{policy}: {free} stays");
+        }
+    }
+}
