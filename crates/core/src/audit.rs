@@ -31,7 +31,7 @@ mod order;
 mod tests;
 mod waiting;
 
-pub use by::{By, Row, UnknownBy, Who};
+pub use by::{By, Members, Row, UnknownBy, Who};
 pub use claims::Division;
 pub use finding::{About, Finding};
 pub use hindrance::Hindrance;
@@ -178,7 +178,22 @@ impl Audit {
     /// The lines added up to rows, ordered by who they are about. A row is there if `keep` holds for one of its tasks; what it
     /// adds up are all of them.
     pub fn rows(&self, by: By, keep: impl Fn(&Line) -> bool) -> Vec<Row> {
-        by::rows(self, by, keep)
+        let members = self.members(by);
+        let kept = (0..members.len()).filter(|row| members.lines(self, *row).any(&keep));
+        kept.map(|row| self.row(&members, row)).collect()
+    }
+
+    /// Which lines make each row, ordered by who the rows are about.
+    pub fn members(&self, by: By) -> Members {
+        Members::of(self, by)
+    }
+
+    /// The row at this place, added up.
+    ///
+    /// # Panics
+    /// If there is no such row, or the members are those of another audit.
+    pub fn row(&self, members: &Members, row: usize) -> Row {
+        members.row(self, row)
     }
 }
 

@@ -1,14 +1,16 @@
 //! One interval as screens and pages need it: the ledger with its names, owned, so that whoever shows it keeps nobody waiting.
 
 use crate::audit_view::AuditView;
-use crate::groups::Groups;
+use crate::groups::{Groups, group_text};
 use crate::pace::Step;
+use crate::text::harmless;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tombola_core::audit::{Audit, By, Line, Who};
 use tombola_core::frame::{Frame, Machine, Scheduler};
+use tombola_core::group_path::short_name;
 use tombola_core::identity::TaskId;
-use tombola_core::snapshot::Running;
+use tombola_core::snapshot::{Group, Running};
 use tombola_core::source::Origin;
 use tombola_core::window::{CpuWindow, Window};
 use tombola_kernel::scheduler::ScheduledTask;
@@ -89,6 +91,17 @@ impl Moment {
             columns: &[],
             width: None,
         }
+    }
+
+    /// Short name of a group, harmless.
+    pub(crate) fn group(&self, group: Group) -> String {
+        harmless(short_name(&group_text(&self.groups, group)).as_bytes())
+    }
+
+    /// Name and PID of a task, harmless.
+    pub(crate) fn task(&self, id: TaskId) -> String {
+        let comm = self.line(id).map(|line| harmless(&line.task.totals.comm)).unwrap_or_default();
+        format!("{comm} ({})", id.pid)
     }
 
     /// The line of a task.

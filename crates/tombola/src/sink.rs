@@ -5,7 +5,7 @@
 
 pub(crate) mod audit_csv;
 pub(crate) mod audit_table;
-mod cell;
+pub(crate) mod cell;
 pub(crate) mod checks;
 pub(crate) mod comparison;
 pub(crate) mod contrast_table;

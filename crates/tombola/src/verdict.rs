@@ -23,7 +23,7 @@ pub(crate) fn machine(moment: &Moment) -> String {
         None => format!("{waited} of {of} tasks waited, and all had what they were entitled to{fair}"),
         Some((line, lag_ns)) => {
             let id = line.task.totals.id;
-            let name = moment.view().task(id);
+            let name = moment.task(id);
             format!(
                 "{waited} of {of} tasks waited; owed most: {name}, {} ms{fair}",
                 signed(lag_ns as f64 / 1e6)
@@ -74,7 +74,7 @@ impl Verdict {
         let mut quotas: Vec<String> = lines
             .iter()
             .filter_map(|line| match &line.entry.as_ref()?.limit {
-                Limit::Quota(group) => Some(moment.view().group(*group)),
+                Limit::Quota(group) => Some(moment.group(*group)),
                 _ => None,
             })
             .collect();

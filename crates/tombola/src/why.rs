@@ -1,6 +1,5 @@
 //! Why somebody waited, in words that say what can be done about it.
 
-use crate::audit_view::AuditView;
 use crate::moment::Moment;
 use crate::text::harmless;
 use std::cmp::Reverse;
@@ -33,12 +32,11 @@ pub(crate) fn why(moment: &Moment, row: &Row) -> String {
     let waiting = &row.waiting;
     let mut causes: Vec<(u64, String)> = Vec::new();
     let behind = Blame::of(moment, &row.who).named;
-    let view = moment.view();
-    if let Some(pinned) = pinned(&view, row) {
+    if let Some(pinned) = pinned(moment, row) {
         causes.push((waiting.contention_ns, pinned));
     }
     if behind.is_empty() {
-        let real_time = real_time(&view, row);
+        let real_time = real_time(moment, row);
         let who = real_time.unwrap_or_else(|| "others ran".to_owned());
         causes.push((waiting.contention_ns, format!("{who} {}", percent(waiting.contention_ns))));
     } else {
@@ -47,7 +45,7 @@ pub(crate) fn why(moment: &Moment, row: &Row) -> String {
         causes.push((waiting.contention_ns, format!("behind {}", names.join(", "))));
     }
     let quota = match &row.limit {
-        Some(Limit::Quota(group)) => format!("quota of {}", view.group(*group)),
+        Some(Limit::Quota(group)) => format!("quota of {}", moment.group(*group)),
         _ => "a quota".to_owned(),
     };
     causes.push((waiting.throttled_ns, format!("{quota} {}", percent(waiting.throttled_ns))));
@@ -62,18 +60,19 @@ pub(crate) fn why(moment: &Moment, row: &Row) -> String {
 }
 
 /// Whether few CPUs are the reason, which a finding says.
-fn pinned(view: &AuditView<'_>, row: &Row) -> Option<String> {
+fn pinned(moment: &Moment, row: &Row) -> Option<String> {
     let Some(Limit::Cpus(set)) = &row.limit else { return None };
     let is_found = |about: &About| matches!(about, About::Affinity { cpus, .. } if cpus == set);
-    let found = view.findings.iter().any(|finding| is_found(&finding.about));
+    let found = moment.audit.findings.iter().any(|finding| is_found(&finding.about));
     found.then(|| format!("may use only CPU {set} while others idle"))
 }
 
 /// Whether real-time tasks took time from where it ran last.
-fn real_time(view: &AuditView<'_>, row: &Row) -> Option<String> {
+fn real_time(moment: &Moment, row: &Row) -> Option<String> {
     let Who::Task(id) = &row.who else { return None };
-    let cpu = view.line(*id)?.task.totals.cpu;
-    let took = view.findings.iter().any(|f| matches!(f.about, About::RealTime { cpu: c, .. } if c == cpu));
+    let cpu = moment.line(*id)?.task.totals.cpu;
+    let took =
+        moment.audit.findings.iter().any(|f| matches!(f.about, About::RealTime { cpu: c, .. } if c == cpu));
     took.then(|| format!("real-time tasks on CPU {cpu}, and others,"))
 }
 

@@ -9,7 +9,6 @@ use crate::tickets::Nice;
 use crate::usage::Usage;
 use crate::window::TaskWindow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -172,45 +171,99 @@ impl Row {
     }
 }
 
-/// Rows by who they are about, of those that `keep` holds for in one line.
-pub(super) fn rows(audit: &Audit, by: By, keep: impl Fn(&Line) -> bool) -> Vec<Row> {
-    struct Sum<'a> {
-        row: Row,
-        kept: bool,
-        /// Whose name the row has.
-        named_by: &'a Line,
+/// The lines of an audit by rows, without the rows: which lines each of them adds up. Of ten thousand rows few are looked at, and a row is
+/// some hundred bytes; [`Audit::row`] makes one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    by: By,
+    /// Places in [`Audit::lines`], those of a row together.
+    lines: Vec<u32>,
+    /// Where in `lines` each row ends, by whom rows are about.
+    ends: Vec<u32>,
+}
+
+impl Members {
+    /// Of an audit, ordered by who the rows are about; lines stay in their order.
+    pub(super) fn of(audit: &Audit, by: By) -> Self {
+        let mut lines: Vec<u32> = (0u32..).take(audit.lines.len()).collect();
+        let totals = |at: &u32| &audit.lines[*at as usize].task.totals;
+        match by {
+            By::Task => {}
+            By::Process => lines.sort_by_key(|at| totals(at).tgid),
+            By::Group => lines.sort_by_key(|at| totals(at).group),
+            By::Comm => lines.sort_by(|a, b| totals(a).comm.cmp(&totals(b).comm)),
+        }
+        let is_one = |a: &u32, b: &u32| match by {
+            By::Task => false,
+            By::Process => totals(a).tgid == totals(b).tgid,
+            By::Group => totals(a).group == totals(b).group,
+            By::Comm => totals(a).comm == totals(b).comm,
+        };
+        let rows = lines.chunk_by(is_one).scan(0, |end, row| {
+            *end += u32::try_from(row.len()).unwrap_or(u32::MAX);
+            Some(*end)
+        });
+        let ends = rows.collect();
+        Self { by, lines, ends }
     }
-    let mut sums: BTreeMap<Who, Sum<'_>> = BTreeMap::new();
-    for line in &audit.lines {
-        let kept = keep(line);
-        let who = Who::of(by, &line.task);
-        match sums.get_mut(&who) {
-            None => {
-                let row = Row::start(who.clone(), line);
-                sums.insert(who, Sum { row, kept, named_by: line });
-            }
-            Some(sum) => {
-                sum.row.add(line);
-                sum.kept |= kept;
-                if name_rank(by, line) > name_rank(by, sum.named_by) {
-                    sum.named_by = line;
-                }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// What the rows are about.
+    pub fn by(&self) -> By {
+        self.by
+    }
+
+    /// The lines of the row at this place, at least one, in their order.
+    ///
+    /// # Panics
+    /// If there is no such row, or the audit is another than the members'.
+    pub fn lines<'a>(
+        &'a self,
+        audit: &'a Audit,
+        row: usize,
+    ) -> impl ExactSizeIterator<Item = &'a Line> + Clone {
+        let begin = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let places = &self.lines[begin as usize..self.ends[row] as usize];
+        places.iter().map(|at| &audit.lines[*at as usize])
+    }
+
+    /// Whom the row at this place is about.
+    ///
+    /// # Panics
+    /// As [`Members::lines`].
+    pub fn who(&self, audit: &Audit, row: usize) -> Who {
+        let mut lines = self.lines(audit, row);
+        Who::of(self.by, &lines.next().expect("a row has lines").task)
+    }
+
+    pub(super) fn row(&self, audit: &Audit, row: usize) -> Row {
+        let mut lines = self.lines(audit, row);
+        let mut named_by = lines.next().expect("a row has lines");
+        let mut sum = Row::start(Who::of(self.by, &named_by.task), named_by);
+        for line in lines {
+            sum.add(line);
+            if name_rank(self.by, line) > name_rank(self.by, named_by) {
+                named_by = line;
             }
         }
-    }
-    let mut rows: Vec<Row> = Vec::with_capacity(sums.len());
-    for sum in sums.into_values().filter(|sum| sum.kept) {
-        let mut row = sum.row;
-        row.comm.clone_from(&sum.named_by.task.totals.comm);
-        if let Who::Group(group) = &row.who
+        sum.comm.clone_from(&named_by.task.totals.comm);
+        if let Who::Group(group) = &sum.who
             && let Ok(at) = audit.groups.binary_search_by_key(group, |g| g.totals.id)
         {
-            row.weight = Some(audit.groups[at].totals.weight);
-            row.tickets_set = false;
+            sum.weight = Some(audit.groups[at].totals.weight);
+            sum.tickets_set = false;
         }
-        rows.push(row);
+        sum
     }
-    rows
 }
 
 /// A process is called by its leader's name; else who ran most comes first, then the lower identity.

@@ -17,7 +17,7 @@ use tombola_lab::policy::PolicyKind;
 Examples:
   sudo tombola top
   sudo tombola top --interval 500ms --theme light
-  tombola top --columns PID,WAIT%,P99,LAG,COMM
+  tombola top --columns pid,wait%,wait_p99_ns,lag_ns,comm
   tombola top -i trace.perf.data              a recording; arrows left and right move in its time
   tombola top --simulate web-and-batch        to try it anywhere
 
@@ -32,9 +32,10 @@ pub struct TopArgs {
     /// Colours: for a dark background, for a light one, or none [default: dark]
     #[arg(long, value_name = "dark|light|mono")]
     pub theme: Option<Theme>,
-    /// Columns of tasks and processes, with commas between; key C lists them all
-    /// [default: PID,USER,NI,CLS,CPU%,WAIT%,P99,LAG,GOT/FAIR,CGROUP,COMM]
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    /// Columns of tasks and processes, by key or title, from left to right: those of audit --columns, and USER, CPU%, WAIT% and
+    /// GOT/FAIR; key C lists them all
+    /// [default: PID,USER,NICE,POLICY,CPU%,WAIT%,P99_MS,LAG_MS,GOT/FAIR,GROUP,COMM]
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
     pub columns: Vec<Column>,
     /// Do not watch who preempts whom and who holds the CPU meanwhile
     #[arg(long)]

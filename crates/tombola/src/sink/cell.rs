@@ -113,7 +113,8 @@ pub(super) fn write_fitted(out: &mut String, (layout, left_out): &(Layout, Vec<&
     }
 }
 
-fn table_cell<R>(metric: &Metric<R>, row: &R, groups: &Groups) -> String {
+/// The value of a row for people, harmless.
+pub(crate) fn table_cell<R>(metric: &Metric<R>, row: &R, groups: &Groups) -> String {
     match metric.table_value(row) {
         // Its tasks have several.
         Value::None if metric.sum == Sum::Common => "*".to_owned(),

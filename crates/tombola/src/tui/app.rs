@@ -113,7 +113,7 @@ impl Default for Set {
         Self {
             interval: Duration::from_secs(1),
             theme: Theme::default(),
-            columns: Column::DEFAULT.to_vec(),
+            columns: Column::usual(),
             glyphs: Glyphs::default(),
         }
     }
@@ -157,7 +157,7 @@ impl App {
             mode: Mode::Normal,
             detail: false,
             selected: Default::default(),
-            sort: Column::Lag,
+            sort: Column::of("lag_ns"),
             inverted: false,
             tree: true,
             filter: String::new(),

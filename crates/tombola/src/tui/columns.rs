@@ -1,57 +1,52 @@
-//! Columns of the tables: title, width, text and the value they sort by.
+//! Columns of the tables: those of the catalogue ([`tombola_core::metric`]), which `audit --columns` has too, and the few that only the
+//! screen can tell, because they need more than a row: the length of the interval, or the owner.
 
 use crate::moment::Moment;
+use crate::nearest::did_you_mean;
+use crate::sink::cell::table_cell;
 use crate::text::harmless;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
-use tombola_core::audit::{Row, Who};
+use tombola_core::audit::Row;
+use tombola_core::metric::{Metric, Unit, Value, audit};
 
-/// A column; `TITLES` says what each is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A column.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
-    Pid,
-    User,
-    Nice,
-    Class,
-    Weight,
-    Cpu,
-    Wait,
-    P50,
-    P99,
-    Max,
-    Lag,
-    Got,
-    Throttled,
-    Preempted,
-    Wakeups,
-    Migrations,
-    Tasks,
-    Group,
-    Comm,
+    /// A metric of the catalogue.
+    Metric(&'static Metric<Row>),
+    /// One of the screen's own.
+    Own(Own),
 }
 
-/// Each with its name in the config file and on the screen, its width there, and what it says.
-const TITLES: [(Column, &str, u16, &str); 19] = [
-    (Column::Pid, "PID", 7, "task (thread) or process"),
-    (Column::User, "USER", 8, "effective user of the process"),
-    (Column::Nice, "NI", 3, "nice value; * where they differ"),
-    (Column::Class, "CLS", 5, "scheduling policy"),
-    (Column::Weight, "WEIGHT", 7, "weight it competes with, 1024 for nice 0"),
-    (Column::Cpu, "CPU%", 6, "time on a CPU, of one CPU"),
-    (Column::Wait, "WAIT%", 6, "time runnable without a CPU, of the interval"),
-    (Column::P50, "P50", 8, "median wait, ms"),
-    (Column::P99, "P99", 8, "99 of 100 waits were no longer, ms"),
-    (Column::Max, "MAX", 8, "longest wait, ms"),
-    (Column::Lag, "LAG", 9, "entitled - received, ms: above 0 it is owed"),
-    (Column::Got, "GOT/FAIR", 8, "received / entitled"),
-    (Column::Throttled, "THROTTLED", 9, "part of the wait in which a quota was used up, ms"),
-    (Column::Preempted, "PREEMPT", 8, "times it lost the CPU while runnable"),
-    (Column::Wakeups, "WAKEUPS", 8, "times it came from sleep to a CPU"),
-    (Column::Migrations, "MIGR", 6, "slices on another CPU than the one before"),
-    (Column::Tasks, "TASKS", 5, "tasks in the row"),
-    (Column::Group, "CGROUP", 18, "cgroup or autogroup, short"),
-    (Column::Comm, "COMM", 16, "name; the last column grows"),
+/// What only the screen can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// Who owns the process.
+    User,
+    /// Run, of the interval.
+    Cpu,
+    /// Wait, of the interval.
+    Wait,
+    /// Received / entitled.
+    Got,
+}
+
+/// The screen's own columns: name in the config file and on the screen, width there, and what it says.
+const OWN: [(Own, &str, u16, &str); 4] = [
+    (Own::User, "USER", 8, "Effective user of the process."),
+    (Own::Cpu, "CPU%", 6, "CPU time it had, as a part of the interval: of one CPU."),
+    (Own::Wait, "WAIT%", 6, "Time it was runnable and did not run, as a part of the interval."),
+    (Own::Got, "GOT/FAIR", 8, "Received / entitled."),
 ];
+
+/// Names, which stand last, where the last of them can grow.
+const NAMES: [&str; 3] = ["group", "cgroup", "comm"];
+
+/// Columns where nothing else is said.
+const DEFAULT: [&str; 11] =
+    ["PID", "USER", "NICE", "POLICY", "CPU%", "WAIT%", "P99_MS", "LAG_MS", "GOT/FAIR", "GROUP", "COMM"];
 
 /// What a column sorts by.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,130 +58,181 @@ pub(crate) enum SortValue {
 }
 
 impl Column {
-    /// All of them.
-    pub(crate) const ALL: [Self; 19] = {
-        let mut all = [Self::Pid; 19];
-        let mut at = 0;
-        while at < 19 {
-            all[at] = TITLES[at].0;
-            at += 1;
-        }
-        all
-    };
+    /// Time on a CPU as a part of the interval.
+    pub(crate) const CPU: Self = Self::Own(Own::Cpu);
 
-    /// Those that are shown where nothing else is said.
-    pub(crate) const DEFAULT: [Self; 11] = [
-        Self::Pid,
-        Self::User,
-        Self::Nice,
-        Self::Class,
-        Self::Cpu,
-        Self::Wait,
-        Self::P99,
-        Self::Lag,
-        Self::Got,
-        Self::Group,
-        Self::Comm,
-    ];
+    /// Wait as a part of the interval.
+    pub(crate) const WAIT: Self = Self::Own(Own::Wait);
 
-    fn entry(self) -> &'static (Self, &'static str, u16, &'static str) {
-        // Every column has an entry, which a test looks after.
-        TITLES.iter().find(|(column, ..)| *column == self).unwrap_or(&TITLES[0])
+    /// The metric of that key.
+    ///
+    /// # Panics
+    /// If the catalogue has none: keys in this program are of it.
+    pub(crate) fn of(key: &str) -> Self {
+        Self::Metric(audit::find(key).expect("the catalogue has the keys that this program names"))
     }
 
-    /// Its title.
+    /// All of them, as lists show them: whom a row is about, the screen's own, figures, names.
+    pub(crate) fn all() -> Vec<Self> {
+        let (pid, rest) = audit::METRICS.split_first().expect("the catalogue is not empty");
+        let own = OWN.iter().map(|(own, ..)| Self::Own(*own));
+        let names = NAMES.into_iter().map(Self::of);
+        std::iter::once(Self::Metric(pid))
+            .chain(own)
+            .chain(rest.iter().map(Self::Metric).filter(|column| !column.is_name()))
+            .chain(names)
+            .collect()
+    }
+
+    /// Those that are shown where nothing else is said.
+    pub(crate) fn usual() -> Vec<Self> {
+        DEFAULT.iter().map(|name| name.parse().expect("a column of that name is there")).collect()
+    }
+
+    /// Each of them once, where it is first.
+    pub(crate) fn distinct(columns: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut distinct = Vec::new();
+        for column in columns {
+            if !distinct.contains(&column) {
+                distinct.push(column);
+            }
+        }
+        distinct
+    }
+
+    /// Names of the usual ones, with commas between.
+    #[cfg(test)]
+    pub(crate) fn usual_names() -> String {
+        DEFAULT.join(",")
+    }
+
+    /// Its title, by which the config file has it too.
     pub(crate) fn title(self) -> &'static str {
-        self.entry().1
+        match self {
+            Self::Metric(metric) => metric.title,
+            Self::Own(own) => own.entry().1,
+        }
+    }
+
+    /// Its key in the catalogue, or, of the screen's own, its title.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Metric(metric) => metric.key,
+            Self::Own(_) => self.title(),
+        }
     }
 
     /// Its width, in columns of the terminal.
-    pub(crate) fn width(self) -> u16 {
-        self.entry().2
+    pub(crate) fn width(self) -> usize {
+        let least = match self {
+            Self::Own(own) => return own.entry().2.into(),
+            Self::Metric(metric) => match (metric.key, metric.unit) {
+                ("pid" | "tgid", _) => 7,
+                ("group", _) => 17,
+                ("cgroup", _) => 30,
+                ("comm", _) => 15, // of a name the kernel keeps as many bytes
+                ("bound_by", _) => 12,
+                (_, Unit::Nanoseconds | Unit::Milliseconds) => 9,
+                (_, Unit::Ratio | Unit::Count) => 7,
+                (_, Unit::None) => 0,
+            },
+        };
+        least.max(self.title().len())
     }
 
     /// What it says.
     pub(crate) fn about(self) -> &'static str {
-        self.entry().3
+        match self {
+            Self::Metric(metric) => metric.meaning,
+            Self::Own(own) => own.entry().3,
+        }
+    }
+
+    /// Whether it is a name, which stands last.
+    pub(crate) fn is_name(self) -> bool {
+        NAMES.contains(&self.key())
     }
 
     /// Whether its texts stand at the left.
     pub(crate) fn is_text(self) -> bool {
-        matches!(self, Self::User | Self::Class | Self::Group | Self::Comm)
+        match self {
+            Self::Metric(metric) => metric.is_text(),
+            Self::Own(own) => own == Own::User,
+        }
+    }
+
+    /// Whether it tells of waits, which have a colour.
+    pub(crate) fn is_of_waits(self) -> bool {
+        match self {
+            Self::Metric(metric) => {
+                metric.unit == Unit::Nanoseconds
+                    && ["wait", "contention", "throttled"].iter().any(|word| metric.key.contains(word))
+            }
+            Self::Own(own) => own == Own::Wait,
+        }
     }
 
     /// Its text, harmless.
     pub(crate) fn text(self, moment: &Moment, row: &Row) -> String {
-        let usage = &row.usage;
         let length_ns = moment.audit.length_ns.max(1) as f64;
         let dash = || "-".to_owned();
-        let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
         let part = |ns: u64| format!("{:.1}", 100.0 * ns as f64 / length_ns);
-        let wait = |q| usage.waits.quantile_ns(q, usage.wait_max_ns).map_or_else(dash, ms);
         match self {
-            Self::Pid => match &row.who {
-                Who::Task(id) => id.pid.to_string(),
-                _ => row.tgid.map_or_else(|| "*".to_owned(), |pid| pid.to_string()),
-            },
-            Self::User => match row.tgid {
+            Self::Metric(metric) => table_cell(metric, row, &moment.groups),
+            Self::Own(Own::User) => match row.tgid {
                 Some(tgid) => moment.user(tgid).map_or_else(dash, |user| harmless(user.as_bytes())),
                 None => "*".to_owned(),
             },
-            Self::Nice => row.nice.map_or_else(|| "*".to_owned(), |nice| nice.to_string()),
-            Self::Class => row.policy.map_or_else(|| "*".to_owned(), |policy| policy.to_string()),
-            Self::Weight => row
-                .weight
-                .map_or_else(dash, |weight| format!("{weight}{}", if row.tickets_set { "*" } else { "" })),
-            Self::Cpu => part(usage.runtime_ns),
-            Self::Wait => part(usage.wait_ns),
-            Self::P50 => wait(0.5),
-            Self::P99 => wait(0.99),
-            Self::Max => ms(usage.wait_max_ns),
-            Self::Lag => row.account.map_or_else(dash, |account| signed_ms(account.lag_ns())),
-            Self::Got => match row.account.map(|account| account.satisfaction()) {
+            Self::Own(Own::Cpu) => part(row.usage.runtime_ns),
+            Self::Own(Own::Wait) => part(row.usage.wait_ns),
+            Self::Own(Own::Got) => match row.account.map(|account| account.satisfaction()) {
                 Some(Some(ratio)) if ratio < 1000.0 => format!("{ratio:.2}"),
                 Some(Some(_)) => ">999".to_owned(),
                 _ => dash(),
             },
-            Self::Throttled => ms(row.waiting.throttled_ns),
-            Self::Preempted => usage.involuntary.to_string(),
-            Self::Wakeups => usage.wakeups.to_string(),
-            Self::Migrations => usage.migrations.to_string(),
-            Self::Tasks => row.tasks.to_string(),
-            Self::Group => row.group.map_or_else(|| "*".to_owned(), |group| moment.view().group(group)),
-            Self::Comm => harmless(&row.comm),
         }
     }
 
     /// What it sorts by.
     pub(crate) fn sort_value(self, moment: &Moment, row: &Row) -> SortValue {
-        let usage = &row.usage;
-        let wait = |q| usage.waits.quantile_ns(q, usage.wait_max_ns).unwrap_or(0);
         SortValue::Number(match self {
-            Self::User | Self::Class | Self::Group | Self::Comm => {
-                return SortValue::Text(self.text(moment, row));
-            }
-            Self::Pid => match &row.who {
-                Who::Task(id) => f64::from(id.pid),
-                _ => row.tgid.unwrap_or(0).into(),
+            Self::Metric(metric) => match metric.value(row) {
+                Value::Unsigned(number) | Value::Marked(number) | Value::Millionths(number) => number as f64,
+                Value::Signed(number) => number as f64,
+                Value::Real(number) => number,
+                Value::Flag(flag) => f64::from(u8::from(flag)),
+                Value::None if !metric.is_text() => 0.0,
+                Value::None | Value::Word(_) | Value::Name(_) | Value::Group(_) | Value::Path(_) => {
+                    return SortValue::Text(self.text(moment, row));
+                }
             },
-            Self::Nice => row.nice.map_or(0.0, |nice| f64::from(nice.get())),
-            Self::Weight => row.weight.unwrap_or(0) as f64,
-            Self::Cpu => usage.runtime_ns as f64,
-            Self::Wait => usage.wait_ns as f64,
-            Self::P50 => wait(0.5) as f64,
-            Self::P99 => wait(0.99) as f64,
-            Self::Max => usage.wait_max_ns as f64,
-            Self::Lag => row.lag_ns() as f64,
+            Self::Own(Own::User) => return SortValue::Text(self.text(moment, row)),
+            Self::Own(Own::Cpu) => row.usage.runtime_ns as f64,
+            Self::Own(Own::Wait) => row.usage.wait_ns as f64,
             // Who got least of its entitlement is who is looked for: it comes first.
-            Self::Got => {
+            Self::Own(Own::Got) => {
                 -row.account.and_then(|account| account.satisfaction()).unwrap_or(f64::from(u32::MAX))
             }
-            Self::Throttled => row.waiting.throttled_ns as f64,
-            Self::Preempted => usage.involuntary as f64,
-            Self::Wakeups => usage.wakeups as f64,
-            Self::Migrations => usage.migrations as f64,
-            Self::Tasks => row.tasks as f64,
         })
+    }
+}
+
+impl SortValue {
+    /// Which of two rows comes first.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Number(mine), Self::Number(theirs)) => theirs.total_cmp(mine),
+            (Self::Text(mine), Self::Text(theirs)) => mine.cmp(theirs),
+            (Self::Number(_), Self::Text(_)) => Ordering::Less,
+            (Self::Text(_), Self::Number(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl Own {
+    fn entry(self) -> &'static (Self, &'static str, u16, &'static str) {
+        // Every one has an entry, which a test looks after.
+        OWN.iter().find(|(own, ..)| *own == self).unwrap_or(&OWN[0])
     }
 }
 
@@ -195,6 +241,14 @@ pub(super) fn signed_ms(ns: i64) -> String {
     let text = format!("{:+.2}", ns as f64 / 1e6);
     if text.bytes().any(|b| matches!(b, b'1'..=b'9')) { text } else { "0.00".to_owned() }
 }
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Column {}
 
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,26 +260,53 @@ impl FromStr for Column {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::title).join(", ");
-        let found = TITLES.iter().find(|(_, title, ..)| title.eq_ignore_ascii_case(word));
-        found
-            .map(|entry| entry.0)
-            .ok_or_else(|| format!("there is no column of that name; there are {}", known()))
+        let all = Self::all();
+        let is_it =
+            |column: &Self| [column.key(), column.title()].iter().any(|n| n.eq_ignore_ascii_case(word));
+        all.iter().copied().find(is_it).ok_or_else(|| {
+            let names: Vec<String> =
+                all.iter().flat_map(|column| [column.key(), column.title()]).map(str::to_lowercase).collect();
+            let hint = did_you_mean(&word.to_lowercase(), names.iter().map(String::as_str));
+            let titles: Vec<&str> = all.iter().map(|column| column.title()).collect();
+            format!("there is no such column{hint} There are: {}", titles.join(", "))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn every_column_has_its_own_entry_and_a_name_that_is_read_back() {
-        for column in Column::ALL {
-            assert_eq!(column.entry().0, column);
-            assert_eq!(column.title().parse(), Ok(column));
-            assert_eq!(column.title().to_lowercase().parse(), Ok(column));
+    fn every_column_has_a_name_of_its_own_that_is_read_back_as_title_and_as_key() {
+        let all = Column::all();
+        assert_eq!(all.len(), audit::METRICS.len() + OWN.len());
+        let titles: BTreeSet<&str> = all.iter().map(|column| column.title()).collect();
+        assert_eq!(titles.len(), all.len());
+        for column in all {
+            for name in [column.title(), column.key(), &column.title().to_lowercase()] {
+                assert_eq!(name.parse(), Ok(column), "{name}");
+            }
+            assert!(column.width() >= column.title().len() && column.about().ends_with('.'));
         }
-        assert!("FROB".parse::<Column>().unwrap_err().contains("GOT/FAIR"));
+        assert_eq!(Column::usual().len(), DEFAULT.len());
+    }
+
+    #[test]
+    fn a_name_that_is_none_gets_the_nearest_one() {
+        for (word, nearest) in [
+            ("lag_n", "'lag_ns'"),
+            ("P99", "'p99_ms'"),
+            ("NI", "'nice'"),
+            ("wait%%", "'wait%'"),
+            ("got_fair", "'got/fair'"),
+        ] {
+            let error = word.parse::<Column>().unwrap_err();
+            assert!(error.contains(&format!("did you mean {nearest}?")), "{word}: {error}");
+        }
+        let error = "zzz".parse::<Column>().unwrap_err();
+        assert!(!error.contains("did you mean") && error.contains("GOT/FAIR"), "{error}");
     }
 
     #[test]

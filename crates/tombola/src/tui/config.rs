@@ -59,14 +59,11 @@ fn one(name: &str, value: &Value, set: &mut Set) -> Result<()> {
             set.theme = word.parse::<Theme>().map_err(|error| anyhow!(error))?;
         }
         ("columns", Value::Array(names)) => {
-            let mut columns: Vec<Column> = Vec::new();
-            for name in names {
+            let column = |name: &Value| -> Result<Column> {
                 let name = name.as_str().context("it must be a list of names")?;
-                let column = name.parse().map_err(|error: String| anyhow!(error))?;
-                if !columns.contains(&column) {
-                    columns.push(column);
-                }
-            }
+                name.parse().map_err(|error: String| anyhow!(error))
+            };
+            let columns = Column::distinct(names.iter().map(column).collect::<Result<Vec<_>>>()?);
             if columns.is_empty() {
                 bail!("it must name one column at least");
             }
@@ -118,7 +115,7 @@ mod tests {
         let set = Set {
             interval: Duration::from_millis(250),
             theme: Theme::Light,
-            columns: vec![Column::Lag, Column::Comm],
+            columns: vec![Column::of("lag_ns"), Column::WAIT, Column::of("comm")],
             ..Set::default()
         };
         save(&path, &set).unwrap();
@@ -138,7 +135,8 @@ mod tests {
             ("[top]\ninterval = 1", "[top] interval"),
             ("[top]\ntheme = \"pink\"", "dark, light or mono"),
             ("[top]\ncolumns = []", "one column"),
-            ("[top]\ncolumns = [\"PIDD\"]", "GOT/FAIR"),
+            ("[top]\ncolumns = [\"PIDD\"]", "did you mean 'pid'?"),
+            ("[top]\ncolumns = [\"frob\"]", "GOT/FAIR"),
             ("[top]\nfrob = 1", "known are"),
             ("[bottom]\n", "bottom"),
             ("[top", "config.toml"),

@@ -87,7 +87,7 @@ pub(super) fn strips(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) 
 
 fn running(moment: &Moment, cpu: &CpuWindow) -> String {
     match moment.running.get(&cpu.cpu) {
-        Some(running) => moment.view().task(running.id),
+        Some(running) => moment.task(running.id),
         None => "idle".to_owned(),
     }
 }

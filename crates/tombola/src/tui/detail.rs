@@ -17,18 +17,14 @@ const BARS: usize = 12;
 /// Draws it; views whose rows are not of the ledger have no more to say than their list.
 pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let theme = screen.app.set.theme;
-    let Some(entry) = screen.entry() else {
+    let Some(row) = screen.row() else {
         canvas.text(0, "it is gone", theme.quiet());
         return;
     };
-    let row = &entry.row;
+    let row = &*row;
+    let text = |key: &str| Column::of(key).text(moment, row);
     let rule = screen.app.set.glyphs.rule();
-    let title = format!(
-        "{} {}  in {}",
-        Column::Comm.text(moment, row),
-        Column::Pid.text(moment, row),
-        Column::Group.text(moment, row)
-    );
+    let title = format!("{} {}  in {}", text("comm"), text("pid"), text("group"));
     canvas.title(0, &title, theme, rule);
     let mut at = canvas.wrapped(1, &why(moment, row), 2, Style::new());
     let account = row.account.unwrap_or_default();
@@ -38,9 +34,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         ms3(account.entitled_ns),
         ms3(account.received_ns),
         super::columns::signed_ms(row.lag_ns()),
-        Column::Weight.text(moment, row),
-        Column::Nice.text(moment, row),
-        Column::Class.text(moment, row),
+        text("weight"),
+        text("nice"),
+        text("policy"),
     );
     at = canvas.wrapped(at, &figures, 2, Style::new());
     let waited = format!(

@@ -41,14 +41,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen) {
             ("Keys (any key goes back)", lines.collect(), None)
         }
         Mode::Sort(at) => {
-            let line = |column: &Column| format!("{:<10} {}", column.title(), column.about());
+            let line = |column: &Column| format!("{:<13} {}", column.title(), column.about());
             ("Sort by", screen.app.set.columns.iter().map(line).collect(), Some(at))
         }
         Mode::Columns(at) => {
             let shown = |column: &Column| if screen.app.set.columns.contains(column) { "[x]" } else { "[ ]" };
             let line =
-                |column: &Column| format!("{} {:<10} {}", shown(column), column.title(), column.about());
-            ("Columns", Column::ALL.iter().map(line).collect(), Some(at))
+                |column: &Column| format!("{} {:<13} {}", shown(column), column.title(), column.about());
+            ("Columns", Column::all().iter().map(line).collect(), Some(at))
         }
         Mode::Normal | Mode::Filter | Mode::Search => return,
     };

@@ -195,14 +195,11 @@ impl App {
     fn search(&mut self, screen: &Screen, from: usize) {
         let wanted = self.search.to_lowercase();
         let Some(moment) = &screen.moment else { return };
-        let view = moment.view();
         let has = |at: &usize| {
-            screen.entries.get(*at).is_some_and(|entry| {
-                let row = &entry.row;
-                harmless(&row.comm).to_lowercase().contains(&wanted)
-                    || row.group.is_some_and(|group| view.group(group).to_lowercase().contains(&wanted))
-                    || row.tgid.is_some_and(|pid| pid.to_string() == wanted)
-            })
+            let row = screen.entries.row(&moment.audit, *at);
+            harmless(&row.comm).to_lowercase().contains(&wanted)
+                || row.group.is_some_and(|group| moment.group(group).to_lowercase().contains(&wanted))
+                || row.tgid.is_some_and(|pid| pid.to_string() == wanted)
         };
         if wanted.is_empty() || screen.entries.is_empty() {
             return;
@@ -231,17 +228,19 @@ impl App {
     }
 
     fn choose_columns(&mut self, code: KeyCode, at: usize) {
-        let last = Column::ALL.len() - 1;
+        let all = Column::all();
+        let last = all.len() - 1;
         match code {
             KeyCode::Up | KeyCode::Char('k') => self.mode = Mode::Columns(at.saturating_sub(1)),
             KeyCode::Down | KeyCode::Char('j') => self.mode = Mode::Columns((at + 1).min(last)),
             KeyCode::Char(' ') => {
-                let column = Column::ALL[at.min(last)];
+                let column = all[at.min(last)];
                 let shown = &mut self.set.columns;
                 if !shown.contains(&column) {
-                    // In the order of the list, so that a name stays last.
-                    shown.push(column);
-                    shown.sort_by_key(|c| Column::ALL.iter().position(|all| all == c));
+                    // The order that was chosen stays, and a name stays last.
+                    let names = shown.iter().rev().take_while(|shown| shown.is_name()).count();
+                    let at = if column.is_name() { shown.len() } else { shown.len() - names };
+                    shown.insert(at, column);
                 } else if shown.len() > 1 {
                     shown.retain(|c| *c != column);
                 }

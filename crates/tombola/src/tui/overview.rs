@@ -18,11 +18,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     owed(&mut canvas.part(0, list), screen, moment);
     let rule = screen.app.set.glyphs.rule();
     let theme = screen.app.set.theme;
+    let (pid, comm) = (Column::of("pid"), Column::of("comm"));
     canvas.part(list, 1).title(0, "CPUs: # tasks, + real time, now running", theme, rule);
     cpus::strips(&mut canvas.part(list + 1, strips), screen, moment);
-    let who = screen.entry().map_or_else(
+    let who = screen.row().map_or_else(
         || "nobody".to_owned(),
-        |entry| format!("{} {}", Column::Comm.text(moment, &entry.row), Column::Pid.text(moment, &entry.row)),
+        |row| format!("{} {}", comm.text(moment, &row), pid.text(moment, &row)),
     );
     let title = format!("History of {who}: part of each interval it ran, waited, was owed");
     canvas.part(list + 1 + strips, 1).title(0, &title, theme, rule);
@@ -32,15 +33,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
 fn owed(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let theme = screen.app.set.theme;
     canvas.title(0, "    LAG ms  WAIT%   CPU% WHO              WHY", theme, screen.app.set.glyphs.rule());
+    let (pid, comm) = (Column::of("pid"), Column::of("comm"));
     let height = canvas.height().saturating_sub(1);
     let first = offset(screen.position, height, screen.entries.len());
-    for (place, entry) in screen.entries.iter().enumerate().skip(first).take(height) {
-        let row = &entry.row;
+    for place in (first..screen.entries.len()).take(height) {
+        let row = &*screen.entries.row(&moment.audit, place);
         let y = 1 + place - first;
         let lag = fit(&row.account.map_or_else(|| "-".to_owned(), |a| signed_ms(a.lag_ns())), 10, true) + " ";
-        let wait = fit(&Column::Wait.text(moment, row), 6, true) + " ";
-        let run = fit(&Column::Cpu.text(moment, row), 6, true) + " ";
-        let who = format!("{} {}", Column::Pid.text(moment, row), Column::Comm.text(moment, row));
+        let wait = fit(&Column::WAIT.text(moment, row), 6, true) + " ";
+        let run = fit(&Column::CPU.text(moment, row), 6, true) + " ";
+        let who = format!("{} {}", pid.text(moment, row), comm.text(moment, row));
         let who = fit(&who, 16, false) + " ";
         let lag_style = if row.lag_ns() > 0 { theme.owed() } else { Style::new() };
         canvas.line(

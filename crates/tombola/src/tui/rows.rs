@@ -1,75 +1,122 @@
-//! Rows of the ledger in the order in which they are shown.
+//! Rows of the ledger in the order in which they are shown. What is put in order are places: of ten thousand rows the screen shows fifty, and
+//! only those are made.
 
 use super::app::{App, View};
 use super::columns::SortValue;
 use crate::moment::Moment;
-use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
-use tombola_core::audit::{By, Row, Who};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use tombola_core::audit::{Audit, By, Line, Members, Row, Who};
 use tombola_core::snapshot::Group;
 
-/// A row, and how deep it stands in a tree.
-pub(crate) struct Entry {
-    /// What it says.
-    pub(crate) row: Row,
-    /// Groups above it that are shown.
-    pub(crate) depth: usize,
+/// The rows of a view.
+#[derive(Default)]
+pub(crate) struct Entries {
+    members: Members,
+    order: Vec<Entry>,
+}
+
+enum Entry {
+    /// The row at this place among the members.
+    Place(usize),
+    /// A group with all that is below it, and how many groups are above it.
+    Sum(Box<Row>, usize),
+}
+
+impl Entries {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The row at this place, of the audit that they are of.
+    pub(crate) fn row<'a>(&'a self, audit: &Audit, at: usize) -> Cow<'a, Row> {
+        match &self.order[at] {
+            Entry::Place(place) => Cow::Owned(audit.row(&self.members, *place)),
+            Entry::Sum(row, _) => Cow::Borrowed(row),
+        }
+    }
+
+    /// Whom the row at this place is about.
+    pub(crate) fn who(&self, audit: &Audit, at: usize) -> Option<Who> {
+        Some(match self.order.get(at)? {
+            Entry::Place(place) => self.members.who(audit, *place),
+            Entry::Sum(row, _) => row.who.clone(),
+        })
+    }
+
+    /// How deep it stands in a tree: groups above it that are shown.
+    pub(crate) fn depth(&self, at: usize) -> usize {
+        match &self.order[at] {
+            Entry::Place(_) => 0,
+            Entry::Sum(_, depth) => *depth,
+        }
+    }
 }
 
 /// Who is owed most, as the overview lists it: the worst deficit first, then the longest wait.
-pub(crate) fn owed(moment: &Moment, app: &App) -> Vec<Entry> {
-    let mut rows = kept(moment, app, By::Task);
+pub(crate) fn owed(moment: &Moment, app: &App) -> Entries {
+    let members = moment.audit.members(By::Task);
     // Below a thousandth of the interval a deficit is rounding and sampling, and the wait says more.
     let least_ns = i64::try_from(moment.audit.length_ns / 1000).unwrap_or(i64::MAX);
-    let rank = |row: &Row| {
-        let lag_ns = row.lag_ns();
-        (Reverse(if lag_ns > least_ns { lag_ns } else { 0 }), Reverse(row.usage.wait_ns))
+    let rank = |place: &usize| {
+        let lines = members.lines(&moment.audit, *place);
+        let lag_ns: i64 = lines.clone().map(Line::lag_ns).sum();
+        let wait_ns: u64 = lines.map(|line| line.task.delta.wait_ns).sum();
+        (Reverse(if lag_ns > least_ns { lag_ns } else { 0 }), Reverse(wait_ns))
     };
-    rows.sort_by_key(rank);
-    rows.into_iter().map(|row| Entry { row, depth: 0 }).collect()
+    let mut places = kept(moment, app, &members);
+    places.sort_by_cached_key(rank);
+    Entries { order: places.into_iter().map(Entry::Place).collect(), members }
 }
 
 /// Rows of a view with columns.
-pub(crate) fn entries(moment: &Moment, app: &App) -> Vec<Entry> {
-    let by = match app.view {
+pub(crate) fn entries(moment: &Moment, app: &App) -> Entries {
+    let members = moment.audit.members(match app.view {
         View::Groups => By::Group,
         View::Processes => By::Process,
         _ => By::Task,
-    };
-    let rows = kept(moment, app, by);
+    });
+    let places = kept(moment, app, &members);
     if app.view == View::Groups && app.tree {
-        return tree(moment, app, rows);
+        let rows = places.into_iter().map(|place| moment.audit.row(&members, place)).collect();
+        return Entries { order: tree(moment, app, rows), members };
     }
-    sorted(moment, app, rows).into_iter().map(|row| Entry { row, depth: 0 }).collect()
+    let value = |place: &usize| app.sort.sort_value(moment, &moment.audit.row(&members, *place));
+    let order = sorted(app, places, value).into_iter().map(Entry::Place).collect();
+    Entries { order, members }
 }
 
-/// The rows in which the filter occurs.
-fn kept(moment: &Moment, app: &App, by: By) -> Vec<Row> {
+/// The places of the rows in which the filter occurs.
+fn kept(moment: &Moment, app: &App, members: &Members) -> Vec<usize> {
     let wanted = app.filter.to_lowercase();
     if wanted.is_empty() {
-        return moment.audit.rows(by, |_| true);
+        return (0..members.len()).collect();
     }
-    let view = moment.view();
     let has = |text: &str| text.to_lowercase().contains(&wanted);
-    moment.audit.rows(by, |line| {
+    let all = moment.audit.lines.iter().map(|line| line.task.totals.group).collect::<BTreeSet<Group>>();
+    let groups: BTreeSet<Group> = all.into_iter().filter(|group| has(&moment.group(*group))).collect();
+    let pid: Option<u32> = wanted.parse().ok();
+    let holds = |line: &Line| {
         let totals = &line.task.totals;
-        has(&crate::text::harmless(&totals.comm))
-            || has(&view.group(totals.group))
-            || totals.tgid.to_string() == wanted
-            || totals.id.pid.to_string() == wanted
-    })
+        groups.contains(&totals.group)
+            || has(&crate::text::harmless(&totals.comm))
+            || pid.is_some_and(|pid| pid == totals.tgid || pid == totals.id.pid)
+    };
+    (0..members.len()).filter(|place| members.lines(&moment.audit, *place).any(holds)).collect()
 }
 
-/// The rows in the order that was chosen; equal ones by identity.
-fn sorted(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Row> {
-    let mut keyed: Vec<(SortValue, Row)> =
-        rows.into_iter().map(|row| (app.sort.sort_value(moment, &row), row)).collect();
+/// Rows in the order that was chosen; equal ones stay as they were.
+fn sorted<T>(app: &App, rows: Vec<T>, value: impl Fn(&T) -> SortValue) -> Vec<T> {
+    let mut keyed: Vec<(SortValue, T)> = rows.into_iter().map(|row| (value(&row), row)).collect();
     keyed.sort_by(|(a, _), (b, _)| {
-        let order = match (a, b) {
-            (SortValue::Number(a), SortValue::Number(b)) => b.total_cmp(a),
-            (SortValue::Text(a), SortValue::Text(b)) => a.cmp(b),
-            _ => Ordering::Equal,
-        };
+        let order = a.compare(b);
         if app.inverted { order.reverse() } else { order }
     });
     keyed.into_iter().map(|(_, row)| row).collect()
@@ -77,6 +124,7 @@ fn sorted(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Row> {
 
 /// Groups under the groups they are in, siblings in the order that was chosen. A row adds up all that is below it.
 fn tree(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Entry> {
+    let value = |row: &Row| app.sort.sort_value(moment, row);
     let parents: BTreeMap<Group, Option<Group>> =
         moment.audit.groups.iter().map(|group| (group.totals.id, group.totals.parent)).collect();
     let mut sums: BTreeMap<Group, Row> = BTreeMap::new();
@@ -104,13 +152,13 @@ fn tree(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Entry> {
         children.entry(parents.get(&group).copied().flatten()).or_default().push(row);
     }
     let mut entries = Vec::new();
-    let roots = sorted(moment, app, children.remove(&None).unwrap_or_default());
+    let roots = sorted(app, children.remove(&None).unwrap_or_default(), value);
     let mut open: Vec<(usize, Row)> = roots.into_iter().rev().map(|row| (0, row)).collect();
     while let Some((depth, row)) = open.pop() {
         let Who::Group(group) = row.who else { continue };
-        let below = sorted(moment, app, children.remove(&Some(group)).unwrap_or_default());
+        let below = sorted(app, children.remove(&Some(group)).unwrap_or_default(), value);
         open.extend(below.into_iter().rev().map(|row| (depth + 1, row)));
-        entries.push(Entry { row, depth });
+        entries.push(Entry::Sum(Box::new(row), depth));
     }
     entries
 }

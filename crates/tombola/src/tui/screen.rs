@@ -1,13 +1,14 @@
 //! Everything a picture is made of: owned, so that drawing is a pure function of it.
 
 use super::app::{App, Key, View};
-use super::rows::{Entry, entries, owed};
+use super::rows::{Entries, entries, owed};
 use super::timeline::{Point, Timeline};
 use crate::matrix::Matrix;
 use crate::moment::Moment;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tombola_core::audit::Who;
+use tombola_core::audit::{Row, Who};
 
 /// Intervals of a history, as many as columns of the widest terminal that is thought of.
 const HISTORY: usize = 300;
@@ -29,7 +30,7 @@ pub(crate) struct Screen {
     /// Whether there will be no further moment.
     pub(super) ended: bool,
     /// Rows of the ledger, in order: of the views that show them.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
     /// Who stood in whose way; in its view only.
     pub(super) matrix: Option<Matrix>,
     /// Place of the selected row.
@@ -50,7 +51,7 @@ impl Screen {
             app: app.clone(),
             kept: (timeline.first_number().unwrap_or(0), latest),
             ended,
-            entries: Vec::new(),
+            entries: Entries::default(),
             matrix: None,
             position: 0,
             history: Vec::new(),
@@ -92,7 +93,7 @@ impl Screen {
         let moment = self.moment.as_ref()?;
         match self.app.view {
             View::Overview | View::Tasks | View::Processes | View::Groups => {
-                Some(Key::Who(self.entries.get(at)?.row.who.clone()))
+                Some(Key::Who(self.entries.who(&moment.audit, at)?))
             }
             View::Cpus => Some(Key::Cpu(moment.cpus.get(at)?.cpu)),
             View::Findings => (at < moment.audit.findings.len()).then_some(Key::Rank(at)),
@@ -110,8 +111,9 @@ impl Screen {
     }
 
     /// The selected row of the ledger.
-    pub(super) fn entry(&self) -> Option<&Entry> {
-        self.entries.get(self.position)
+    pub(super) fn row(&self) -> Option<Cow<'_, Row>> {
+        let moment = self.moment.as_ref()?;
+        (self.position < self.entries.len()).then(|| self.entries.row(&moment.audit, self.position))
     }
 
     /// Where the selected row is now; where it is gone, the place at which it was.

@@ -3,11 +3,11 @@
 use super::app::View;
 use super::canvas::{Canvas, fit, offset};
 use super::columns::Column;
-use super::rows::Entry;
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
 use ratatui::style::{Modifier, Style};
+use tombola_core::audit::Row;
 
 /// Draws titles and the rows around the selected one.
 pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
@@ -25,9 +25,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     canvas.text(0, &titles, theme.title().add_modifier(Modifier::UNDERLINED));
     let height = canvas.height().saturating_sub(1);
     let first = offset(screen.position, height, screen.entries.len());
-    for (place, entry) in screen.entries.iter().enumerate().skip(first).take(height) {
+    for place in (first..screen.entries.len()).take(height) {
         let y = 1 + place - first;
-        let pieces = cells(screen, moment, &columns, entry, canvas.width());
+        let row = screen.entries.row(&moment.audit, place);
+        let pieces = cells(screen, moment, &columns, (&row, screen.entries.depth(place)), canvas.width());
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
         canvas.line(y, &pieces);
         if place == screen.position {
@@ -39,16 +40,22 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     }
 }
 
+/// What a group has not of its own, or shows elsewhere: its name is last, where the tree has room.
+const OF_TASKS: [&str; 10] =
+    ["pid", "tgid", "start_ns", "USER", "nice", "policy", "comm", "group", "tasks", "weight"];
+
+/// What a narrow terminal does without, the first to go first; after these, whatever stands last before the name.
+const DISPENSABLE: [&str; 6] = ["policy", "USER", "GOT/FAIR", "nice", "wait_p99_ns", "group"];
+
 /// The columns of the view: a group has no PID, user or name of its own.
 fn shown(screen: &Screen) -> Vec<Column> {
     let columns = screen.app.set.columns.iter().copied();
-    let of_tasks =
-        [Column::Pid, Column::User, Column::Nice, Column::Class, Column::Comm, Column::Group, Column::Tasks];
     match screen.app.view {
-        View::Groups => [Column::Tasks, Column::Weight]
+        View::Groups => ["tasks", "weight"]
+            .map(Column::of)
             .into_iter()
-            .chain(columns.filter(|column| !of_tasks.contains(column) && *column != Column::Weight))
-            .chain([Column::Group])
+            .chain(columns.filter(|column| !OF_TASKS.contains(&column.key())))
+            .chain([Column::of("group")])
             .collect(),
         _ => columns.collect(),
     }
@@ -57,15 +64,18 @@ fn shown(screen: &Screen) -> Vec<Column> {
 /// The columns that have room, so that a narrow terminal still shows the last one, which is the name: others go first.
 fn fitting(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
     let needed = |columns: &[Column]| -> usize {
-        columns.iter().map(|column| usize::from(column.width()) + 1).sum::<usize>().saturating_sub(1)
+        columns.iter().map(|column| column.width() + 1).sum::<usize>().saturating_sub(1)
     };
-    for least in [Column::Class, Column::User, Column::Got, Column::Nice, Column::P99, Column::Group] {
+    for least in DISPENSABLE {
         if needed(&columns) <= width {
             break;
         }
-        if columns.last() != Some(&least) {
-            columns.retain(|column| *column != least);
+        if columns.last().is_some_and(|column| column.key() != least) {
+            columns.retain(|column| column.key() != least);
         }
+    }
+    while columns.len() > 2 && needed(&columns) > width {
+        columns.remove(columns.len() - 2);
     }
     columns
 }
@@ -76,7 +86,7 @@ fn with_widths(columns: &[Column], width: usize) -> Vec<(Column, usize)> {
     let last = columns.len().saturating_sub(1);
     let mut widths = Vec::with_capacity(columns.len());
     for (at, column) in columns.iter().enumerate() {
-        let own = usize::from(column.width());
+        let own = column.width();
         let own = if at == last { own.max(left) } else { own };
         left = left.saturating_sub(own + 1);
         widths.push((*column, own));
@@ -88,19 +98,19 @@ fn cells(
     screen: &Screen,
     moment: &Moment,
     columns: &[Column],
-    entry: &Entry,
+    (row, depth): (&Row, usize),
     width: usize,
 ) -> Vec<(String, Style)> {
     let theme = screen.app.set.theme;
     let cell = |(column, width): (Column, usize)| {
-        let mut text = column.text(moment, &entry.row);
-        if column == Column::Group && screen.app.view == View::Groups {
-            text.insert_str(0, &"  ".repeat(entry.depth.min(20)));
+        let mut text = column.text(moment, row);
+        if column.key() == "group" && screen.app.view == View::Groups {
+            text.insert_str(0, &"  ".repeat(depth.min(20)));
         }
-        let style = match column {
-            Column::Cpu => theme.run(),
-            Column::Wait | Column::P50 | Column::P99 | Column::Max | Column::Throttled => theme.wait(),
-            Column::Lag if entry.row.lag_ns() > 0 => theme.owed(),
+        let style = match column.key() {
+            _ if column == Column::CPU => theme.run(),
+            _ if column.is_of_waits() => theme.wait(),
+            "lag_ns" if row.lag_ns() > 0 => theme.owed(),
             _ => Style::new(),
         };
         (fit(&text, width, !column.is_text()), style)

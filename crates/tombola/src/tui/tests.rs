@@ -11,7 +11,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
-use tombola_core::audit::{Audit, Who};
+use tombola_core::audit::{Audit, Row, Who};
 use tombola_core::frame::Machine;
 use tombola_core::identity::TaskId;
 use tombola_core::interference::{Interference, Pair, Standing};
@@ -94,6 +94,11 @@ fn press(app: &mut App, timeline: &Timeline, codes: &[KeyCode]) -> Action {
     action
 }
 
+fn rows(screen: &Screen) -> Vec<Row> {
+    let audit = &screen.moment.as_ref().unwrap().audit;
+    (0..screen.entries.len()).map(|at| screen.entries.row(audit, at).into_owned()).collect()
+}
+
 fn selected(app: &App, timeline: &Timeline) -> Option<Key> {
     let screen = Screen::of(app, timeline, false);
     screen.key(screen.position)
@@ -127,7 +132,7 @@ fn no_size_is_too_small_or_too_large() {
         (1..40).flat_map(|width| [(width, 41 - width), (width, 3)]).chain([(300, 80), (300, 1), (1, 80)]);
     for (width, height) in sizes {
         for view in View::ALL {
-            for mode in [Mode::Normal, Mode::Help, Mode::Sort(1), Mode::Columns(18), Mode::Filter] {
+            for mode in [Mode::Normal, Mode::Help, Mode::Sort(1), Mode::Columns(30), Mode::Filter] {
                 let app = App { mode, detail: width % 2 == 0, ..app(view) };
                 for timeline in [&timeline, &nothing, &empty] {
                     picture(&app, timeline, width, height);
@@ -198,7 +203,7 @@ fn a_filter_keeps_what_it_holds_for_and_escape_takes_it_away() {
     press(&mut app, &timeline, &codes);
     let screen = Screen::of(&app, &timeline, false);
     assert_eq!(screen.entries.len(), 1);
-    assert_eq!(screen.entries[0].row.comm, b"rt-audio");
+    assert_eq!(rows(&screen)[0].comm, b"rt-audio");
     // q is a letter while a filter is written, and ends the program otherwise.
     assert_eq!(press(&mut app, &timeline, &[KeyCode::Char('f'), KeyCode::Char('q')]), Action::None);
     assert_eq!(app.filter, "RT-AUq");
@@ -223,12 +228,18 @@ fn sorting_columns_and_views_follow_the_keys() {
     press(&mut app, &timeline, &[KeyCode::Char('<')]);
     assert!(matches!(app.mode, Mode::Sort(_)));
     press(&mut app, &timeline, &[KeyCode::Up, KeyCode::Up, KeyCode::Up, KeyCode::Enter]);
-    assert_eq!(app.sort, Column::Cpu);
+    assert_eq!(app.sort, Column::CPU);
     let screen = Screen::of(&app, &timeline, false);
-    let ran: Vec<u64> = screen.entries.iter().map(|entry| entry.row.usage.runtime_ns).collect();
+    let ran: Vec<u64> = rows(&screen).iter().map(|row| row.usage.runtime_ns).collect();
     assert!(ran.is_sorted_by(|a, b| a >= b), "{ran:?}");
     press(&mut app, &timeline, &[KeyCode::Char('C'), KeyCode::Char(' '), KeyCode::Esc]);
-    assert!(!app.set.columns.contains(&Column::Pid));
+    assert!(!app.set.columns.contains(&Column::of("pid")));
+    // What is chosen after it stands before the names, and the rest stays as it was.
+    let down =
+        [KeyCode::Char('C')].into_iter().chain([KeyCode::Down; 5]).chain([KeyCode::Char(' '), KeyCode::Esc]);
+    press(&mut app, &timeline, &down.collect::<Vec<_>>());
+    let shown: Vec<&str> = app.set.columns.iter().map(|column| column.title()).collect();
+    assert_eq!(shown[shown.len() - 4..], ["GOT/FAIR", "TGID", "GROUP", "COMM"]);
     press(&mut app, &timeline, &[KeyCode::Char('H')]);
     assert_eq!(app.view, View::Processes);
     press(&mut app, &timeline, &[KeyCode::Char('t')]);
@@ -240,10 +251,24 @@ fn sorting_columns_and_views_follow_the_keys() {
 }
 
 #[test]
+fn with_every_column_chosen_the_name_is_still_seen_and_nothing_is_wider_than_the_screen() {
+    let timeline = timeline();
+    let set = Set { columns: Column::all(), ..Set::default() };
+    for width in [40, 80, 120, 200, 300] {
+        for view in [View::Tasks, View::Groups] {
+            let app = App { view, ..App::new(set.clone()) };
+            let text = picture(&app, &timeline, width, 24).backend().to_string();
+            let name = if view == View::Groups { "batch\\x1b" } else { "burner-5" };
+            assert!(text.contains(name), "{width}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_tree_of_groups_adds_up_what_is_below() {
     let timeline = timeline();
     let screen = Screen::of(&app(View::Groups), &timeline, false);
-    let row = |group| &screen.entries.iter().find(|e| e.row.who == Who::Group(group)).unwrap().row;
+    let row = |group| rows(&screen).into_iter().find(|row| row.who == Who::Group(group)).unwrap();
     let moment = screen.moment.as_ref().unwrap();
     let below: u64 = moment
         .audit
