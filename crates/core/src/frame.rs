@@ -48,6 +48,9 @@ pub struct Scheduler {
     pub state: String,
     /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the kernel does not say.
     pub whole_machine: Option<bool>,
+    /// Settings of cgroups, such as `cpu.max`, of which the kernel does not tell it: it goes on as if nobody had set them. `None` where
+    /// not known.
+    pub untold: Option<Vec<String>>,
 }
 
 impl Frame {

@@ -14,12 +14,14 @@ mod farewell;
 mod options;
 mod subtree;
 mod tasks;
+mod untold;
 
 pub use control::{SchedulerControl, TicketChange};
 pub use farewell::Farewell;
 pub use options::{Flaw, Guard, Law, SchedulerOptions, Slice};
 pub use subtree::sub_schedulers;
 pub use tasks::{ScheduledTask, Totals};
+pub use untold::untold;
 
 use crate::error::{Error, Result, os_error};
 use crate::libbpf_log;
@@ -41,8 +43,8 @@ const MOST_CPUS: u32 = 1024;
 /// `SCX_OPS_SWITCH_PARTIAL`, held against the kernel's by `constants`.
 const SWITCH_PARTIAL: u64 = 8;
 
-/// `.name` of `lottery` in `bpf/lottery.bpf.c`.
-const OPS: &str = "tombola_lottery";
+/// Its name in the kernel: `.name` of `lottery` in `bpf/lottery.bpf.c`.
+pub const OPS: &str = "tombola_lottery";
 
 /// The tickets that were set by hand, by task, of whichever scheduler of ours runs; none where none does.
 ///

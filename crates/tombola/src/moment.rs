@@ -150,12 +150,15 @@ pub(crate) fn schedulers(machine: &Machine, groups: &Groups) -> Option<String> {
 /// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
 /// they have under the kernel's own, or, under ours, the tickets that were set.
 pub(crate) fn in_charge(scheduler: &Scheduler) -> String {
-    let Scheduler { ops, state, whole_machine } = scheduler;
+    let Scheduler { ops, state, whole_machine, untold } = scheduler;
     let whom = match whole_machine {
         Some(true) => ", whole machine",
         Some(false) => ", tasks of the policy EXT only",
         None => "",
     };
     let state = if state == "enabled" { String::new() } else { format!(", {state}") };
-    format!("{ops} (sched_ext){whom}{state}")
+    let untold = untold.as_deref().unwrap_or_default();
+    let untold =
+        if untold.is_empty() { String::new() } else { format!(", not told of {}", untold.join(", ")) };
+    format!("{ops} (sched_ext){whom}{state}{untold}")
 }

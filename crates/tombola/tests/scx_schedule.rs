@@ -109,7 +109,10 @@ fn scx_who_looks_at_a_running_one_is_told_its_name_and_changes_its_tickets() {
     let second = failed(&run(&["schedule"]));
     assert!(second.contains("tombola_lottery is loaded as scheduler already"), "{second}");
     let audit = ok(&run(&["audit", "--interval", "200ms", "--iterations", "1"]));
-    assert_eq!(audit.lines().nth(1), Some("scheduler: tombola_lottery (sched_ext), whole machine"));
+    assert_eq!(
+        audit.lines().nth(1),
+        Some("scheduler: tombola_lottery (sched_ext), whole machine, not told of cpu.max, cpu.idle")
+    );
     let doctor = run(&["doctor"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("scheduler tombola_lottery is running"));
 }

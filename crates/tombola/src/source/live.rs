@@ -28,6 +28,8 @@ pub struct Live {
     owners: bool,
     /// Host name and release, which do not change.
     machine: Machine,
+    /// A scheduler in BPF, and of which settings of cgroups it is not told: that is found out once.
+    untold: Option<(String, Option<Vec<String>>)>,
 }
 
 enum Monitor {
@@ -58,6 +60,7 @@ impl Live {
             names,
             owners: false,
             machine: this_machine(),
+            untold: None,
         })
     }
 
@@ -102,6 +105,21 @@ impl Live {
         Ok(snapshot)
     }
 
+    fn scheduler_in_charge(&mut self) -> Option<Scheduler> {
+        let SchedExtState::Loaded { ops, state, whole_machine } = SchedExtState::now() else { return None };
+        if self.untold.as_ref().is_none_or(|(of, _)| *of != ops) {
+            let untold = scheduler::untold(&ops);
+            // Ours reads the weights themselves.
+            let is_told = |setting: &&str| ops == scheduler::OPS && *setting == "cpu.weight";
+            let untold = untold.map(|untold| {
+                untold.into_iter().filter(|setting| !is_told(setting)).map(str::to_owned).collect()
+            });
+            self.untold = Some((ops.clone(), untold));
+        }
+        let untold = self.untold.as_ref().and_then(|(_, untold)| untold.clone());
+        Some(Scheduler { ops, state, whole_machine, untold })
+    }
+
     /// Names of all groups of a snapshot.
     fn group_names(&mut self, snapshot: &Snapshot) -> BTreeMap<Group, String> {
         let of_living = snapshot.tasks.iter().map(|task| task.group);
@@ -129,7 +147,7 @@ impl Source for Live {
         groups.extend(sub_schedulers.iter().map(|(group, _)| (*group, self.names.name(*group))));
         let owners = self.owners.then(|| owners(&snapshot));
         let machine = Machine {
-            scheduler: scheduler_in_charge(),
+            scheduler: self.scheduler_in_charge(),
             sub_schedulers,
             group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
             ..self.machine.clone()
@@ -142,13 +160,6 @@ fn this_machine() -> Machine {
     let name = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Machine { host: text(name.nodename()), release: text(name.release()), ..Machine::default() }
-}
-
-fn scheduler_in_charge() -> Option<Scheduler> {
-    match SchedExtState::now() {
-        SchedExtState::Loaded { ops, state, whole_machine } => Some(Scheduler { ops, state, whole_machine }),
-        SchedExtState::Absent | SchedExtState::Disabled => None,
-    }
 }
 
 /// Effective users of living processes.

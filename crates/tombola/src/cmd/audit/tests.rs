@@ -101,24 +101,35 @@ fn values_outside_their_range_are_usage_errors() {
 
 #[test]
 fn a_scheduler_in_bpf_is_named_with_whom_it_schedules() {
-    let loaded = |state: &str, whole_machine| {
+    let loaded = |state: &str, whole_machine, untold: &[&str]| {
         crate::moment::in_charge(&Scheduler {
             ops: "tombola_lottery".into(),
             state: state.into(),
             whole_machine,
+            untold: Some(untold.iter().map(|setting| (*setting).to_owned()).collect()),
         })
     };
-    let [whole, partial, silent] =
-        [loaded("enabled", Some(true)), loaded("enabled", Some(false)), loaded("disabling", None)];
+    let [whole, partial, silent] = [
+        loaded("enabled", Some(true), &[]),
+        loaded("enabled", Some(false), &["cpu.max", "cpu.idle"]),
+        loaded("disabling", None, &[]),
+    ];
     assert_eq!(whole, "tombola_lottery (sched_ext), whole machine");
-    let scheduler =
-        Some(Scheduler { ops: "root_ops".into(), state: "enabled".into(), whole_machine: Some(true) });
+    let scheduler = Some(Scheduler {
+        ops: "root_ops".into(),
+        state: "enabled".into(),
+        whole_machine: Some(true),
+        untold: None,
+    });
     let group = tombola_core::snapshot::Group::Cgroup(71);
     let sub_schedulers = vec![(group, "lavd".to_owned())];
     let machine = tombola_core::frame::Machine { scheduler, sub_schedulers, ..Default::default() };
     let groups = [(group, "/pods".to_owned())].into();
     let said = crate::moment::schedulers(&machine, &groups);
     assert_eq!(said.as_deref(), Some("root_ops (sched_ext), whole machine; below /pods: lavd"));
-    assert_eq!(partial, "tombola_lottery (sched_ext), tasks of the policy EXT only");
+    assert_eq!(
+        partial,
+        "tombola_lottery (sched_ext), tasks of the policy EXT only, not told of cpu.max, cpu.idle"
+    );
     assert_eq!(silent, "tombola_lottery (sched_ext), disabling");
 }
