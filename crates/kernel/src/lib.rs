@@ -10,6 +10,7 @@
 mod batch;
 mod btf_file;
 mod clock;
+mod cpu_books;
 mod ended;
 pub mod error;
 mod group_mode;
@@ -26,13 +27,13 @@ mod ownership;
 mod pins;
 mod possible;
 pub mod probe;
-mod queued;
 mod reader;
 pub mod recorder;
 mod running;
 pub mod scheduler;
 mod settings;
 mod status;
+mod task_iterator;
 mod wire;
 
 pub use error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Where a monitor lives in the BPF file system.
 
 use crate::error::{Error, Result};
-use crate::monitor_object::OTHERS;
+use crate::monitor_object::{LIGHT_ITERATOR, OTHERS};
 use crate::ownership;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -64,10 +64,15 @@ impl Pins {
         self.companion(&format!("{program}_link"))
     }
 
-    /// Everything a monitor pins, in the order in which it is to be removed: links first, which stops the measuring.
+    /// Everything a monitor of either kind pins, in the order in which it is to be removed: links first, which stops the measuring.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
-        let links = OTHERS.map(|name| self.companion_link(name));
-        let programs = OTHERS.map(|name| self.companion(name));
+        self.of_programs(&[OTHERS.as_slice(), &[LIGHT_ITERATOR]].concat())
+    }
+
+    /// Everything that a monitor with these programs beside its first pins, in the same order.
+    pub(crate) fn of_programs(&self, others: &[&str]) -> Vec<PathBuf> {
+        let links = others.iter().map(|name| self.companion_link(name));
+        let programs = others.iter().map(|name| self.companion(name));
         let maps = companion::MAPS.map(|name| self.companion(name));
         [self.link.clone()]
             .into_iter()

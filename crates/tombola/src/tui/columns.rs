@@ -121,7 +121,7 @@ impl Column {
         let dash = || "-".to_owned();
         let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
         let part = |ns: u64| format!("{:.1}", 100.0 * ns as f64 / length_ns);
-        let wait = |q| usage.waits.quantile_ns(q, usage.wait_max_ns).map_or_else(dash, ms);
+        let wait = |q| usage.wait_quantile_ns(q).map_or_else(dash, ms);
         match self {
             Self::Pid => match &row.who {
                 Who::Task(id) => id.pid.to_string(),
@@ -140,7 +140,7 @@ impl Column {
             Self::Wait => part(usage.wait_ns),
             Self::P50 => wait(0.5),
             Self::P99 => wait(0.99),
-            Self::Max => ms(usage.wait_max_ns),
+            Self::Max => usage.longest_wait_ns().map_or_else(dash, ms),
             Self::Lag => row.account.map_or_else(dash, |account| signed_ms(account.lag_ns())),
             Self::Got => match row.account.map(|account| account.satisfaction()) {
                 Some(Some(ratio)) if ratio < 1000.0 => format!("{ratio:.2}"),
@@ -160,7 +160,7 @@ impl Column {
     /// What it sorts by.
     pub(crate) fn sort_value(self, moment: &Moment, row: &Row) -> SortValue {
         let usage = &row.usage;
-        let wait = |q| usage.waits.quantile_ns(q, usage.wait_max_ns).unwrap_or(0);
+        let wait = |q| usage.wait_quantile_ns(q).unwrap_or(0);
         SortValue::Number(match self {
             Self::User | Self::Class | Self::Group | Self::Comm => {
                 return SortValue::Text(self.text(moment, row));
@@ -175,7 +175,7 @@ impl Column {
             Self::Wait => usage.wait_ns as f64,
             Self::P50 => wait(0.5) as f64,
             Self::P99 => wait(0.99) as f64,
-            Self::Max => usage.wait_max_ns as f64,
+            Self::Max => usage.longest_wait_ns().unwrap_or(0) as f64,
             Self::Lag => row.lag_ns() as f64,
             // Who got least of its entitlement is who is looked for: it comes first.
             Self::Got => {
