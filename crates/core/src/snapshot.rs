@@ -201,12 +201,14 @@ pub struct Loss {
     pub corrected_waits: u64,
     /// Sleep that the kernel has booked as wait in them, and that was left out.
     pub corrected_ns: u64,
+    /// Whether the kernel's own counters are all that is known. What that leaves unknown was not asked for, and is not lost.
+    pub light: bool,
 }
 
 impl Loss {
     /// Whether nothing was lost. What was corrected is not lost.
     pub fn is_none(&self) -> bool {
-        Self { corrected_waits: 0, corrected_ns: 0, ..*self } == Self::default()
+        Self { corrected_waits: 0, corrected_ns: 0, light: false, ..*self } == Self::default()
     }
 
     /// Slices whose task found no room in the task map.
@@ -234,6 +236,7 @@ impl Loss {
             overlong_ns: d(self.overlong_ns, earlier.overlong_ns),
             corrected_waits: d(self.corrected_waits, earlier.corrected_waits),
             corrected_ns: d(self.corrected_ns, earlier.corrected_ns),
+            light: self.light,
         }
     }
 }

@@ -23,12 +23,25 @@ pub struct Usage {
     pub wakeups: u64,
     /// Slices that began on another CPU than the one before.
     pub migrations: u64,
+    /// Whether the kernel's own counters are all that is known of it, or of a part of it: `wait_max_ns` and `waits` mean nothing then, and
+    /// `migrations` are moves between run queues, also of a task that slept.
+    pub light: bool,
 }
 
 impl Usage {
     /// Times the task left a CPU because it had to wait for something.
     pub fn voluntary(&self) -> u64 {
         self.switches.saturating_sub(self.involuntary)
+    }
+
+    /// The longest single wait; `None` where it is not known.
+    pub fn longest_wait_ns(&self) -> Option<u64> {
+        (!self.light).then_some(self.wait_max_ns)
+    }
+
+    /// [`Histogram::quantile_ns`] of the ended waits; `None` also where they are not known.
+    pub fn wait_quantile_ns(&self, q: f64) -> Option<u64> {
+        if self.light { None } else { self.waits.quantile_ns(q, self.wait_max_ns) }
     }
 
     /// What was added since `earlier`; a counter that went backwards counts as unchanged.
@@ -49,6 +62,7 @@ impl Usage {
             involuntary: self.involuntary.saturating_sub(earlier.involuntary),
             wakeups: self.wakeups.saturating_sub(earlier.wakeups),
             migrations: self.migrations.saturating_sub(earlier.migrations),
+            light: self.light,
         }
     }
 
@@ -62,5 +76,6 @@ impl Usage {
         self.involuntary += other.involuntary;
         self.wakeups += other.wakeups;
         self.migrations += other.migrations;
+        self.light |= other.light;
     }
 }

@@ -366,13 +366,15 @@ fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, acc
         (Int::WaitContention, waiting.contention_ns),
         (Int::WaitThrottled, waiting.throttled_ns),
         (Int::WaitOther, waiting.other_ns),
-        (Int::WaitMax, usage.wait_max_ns),
         (Int::Switches, usage.switches),
         (Int::Involuntary, usage.involuntary),
         (Int::Wakeups, usage.wakeups),
         (Int::Migrations, usage.migrations),
     ] {
         row.set_count(column, value);
+    }
+    if let Some(longest_ns) = usage.longest_wait_ns() {
+        row.set_count(Int::WaitMax, longest_ns);
     }
     if let Some(account) = account {
         row.set_count(Int::Entitled, account.entitled_ns);

@@ -81,7 +81,7 @@ columns! {
         WaitContention "wait_contention_ns" "ns" "Estimate: waited while others ran.",
         WaitThrottled "wait_throttled_ns" "ns" "Estimate: waited because a quota was used up.",
         WaitOther "wait_other_ns" "ns" "Estimate: waited for neither reason.",
-        WaitMax "wait_max_ns" "ns" "Longest single wait; the upper edge of its bucket where it is not known exactly.",
+        WaitMax "wait_max_ns" "ns" "Longest single wait; the upper edge of its bucket where it is not known exactly; null where the monitor was a light one.",
         Entitled "entitled_ns" "ns" "What was due by weights, quotas, affinities and demand (docs/ledger.md).",
         Received "received_ns" "ns" "What was received of what there was to divide.",
         Lag "lag_ns" "ns" "entitled − received: positive where time is owed.",

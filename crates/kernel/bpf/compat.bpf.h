@@ -220,6 +220,29 @@ static __always_inline __u64 task_last_queued(struct task_struct *p)
 	return queued;
 }
 
+/* How often p got a CPU, and when it got the one it has, on that CPU's clock. The fields are as old as run_delay. */
+static __always_inline __u64 task_slices(struct task_struct *p)
+{
+	__u64 slices = 0;
+
+	if (bpf_core_field_exists(p->sched_info.pcount)) {
+		slices = p->sched_info.pcount;
+		KEEP_APART(slices);
+	}
+	return slices;
+}
+
+static __always_inline __u64 task_last_arrival(struct task_struct *p)
+{
+	__u64 arrived = 0;
+
+	if (bpf_core_field_exists(p->sched_info.last_arrival)) {
+		arrived = p->sched_info.last_arrival;
+		KEEP_APART(arrived);
+	}
+	return arrived;
+}
+
 /* Whether p has a CPU. In 7.3 a plain load of the field cannot be relocated; the way of bit fields holds for both. */
 static __always_inline bool has_cpu(struct task_struct *task)
 {

@@ -107,6 +107,7 @@ struct sched_entity {
 	unsigned char sched_delayed;
 	struct cfs_rq *cfs_rq;
 	__u64 sum_exec_runtime;
+	__u64 nr_migrations;
 };
 
 struct sched_ext_entity {
@@ -116,7 +117,9 @@ struct sched_ext_entity {
 };
 
 struct sched_info {
+	unsigned long pcount;
 	unsigned long long run_delay;
+	unsigned long long last_arrival;
 	unsigned long long last_queued;
 };
 
@@ -146,6 +149,8 @@ struct task_struct {
 	pid_t pid;
 	pid_t tgid;
 	__u64 start_boottime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
 	char comm[16];
 	struct task_struct *group_leader;
 	struct signal_struct *signal;

@@ -147,6 +147,59 @@ struct exited_record {
 	__u64 begun; /* the same, written first and read last: where the two differ, the rest is just being written */
 };
 
+/* --- light.bpf.c --------------------------------------------------------------------------------------------------- */
+
+/* What the kernel counts of a task by itself. */
+struct kernel_counters {
+	__u64 runtime_ns;    /* se.sum_exec_runtime: without what interrupts and the hypervisor took, where it keeps them apart */
+	__u64 run_delay_ns;  /* sched_info.run_delay */
+	__u64 voluntary;     /* nvcsw */
+	__u64 involuntary;   /* nivcsw */
+	__u64 slices;	     /* sched_info.pcount: times it got a CPU */
+	__u64 migrations;    /* se.nr_migrations: moves between queues, also while it slept */
+};
+
+/* Where they stood when measuring began: the value of task_map, whose key is the pid. Of tasks that were born before only. */
+struct light_base {
+	__u64 start_ns; /* CLOCK_BOOTTIME: with pid, the identity */
+	struct kernel_counters counters;
+};
+
+/* A task, as the iterator or its end finds it. */
+struct light_task {
+	__u64 start_ns;
+	struct kernel_counters since_begin;
+	__u64 open_ns;	/* how long it has run (on_cpu) or waited (queued) by its run queue's clock, which is as old as the latest tick there */
+	__u64 cpus_low; /* as in struct task_record */
+	__u64 group_id;
+	__u32 group_kind;
+	__u32 cpus_allowed;
+	__u32 pid;
+	__u32 tgid;
+	__s32 nice;
+	__u32 policy;
+	__u32 weight;
+	__u32 cpu;    /* of the queue it is or was in */
+	__u32 on_cpu; /* 1: it runs */
+	__u32 queued; /* 1: it is in a queue, and does not run */
+	char comm[COMM_LEN];
+};
+
+struct light_key {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 pad;
+};
+
+/* A task that ended: the value of exited_map, which forgets those first that ended first, or nearly so. */
+struct light_end {
+	struct light_task task;
+	__u64 ended_ns; /* when it was forgotten by the kernel: after its last switch, and after it was waited for */
+	__u64 number;	/* 1 + the value of cpu_slot.exits of the CPU it was counted on */
+	__u32 counted_on;
+	__u32 pad;
+};
+
 /* --- interference.bpf.c -------------------------------------------------------------------------------------------- */
 
 struct pair_key {
@@ -202,6 +255,8 @@ struct schema {
 	__u64 begin_unix_ns; /* the same instant on the wall clock */
 	__u32 ring_bits;
 	__u32 max_tasks;
+	__u32 light;	     /* 1: light.bpf.c, with maps of its own */
+	__u32 pad;
 	char version[32];    /* of the loader, NUL-terminated */
 	char prog_pin[SCHEMA_PATH_LEN];
 	char link_pin[SCHEMA_PATH_LEN];

@@ -8,15 +8,32 @@ use libbpf_rs::btf::types::{MemberAttr, Struct};
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
 
+/// What the monitor at the switches shares with its readers.
+pub(crate) const FULL: [&str; 7] =
+    ["task_record", "cpu_slot", "exited_record", "group_key", "group_record", "control", "schema"];
+
+/// What the light monitor shares with them.
+pub(crate) const LIGHT: [&str; 10] = [
+    "kernel_counters",
+    "light_base",
+    "light_task",
+    "light_key",
+    "light_end",
+    "cpu_slot",
+    "group_key",
+    "group_record",
+    "control",
+    "schema",
+];
+
 /// Fingerprint of the shared structs as a BPF object's BTF describes them: names, offsets and sizes. Comments, spelling
 /// of types and code do not matter.
 ///
 /// # Errors
 /// [`Error::Object`] when the object lacks one of the structs.
-pub(crate) fn fingerprint(btf: &Btf<'_>) -> Result<u64> {
+pub(crate) fn fingerprint(btf: &Btf<'_>, shared: &[&str]) -> Result<u64> {
     let mut hash = FnvHasher::default(); // the same in every build, unlike the standard library's hashers
-    for name in ["task_record", "cpu_slot", "exited_record", "group_key", "group_record", "control", "schema"]
-    {
+    for name in shared {
         let structure: Struct<'_> = btf.type_by_name(name).ok_or_else(|| Error::Object {
             what: format!("it has no struct {name}, so it is no tombola monitor"),
         })?;

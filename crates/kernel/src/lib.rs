@@ -10,6 +10,7 @@
 mod batch;
 mod btf_file;
 mod clock;
+mod cpu_books;
 mod ended;
 pub mod error;
 mod group_mode;
@@ -28,7 +29,6 @@ mod pinned_map;
 mod pins;
 mod possible;
 pub mod probe;
-mod queued;
 mod reader;
 pub mod recorder;
 mod running;
@@ -36,6 +36,7 @@ mod sched_ext_state;
 pub mod scheduler;
 mod settings;
 mod status;
+mod task_iterator;
 mod visit;
 mod wire;
 

@@ -1,20 +1,22 @@
 //! A running monitor: pinned, to outlive this process, or private to it.
 
 use crate::clock;
+use crate::cpu_books::cpu_times;
 use crate::error::{Error, Result, os_error};
 use crate::monitor_object::{MonitorObject, built_in_layout};
 use crate::object::LoadedObject;
 use crate::pinned_map::{open_pin, open_pin_error};
-use crate::pins::{ITERATOR, Pins, WAKEUP, companion};
-use crate::reader::Reader;
+use crate::pins::{LIGHT_ITERATOR, OTHERS, Pins, WAKEUP, companion};
+use crate::reader::{FullReader, LightReader, Reader};
 use crate::settings::Settings;
+use crate::task_iterator::TaskIterator;
 use crate::visit::visit_every_cpu;
-use crate::wire::{Wire, c_bytes, c_field, control, schema};
+use crate::wire::{Wire, c_bytes, c_field, control, cpu_slot, light_task, schema};
 use libbpf_rs::{Link, MapCore as _, MapFlags};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -42,8 +44,10 @@ pub struct PinnedMonitor {
     pub begin_unix_us: u64,
     /// The same on the monotonic clock, nanoseconds.
     pub begin_ns: u64,
-    /// Room in its task map.
-    pub max_tasks: u32,
+    /// Room in its task map; `None` where there is no bound.
+    pub max_tasks: Option<u32>,
+    /// Whether it is a light one: the kernel's own counters, and nothing where tasks are switched.
+    pub light: bool,
 }
 
 /// A monitor that ends with this value.
@@ -61,11 +65,14 @@ impl PrivateMonitor {
         let monitor = MonitorObject::load(settings)?;
         let links = attach(&monitor)?;
         let schema = describe(&monitor, settings, Instants::now());
-        begin(&monitor.loaded, &schema)?;
-        let queued = monitor.others.iter().zip(&links[1..]).find(|(name, _)| **name == ITERATOR);
-        let iterator = queued.map(|(_, link)| link.as_fd().try_clone_to_owned()).transpose();
-        let iterator = iterator.map_err(|reason| Error::ReadMap { map: ITERATOR.into(), reason })?;
-        Ok(Self { reader: Reader::of_object(&monitor.loaded, iterator, &schema)?, _links: links })
+        begin(&monitor, &links, &schema)?;
+        let iterator = iterator_of(&monitor, &links)?;
+        let reader = if settings.light {
+            LightReader::of_object(&monitor.loaded, iterator, &schema)?.into()
+        } else {
+            FullReader::of_object(&monitor.loaded, iterator, &schema)?.into()
+        };
+        Ok(Self { reader, _links: links })
     }
 
     /// Reads it.
@@ -104,7 +111,7 @@ impl PinnedMonitor {
         let monitor = MonitorObject::load(settings)?;
         let mut links = attach(&monitor)?;
         let schema = describe(&monitor, settings, Instants::now());
-        let pinned = pin_all(&monitor, &mut links, pins).and_then(|()| begin(&monitor.loaded, &schema));
+        let pinned = pin_all(&monitor, &mut links, pins).and_then(|()| begin(&monitor, &links, &schema));
         if let Err(error) = pinned {
             let _ = pins.remove(); // the first error is the one to tell
             return Err(error);
@@ -125,7 +132,8 @@ impl PinnedMonitor {
         }
         let schema = read_schema(pins)?;
         let version = String::from_utf8_lossy(&c_bytes(&schema.version)).into_owned();
-        if schema.layout != built_in_layout()? {
+        let is_light = schema.light != 0;
+        if schema.layout != built_in_layout(is_light)? {
             return Err(Error::OtherLayout { map: pins.map.clone(), version });
         }
         let pins = Pins {
@@ -141,8 +149,9 @@ impl PinnedMonitor {
         // A reader may be shown the maps alone, and have no way to where the programs are pinned.
         let is_missing =
             |p: &PathBuf| p.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let others: &[&str] = if is_light { &[LIGHT_ITERATOR] } else { &OTHERS };
         let missing: Vec<String> = pins
-            .all()
+            .of_programs(others)
             .iter()
             .filter(|p| is_missing(p) && !optional.contains(p))
             .map(|p| p.display().to_string())
@@ -159,7 +168,8 @@ impl PinnedMonitor {
             version,
             begin_unix_us: schema.begin_unix_ns / 1000,
             begin_ns: schema.begin_ns,
-            max_tasks: schema.max_tasks,
+            max_tasks: (!is_light).then_some(schema.max_tasks),
+            light: is_light,
             pins,
         })
     }
@@ -169,7 +179,12 @@ impl PinnedMonitor {
     /// # Errors
     /// [`Error::OpenPin`] where the pins may not be read, [`Error::Shape`] or [`Error::NotAMap`] if they are not what they should be.
     pub fn reader(&self) -> Result<Reader> {
-        Reader::of_pins(&self.pins, &read_schema(&self.pins)?)
+        let schema = read_schema(&self.pins)?;
+        if schema.light != 0 {
+            LightReader::of_pins(&self.pins, &schema).map(Reader::from)
+        } else {
+            FullReader::of_pins(&self.pins, &schema).map(Reader::from)
+        }
     }
 
     /// Removes a monitor, whole or not, and says which pins were there. Pins of other monitors stay.
@@ -224,10 +239,20 @@ fn read_schema(pins: &Pins) -> Result<schema> {
     }
 }
 
-/// The switch program's link, and those of the others in their order.
+/// The first program's link, and those of the others in their order.
 fn attach(monitor: &MonitorObject) -> Result<Vec<Link>> {
     let loaded = &monitor.loaded;
     [loaded.switch].iter().chain(&monitor.others).map(|name| loaded.attach(name)).collect()
+}
+
+/// A descriptor of the link of the iterator that readers run.
+fn iterator_of(monitor: &MonitorObject, links: &[Link]) -> Result<OwnedFd> {
+    let link = monitor.others.iter().zip(&links[1..]).find(|(name, _)| **name == monitor.iterator);
+    let missing = || Error::Object { what: format!("it has no program {}", monitor.iterator) };
+    let (_, link) = link.ok_or_else(missing)?;
+    link.as_fd()
+        .try_clone_to_owned()
+        .map_err(|reason| Error::ReadMap { map: monitor.iterator.into(), reason })
 }
 
 fn pin_all(monitor: &MonitorObject, links: &mut [Link], pins: &Pins) -> Result<()> {
@@ -254,7 +279,7 @@ fn pin_all(monitor: &MonitorObject, links: &mut [Link], pins: &Pins) -> Result<(
     for ((name, path, link_path), link) in programs.zip(links) {
         loaded.program(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
         link.pin(&link_path).map_err(|e| failed(&link_path, os_error(&e)))?;
-        if name == ITERATOR {
+        if name == monitor.iterator {
             chmod(&link_path, 0o644)?;
         }
     }
@@ -293,6 +318,8 @@ fn describe(monitor: &MonitorObject, settings: &Settings, now: Instants) -> sche
         begin_unix_ns: now.unix,
         ring_bits: monitor.ring_bits,
         max_tasks: monitor.max_tasks,
+        light: settings.light.into(),
+        pad: 0,
         version: c_field(env!("CARGO_PKG_VERSION").as_bytes()),
         prog_pin: c_field(settings.pins.prog.as_os_str().as_bytes()),
         link_pin: c_field(settings.pins.link.as_os_str().as_bytes()),
@@ -300,20 +327,37 @@ fn describe(monitor: &MonitorObject, settings: &Settings, now: Instants) -> sche
 }
 
 /// Lets the programs count, everything else being in place, and shows them every CPU.
-fn begin(loaded: &LoadedObject, schema: &schema) -> Result<()> {
-    let write = |name: &str, value: &[u8]| {
-        loaded
-            .map(name)?
-            .update(&0u32.to_ne_bytes(), value, MapFlags::ANY)
-            .map_err(|e| Error::ReadMap { map: name.into(), reason: os_error(&e) })
-    };
+fn begin(monitor: &MonitorObject, links: &[Link], schema: &schema) -> Result<()> {
+    let loaded = &monitor.loaded;
+    let write = |name: &str, value: &[u8]| write(loaded, name, 0, value);
     write("schema_map", schema.bytes())?;
+    if schema.light != 0 {
+        note_begin(monitor, links)?;
+    }
     // The kernel copies a value in no order: what the programs read once they see that they are to begin is there before.
     for begin_ns in [0, schema.begin_ns] {
         let control =
             control { begin_ns, begin_boot_ns: schema.begin_boot_ns, ring_bits: schema.ring_bits, pad: 0 };
         write("control_map", control.bytes())?;
     }
-    visit_every_cpu();
+    if schema.light == 0 {
+        visit_every_cpu();
+    }
     Ok(())
+}
+
+/// Notes what the kernel has counted before, of tasks by their iterator and of CPUs.
+fn note_begin(monitor: &MonitorObject, links: &[Link]) -> Result<()> {
+    for (cpu, times) in cpu_times() {
+        let slot = cpu_slot { busy_ns: times.busy_ns, idle_ns: times.idle_ns, ..cpu_slot::default() };
+        write(&monitor.loaded, companion::CPU_MAP, cpu, slot.bytes())?;
+    }
+    TaskIterator::of_link(monitor.iterator, iterator_of(monitor, links)?).read::<light_task>().map(drop)
+}
+
+fn write(loaded: &LoadedObject, map: &str, at: u32, value: &[u8]) -> Result<()> {
+    loaded
+        .map(map)?
+        .update(&at.to_ne_bytes(), value, MapFlags::ANY)
+        .map_err(|e| Error::ReadMap { map: map.into(), reason: os_error(&e) })
 }

@@ -4,12 +4,15 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::libbpf_log;
 use crate::object::{LoadedObject, Parts, kernel_has_member, possible_cpus};
-use crate::pins::{OTHERS, WAKEUP};
+use crate::pins::{ITERATOR, LIGHT_END, LIGHT_ITERATOR, OTHERS, WAKEUP};
 use crate::settings::Settings;
-use crate::wire::MONITOR;
+use crate::wire::{LIGHT, MONITOR};
 use libbpf_rs::btf::Btf;
 use std::borrow::Cow;
 use std::fs;
+
+/// Ended tasks that a light monitor remembers: 4,096 of them take 1 MB.
+const LIGHT_ENDS: u32 = 4096;
 
 /// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192 of them take
 /// 3 MB.
@@ -22,22 +25,27 @@ pub(crate) struct MonitorObject {
     pub(crate) layout: u64,
     pub(crate) ring_bits: u32,
     pub(crate) max_tasks: u32,
-    /// Those of [`OTHERS`] that this kernel needs.
+    /// The programs beside the first: of the monitor at the switches those of [`OTHERS`] that this kernel needs.
     pub(crate) others: Vec<&'static str>,
+    /// Which of them is the iterator that readers run.
+    pub(crate) iterator: &'static str,
 }
 
 impl MonitorObject {
     /// Opens the object named in the settings, or the built-in one, and loads it.
     pub(crate) fn load(settings: &Settings) -> Result<Self> {
         libbpf_log::start();
+        if settings.light {
+            return Self::load_light(settings);
+        }
         let bytes = match &settings.object {
             None => Cow::Borrowed(MONITOR),
             Some(path) => Cow::Owned(
                 fs::read(path).map_err(|e| Error::Object { what: format!("{}: {e}", path.display()) })?,
             ),
         };
-        let layout = layout_of(&bytes)?;
-        if layout != built_in_layout()? {
+        let layout = layout_of(&bytes, &layout::FULL)?;
+        if layout != built_in_layout(false)? {
             let what = "its structs differ from those of this binary; compile both from the same bpf/wire.h";
             return Err(Error::Object { what: what.into() });
         }
@@ -55,28 +63,54 @@ impl MonitorObject {
                 ("task_map", max_tasks),
                 ("cpu_map", cpus),
                 ("exited_map", cpus << ring_bits),
-                ("group_map", group_room(settings.max_groups.get(), cpus)),
+                ("group_map", lru_room(settings.max_groups.get(), cpus)),
             ],
         })?;
-        Ok(Self { loaded, layout, ring_bits, max_tasks, others })
+        Ok(Self { loaded, layout, ring_bits, max_tasks, others, iterator: ITERATOR })
+    }
+
+    /// Loads the built-in light monitor, with room for what its tasks have counted before.
+    fn load_light(settings: &Settings) -> Result<Self> {
+        let cpus = possible_cpus()?;
+        let loaded = LoadedObject::load(&Parts {
+            bytes: LIGHT,
+            btf: settings.btf.as_deref(),
+            switch: [LIGHT_END; 2],
+            others: &[LIGHT_ITERATOR],
+            rooms: &[
+                ("task_map", tasks_now().saturating_mul(2).saturating_add(1024)),
+                ("cpu_map", cpus),
+                ("exited_map", lru_room(LIGHT_ENDS, cpus)),
+                ("group_map", lru_room(settings.max_groups.get(), cpus)),
+            ],
+        })?;
+        let (layout, others) = (built_in_layout(true)?, vec![LIGHT_ITERATOR]);
+        Ok(Self { loaded, layout, ring_bits: 0, max_tasks: 0, others, iterator: LIGHT_ITERATOR })
     }
 }
 
-/// Entries that a map which puts out the oldest needs to hold so many groups: each CPU keeps up to 128 free ones in reserve
+/// Tasks on the machine: the fourth word of `/proc/loadavg`, `running/all`.
+fn tasks_now() -> u32 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let word = text.split_ascii_whitespace().nth(3).and_then(|word| word.split_once('/'));
+    word.and_then(|(_, all)| all.parse().ok()).unwrap_or(1 << 15)
+}
+
+/// Entries that a map which puts out the oldest needs to hold so many: each CPU keeps up to 128 free ones in reserve
 /// (`LOCAL_FREE_TARGET` in `kernel/bpf/bpf_lru_list.c`).
-fn group_room(groups: u32, cpus: u32) -> u32 {
-    groups + 128 * cpus
+fn lru_room(entries: u32, cpus: u32) -> u32 {
+    entries + 128 * cpus
 }
 
-/// Layout fingerprint of the object in this binary: what every reader here understands.
-pub(crate) fn built_in_layout() -> Result<u64> {
-    layout_of(MONITOR)
+/// Layout fingerprint of the object in this binary, the light one or the other: what every reader here understands.
+pub(crate) fn built_in_layout(light: bool) -> Result<u64> {
+    if light { layout_of(LIGHT, &layout::LIGHT) } else { layout_of(MONITOR, &layout::FULL) }
 }
 
-fn layout_of(object: &[u8]) -> Result<u64> {
+fn layout_of(object: &[u8], shared: &[&str]) -> Result<u64> {
     let damaged = |what: String| Error::Object { what };
     let btf = Btf::from_raw("tombola", object)
         .map_err(|e| damaged(format!("it is no BPF object file ({e})")))?
         .ok_or_else(|| damaged("it has no BTF; compile it with -g".into()))?;
-    layout::fingerprint(&btf)
+    layout::fingerprint(&btf, shared)
 }

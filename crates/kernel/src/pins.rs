@@ -21,6 +21,10 @@ pub(crate) const WAKEUP: &str = "sched_waking";
 /// The iterator over the tasks that are in a run queue. Its link is a file: to read it is to run it.
 pub(crate) const ITERATOR: &str = "queued_tasks";
 
+/// The light monitor's one program that is attached, and its iterator over all tasks.
+pub(crate) const LIGHT_END: &str = "light_free";
+pub(crate) const LIGHT_ITERATOR: &str = "kernel_tasks";
+
 /// Where the BPF file system is mounted by convention.
 const USUAL: &str = "/sys/fs/bpf";
 
@@ -73,10 +77,15 @@ impl Pins {
         self.companion(&format!("{program}_link"))
     }
 
-    /// Everything a monitor pins, in the order in which it is to be removed: links first, which stops the measuring.
+    /// Everything a monitor of either kind pins, in the order in which it is to be removed: links first, which stops the measuring.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
-        let links = OTHERS.map(|name| self.companion_link(name));
-        let programs = OTHERS.map(|name| self.companion(name));
+        self.of_programs(&[OTHERS.as_slice(), &[LIGHT_ITERATOR]].concat())
+    }
+
+    /// Everything that a monitor with these programs beside its first pins, in the same order.
+    pub(crate) fn of_programs(&self, others: &[&str]) -> Vec<PathBuf> {
+        let links = others.iter().map(|name| self.companion_link(name));
+        let programs = others.iter().map(|name| self.companion(name));
         let maps = companion::MAPS.map(|name| self.companion(name));
         [self.link.clone()]
             .into_iter()

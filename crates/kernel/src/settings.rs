@@ -22,6 +22,8 @@ pub struct Settings {
     pub max_groups: MaxGroups,
     /// Replace whatever is pinned there.
     pub force: bool,
+    /// Read the kernel's own counters when asked, in place of booking at the switches. Neither `object` nor `max_tasks` is looked at.
+    pub light: bool,
 }
 
 /// How many tasks the task map has room for.

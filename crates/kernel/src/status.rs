@@ -24,7 +24,7 @@ pub struct Status {
     pub exits: u64,
     /// What it could not measure.
     pub loss: Loss,
-    /// Cost of the switch program; `None` if this user may not ask, or nothing was counted.
+    /// Cost of the program at the switches, or of a light monitor at the ends of tasks; `None` if this user may not ask, or nothing was counted.
     pub cost: Option<Cost>,
     /// Whether `kernel.bpf_stats_enabled` is on, so that cost is being counted now.
     pub costs_are_counted: bool,

@@ -16,6 +16,9 @@ mod generated {
     pub(crate) mod monitor {
         include!(concat!(env!("OUT_DIR"), "/monitor.skel.rs"));
     }
+    pub(crate) mod light {
+        include!(concat!(env!("OUT_DIR"), "/light.skel.rs"));
+    }
     pub(crate) mod interference {
         include!(concat!(env!("OUT_DIR"), "/interference.skel.rs"));
     }
@@ -31,6 +34,8 @@ pub(crate) use generated::monitor::types::{
     control, cpu_slot, exited_record, group_record, queued_task, schema, task_record,
 };
 
+pub(crate) use generated::light::types::{kernel_counters, light_base, light_end, light_key, light_task};
+
 pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
 
 pub(crate) use generated::recorder::types::{lane, record, task_note};
@@ -41,6 +46,8 @@ pub(crate) use generated::lottery::types::{
 
 /// The compiled monitor that is part of this binary.
 pub(crate) static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.bpf.o"));
+/// The compiled light monitor.
+pub(crate) static LIGHT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/light.bpf.o"));
 /// The compiled interference monitor.
 pub(crate) static INTERFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/interference.bpf.o"));
 /// The compiled recorder.
@@ -67,7 +74,12 @@ const _: () = {
     assert!(size_of::<account>() == 2 * 8 + (12 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
     assert!(size_of::<task_line>() == 2 * 8 + 8 * 4 + 16 + 6 * 8);
     assert!(size_of::<ticket_request>() == 8 * 4);
-    assert!(size_of::<schema>() == 5 * 8 + 2 * 4 + 32 + 2 * 256);
+    assert!(size_of::<kernel_counters>() == 6 * 8);
+    assert!(size_of::<light_base>() == 8 + size_of::<kernel_counters>());
+    assert!(size_of::<light_task>() == 4 * 8 + size_of::<kernel_counters>() + 10 * 4 + 16);
+    assert!(size_of::<light_key>() == 16);
+    assert!(size_of::<light_end>() == size_of::<light_task>() + 2 * 8 + 2 * 4);
+    assert!(size_of::<schema>() == 5 * 8 + 4 * 4 + 32 + 2 * 256);
 };
 
 /// A struct of plain integers, valid for any bytes and without padding.
@@ -98,6 +110,14 @@ unsafe impl Wire for queued_task {}
 unsafe impl Wire for exited_record {}
 // SAFETY: as above.
 unsafe impl Wire for group_record {}
+// SAFETY: as above.
+unsafe impl Wire for light_base {}
+// SAFETY: as above.
+unsafe impl Wire for light_task {}
+// SAFETY: as above.
+unsafe impl Wire for light_key {}
+// SAFETY: as above.
+unsafe impl Wire for light_end {}
 // SAFETY: as above.
 unsafe impl Wire for pair_key {}
 // SAFETY: as above.

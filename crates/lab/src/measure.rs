@@ -210,6 +210,7 @@ impl Meter {
             involuntary: tally.involuntary,
             wakeups: tally.wakeups,
             migrations: tally.migrations,
+            light: false,
         }
     }
 

@@ -136,6 +136,7 @@ impl From<PinArgs> for Pins {
 Examples:
   sudo tombola load
   sudo tombola load --max-tasks 131072       a host with 100,000 threads
+  sudo tombola load --light                  nothing at the switches: the kernel's own counters, read when asked
   sudo tombola load --force                  replace the monitor of another version")]
 pub struct LoadArgs {
     #[command(flatten)]
@@ -157,6 +158,10 @@ pub struct LoadArgs {
     /// Replace pins of another version or layout
     #[arg(long)]
     pub force: bool,
+    /// Attach nothing where tasks are switched: read the kernel's own counters when asked, and catch exits. How long single waits were and
+    /// who stood in the way is not known then; the pins of program and link are those of the program that catches exits
+    #[arg(long, conflicts_with_all = ["obj", "max_tasks"])]
+    pub light: bool,
 }
 
 /// Detach the monitor and remove its pins.
@@ -196,12 +201,17 @@ Examples:
   tombola dump                                              a table a second until Ctrl-C
   tombola dump --by group --top 5 --iterations 1
   tombola dump -c '^nginx' --format ndjson --output -
+  sudo tombola dump --light --iterations 5                  nothing at the switches: the kernel's own counters
   tombola dump --interval 250ms --iterations 20 --output stats.csv
   tombola dump --iterations 5 --simulate-draws 1000000 --top 3 --seed 7")]
 pub struct DumpArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
+    /// were and who stood in the way is not known then
+    #[arg(long, conflicts_with_all = ["map", "input", "dir"])]
+    pub light: bool,
     #[command(flatten)]
     pub past: PastArgs,
     /// Time between samples, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)

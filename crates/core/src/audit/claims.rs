@@ -72,7 +72,11 @@ impl Claims {
             if !task.totals.policy.holds_tickets() || asked_ns(task) == 0 {
                 continue;
             }
-            let received_ns = part(task.delta.runtime_ns, fair_ns - division.taken_ns, fair_ns);
+            // The kernel's own counters leave out what was taken; the monitor's slices contain it.
+            let received_ns = match task.delta.light {
+                true => task.delta.runtime_ns,
+                false => part(task.delta.runtime_ns, fair_ns - division.taken_ns, fair_ns),
+            };
             let cpus = claims.cpus_of(&task.totals);
             let next = CpuSetId(sets.len());
             let cpus = *sets.entry(cpus).or_insert(next);

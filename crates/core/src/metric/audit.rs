@@ -174,9 +174,14 @@ pub const METRICS: &[Metric<Row>] = &[
         |row| quantile(row, 0.99),
     )
     .optional(),
-    metric("wait_max_ns", "MAX_MS", (Histogram, Nanoseconds, Unsigned64), "The longest wait.", |row| {
-        Value::Unsigned(row.usage.wait_max_ns)
-    })
+    metric(
+        "wait_max_ns",
+        "MAX_MS",
+        (Histogram, Nanoseconds, Unsigned64),
+        "The longest wait; null in light mode.",
+        |row| unsigned(row.usage.longest_wait_ns()),
+    )
+    .optional()
     .sum(Sum::Largest),
     metric("switches", "SWITCHES", (Counter, Count, Unsigned64), "Times it left a CPU.", |row| {
         Value::Unsigned(row.usage.switches)
@@ -282,7 +287,7 @@ fn policy(row: &Row) -> Value<'_> {
 }
 
 fn quantile(row: &Row, q: f64) -> Value<'_> {
-    unsigned(row.usage.waits.quantile_ns(q, row.usage.wait_max_ns))
+    unsigned(row.usage.wait_quantile_ns(q))
 }
 
 /// A metric of these rows.

@@ -142,9 +142,10 @@ pub const METRICS: &[Metric<Row>] = &[
         "wait_max_ns",
         "WAIT_MAX_MS",
         (Histogram, Nanoseconds, Unsigned64),
-        "The longest wait before a single slice, since begin.",
-        |row| Value::Unsigned(row.task.totals.usage.wait_max_ns),
+        "The longest wait before a single slice, since begin; null in light mode.",
+        |row| unsigned(row.task.totals.usage.longest_wait_ns()),
     )
+    .optional()
     .json("total_wait_max_ns")
     .sum(Sum::Largest),
     metric(

@@ -139,7 +139,9 @@ impl Totals {
             involuntary: row.count(Int::Involuntary),
             wakeups: row.count(Int::Wakeups),
             migrations: row.count(Int::Migrations),
+            light: row.int(Int::WaitMax).is_none(),
         };
+        self.loss.light |= usage.light;
         self.active.insert(id);
         let comm = if is_rest { "(rest)" } else { row.text(Text::Comm).map_or("", |text| text) };
         let mut totals = TaskTotals {

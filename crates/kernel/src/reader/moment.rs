@@ -161,7 +161,7 @@ impl Moment<'_> {
             weight: task.weight,
             tickets_set: None,
             group: group(task.group_kind, task.group_id),
-            affinity: self.affinity(task.pid, task.cpus_low, task.cpus_allowed),
+            affinity: affinity(&self.possible, task.pid, task.cpus_low, task.cpus_allowed),
             cpu: task.cpu,
             state: TaskState::Waiting,
             usage: Usage::default(),
@@ -179,7 +179,7 @@ impl Moment<'_> {
             weight: record.weight,
             tickets_set: None,
             group: group(record.group_kind, record.group_id),
-            affinity: self.affinity(record.pid, record.cpus_low, record.cpus_allowed),
+            affinity: affinity(&self.possible, record.pid, record.cpus_low, record.cpus_allowed),
             cpu: record.cpu,
             state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
             usage: Usage {
@@ -191,22 +191,9 @@ impl Moment<'_> {
                 involuntary: record.involuntary,
                 wakeups: record.wakeups,
                 migrations: record.migrations,
+                light: false,
             },
         }
-    }
-
-    /// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from the kernel,
-    /// while the task lives.
-    fn affinity(&self, pid: u32, low: u64, allowed: u32) -> Option<CpuSet> {
-        if low.count_ones() == allowed {
-            return Some(CpuSet::from_words(&[low]));
-        }
-        if self.possible.len() == allowed as usize {
-            return Some(self.possible.clone());
-        }
-        let mask = sched_getaffinity(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
-        let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
-        Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
     }
 
     /// How much of a record's latest slice lies after the instant.
@@ -216,13 +203,27 @@ impl Moment<'_> {
     }
 }
 
+/// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from the kernel,
+/// while the task lives.
+pub(super) fn affinity(possible: &CpuSet, pid: u32, low: u64, allowed: u32) -> Option<CpuSet> {
+    if low.count_ones() == allowed {
+        return Some(CpuSet::from_words(&[low]));
+    }
+    if possible.len() == allowed as usize {
+        return Some(possible.clone());
+    }
+    let mask = sched_getaffinity(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    let cpus = (0..NixCpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false));
+    Some(cpus.filter_map(|cpu| u32::try_from(cpu).ok()).collect())
+}
+
 /// A wait that has not ended yet, or whose slice has not: it is in no bucket of the histogram before it does.
 pub(super) fn add_open_wait(usage: &mut Usage, open_ns: u64) {
     usage.wait_ns += open_ns;
     usage.wait_max_ns = usage.wait_max_ns.max(open_ns);
 }
 
-fn policy(number: u32) -> Policy {
+pub(super) fn policy(number: u32) -> Policy {
     u8::try_from(number).map_or(Policy::Unknown(u8::MAX), Policy::from_number)
 }
 
@@ -372,8 +373,8 @@ mod tests {
         let mut moment = moment(&slots);
         moment.possible = (0..130).collect();
         // No process has this pid, so the kernel has no answer.
-        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 130), Some((0..130).collect()));
-        assert_eq!(moment.affinity(u32::MAX, u64::MAX, 129), None);
-        assert_eq!(moment.affinity(u32::MAX, 5, 2), Some(CpuSet::from_words(&[5])));
+        assert_eq!(affinity(&moment.possible, u32::MAX, u64::MAX, 130), Some((0..130).collect()));
+        assert_eq!(affinity(&moment.possible, u32::MAX, u64::MAX, 129), None);
+        assert_eq!(affinity(&moment.possible, u32::MAX, 5, 2), Some(CpuSet::from_words(&[5])));
     }
 }

@@ -24,6 +24,7 @@ use tombola_kernel::{GroupNames, MaxPairs};
 Examples:
   sudo tombola audit                                       5 s of the whole machine, worst deficit first
   sudo tombola audit --by group --interval 2 --iterations 0
+  sudo tombola audit --light                               the same without a program at the switches
   sudo tombola audit -u www-data --sort wait --top 5
   sudo tombola audit --nice-check -- stress-ng --cpu 4 -t 10
   sudo tombola audit --report build.html --fail-if 'waited>20%' -- make -j8
@@ -36,6 +37,10 @@ pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
+    /// were and who stood in the way is not known then
+    #[arg(long, conflicts_with_all = ["map", "input", "dir"])]
+    pub light: bool,
     #[command(flatten)]
     pub past: PastArgs,
     /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s; with
@@ -123,6 +128,9 @@ pub struct HistArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    /// Refused, with the reason: the kernel's own counters have no histogram
+    #[arg(long, hide = true)]
+    pub light: bool,
     #[command(flatten)]
     pub past: PastArgs,
     /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]

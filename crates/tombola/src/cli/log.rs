@@ -16,6 +16,7 @@ use tombola_kernel::MaxPairs;
 #[command(after_help = "\
 Examples:
   sudo tombola log --dir /var/log/tombola --interval 10s --keep 14d
+  sudo tombola log --dir /var/log/tombola --light
   sudo tombola audit --dir /var/log/tombola --at 03:12
   sudo tombola audit --dir /var/log/tombola --from 03:10 --to 03:15 --by group")]
 pub struct LogArgs {
@@ -25,6 +26,10 @@ pub struct LogArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
+    /// were and who stood in the way is not known then
+    #[arg(long, conflicts_with_all = ["map", "interference"])]
+    pub light: bool,
     /// Length of an interval, 100ms to 1h
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true, value_parser = length)]
     pub interval: Duration,

@@ -19,6 +19,7 @@ use tombola_lab::policy::PolicyKind;
 #[command(after_help = "\
 Examples:
   sudo tombola report --duration 30s -o report.html
+  sudo tombola report --light -o report.html              nothing at the switches meanwhile
   tombola report -i trace.perf.data --duration 60s -o report.html
   tombola report --simulate web-and-batch -o lab-world.html
   tombola report before.pftrace after.pftrace -o difference.html
@@ -58,6 +59,10 @@ pub struct ReportArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH", conflicts_with = "simulate")]
     pub map: Option<PathBuf>,
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
+    /// were and who stood in the way is not known then
+    #[arg(long, conflicts_with_all = ["map", "input", "dir", "simulate", "sides"])]
+    pub light: bool,
     /// Do not watch who preempts whom and who holds the CPU meanwhile
     #[arg(long)]
     pub no_interference: bool,

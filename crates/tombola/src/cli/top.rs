@@ -16,6 +16,7 @@ use tombola_lab::policy::PolicyKind;
 #[command(after_help = "\
 Examples:
   sudo tombola top
+  sudo tombola top --light                    nothing at the switches
   sudo tombola top --interval 500ms --theme light
   tombola top --columns pid,wait%,wait_p99_ns,lag_ns,comm
   tombola top -i trace.perf.data              a recording; arrows left and right move in its time
@@ -26,6 +27,10 @@ pub struct TopArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH", conflicts_with = "simulate")]
     pub map: Option<PathBuf>,
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
+    /// were and who stood in the way is not known then
+    #[arg(long, conflicts_with_all = ["map", "input", "dir", "simulate"])]
+    pub light: bool,
     /// Time between two refreshes, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 1s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,

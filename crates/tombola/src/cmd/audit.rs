@@ -59,6 +59,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         interference: (!args.no_interference).then_some(args.max_pairs),
         tickets: true,
         owners: args.select.user.is_some(),
+        light: args.light,
+        ..Wanted::default()
     };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
     let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;

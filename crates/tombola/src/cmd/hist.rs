@@ -9,7 +9,7 @@ use crate::sink::hist_table::{self, Waits};
 use crate::sink::result::{self, outlet::Outlet};
 use crate::source::{self, Wanted};
 use crate::terminal;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -28,7 +28,12 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut outlet = Outlet::open(args.output.format, args.output.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
     let interval = args.past.interval_or(args.interval, Duration::from_secs(5));
-    let wanted = Wanted { owners: args.select.user.is_some(), ..Wanted::default() };
+    let wanted = Wanted {
+        owners: args.select.user.is_some(),
+        light: args.light,
+        histograms: true,
+        ..Wanted::default()
+    };
     let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace =
@@ -38,6 +43,11 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? {
         iteration += 1;
+        if window.loss.light {
+            bail!(
+                "what was logged here is of a light monitor, which knows no histogram of waits: 'tombola audit' has their sums"
+            );
+        }
         let all = of_window(args, &window, frame);
         found |= all.iter().any(|waits| waits.usage.waits.count() > 0);
         let table = || {

@@ -23,15 +23,11 @@ pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
         max_tasks: args.max_tasks.unwrap_or_default(),
         max_groups: args.max_groups.unwrap_or_default(),
         force: args.force,
+        light: args.light,
     };
     match PinnedMonitor::load(&settings).context("cannot load the monitor")? {
         Loaded::Now(monitor) => {
-            writeln!(
-                out,
-                "loaded: measuring since {}, room for {} tasks",
-                utc(monitor.begin_unix_us),
-                monitor.max_tasks
-            )?;
+            writeln!(out, "loaded: measuring since {}, {}", utc(monitor.begin_unix_us), kind(&monitor))?;
             let map = &monitor.pins.map;
             let named =
                 if *map == Pins::default().map { String::new() } else { format!(" --map {}", map.display()) };
@@ -43,10 +39,10 @@ pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
         Loaded::Already(monitor) => {
             writeln!(
                 out,
-                "already loaded since {}, by version {}, room for {} tasks",
+                "already loaded since {}, by version {}, {}",
                 utc(monitor.begin_unix_us),
                 monitor.version,
-                monitor.max_tasks
+                kind(&monitor)
             )?;
             let without_effect = without_effect(args, &monitor);
             if !without_effect.is_empty() {
@@ -60,14 +56,23 @@ pub fn run(args: &LoadArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// What is to be known of a monitor beside its age.
+fn kind(monitor: &PinnedMonitor) -> String {
+    match monitor.max_tasks {
+        Some(room) => format!("room for {room} tasks"),
+        None => "light: the kernel's own counters, nothing at the switches".to_owned(),
+    }
+}
+
 /// The flags that a monitor which was there already does not follow.
 fn without_effect(args: &LoadArgs, monitor: &PinnedMonitor) -> Vec<String> {
     let object = args.obj.as_ref().map(|path| format!("--obj {}", path.display()));
     let btf = args.btf.as_ref().map(|path| format!("--btf {}", path.display()));
-    let room = args.max_tasks.filter(|room| room.get() != monitor.max_tasks);
+    let room = args.max_tasks.filter(|room| Some(room.get()) != monitor.max_tasks);
     let room = room.map(|room| format!("--max-tasks {}", room.get()));
     let groups = args.max_groups.map(|room| format!("--max-groups {}", room.get()));
-    [object, btf, room, groups].into_iter().flatten().collect()
+    let light = (args.light && !monitor.light).then(|| "--light".to_owned());
+    [object, btf, room, groups, light].into_iter().flatten().collect()
 }
 
 /// The map is readable for everybody, but a directory above it may not be: systemd mounts bpffs with mode 0700.

@@ -21,7 +21,11 @@ pub fn run(args: &LogArgs) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let mut source = source::open(
         args.map.as_deref(),
-        Wanted { interference: args.interference.then_some(args.max_pairs), ..Wanted::default() },
+        Wanted {
+            interference: args.interference.then_some(args.max_pairs),
+            light: args.light,
+            ..Wanted::default()
+        },
     )?;
     if source.origin() == Origin::Private {
         thread::sleep(ACQUAINTANCE);

@@ -108,7 +108,8 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
     let wanted = Wanted {
         interference: (!args.no_interference).then(MaxPairs::default),
         tickets: true,
-        owners: false,
+        light: args.light,
+        ..Wanted::default()
     };
     past::open_or(past, || source::open(args.map.as_deref(), wanted))
 }

@@ -47,13 +47,14 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<()> {
     let monitor = &status.monitor;
     writeln!(out, "loaded   since {}, by version {}", utc(monitor.begin_unix_us), monitor.version)?;
     writeln!(out, "measured {:.3} s", status.measured_ns as f64 / 1e9)?;
-    writeln!(
-        out,
-        "tracks   {}, room for {}; {} ended",
-        count(status.tracked, "task"),
-        monitor.max_tasks,
-        count(status.exits, "task")
-    )?;
+    if monitor.light {
+        writeln!(
+            out,
+            "kind     light: the kernel's own counters; attached at the ends of tasks, not at the switches"
+        )?;
+    }
+    let room = monitor.max_tasks.map_or_else(String::new, |room| format!(", room for {room}"));
+    writeln!(out, "tracks   {}{room}; {} ended", count(status.tracked, "task"), count(status.exits, "task"))?;
     writeln!(out, "loss     {}", loss_text(&status.loss))?;
     match (&status.cost, status.costs_are_counted) {
         (Some(cost), counting) => writeln!(

@@ -18,8 +18,13 @@ pub fn run(args: &TopArgs) -> Result<Exit> {
     }
     let path = args.config.clone().or_else(config::path);
     let set = settings(args, path.as_deref())?;
-    let wanted =
-        Wanted { interference: (!args.no_interference).then(MaxPairs::default), tickets: true, owners: true };
+    let wanted = Wanted {
+        interference: (!args.no_interference).then(MaxPairs::default),
+        tickets: true,
+        owners: true,
+        light: args.light,
+        ..Wanted::default()
+    };
     let measuring = if let Some(path) = &args.simulate {
         let (scenario, policy) = (simulate::load(path)?, args.policy);
         let open = move || {

@@ -165,9 +165,11 @@ pub(super) struct LossRecord {
     unseen_ns: u64,
     overlong_waits: u64,
     overlong_ns: u64,
-    /// Waits that the kernel's own books begin while the task slept: not lost, but put right.
-    corrected_waits: u64,
-    corrected_ns: u64,
+    /// Waits that the kernel's own books begin while the task slept: not lost, but put right. Null in light mode, which cannot know.
+    corrected_waits: Option<u64>,
+    corrected_ns: Option<u64>,
+    /// Whether the kernel's own counters are all that is known.
+    light: bool,
 }
 
 /// The command that was run.
@@ -327,8 +329,9 @@ pub(super) fn loss(loss: &Loss) -> LossRecord {
         unseen_ns: loss.unseen_ns,
         overlong_waits: loss.overlong_waits,
         overlong_ns: loss.overlong_ns,
-        corrected_waits: loss.corrected_waits,
-        corrected_ns: loss.corrected_ns,
+        corrected_waits: (!loss.light).then_some(loss.corrected_waits),
+        corrected_ns: (!loss.light).then_some(loss.corrected_ns),
+        light: loss.light,
     }
 }
 

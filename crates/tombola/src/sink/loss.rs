@@ -3,6 +3,10 @@
 use super::ms3;
 use tombola_core::snapshot::Loss;
 
+/// What is said of a light monitor: what the kernel's own counters leave unknown.
+const LIGHT: &str = "light, from the kernel's own counters: how long single waits were, who stood in the way, and what is sleep in the \
+                     waits is not known";
+
 /// Each kind with its number and, where there is one, the remedy; `none` if nothing was.
 pub(crate) fn loss_text(loss: &Loss) -> String {
     let mut parts = Vec::new();
@@ -34,7 +38,8 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     );
     let time = ms3(loss.overlong_ns);
     add(loss.overlong_waits, &format!("tasks with more run and wait than the interval ({time} ms cut off)"));
-    if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
+    let lost = if parts.is_empty() { "none".to_owned() } else { parts.join("; ") };
+    if loss.light { format!("{lost}; {LIGHT}") } else { lost }
 }
 
 /// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing was corrected.

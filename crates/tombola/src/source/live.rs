@@ -39,17 +39,18 @@ enum Monitor {
 
 impl Live {
     /// The monitor whose task map is pinned at `map`; without a path the default one, or a private monitor where none is
-    /// loaded.
+    /// loaded. If it is to be `light`, a private light one.
     ///
     /// # Errors
     /// A path that is no monitor's; whatever keeps this user from reading or loading one.
-    pub fn open(map: Option<&Path>) -> Result<Self> {
+    pub fn open(map: Option<&Path>, light: bool) -> Result<Self> {
         let pins = Pins { map: map.map_or_else(|| Pins::default().map, Path::to_owned), ..Pins::default() };
-        let monitor = match PinnedMonitor::find(&pins) {
+        let private = || PrivateMonitor::start(&Settings { light, ..Settings::default() });
+        let found =
+            if light { Err(Error::NotLoaded { map: pins.map.clone() }) } else { PinnedMonitor::find(&pins) };
+        let monitor = match found {
             Ok(pinned) => Monitor::Pinned(pinned.reader()?),
-            Err(Error::NotLoaded { .. }) if map.is_none() => {
-                Monitor::Private(PrivateMonitor::start(&Settings::default())?)
-            }
+            Err(Error::NotLoaded { .. }) if map.is_none() => Monitor::Private(private()?),
             Err(error) => return Err(error.into()),
         };
         let names = GroupNames::new();
@@ -84,13 +85,21 @@ impl Live {
         refused
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let interference = self.interference.as_mut().map(InterferenceMonitor::read).transpose()?;
-        let reader = match &self.monitor {
+    /// Whether the monitor is a light one.
+    pub fn is_light(&self) -> bool {
+        self.reader().is_light()
+    }
+
+    fn reader(&self) -> &Reader {
+        match &self.monitor {
             Monitor::Pinned(reader) => reader,
             Monitor::Private(private) => private.reader(),
-        };
-        let mut snapshot = Snapshot { interference, ..reader.snapshot()? };
+        }
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        let interference = self.interference.as_mut().map(InterferenceMonitor::read).transpose()?;
+        let mut snapshot = Snapshot { interference, ..self.reader().snapshot()? };
         if let Some(before) = &mut self.tickets_set {
             // Of a scheduler that began since, and that this user may not ask, they are not known.
             let now = scheduler::tickets_set().unwrap_or_default();

@@ -59,8 +59,8 @@ pub(super) fn ledger(moment: &Moment, rows: &[Row]) -> String {
         }
         number(&mut out, &row.got_share.to_string(), &format!("{:.2}", 100.0 * row.got_share));
         number(&mut out, &row.fair_share.to_string(), &format!("{:.2}", 100.0 * row.fair_share));
-        ms(&mut out, usage.waits.quantile_ns(0.99, usage.wait_max_ns));
-        ms(&mut out, Some(usage.wait_max_ns));
+        ms(&mut out, usage.wait_quantile_ns(0.99));
+        ms(&mut out, usage.longest_wait_ns());
         number(&mut out, &usage.involuntary.to_string(), &usage.involuntary.to_string());
         out.push_str("</tr>\n");
     }

@@ -246,6 +246,10 @@ fn culprits(body: &mut String, moment: &Moment) {
 
 fn waits(body: &mut String, moment: &Moment, rows: &[Row]) {
     body.push_str("<h2>How long waits were</h2>\n");
+    if moment.audit.loss.light {
+        body.push_str("<p>Not known: the kernel's own counters have no histogram of waits.</p>\n");
+        return;
+    }
     let mut all = Histogram::default();
     for line in &moment.audit.lines {
         all.merge(&line.task.delta.waits);

@@ -25,7 +25,9 @@ struct Record {
     measured_ns: Option<u64>,
     /// Living tasks with a record.
     tracked: Option<usize>,
-    /// Tasks it has room for.
+    /// Whether it is a light one: the kernel's own counters, and nothing at the switches.
+    light: Option<bool>,
+    /// Tasks it has room for; null where there is no bound.
     max_tasks: Option<u32>,
     /// Tasks that ended since it began.
     ended: Option<u64>,
@@ -64,7 +66,8 @@ pub(crate) fn line(map: &Path, status: Option<&Status>) -> Result<Vec<u8>> {
         version: status.map(|status| harmless(status.monitor.version.as_bytes())),
         measured_ns: status.map(|status| status.measured_ns),
         tracked: status.map(|status| status.tracked),
-        max_tasks: status.map(|status| status.monitor.max_tasks),
+        light: status.map(|status| status.monitor.light),
+        max_tasks: status.and_then(|status| status.monitor.max_tasks),
         ended: status.map(|status| status.exits),
         loss: status.map(|status| loss(&status.loss)),
         cost_per_run_ns: cost.map(tombola_kernel::Cost::per_run_ns),

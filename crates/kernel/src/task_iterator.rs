@@ -1,8 +1,7 @@
-//! Who is in a run queue or on a CPU at this moment, as an iterator of the monitor tells.
+//! What an iterator of a monitor says of the tasks: to read it is to run it.
 
 use crate::error::{Error, Result};
-use crate::pins::ITERATOR;
-use crate::wire::{Wire as _, queued_task};
+use crate::wire::Wire;
 use libbpf_rs::libbpf_sys::bpf_iter_create;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,30 +9,43 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
 /// The way to the iterator.
-pub(crate) enum QueuedTasks {
+pub(crate) struct TaskIterator {
+    program: &'static str,
+    way: Way,
+}
+
+enum Way {
     /// The link of a private monitor.
     Link(OwnedFd),
     /// A pinned link, which is a file to be read.
     Pin(PathBuf),
 }
 
-impl QueuedTasks {
-    /// Every task that is in a queue or on a CPU, in the order of PIDs.
+impl TaskIterator {
+    pub(crate) fn of_link(program: &'static str, link: OwnedFd) -> Self {
+        Self { program, way: Way::Link(link) }
+    }
+
+    pub(crate) fn of_pin(program: &'static str, pin: PathBuf) -> Self {
+        Self { program, way: Way::Pin(pin) }
+    }
+
+    /// What it says of each task that it speaks of, in the order of PIDs.
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the kernel refuses.
-    pub(crate) fn read(&self) -> Result<Vec<queued_task>> {
+    pub(crate) fn read<T: Wire>(&self) -> Result<Vec<T>> {
         let mut bytes = Vec::new();
         self.open()
             .and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(|reason| Error::ReadMap { map: ITERATOR.into(), reason })?;
-        Ok(bytes.chunks_exact(size_of::<queued_task>()).filter_map(queued_task::read).collect())
+            .map_err(|reason| Error::ReadMap { map: self.program.into(), reason })?;
+        Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
     }
 
     fn open(&self) -> io::Result<File> {
-        match self {
-            Self::Pin(path) => File::open(path),
-            Self::Link(link) => {
+        match &self.way {
+            Way::Pin(path) => File::open(path),
+            Way::Link(link) => {
                 // SAFETY: the link is open for as long as it is borrowed; no memory is involved.
                 let fd = unsafe { bpf_iter_create(link.as_raw_fd()) };
                 if fd < 0 {

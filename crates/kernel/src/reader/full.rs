@@ -1,0 +1,360 @@
+//! From the maps of a monitor at the switches to a snapshot of one instant.
+//!
+//! Maps cannot be read at one instant, so the reader makes one: it reads the slots of all CPUs until each has been seen
+//! twice the same, takes the time `t`, then reads the tasks, and moves what it finds to `t`. A slice that was open at `t` is
+//! added up to `t`; of a slice that ended after `t`, its end is taken off again. A task that ran several slices between
+//! `t` and the reading of its record keeps all but the last of them: an error of at most the time a read takes.
+//!
+//! Slices are kept on the run-queue clocks of their CPUs; every instant is moved to the monotonic clock first, by the pair of
+//! readings that each CPU renews about once a second. Between two renewals the clocks part by the rate at which NTP steers
+//! the monotonic one: microseconds in a second.
+
+use super::groups::groups_of;
+use super::moment::{Moment, add_open_wait, identity, monotonic_ns, queued_identity};
+use super::open;
+use crate::batch::each_value;
+use crate::clock;
+use crate::ended;
+use crate::error::{Error, Result};
+use crate::object::LoadedObject;
+use crate::pins::{ITERATOR, Pins, companion};
+use crate::possible;
+use crate::running;
+use crate::task_iterator::TaskIterator;
+use crate::wire::{Wire, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use tombola_core::identity::TaskId;
+use tombola_core::snapshot::{ExitTotals, ExitedTask, Group, Loss, Snapshot, TaskState, TaskTotals};
+use tombola_core::usage::Usage;
+
+/// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices so short
+/// that mixing two of them does not matter.
+const SLOT_READINGS: usize = 8;
+
+/// `TASK_LEFT` in `bpf/wire.h`.
+const LEFT: u32 = 2;
+
+/// Reads one monitor that books at the switches.
+pub(crate) struct FullReader {
+    task_map: MapHandle,
+    cpu_map: MapHandle,
+    exited_map: MapHandle,
+    group_map: MapHandle,
+    queued: TaskIterator,
+    begin_ns: u64,
+    begin_boot_ns: u64,
+    ring_bits: u32,
+}
+
+impl FullReader {
+    pub(crate) fn of_object(loaded: &LoadedObject, iterator: OwnedFd, schema: &schema) -> Result<Self> {
+        Ok(Self {
+            task_map: loaded.map("task_map")?,
+            cpu_map: loaded.map("cpu_map")?,
+            exited_map: loaded.map("exited_map")?,
+            group_map: loaded.map("group_map")?,
+            queued: TaskIterator::of_link(ITERATOR, iterator),
+            begin_ns: schema.begin_ns,
+            begin_boot_ns: schema.begin_boot_ns,
+            ring_bits: schema.ring_bits,
+        })
+    }
+
+    pub(crate) fn of_pins(pins: &Pins, schema: &schema) -> Result<Self> {
+        Ok(Self {
+            task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
+            cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
+            exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
+            group_map: open::<[u64; 2], group_record>(
+                &pins.companion(companion::GROUP_MAP),
+                MapType::LruHash,
+            )?,
+            queued: TaskIterator::of_pin(ITERATOR, pins.companion_link(ITERATOR)),
+            begin_ns: schema.begin_ns,
+            begin_boot_ns: schema.begin_boot_ns,
+            ring_bits: schema.ring_bits,
+        })
+    }
+
+    /// Tasks that the task map has room for.
+    pub(crate) fn max_tasks(&self) -> u32 {
+        self.task_map.max_entries()
+    }
+
+    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure (`se.h_load`, since 7.3), in the
+    /// kernel's unit. Empty where the kernel keeps none.
+    ///
+    /// # Errors
+    /// [`Error::ReadMap`] if the kernel refuses.
+    pub(crate) fn effective_weights(&self) -> Result<BTreeMap<TaskId, u32>> {
+        let queued = self.queued.read::<queued_task>()?.into_iter().filter(|task| task.effective > 0);
+        Ok(queued.map(|task| (queued_identity(&task), task.effective)).collect())
+    }
+
+    /// The machine now.
+    ///
+    /// # Errors
+    /// [`Error::ReadMap`] if the kernel refuses to read a map.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        let slots = self.stable_slots()?;
+        let taken_ns = clock::monotonic_ns();
+        let unix_us = clock::unix_ns() / 1000;
+        let online = possible::online();
+        let moment = Moment {
+            taken_ns,
+            begin_ns: self.begin_ns,
+            slots: &slots,
+            online: (0..).map(|cpu| online.is_empty() || online.contains(cpu)).take(slots.len()).collect(),
+            possible: possible::possible(),
+            queued: self
+                .queued
+                .read::<queued_task>()?
+                .into_iter()
+                .map(|task| (queued_identity(&task), task))
+                .collect(),
+        };
+
+        let mut living = BTreeMap::new();
+        each_value::<task_record>(&self.task_map, |record| {
+            // A record is all zero between its insertion and its first slice's end.
+            if record.pid != 0 {
+                living.insert(identity(&record), record);
+            }
+        })?;
+        let (exited, exits) = self.exited(&moment, &mut living)?;
+        let mut tasks: Vec<TaskTotals> = living.values().map(|record| moment.living(record)).collect();
+        let mut loss = slots.iter().fold(Loss::default(), add_loss);
+        let is_full = living.len() >= self.max_tasks() as usize;
+        let mut first_slices = BTreeSet::new();
+        for (cpu, slot) in moment.open_slots() {
+            let id = TaskId { pid: slot.pid, start_ns: slot.start_ns };
+            if living.contains_key(&id) || exited.iter().any(|e| e.totals.id == id) {
+                continue;
+            }
+            if is_full {
+                // Its slice will find no room when it is closed: open or closed, it is in the same account.
+                loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
+            } else if first_slices.insert(id) {
+                tasks.push(self.first_slice(&moment, id, cpu, slot));
+            }
+        }
+        // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
+        for (id, task) in &moment.queued {
+            let is_known = living.contains_key(id) || first_slices.contains(id);
+            if task.on_cpu == 0 && !is_known && exited.iter().all(|e| e.totals.id != *id) {
+                tasks.push(moment.first_wait(*id, task));
+            }
+        }
+        tasks.sort_unstable_by_key(|task| task.id);
+        let of_ended = exited.iter().map(|end| end.totals.group);
+        let groups = groups_of(&self.group_map, tasks.iter().map(|task| task.group).chain(of_ended))?;
+        let holds_no_tickets = |id: TaskId| {
+            tasks.binary_search_by_key(&id, |task| task.id).is_ok_and(|at| !tasks[at].policy.holds_tickets())
+        };
+        Ok(Snapshot {
+            taken_ns,
+            read_ns: clock::monotonic_ns().saturating_sub(taken_ns),
+            unix_us,
+            begin_ns: self.begin_ns,
+            cpus: (0..).zip(&slots).map(|(cpu, slot)| moment.cpu(cpu, slot, holds_no_tickets)).collect(),
+            tasks,
+            exited,
+            exits,
+            groups,
+            interference: None,
+            loss,
+        })
+    }
+
+    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read takes. They need not hold
+    /// still at once.
+    fn stable_slots(&self) -> Result<Vec<cpu_slot>> {
+        stable(SLOT_READINGS, || self.slots())
+    }
+
+    fn slots(&self) -> Result<Vec<cpu_slot>> {
+        let mut slots = Vec::with_capacity(self.cpu_map.max_entries() as usize);
+        each_value(&self.cpu_map, |slot| slots.push(slot))?;
+        Ok(slots)
+    }
+
+    /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
+    /// and have ended before their end was read are taken out of `living`.
+    fn exited(
+        &self,
+        moment: &Moment<'_>,
+        living: &mut BTreeMap<TaskId, task_record>,
+    ) -> Result<(Vec<ExitedTask>, ExitTotals)> {
+        let mut totals = ExitTotals {
+            count: moment.slots.iter().map(|s| s.exits.saturating_sub(s.exits_left)).sum(),
+            runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
+        };
+        let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
+        if totals.count > 0 {
+            for (index, end) in self.whole_ends(moment)? {
+                let slot = moment.slots.get(index >> self.ring_bits);
+                let mut task = moment.ended(&end);
+                let is_an_end = end.task.state != LEFT;
+                if slot.is_some_and(|slot| end.number > slot.exits) {
+                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the instant.
+                    if task.ended_ns > moment.taken_ns {
+                        if is_an_end {
+                            living.insert(task.totals.id, end.task);
+                        }
+                        continue;
+                    }
+                    totals.count += u64::from(is_an_end);
+                    totals.runtime_ns += task.totals.usage.runtime_ns;
+                }
+                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the slot.
+                task.ended_ns = task.ended_ns.min(moment.taken_ns);
+                let is_its_end = |record: &task_record| {
+                    record.exec_tid == end.task.exec_tid && moment.latest_slice(record).1 <= task.ended_ns
+                };
+                if is_an_end && living.get(&task.totals.id).is_some_and(is_its_end) {
+                    living.remove(&task.totals.id);
+                }
+                match ends.get_mut(&task.totals.id) {
+                    None => {
+                        ends.insert(task.totals.id, task);
+                    }
+                    Some(part) => {
+                        let (mut later, earlier) = if part.ended_ns < task.ended_ns {
+                            (task, part.clone())
+                        } else {
+                            (part.clone(), task)
+                        };
+                        later.totals.usage.merge(&earlier.totals.usage);
+                        *part = later;
+                    }
+                }
+            }
+        }
+        Ok((ends.into_values().collect(), totals))
+    }
+
+    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is still among the living.
+    fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
+        let (mut ends, mut index) = (Vec::new(), 0usize);
+        each_value::<exited_record>(&self.exited_map, |end| {
+            if end.number != 0 && end.number == end.begun {
+                ends.push((index, end));
+            }
+            index += 1;
+        })?;
+        ended::look_again();
+        let now = self.slots()?;
+        let mut whole = Vec::with_capacity(ends.len());
+        for (index, end) in ends {
+            let cpu = index >> self.ring_bits;
+            let exits = |slots: &[cpu_slot]| slots.get(cpu).map_or(u64::MAX, |slot| slot.exits);
+            if !ended::is_in_doubt(end.number, 1 << self.ring_bits, exits(moment.slots), exits(&now)) {
+                whole.push((index, end));
+            } else if let Some(end) = ended::whole(end, || self.end_at(index))? {
+                whole.push((index, end));
+            }
+        }
+        Ok(whole)
+    }
+
+    fn end_at(&self, index: usize) -> Result<Option<exited_record>> {
+        let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
+        let value = self.exited_map.lookup(&key, MapFlags::ANY).map_err(|error| Error::ReadMap {
+            map: companion::EXITED_MAP.into(),
+            reason: io::Error::other(error),
+        })?;
+        Ok(value.and_then(|bytes| exited_record::read(&bytes)))
+    }
+
+    /// A task in its first slice since the monitor began: all that is known is its slot, and what the iterator or, if it was too late,
+    /// procfs says.
+    fn first_slice(&self, moment: &Moment<'_>, id: TaskId, cpu: u32, slot: &cpu_slot) -> TaskTotals {
+        let since_ns = monotonic_ns(slot, slot.since_ns);
+        let usage = Usage {
+            runtime_ns: moment.taken_ns.saturating_sub(since_ns),
+            wakeups: u64::from(id.start_ns >= self.begin_boot_ns),
+            ..Usage::default()
+        };
+        if let Some(task) = moment.queued.get(&id) {
+            let mut totals = moment.queued_totals(id, task);
+            let wait_ns = task.run_delay_ns.saturating_sub(slot.delay_ns);
+            totals.usage = usage;
+            add_open_wait(&mut totals.usage, wait_ns.min(since_ns.saturating_sub(self.begin_ns)));
+            (totals.cpu, totals.state) = (cpu, TaskState::Running);
+            return totals;
+        }
+        let attributes = running::attributes(id.pid);
+        TaskTotals {
+            id,
+            tgid: slot.tgid,
+            comm: attributes.comm,
+            weight: attributes.nice.weight(),
+            tickets_set: None,
+            nice: attributes.nice,
+            policy: attributes.policy,
+            group: Group::Unknown,
+            affinity: None,
+            cpu,
+            state: TaskState::Running,
+            usage,
+        }
+    }
+}
+
+/// The latest value of each slot that two readings in a row agree on, of `most` readings; of a slot that never holds still the last.
+fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let mut last = read()?;
+    let mut stable: Vec<Option<T>> = vec![None; last.len()];
+    for _ in 1..most {
+        let now = read()?;
+        for ((agreed, a), b) in stable.iter_mut().zip(&last).zip(&now) {
+            if a.bytes() == b.bytes() {
+                *agreed = Some(*b);
+            }
+        }
+        last = now;
+        if stable.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    Ok(stable.into_iter().zip(last).map(|(agreed, last)| agreed.unwrap_or(last)).collect())
+}
+
+pub(super) fn add_loss(mut sum: Loss, slot: &cpu_slot) -> Loss {
+    sum.untracked_ns += slot.untracked_ns;
+    sum.map_full += slot.map_full;
+    sum.map_busy += slot.map_busy;
+    sum.map_other += slot.map_other;
+    sum.clock_backwards += slot.clock_backwards;
+    sum.stale_records += slot.stale_records;
+    sum.groups_full += slot.groups_full;
+    sum.groups_deep += slot.groups_deep;
+    sum.unseen_switches += slot.unseen_switches;
+    sum.unseen_ns += slot.unseen_ns;
+    sum.corrected_waits += slot.corrected_waits;
+    sum.corrected_ns += slot.corrected_ns;
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slot_may_hold_still_at_another_time() {
+        let slot = |busy_ns| cpu_slot { busy_ns, ..cpu_slot::default() };
+        // The first CPU holds still in the first two readings, the second in the last two: never both at once.
+        let mut readings = [(1, 1), (1, 2), (2, 3), (3, 3), (4, 4)].iter();
+        let mut read = 0;
+        let agreed = stable(8, || {
+            read += 1;
+            let (a, b) = readings.next().unwrap();
+            Ok(vec![slot(*a), slot(*b)])
+        });
+        let agreed: Vec<u64> = agreed.unwrap().iter().map(|slot| slot.busy_ns).collect();
+        assert_eq!((agreed, read), (vec![1, 3], 4));
+    }
+}
