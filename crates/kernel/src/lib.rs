@@ -26,13 +26,13 @@ mod ownership;
 mod pins;
 mod possible;
 pub mod probe;
-mod queued;
 mod reader;
 pub mod recorder;
 mod running;
 pub mod scheduler;
 mod settings;
 mod status;
+mod task_iterator;
 mod wire;
 
 pub use error::{Error, Result};

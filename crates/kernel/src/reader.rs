@@ -20,9 +20,9 @@ use crate::monitor_object::ITERATOR;
 use crate::object::LoadedObject;
 use crate::pins::{Pins, companion};
 use crate::possible;
-use crate::queued::QueuedTasks;
 use crate::running;
-use crate::wire::{Wire, cpu_slot, exited_record, group_record, schema, task_record};
+use crate::task_iterator::TaskIterator;
+use crate::wire::{Wire, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
 use moment::{Moment, add_open_wait, identity, monotonic_ns, queued_identity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +48,7 @@ pub struct Reader {
     cpu_map: MapHandle,
     exited_map: MapHandle,
     group_map: MapHandle,
-    queued: QueuedTasks,
+    queued: TaskIterator,
     begin_ns: u64,
     begin_boot_ns: u64,
     ring_bits: u32,
@@ -66,7 +66,7 @@ impl Reader {
             cpu_map: loaded.map("cpu_map")?,
             exited_map: loaded.map("exited_map")?,
             group_map: loaded.map("group_map")?,
-            queued: QueuedTasks::Link(iterator.ok_or_else(missing)?),
+            queued: TaskIterator::Link { name: ITERATOR, link: iterator.ok_or_else(missing)? },
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
@@ -82,7 +82,7 @@ impl Reader {
                 &pins.companion(companion::GROUP_MAP),
                 MapType::LruHash,
             )?,
-            queued: QueuedTasks::Pin(pins.companion_link(ITERATOR)),
+            queued: TaskIterator::Pin(pins.companion_link(ITERATOR)),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
@@ -100,7 +100,7 @@ impl Reader {
     /// # Errors
     /// [`Error::ReadMap`] if the kernel refuses.
     pub fn effective_weights(&self) -> Result<BTreeMap<TaskId, u32>> {
-        let queued = self.queued.read()?.into_iter().filter(|task| task.effective > 0);
+        let queued = self.queued.read::<queued_task>()?.into_iter().filter(|task| task.effective > 0);
         Ok(queued.map(|task| (queued_identity(&task), task.effective)).collect())
     }
 
@@ -119,7 +119,12 @@ impl Reader {
             slots: &slots,
             online: (0..).map(|cpu| online.is_empty() || online.contains(cpu)).take(slots.len()).collect(),
             possible: possible::possible(),
-            queued: self.queued.read()?.into_iter().map(|task| (queued_identity(&task), task)).collect(),
+            queued: self
+                .queued
+                .read::<queued_task>()?
+                .into_iter()
+                .map(|task| (queued_identity(&task), task))
+                .collect(),
         };
 
         let mut living = BTreeMap::new();
