@@ -31,7 +31,9 @@ pub struct Interference {
     /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood behind a quota of their own.
     #[serde(with = "crate::serial::map")]
     pub quota_ns: BTreeMap<TaskId, u64>,
-    /// Waits that are in no pair because they reached back further than the source remembers.
+    /// Time that tasks waited behind others that the source knows by name no more, or longer ago than it remembers, by who waited.
+    pub unknown_ns: BTreeMap<TaskId, u64>,
+    /// The same over all waits that have ended, whoever waited.
     pub unseen_ns: u64,
     /// Bookings that found no room.
     pub refused: u64,
@@ -53,12 +55,8 @@ impl Interference {
         };
         Self {
             pairs: self.pairs.iter().filter_map(grown).collect(),
-            quota_ns: self
-                .quota_ns
-                .iter()
-                .map(|(id, now)| (*id, now.saturating_sub(earlier.quota_ns.get(id).copied().unwrap_or(0))))
-                .filter(|(_, ns)| *ns > 0)
-                .collect(),
+            quota_ns: grown_ns(&self.quota_ns, &earlier.quota_ns),
+            unknown_ns: grown_ns(&self.unknown_ns, &earlier.unknown_ns),
             unseen_ns: self.unseen_ns.saturating_sub(earlier.unseen_ns),
             refused: self.refused.saturating_sub(earlier.refused),
             put_out: self.put_out.saturating_sub(earlier.put_out),
@@ -78,6 +76,11 @@ impl Interference {
         found.sort_by(|(_, a), (_, b)| b.held_ns.cmp(&a.held_ns).then(b.preemptions.cmp(&a.preemptions)));
         found
     }
+}
+
+fn grown_ns(now: &BTreeMap<TaskId, u64>, earlier: &BTreeMap<TaskId, u64>) -> BTreeMap<TaskId, u64> {
+    let grown = |(id, now): (&TaskId, &u64)| (*id, now.saturating_sub(earlier.get(id).copied().unwrap_or(0)));
+    now.iter().map(grown).filter(|(_, ns)| *ns > 0).collect()
 }
 
 #[cfg(test)]

@@ -317,6 +317,24 @@ static __always_inline __u64 throttled_total(struct task_struct *p)
 	return total;
 }
 
+/*
+ * Since when the queue that p is in stands throttled, on its clock; 0: it does not, or the kernel does not say (before 6.6, see
+ * throttled_total()).
+ */
+static __always_inline __u64 throttled_since(struct task_struct *p)
+{
+	struct cfs_rq *queue;
+	__u64 since = 0;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq))
+		return 0;
+	queue = p->se.cfs_rq;
+	if (bpf_core_field_exists(queue->throttled_clock_self))
+		since = queue->throttled_clock_self;
+	KEEP_APART(since);
+	return since;
+}
+
 /* Quotas are a configuration option (CONFIG_CFS_BANDWIDTH). */
 static __always_inline void read_quota(struct task_group *group, struct group_record *rec)
 {

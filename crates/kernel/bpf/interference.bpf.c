@@ -4,10 +4,11 @@
  * queue the other was waiting. Loaded for the time of an audit only, beside the monitor: it costs a map update for each
  * slice that somebody waited through.
  *
- * Each CPU remembers its last slices. When a task gets the CPU, the kernel knows since when it was in this CPU's queue
- * (sched_info.last_queued, on the queue's clock); whatever ran here since then stood in its way, and is booked by overlap.
- * A wait that began before the remembered slices is booked in part: the rest is counted as unseen. A task that was moved
- * from another queue begins to wait here anew.
+ * Each CPU remembers what it has run (interference_past.bpf.h). When a task gets the CPU, the kernel knows since when it was in this CPU's
+ * queue (sched_info.last_queued, on the queue's clock); whatever ran here since then stood in its way: a wait through a few slices
+ * is booked slice by slice, by overlap, a longer one task by task. What of it was behind tasks that are not known by name any more is booked
+ * to a culprit without pid (UNKNOWN_CULPRIT), and counted. A task that was moved from another queue begins to wait here anew. What a wait
+ * is made of that has not ended is told by an iterator, open_waits, to whoever reads.
  *
  * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a wakeup looks
  * whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there is such a note.
@@ -17,7 +18,7 @@
  * (throttled_total()): a queue seen to be throttled is noted, and by how much its sum has grown since is the length of its latest stop,
  * which ended when its first task got the CPU again, or a little before.
  *
- * Bounds: RING slices a CPU, the pairs that interference_map has room for; what finds no room is counted.
+ * Bounds: 52 kB a CPU, and the pairs that pair_map has room for; what finds no room is counted.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -25,6 +26,9 @@
 #include <bpf/bpf_core_read.h>
 #include "wire.h"
 #include "compat.bpf.h"
+#include "interference_past.bpf.h"
+
+#define FEW 16 /* slices that a wait is booked by one by one */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -33,12 +37,20 @@ struct {
 	__type(value, struct pair_record);
 } pair_map SEC(".maps");
 
+/* What the iterator is about to tell. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct open_wait);
+} line_map SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set by the loader: possible CPUs */
 	__type(key, __u32);
-	__type(value, struct slice_ring);
-} ring_map SEC(".maps");
+	__type(value, struct untold);
+} untold_map SEC(".maps");
 
 /* When tasks were woken whose stamp is false, by pid. */
 struct {
@@ -69,25 +81,30 @@ char LICENSE[] SEC("license") = "GPL";
 
 static const struct pair_record empty_pair;
 
-/* The record of a pair, or nothing where there is no room. */
-static __noinline struct pair_record *pair_of(const struct pair_key *key, struct slice_ring *ring)
+/* Adds to a pair. */
+static __noinline int book(const struct pair_key *key, struct untold *untold, __u64 preemptions, __u64 held_ns)
 {
 	struct pair_record *rec;
 
-	if (!key || !ring)
+	if (!key || !untold)
 		return 0;
 	rec = bpf_map_lookup_elem(&pair_map, key);
 	if (!rec) {
 		bpf_map_update_elem(&pair_map, key, &empty_pair, BPF_NOEXIST);
 		rec = bpf_map_lookup_elem(&pair_map, key);
 	}
-	if (!rec)
-		ring->pairs_full++;
-	return rec;
+	if (!rec) {
+		untold->pairs_full++;
+		return 0;
+	}
+	if (preemptions)
+		add_shared(&rec->preemptions, preemptions);
+	add_shared(&rec->held_ns, held_ns);
+	return 0;
 }
 
-/* Since when p waits, on the clock of its queue: its stamp, or its wakeup, where that is later. */
-static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u64 clock_ns)
+/* Since when p waits, on the clock of its queue: its stamp, or its wakeup, where that is later. `ends`: it waits no longer. */
+static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u64 clock_ns, bool ends)
 {
 	__u64 *woken, waited;
 	__u32 pid;
@@ -99,7 +116,7 @@ static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u6
 	if (!woken)
 		return stamp_ns;
 	waited = bpf_ktime_get_ns() - *woken;
-	if (!bpf_map_delete_elem(&woken_map, &pid))
+	if (ends && !bpf_map_delete_elem(&woken_map, &pid))
 		add_shared(&notes, -1);
 	return waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
 }
@@ -140,26 +157,108 @@ static __noinline __u64 overlap(__u64 from, __u64 to, __u64 begin, __u64 end)
 	return from < to ? to - from : 0;
 }
 
-static __always_inline int interfered(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+static __always_inline void cut_stop(struct wait *wait, __u64 stopped_ns, __u64 resumed_ns)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct slice_ring *ring = bpf_map_lookup_elem(&ring_map, &cpu);
+	if (!overlap(wait->from_ns, wait->to_ns, stopped_ns, resumed_ns))
+		return;
+	wait->stopped_ns = later(wait->from_ns, stopped_ns);
+	wait->resumed_ns = resumed_ns < wait->to_ns ? resumed_ns : wait->to_ns;
+}
+
+static __always_inline void book_unknown(struct pair_key *key, struct untold *untold, __u64 ns)
+{
+	untold->unseen_ns += ns;
+	key->culprit = 0;
+	key->culprit_start_ns = UNKNOWN_CULPRIT;
+	book(key, untold, 0, ns);
+}
+
+/* A wait on this CPU that began within the latest FEW slices, or before the first one. */
+__noinline int book_slices(__u32 cpu)
+{
+	__u32 at = cpu + 1;
+	struct past *past = bpf_map_lookup_elem(&past_map, &cpu);
+	struct untold *untold = bpf_map_lookup_elem(&untold_map, &cpu);
+	struct account *account = bpf_map_lookup_elem(&account_map, &at);
 	struct pair_key key = {};
-	struct pair_record *rec;
-	struct past_slice *slice;
-	__u64 now, taken, queued, total, seen = 0, stopped_ns = 0, resumed_ns = 0;
-	struct stop *stop;
+	struct wait wait;
+	__u64 seen = 0;
 	int back;
 
-	if (!ring)
+	if (!past || !untold || !account)
+		return 0;
+	wait = account->wait;
+	key.victim = account->victim;
+	key.victim_start_ns = account->victim_start_ns;
+	UNROLL /* see there */
+	for (back = 1; back <= FEW; back++) {
+		struct past_slice *slice = &past->slices[(past->count - back) & (SLICE_RING - 1)];
+		__u64 from, held;
+
+		if (slice->end_ns <= wait.from_ns)
+			break;
+		from = later(slice->begin_ns, wait.from_ns);
+		held = slice->end_ns - from;
+		seen += held;
+		if (wait.resumed_ns)
+			held -= overlap(from, slice->end_ns, wait.stopped_ns, wait.resumed_ns);
+		if (!slice->pid || !held)
+			continue;
+		key.culprit = slice->pid;
+		key.culprit_start_ns = slice->start_ns;
+		book(&key, untold, 0, held);
+	}
+	if (wait.to_ns - wait.from_ns > seen)
+		book_unknown(&key, untold, wait.to_ns - wait.from_ns - seen);
+	return 0;
+}
+
+/* One that began longer ago. */
+__noinline int book_places(__u32 cpu)
+{
+	__u32 at = cpu + 1, i;
+	struct past *past = bpf_map_lookup_elem(&past_map, &cpu);
+	struct untold *untold = bpf_map_lookup_elem(&untold_map, &cpu);
+	struct account *account = bpf_map_lookup_elem(&account_map, &at);
+	struct pair_key key = {};
+
+	if (!past || !untold || !account)
+		return 0;
+	account_for(cpu, at);
+	key.victim = account->victim;
+	key.victim_start_ns = account->victim_start_ns;
+	for (i = 0; i < PLACES; i++) {
+		if (!account->held_ns[i])
+			continue;
+		key.culprit = past->places[i].pid;
+		key.culprit_start_ns = past->places[i].start_ns;
+		book(&key, untold, 0, account->held_ns[i]);
+	}
+	if (account->unknown_ns)
+		book_unknown(&key, untold, account->unknown_ns);
+	return 0;
+}
+
+static __always_inline int interfered(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), at = cpu + 1;
+	struct past *past = bpf_map_lookup_elem(&past_map, &cpu);
+	struct untold *untold = bpf_map_lookup_elem(&untold_map, &cpu);
+	struct account *account = bpf_map_lookup_elem(&account_map, &at);
+	struct pair_key key = {};
+	struct wait wait = {};
+	__u64 now, taken, queued, total;
+	struct stop *stop;
+
+	if (!past || !untold || !account)
 		return 0;
 	now = queue_clock(prev, &taken);
-	slice = &ring->slices[ring->count++ & (SLICE_RING - 1)];
-	slice->begin_ns = ring->since_ns ? ring->since_ns : now;
-	slice->end_ns = now;
-	slice->start_ns = prev->start_boottime;
-	slice->pid = prev->pid;
-	ring->since_ns = now;
+	raise_behind(&past->writes);
+	full_barrier();
+	remember(cpu, prev->pid, prev->start_boottime, now);
+	past->pid = next->pid;
+	past->start_ns = next->start_boottime;
+	raise_behind(&past->writes);
 	if (prev->pid && is_throttled(prev))
 		note_stop((__u64)prev->se.cfs_rq, throttled_total(prev));
 	if (!next->pid)
@@ -169,55 +268,32 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	key.victim = next->pid;
 	queued = task_last_queued(next);
 	if (notes && queued && queued < now)
-		queued = queued_since(next, queued, now);
+		queued = queued_since(next, queued, now, true);
+	wait.from_ns = queued;
+	wait.to_ns = now;
 	total = throttled_total(next);
 	if (total) {
 		stop = latest_stop((__u64)next->se.cfs_rq, total, now);
-		if (stop) {
-			stopped_ns = stop->begin_ns;
-			resumed_ns = stop->end_ns;
-		}
+		if (stop)
+			cut_stop(&wait, stop->begin_ns, stop->end_ns);
 	}
 	if (queued && queued < now) {
-		seen = overlap(queued, now, stopped_ns, resumed_ns);
-		if (seen) {
-			key.culprit = 0;
-			key.culprit_start_ns = 0;
-			rec = pair_of(&key, ring);
-			if (rec)
-				__sync_fetch_and_add(&rec->held_ns, seen);
-		}
-		UNROLL /* see there */
-		for (back = 1; back <= SLICE_RING; back++) {
-			__u64 from, held;
-
-			slice = &ring->slices[(ring->count - back) & (SLICE_RING - 1)];
-			if (slice->end_ns <= queued)
-				break;
-			from = slice->begin_ns > queued ? slice->begin_ns : queued;
-			held = slice->end_ns - from;
-			if (resumed_ns)
-				held -= overlap(from, slice->end_ns, stopped_ns, resumed_ns);
-			seen += held;
-			if (!slice->pid || !held)
-				continue;
-			key.culprit = slice->pid;
-			key.culprit_start_ns = slice->start_ns;
-			rec = pair_of(&key, ring);
-			if (rec)
-				add_shared(&rec->held_ns, held);
-		}
-		if (now - queued > seen)
-			ring->unseen_ns += now - queued - seen;
+		if (wait.resumed_ns)
+			book(&key, untold, 0, wait.resumed_ns - wait.stopped_ns);
+		account->wait = wait;
+		account->victim = next->pid;
+		account->victim_start_ns = next->start_boottime;
+		if (past->count > FEW && past->slices[(past->count - FEW) & (SLICE_RING - 1)].begin_ns > queued)
+			book_places(cpu);
+		else
+			book_slices(cpu);
 	}
 	if (prev->pid && (preempt || !prev_state)) {
-		key.culprit_start_ns = key.victim_start_ns;
-		key.culprit = key.victim;
+		key.culprit_start_ns = next->start_boottime;
+		key.culprit = next->pid;
 		key.victim_start_ns = prev->start_boottime;
 		key.victim = prev->pid;
-		rec = pair_of(&key, ring);
-		if (rec)
-			add_shared(&rec->preemptions, 1);
+		book(&key, untold, 1, 0);
 	}
 	return 0;
 }
@@ -248,5 +324,78 @@ int BPF_PROG(interference_waking, struct task_struct *p)
 	now = bpf_ktime_get_ns();
 	if (!bpf_map_update_elem(&woken_map, &pid, &now, BPF_NOEXIST))
 		add_shared(&notes, 1);
+	return 0;
+}
+
+/*
+ * Every wait that has not ended, up to when its CPU's clock was read last, which is a tick ago at most: what it would be booked as if it ended
+ * then. In a queue that stands throttled, only where the kernel says since when.
+ */
+SEC("?iter/task")
+int open_waits(struct bpf_iter__task *it)
+{
+	struct task_struct *p = it->task;
+	__u64 now, taken, total, writes, from;
+	struct account *account;
+	struct open_wait *line;
+	struct wait wait = {};
+	struct past *past;
+	struct stop *stop;
+	__u32 cpu, i, zero = 0;
+
+	if (!p || !p->pid || has_cpu(p) || !is_queued(p) || is_delayed(p))
+		return 0;
+	wait.from_ns = task_last_queued(p);
+	cpu = queue_cpu(p);
+	past = bpf_map_lookup_elem(&past_map, &cpu);
+	account = bpf_map_lookup_elem(&account_map, &zero);
+	line = bpf_map_lookup_elem(&line_map, &zero);
+	if (!wait.from_ns || !past || !account || !line)
+		return 0;
+	writes = *(volatile __u64 *)&past->writes;
+	full_barrier();
+	now = queue_clock(p, &taken);
+	if (notes && wait.from_ns < now)
+		wait.from_ns = queued_since(p, wait.from_ns, now, false);
+	if (wait.from_ns >= now || past->pid == p->pid || !past->since_ns)
+		return 0;
+	wait.to_ns = now;
+	total = throttled_total(p);
+	if (is_throttled(p)) {
+		__u64 since_ns = throttled_since(p);
+
+		if (!since_ns)
+			return 0;
+		cut_stop(&wait, since_ns, now);
+	} else if (total) {
+		__u64 queue = (__u64)p->se.cfs_rq;
+
+		stop = bpf_map_lookup_elem(&stop_map, &queue);
+		if (stop && total > stop->total_ns)
+			cut_stop(&wait, now - (total - stop->total_ns), now);
+		else if (stop)
+			cut_stop(&wait, stop->begin_ns, stop->end_ns);
+	}
+	account->wait = wait;
+	account->victim = p->pid;
+	account_for(cpu, zero);
+	line->pid = p->pid;
+	line->start_ns = p->start_boottime;
+	line->quota_ns = wait.resumed_ns - wait.stopped_ns;
+	line->unknown_ns = account->unknown_ns;
+	for (i = 0; i < PLACES; i++) {
+		line->culprits[i].pid = past->places[i].pid;
+		line->culprits[i].start_ns = past->places[i].start_ns;
+		line->culprits[i].held_ns = account->held_ns[i];
+	}
+	from = later(past->since_ns, wait.from_ns);
+	line->culprits[PLACES].pid = past->pid;
+	line->culprits[PLACES].start_ns = past->start_ns;
+	line->culprits[PLACES].held_ns = from < now ? now - from : 0;
+	if (wait.resumed_ns)
+		line->culprits[PLACES].held_ns -= overlap(from, now, wait.stopped_ns, wait.resumed_ns);
+	full_barrier();
+	line->torn = writes & 1 || *(volatile __u64 *)&past->writes != writes;
+	bpf_seq_write(it->meta->seq, line, sizeof(*line));
 	return 0;
 }

@@ -97,6 +97,7 @@ struct rq {
 struct cfs_rq {
 	struct rq *rq;
 	int throttle_count;
+	__u64 throttled_clock_self;
 	__u64 throttled_clock_self_time;
 	__u64 throttled_clock_pelt_time;
 };

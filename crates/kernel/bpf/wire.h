@@ -206,31 +206,40 @@ struct pair_key {
 	__u64 victim_start_ns; /* with the pid, the identity of each */
 	__u64 culprit_start_ns;
 	__u32 victim;
-	__u32 culprit; /* 0, with a start of 0: a quota above the victim was used up */
+	__u32 culprit; /* 0, with a start of 0: a quota above the victim was used up; with UNKNOWN_CULPRIT: others, not known by name */
 };
+
+#define UNKNOWN_CULPRIT 1
 
 struct pair_record {
 	__u64 preemptions; /* times the culprit got the CPU when the victim lost it and was still runnable */
 	__u64 held_ns;	   /* time the culprit ran on the CPU in whose queue the victim waited */
 };
 
-struct past_slice {
-	__u64 begin_ns; /* on the CPU's clock */
-	__u64 end_ns;
+/* Who a CPU's time is kept apart for, at once (interference_past.bpf.h). */
+#define WIRE_PLACES 32
+
+/* What one CPU could not tell. */
+struct untold {
+	__u64 unseen_ns;  /* waits behind tasks that are not known by name, or longer ago than is remembered */
+	__u64 pairs_full; /* bookings that found no room in pair_map */
+};
+
+struct open_culprit {
 	__u64 start_ns;
-	__u32 pid; /* 0: idle */
+	__u64 held_ns;
+	__u32 pid; /* 0: nobody */
 	__u32 pad;
 };
 
-#define SLICE_RING 16
-
-/* One CPU's latest slices. */
-struct slice_ring {
-	__u64 since_ns; /* begin of the open slice; 0: no switch seen yet */
-	__u64 count;	/* slices written; the next one goes to count % SLICE_RING */
-	__u64 unseen_ns;  /* waits that reached back before the remembered slices */
-	__u64 pairs_full; /* bookings that found no room in pair_map */
-	struct past_slice slices[SLICE_RING];
+/* A wait that has not ended, as an iterator finds it: what is in no pair yet. */
+struct open_wait {
+	__u64 start_ns;
+	__u64 quota_ns;   /* behind its own quota */
+	__u64 unknown_ns; /* as unseen_ns above */
+	__u32 pid;
+	__u32 torn; /* 1: its CPU switched meanwhile, and the rest is nothing; ask again */
+	struct open_culprit culprits[WIRE_PLACES + 1]; /* the last one: who runs now */
 };
 
 /* --- loading ------------------------------------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ pub(crate) use generated::monitor::types::{
 
 pub(crate) use generated::light::types::{kernel_counters, light_base, light_end, light_key, light_task};
 
-pub(crate) use generated::interference::types::{pair_key, pair_record, slice_ring};
+pub(crate) use generated::interference::types::{open_wait, pair_key, pair_record, untold};
 
 pub(crate) use generated::recorder::types::{lane, record, task_note};
 
@@ -65,7 +65,8 @@ const _: () = {
     assert!(size_of::<control>() == 24);
     assert!(size_of::<pair_key>() == 24);
     assert!(size_of::<pair_record>() == 16);
-    assert!(size_of::<slice_ring>() == 4 * 8 + 16 * 32);
+    assert!(size_of::<untold>() == 16);
+    assert!(size_of::<open_wait>() == 3 * 8 + 2 * 4 + 33 * 24);
     assert!(size_of::<record>() == 24);
     assert!(size_of::<lane>() == 2 * 128);
     assert!(size_of::<task_note>() == 5 * 8 + 12 * 4 + 16);
@@ -123,7 +124,9 @@ unsafe impl Wire for pair_key {}
 // SAFETY: as above.
 unsafe impl Wire for pair_record {}
 // SAFETY: as above.
-unsafe impl Wire for slice_ring {}
+unsafe impl Wire for untold {}
+// SAFETY: as above.
+unsafe impl Wire for open_wait {}
 // SAFETY: as above.
 unsafe impl Wire for control {}
 // SAFETY: as above (bpf/recorder_wire.h).

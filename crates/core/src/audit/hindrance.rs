@@ -17,6 +17,8 @@ pub struct Hindrance {
     pub wait_ns: u64,
     /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is known.
     pub quota: Option<(u64, Option<Group>)>,
+    /// How much of it was behind others that the source knows by name no more.
+    pub unknown_ns: u64,
     /// Who held the CPU meanwhile or preempted it, the longest first.
     pub tasks: Vec<(TaskId, Standing)>,
     /// The same by the culprits' groups, the longest first; ended tasks that have no line are in none.
@@ -40,11 +42,14 @@ impl Audit {
                 victim,
                 wait_ns: line.task.delta.wait_ns,
                 quota,
+                unknown_ns: interference.unknown_ns.get(&victim).copied().unwrap_or(0),
                 groups: self.by_group(&tasks),
                 tasks,
             }
         };
-        let is_known = |hindrance: &Hindrance| !hindrance.tasks.is_empty() || hindrance.quota.is_some();
+        let is_known = |hindrance: &Hindrance| {
+            !hindrance.tasks.is_empty() || hindrance.quota.is_some() || hindrance.unknown_ns > 0
+        };
         waiters.iter().take(most).map(hindrance).filter(is_known).collect()
     }
 

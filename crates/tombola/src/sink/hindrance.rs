@@ -14,8 +14,8 @@ const CULPRITS: usize = 3;
 /// Culprits in a record.
 const LISTED: usize = 32;
 
-/// Writes the lines. Percentages are of the wait; what is missing was behind others, behind nobody (a throttled group, an
-/// interrupt), or reached back before the watch.
+/// Writes the lines. Percentages are of the wait; what is missing was behind others that are not listed, behind nobody (an idle CPU), in
+/// another CPU's queue, or reached back before the watch.
 pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
     if !view.hindered.is_empty() {
         line(out, format_args!("in the way of those that waited longest:"));
@@ -30,7 +30,9 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
             Some(group) => format!("its own quota ({}) {}", view.group(group), part(ns)),
             None => format!("its own quota {}", part(ns)),
         });
-        let behind: Vec<String> = quota.into_iter().chain(tasks).collect();
+        let unknown = (hindrance.unknown_ns > 0)
+            .then(|| format!("others not known by name any more {}", part(hindrance.unknown_ns)));
+        let behind: Vec<String> = quota.into_iter().chain(tasks).chain(unknown).collect();
         let groups = hindrance.groups.iter().take(CULPRITS);
         let groups =
             groups.map(|(group, standing)| format!("{} {}", view.group(*group), part(standing.held_ns)));
@@ -45,7 +47,7 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
         let unseen = ms3(interference.unseen_ns);
         line(
             out,
-            format_args!("  {unseen} ms of all waits lie further back than the slices that are remembered"),
+            format_args!("  {unseen} ms of all waits were behind others that are not known by name any more"),
         );
     }
     if interference.refused > 0 {
@@ -74,6 +76,8 @@ pub(super) struct HindranceRecord {
     quota_of: Option<String>,
     /// Who stood in its way, the longest first.
     culprits: Vec<CulpritRecord>,
+    /// How much of it was behind others that are not known by name any more.
+    unknown_ns: u64,
 }
 
 /// One that stood in the way.
@@ -110,6 +114,7 @@ pub(super) fn records(view: &AuditView<'_>) -> Vec<HindranceRecord> {
                 preemptions: standing.preemptions,
             })
             .collect(),
+        unknown_ns: hindrance.unknown_ns,
     };
     view.hindered.iter().map(record).collect()
 }

@@ -60,7 +60,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);
     if unseen_ns > 0 {
         let text = format!(
-            "{:.1} ms of waits lie further back than the slices that are remembered",
+            "{:.1} ms of waits were behind others that are not known by name any more",
             unseen_ns as f64 / 1e6
         );
         canvas.text(canvas.height().saturating_sub(1), &text, theme.quiet());
