@@ -185,7 +185,7 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
             outcomes[*policy].push((*run, outcome));
         }
     }
-    let whole = |o: &Outcome| o.duration_ns == plan.scenario.duration_ns;
+    let whole = |o: &Outcome| o.duration_ns == plan.scenario.measured_ns();
     let common = common_runs(
         outcomes
             .iter()

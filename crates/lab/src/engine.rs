@@ -94,6 +94,8 @@ pub struct Simulation<'a> {
     steps_now: u64,
     living: usize,
     pub(super) meter: Meter,
+    /// When statistics began.
+    pub(super) from_ns: u64,
     pub(super) lag: Option<LagBook>,
     /// Present when everybody runs at once.
     fluid: Option<Fluid>,
@@ -177,6 +179,7 @@ impl<'a> Simulation<'a> {
             steps_now: 0,
             living: n,
             meter: Meter::new(scenario),
+            from_ns: 0,
             lag: None,
             fluid: None,
             observer: None,
@@ -273,6 +276,17 @@ impl<'a> Simulation<'a> {
         self.machine.now_ns = self.machine.now_ns.max(until_ns);
         self.settle();
         Ok(())
+    }
+
+    /// Forgets what was measured so far: statistics begin now. What is under way (a wait, a phase, a job) counts whole when it
+    /// ends; who is ahead or behind of its entitlement begins even.
+    pub fn begin_statistics(&mut self) {
+        self.settle();
+        self.meter.restart();
+        if let Some(lag) = &mut self.lag {
+            lag.restart();
+        }
+        self.from_ns = self.machine.now_ns;
     }
 
     /// Books everything up to now.

@@ -12,6 +12,8 @@ pub enum PolicyKind {
     Lottery,
     LotteryTree,
     LotteryList,
+    LotteryInverse,
+    LotteryMulti,
     LotteryKernel,
     LotteryUncompensated,
     Stride,
@@ -37,10 +39,12 @@ pub enum PolicyKind {
 
 /// What a policy promises; the law suite holds it to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // five independent answers
+#[allow(clippy::struct_excessive_bools)] // six independent answers
 pub struct Traits {
     /// Decisions are random: results are means over runs.
     pub random: bool,
+    /// Every decision is a draw of its own, with chances in proportion to tickets, or pretends to be: its draws are judged.
+    pub judged: bool,
     /// No CPU idles while a task waits that may run there.
     pub work_conserving: bool,
     /// Every runnable task runs again, whatever the others do.
@@ -54,11 +58,17 @@ pub struct Traits {
 use PolicyKind as K;
 
 /// Every policy, with its name and one line about it.
-const TABLE: [(PolicyKind, &str, &str); 25] = [
+const TABLE: [(PolicyKind, &str, &str); 27] = [
     (K::Fluid, "fluid", "the entitlement itself: everybody runs at once, at the rate it is entitled to"),
     (K::Lottery, "lottery", "tickets drawn by race: currencies, compensation, transfers"),
     (K::LotteryTree, "lottery-tree", "the same, drawn by a tree of partial sums"),
     (K::LotteryList, "lottery-list", "the same, drawn by walking a list"),
+    (K::LotteryInverse, "lottery-inverse", "the same, by drawing who loses until one is left"),
+    (
+        K::LotteryMulti,
+        "lottery-multi",
+        "a lottery in which each draw has several winners, for as many quanta",
+    ),
     (
         K::LotteryKernel,
         "lottery-kernel",
@@ -114,7 +124,12 @@ impl PolicyKind {
     pub fn traits(self) -> Traits {
         let lottery = matches!(
             self,
-            K::Lottery | K::LotteryTree | K::LotteryList | K::LotteryKernel | K::LotteryUncompensated
+            K::Lottery
+                | K::LotteryTree
+                | K::LotteryList
+                | K::LotteryInverse
+                | K::LotteryKernel
+                | K::LotteryUncompensated
         );
         let wrong = matches!(
             self,
@@ -123,16 +138,18 @@ impl PolicyKind {
         let stride = matches!(self, K::Stride | K::StrideInteger | K::HierarchicalStride);
         let fair = matches!(self, K::Eevdf | K::EevdfLinux | K::Cfs);
         Traits {
-            random: lottery || wrong,
+            random: lottery || wrong || self == K::LotteryMulti,
+            judged: lottery || wrong,
             // Fluid keeps a group to its quota at every instant. A hard server waits with its budget used up, and a partitioned task waits for its own CPU.
             work_conserving: !matches!(self, K::Fluid | K::Edf | K::EdfPartitioned),
             // A stride of the paper is ⌊2^20/tickets⌋: above 2^20 tickets it is 0, and who has them runs alone.
             starvation_free: self == K::Fluid
                 || lottery
+                || self == K::LotteryMulti
                 || (stride && self != K::StrideInteger)
                 || fair
                 || matches!(self, K::RoundRobin | K::Mlfq),
-            proportional: self == K::Fluid || lottery || stride || fair,
+            proportional: matches!(self, K::Fluid | K::LotteryMulti) || lottery || stride || fair,
             wrong,
         }
     }

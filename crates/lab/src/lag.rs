@@ -114,6 +114,13 @@ impl LagBook {
         }
     }
 
+    /// Everybody begins even. The lines must be settled.
+    pub(super) fn restart(&mut self) {
+        for account in &mut self.accounts {
+            *account = LagAccount { rate: account.rate, at_ns: account.at_ns, ..LagAccount::default() };
+        }
+    }
+
     pub(super) fn accounts(&self) -> &[LagAccount] {
         &self.accounts
     }

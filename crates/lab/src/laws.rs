@@ -3,6 +3,7 @@
 use super::engine::{SimError, Simulation, Slice};
 use super::outcome::{Observe, Outcome, run};
 use super::policy::{Departure, PolicyKind};
+use super::scenario::tuning::Tuning;
 use super::scenario::{Class, Periodic, Quota, Scenario, Step, Task};
 use super::scenario::{Group, expect::Expectations};
 use super::span::Span;
@@ -59,6 +60,7 @@ fn task(index: usize, kind: &Kind, tickets: u64, arrive: u64, cpus: Option<Vec<u
         total_ns: 0,
         periodic: None,
         reserve: None,
+        request_ns: 0,
     };
     match *kind {
         Kind::Burn => task.steps.push(Step::Burn),
@@ -113,7 +115,7 @@ prop_compose! {
         }).collect();
         Scenario {
             name: "random".into(), about: String::new(), cpus, duration_ns: 300 * MS, quantum_ns: 5 * MS,
-            switch_cost_ns: cost, tick_ns: tick, seed: 1, policies: Vec::new(),
+            warm_up_ns: 0, tuning: Tuning::default(), switch_cost_ns: cost, tick_ns: tick, seed: 1, policies: Vec::new(),
             groups: if grouped { groups } else { Vec::new() },
             tasks, locks: vec!["m".into()], events: Vec::new(), expect: Expectations::default(),
         }
@@ -281,7 +283,7 @@ proptest! {
             let tasks = tickets.iter().enumerate().map(|(i, t)| task(i, &Kind::Burn, *t, 0, None)).collect();
             let scenario = Scenario {
                 name: "burners".into(), about: String::new(), cpus, duration_ns: 40_000 * MS, quantum_ns: 5 * MS,
-                switch_cost_ns: 0, tick_ns: 0, seed: 1, policies: Vec::new(), groups: Vec::new(), tasks,
+                warm_up_ns: 0, tuning: Tuning::default(), switch_cost_ns: 0, tick_ns: 0, seed: 1, policies: Vec::new(), groups: Vec::new(), tasks,
                 locks: Vec::new(), events: Vec::new(), expect: Expectations::default(),
             };
             let mut simulation = Simulation::new(&scenario, policy, seed, 0);

@@ -40,4 +40,6 @@ mod judged;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod literature;
+#[cfg(test)]
 mod oracle;

@@ -198,6 +198,18 @@ impl Meter {
         }
     }
 
+    /// Forgets everything but what is under way.
+    pub(super) fn restart(&mut self) {
+        for tally in &mut self.tallies {
+            let Tally { entry, woken, waits_from_ns, ended_ns, .. } = *tally;
+            *tally = Tally { entry, woken, waits_from_ns, ended_ns, ..Tally::default() };
+        }
+        self.histograms.fill(Histogram::default());
+        self.waits.fill(Sketch::default());
+        self.responses.fill(Sketch::default());
+        self.busy_ns.fill(0);
+    }
+
     /// The counters that the monitor keeps too.
     pub(super) fn usage(&self, task: TaskIx) -> Usage {
         let tally = &self.tallies[task];

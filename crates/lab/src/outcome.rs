@@ -11,7 +11,7 @@ use super::watched::Watched;
 /// What came out of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// How long was simulated.
+    /// How long was simulated, without the warm-up.
     pub duration_ns: u64,
     /// What each CPU did.
     pub cpus: Vec<CpuOutcome>,
@@ -185,15 +185,18 @@ pub fn run<'a>(
         _ => 0,
     });
     let wanted = wanted.max().unwrap_or(0);
-    let mut simulation = if observe.draws && policy.traits().random {
-        let compensates = policy != PolicyKind::LotteryUncompensated;
-        Simulation::custom(scenario, seed, run, |machine| {
-            let watched = super::policy::build(policy, machine, scenario);
-            Box::new(Watched::new(machine, watched, compensates, stream(seed, run, u32::MAX)))
-        })
-    } else {
-        Simulation::new(scenario, policy, seed, run)
-    };
+    // A list of draws is no chance.
+    let given = !scenario.tuning.draws.is_empty();
+    let mut simulation =
+        if observe.draws && policy.traits().judged && !(given && policy == PolicyKind::LotteryList) {
+            let compensates = policy != PolicyKind::LotteryUncompensated;
+            Simulation::custom(scenario, seed, run, |machine| {
+                let watched = super::policy::build(policy, machine, scenario);
+                Box::new(Watched::new(machine, watched, compensates, stream(seed, run, u32::MAX)))
+            })
+        } else {
+            Simulation::new(scenario, policy, seed, run)
+        };
     if observe.entitlement {
         simulation.track_entitlement();
     }
@@ -215,8 +218,13 @@ pub fn run<'a>(
     let (mut at, mut step) = (0, longest.min(FIRST_STEP_NS));
     while at < scenario.duration_ns && go_on(at) {
         let before = simulation.events_scheduled();
-        at = at.saturating_add(step).min(scenario.duration_ns);
+        let warms_up = at < scenario.warm_up_ns;
+        let end = if warms_up { scenario.warm_up_ns } else { scenario.duration_ns };
+        at = at.saturating_add(step).min(end);
         simulation.run_until(at)?;
+        if warms_up && at == scenario.warm_up_ns {
+            simulation.begin_statistics();
+        }
         match simulation.events_scheduled() - before {
             events if events >= EVENTS_A_STEP.end => step = (step / 2).max(1),
             events if events < EVENTS_A_STEP.start => step = step.saturating_mul(2).min(longest),
@@ -233,7 +241,7 @@ pub fn run<'a>(
 impl Simulation<'_> {
     /// The results so far.
     pub fn outcome(&self) -> Outcome {
-        let duration_ns = self.now_ns();
+        let duration_ns = self.now_ns() - self.from_ns;
         let cpus = self
             .meter
             .busy_ns

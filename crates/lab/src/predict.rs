@@ -24,7 +24,12 @@ pub fn lottery_shares(scenario: &Scenario, policy: K) -> Option<Vec<f64>> {
     let total: f64 = scenario.tasks.iter().map(|t| f64::from(t.count) * t.tickets as f64).sum();
     match policy {
         _ if n <= m => Some(scenario.tasks.iter().map(|t| f64::from(t.count) / m as f64).collect()),
-        K::Lottery | K::LotteryTree | K::LotteryList | K::LotteryKernel | K::LotteryUncompensated => {
+        K::Lottery
+        | K::LotteryTree
+        | K::LotteryList
+        | K::LotteryInverse
+        | K::LotteryKernel
+        | K::LotteryUncompensated => {
             // Parts of the whole, so that products stay in range.
             let parts: Vec<f64> = scenario
                 .tasks

@@ -7,11 +7,13 @@ pub mod expect;
 mod parse;
 pub mod place;
 pub mod rtapp;
+pub mod tuning;
 
 use crate::span::Span;
 use expect::Expectations;
 pub use place::{Place, ScenarioError};
 use tombola_core::tickets::Nice;
+use tuning::Tuning;
 
 /// Most CPUs a simulated machine may have.
 pub const MAX_CPUS: u32 = 1024;
@@ -37,6 +39,8 @@ pub struct Scenario {
     pub cpus: u32,
     /// How long it is simulated, above 0.
     pub duration_ns: u64,
+    /// Statistics begin at this time, below `duration_ns`.
+    pub warm_up_ns: u64,
     /// Slice, unless the policy has its own, above 0.
     pub quantum_ns: u64,
     /// Time a CPU needs to change from one task to another. It is on the account of the task that comes, as it is in
@@ -48,6 +52,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Policies to run when the caller names none.
     pub policies: Vec<String>,
+    /// Parameters of policies.
+    pub tuning: Tuning,
     /// Groups, in order of declaration.
     pub groups: Vec<Group>,
     /// Tasks, in order of declaration.
@@ -113,6 +119,8 @@ pub struct Task {
     pub periodic: Option<Periodic>,
     /// Budget and period of a constant bandwidth server that serves it under EDF.
     pub reserve: Option<Quota>,
+    /// Length of its requests under `eevdf`; 0 = the quantum.
+    pub request_ns: u64,
 }
 
 /// Scheduling class of a task under Linux. The `rr` policy gives no slices to tasks of the class `fifo`; snapshots
@@ -154,6 +162,9 @@ pub enum Step {
         /// Time between releases.
         period_ns: u64,
     },
+    /// Ends a job; sleeps until the next one arrives, so long after this one did. Arrivals wait for nobody: one that has passed
+    /// already begins at once, late.
+    NextArrival(Span),
     /// Gives every receiver of the event one token; a semaphore gets one; otherwise wakes whom it finds waiting.
     Post {
         /// Index into [`Scenario::events`].
@@ -200,6 +211,11 @@ impl Scenario {
         self.tasks.iter().map(|t| t.count as usize).sum()
     }
 
+    /// How long statistics are kept.
+    pub fn measured_ns(&self) -> u64 {
+        self.duration_ns - self.warm_up_ns
+    }
+
     /// Names of all task instances, in order of declaration.
     pub fn instance_names(&self) -> Vec<String> {
         self.tasks.iter().flat_map(|t| (0..t.count).map(|i| t.instance_name(i))).collect()
@@ -208,7 +224,7 @@ impl Scenario {
     /// Whether any phase is drawn at random.
     pub fn is_random(&self) -> bool {
         self.tasks.iter().flat_map(|t| &t.steps).any(|step| match step {
-            Step::Run(span) | Step::Sleep(span) => span.is_random(),
+            Step::Run(span) | Step::Sleep(span) | Step::NextArrival(span) => span.is_random(),
             _ => false,
         })
     }

@@ -154,6 +154,9 @@ fn keys_of_a_scenario_are_those_of_the_parser() {
         ("## `[[task]]`", "[[task]]\nzzz=1".to_owned()),
         ("### `reserve`", format!("{task}reserve={{zzz=1}}")),
         ("### Steps of `phases`", format!("{task}phases=[{{zzz='1ms'}}]")),
+        ("## `[lottery]`", format!("{task}[lottery]\nzzz=1")),
+        ("## `[stride]`", format!("{task}[stride]\nzzz=1")),
+        ("## `[mlfq]`", format!("{task}[mlfq]\nzzz=1")),
         ("## `[expect]`", format!("{task}[expect]\nzzz=1")),
     ] {
         let section = page.split(&format!("{heading}\n")).nth(1).expect(heading);

@@ -184,7 +184,7 @@ fn wrong_lotteries_are_rejected_before_the_eyes_of_the_user() {
         PolicyKind::all().filter(|policy| wanted(*policy)).map(PolicyKind::name).collect()
     };
     let wrong = names(|p| p.traits().wrong);
-    let right = names(|p| p.traits().random && !p.traits().wrong);
+    let right = names(|p| p.traits().judged && !p.traits().wrong);
     let no_lottery = ["stride", "rr", "eevdf"];
     let policies = [&wrong[..], &right, &no_lottery].concat();
     let args = [path.to_str().unwrap(), "--runs", "3", "--policy", &policies.join(",")];

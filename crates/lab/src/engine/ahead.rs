@@ -22,7 +22,7 @@ pub(super) struct Ahead {
 
 /// Whether a phase ends at a step.
 fn ends_phase(step: &Step) -> bool {
-    matches!(step, Step::Sleep(_) | Step::NextJob { .. } | Step::Await { .. })
+    matches!(step, Step::Sleep(_) | Step::NextJob { .. } | Step::NextArrival(_) | Step::Await { .. })
 }
 
 impl Ahead {

@@ -30,6 +30,8 @@ pub(super) struct Body {
     ready_ns: u64,
     /// Whether its releases are those of its own period.
     is_paced: bool,
+    /// Whether its jobs arrive by themselves.
+    is_open: bool,
     rng: Option<Box<ChaCha8Rng>>,
 }
 
@@ -62,13 +64,14 @@ pub(super) enum Outcome {
 impl Step {
     /// Whether a length in it is drawn at random.
     pub(super) fn is_random(&self) -> bool {
-        matches!(self, Self::Run(span) | Self::Sleep(span) if span.is_random())
+        matches!(self, Self::Run(span) | Self::Sleep(span) | Self::NextArrival(span) if span.is_random())
     }
 }
 
 impl Body {
     pub(super) fn new(task: &Task, rng: Option<Box<ChaCha8Rng>>) -> Self {
-        let is_paced = task.steps.iter().any(|s| matches!(s, Step::NextJob { .. }));
+        let is_open = task.steps.iter().any(|s| matches!(s, Step::NextArrival(_)));
+        let is_paced = is_open || task.steps.iter().any(|s| matches!(s, Step::NextJob { .. }));
         let (at, blocked) = awaited::at_start(task);
         Self {
             at,
@@ -82,6 +85,7 @@ impl Body {
             blocked,
             ready_ns: task.arrive_ns,
             is_paced,
+            is_open,
             rng,
         }
     }
@@ -137,7 +141,7 @@ impl Simulation<'_> {
                     body.at += 1;
                 }
                 Step::Until(at) if at < now && !is_last => body.at += 1,
-                Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } if is_last => {
+                Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } | Step::NextArrival(_) if is_last => {
                     return Ok(self.end(task));
                 }
                 step @ (Step::Sleep(_) | Step::Until(_)) => {
@@ -153,12 +157,17 @@ impl Simulation<'_> {
                     self.schedule(slot, at);
                     return Ok(Outcome::Blocked);
                 }
-                Step::NextJob { period_ns } => {
+                step @ (Step::NextJob { .. } | Step::NextArrival(_)) => {
+                    let distance_ns = match step {
+                        Step::NextJob { period_ns } => period_ns,
+                        Step::NextArrival(span) => body.draw(span),
+                        _ => 0,
+                    };
                     body.at += 1;
                     body.blocked = Blocked::Timer;
                     self.complete(task);
                     let view = &mut self.machine.tasks[task];
-                    view.release_ns = view.release_ns.saturating_add(period_ns);
+                    view.release_ns = view.release_ns.saturating_add(distance_ns);
                     let at = view.release_ns.max(now);
                     let slot = self.lanes.len() + task;
                     self.schedule(slot, at);
@@ -247,7 +256,8 @@ impl Simulation<'_> {
                 body.ready_ns = view.release_ns;
             }
         } else if !matches!(body.blocked, Blocked::Lock(_)) {
-            body.ready_ns = now;
+            body.ready_ns =
+                if body.is_open && body.blocked == Blocked::Timer { view.release_ns } else { now };
             if !body.is_paced {
                 view.release_ns = now;
             }
@@ -399,7 +409,7 @@ impl Simulation<'_> {
 
     /// A task blocks: it has answered what woke it, unless it is in the middle of a job.
     fn phase_done(&mut self, task: TaskIx) {
-        if self.entry(task).periodic.is_none() {
+        if self.entry(task).periodic.is_none() && !self.bodies[task].is_open {
             self.complete(task);
         }
     }

@@ -4,7 +4,8 @@
 //! Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995.
 //!
 //! Law. v is a task's service divided by its weight w; V = Σw·v / Σw over those who want the CPU. A task is eligible
-//! iff v ≤ V; a request of one quantum r has the deadline v + r/w. Run the eligible task with the earliest deadline,
+//! iff v ≤ V; a request of one quantum r has the deadline v + r/w; a task may have another
+//! length of request. Run the eligible task with the earliest deadline,
 //! ties by declaration, until its request is served. Its lag w·(V − v) stays within one quantum when no request is
 //! longer than one. A task that leaves keeps its lag and comes back with it (strategy 1 of the report), but not more of it
 //! than one quantum, owed or owing.
@@ -23,6 +24,7 @@ use super::queue::ClassQueue;
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
+use crate::scenario::Scenario;
 
 /// [`SCALE`](super::stride::SCALE), signed.
 const SCALE: i128 = super::stride::SCALE.cast_signed();
@@ -71,8 +73,23 @@ impl Average {
 
     /// Service of a member that has not been added to its v yet.
     pub(super) fn with_service(mut self, ran_ns: u64) -> Self {
-        self.sum += i128::from(ran_ns) * SCALE;
+        self.serve(ran_ns);
         self
+    }
+
+    /// A member's v has grown by its service, and nothing else.
+    #[inline]
+    fn serve(&mut self, ran_ns: u64) {
+        self.sum += i128::from(ran_ns) * SCALE;
+    }
+
+    /// Whether somebody at `v` is eligible: v ≤ V, without a division.
+    #[inline]
+    fn reaches(&self, v: i128) -> bool {
+        match (v - self.base).checked_mul(self.weight) {
+            Some(part) if self.weight > 0 => part <= self.sum,
+            _ => v <= self.value(),
+        }
     }
 
     /// V, rounded down; 0 for nobody.
@@ -96,6 +113,8 @@ impl Average {
 /// EEVDF over one queue.
 pub struct Eevdf {
     clients: Vec<Client>,
+    /// The longest request, or quantum: what bounds the lag.
+    longest_ns: u64,
     average: Average,
     /// Not eligible when last looked at, by v.
     early: ClassQueue<i128>,
@@ -112,21 +131,30 @@ struct Client {
     deadline: i128,
     /// Part of the present request already served.
     served_ns: u64,
+    /// Length of its requests.
+    request_ns: u64,
+    /// What a whole request adds to v.
+    full: Quotient,
 }
 
 impl Eevdf {
     /// For a machine.
-    pub fn new(machine: &Machine) -> Self {
+    pub fn new(machine: &Machine, scenario: &Scenario) -> Self {
         let common = super::stride::common_factor(machine, 0);
-        let clients = machine.tasks().iter().map(|t| Client {
-            weight: t.flat_tickets / common,
-            v: Quotient::default(),
-            lag: 0,
-            deadline: 0,
-            served_ns: 0,
+        let clients = machine.tasks().iter().map(|t| {
+            let weight = t.flat_tickets / common;
+            let request_ns = match scenario.tasks[t.entry].request_ns {
+                0 => machine.quantum_ns,
+                request_ns => request_ns,
+            };
+            let mut full = Quotient::default();
+            full.add(request_ns, weight);
+            Client { weight, v: Quotient::default(), lag: 0, deadline: 0, served_ns: 0, request_ns, full }
         });
+        let clients: Vec<Client> = clients.collect();
         Self {
-            clients: clients.collect(),
+            longest_ns: clients.iter().map(|client| client.request_ns).fold(machine.quantum_ns, u64::max),
+            clients,
             average: Average::default(),
             early: ClassQueue::new(machine),
             eligible: ClassQueue::new(machine),
@@ -139,10 +167,10 @@ impl Eevdf {
             .fold(self.average, |average, cpu| average.with_service(machine.ran_ns(cpu)))
     }
 
-    fn request(&mut self, machine: &Machine, task: TaskIx) {
+    fn request(&mut self, task: TaskIx) {
         let client = &mut self.clients[task];
         let mut end = client.v;
-        end.add(machine.quantum_ns, client.weight);
+        end.add_quotient(client.full, client.weight);
         client.deadline = end.whole;
         client.served_ns = 0;
     }
@@ -156,15 +184,15 @@ impl Policy for Eevdf {
             client.v = Quotient { whole: average.place(client.weight, client.lag), rest: 0 };
             self.average.join(client.weight, client.v);
             self.clients[task] = client;
-            self.request(machine, task);
+            self.request(task);
         }
         self.early.push(machine, task, self.clients[task].v.whole);
     }
 
     fn pick(&mut self, machine: &mut Machine, cpu: CpuIx) -> Option<Pick> {
-        let now = self.now(machine).value();
+        let now = self.now(machine);
         while let Some((v, task)) = self.early.peek(machine, cpu) {
-            if v > now {
+            if !now.reaches(v) {
                 break;
             }
             self.early.pop(machine, cpu);
@@ -173,30 +201,34 @@ impl Policy for Eevdf {
         let task = loop {
             match self.eligible.pop(machine, cpu) {
                 // V may have gone back since: somebody came with little service.
-                Some((_, task)) if self.clients[task].v.whole > now => {
+                Some((_, task)) if !now.reaches(self.clients[task].v.whole) => {
                     self.early.push(machine, task, self.clients[task].v.whole);
                 }
                 Some((_, task)) => break task,
                 None => break self.early.pop(machine, cpu)?.1,
             }
         };
-        let left = machine.quantum_ns.saturating_sub(self.clients[task].served_ns);
+        let client = &self.clients[task];
+        let left = client.request_ns.saturating_sub(client.served_ns);
         Some(Pick { task, slice_ns: left.max(1) })
     }
 
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
-        let mut client = self.clients[task];
-        self.average.leave(client.weight, client.v);
-        client.v.add(ran_ns, client.weight);
+        let client = &mut self.clients[task];
+        if ran_ns == client.request_ns {
+            client.v.add_quotient(client.full, client.weight);
+        } else {
+            client.v.add(ran_ns, client.weight);
+        }
         client.served_ns += ran_ns;
-        self.average.join(client.weight, client.v);
-        self.clients[task] = client;
-        if client.served_ns >= machine.quantum_ns {
-            self.request(machine, task);
+        let client = *client;
+        self.average.serve(ran_ns);
+        if client.served_ns >= client.request_ns {
+            self.request(task);
         }
         if matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled) {
             let weight = i128::from(client.weight);
-            let most = i128::from(machine.quantum_ns) * SCALE;
+            let most = i128::from(self.longest_ns) * SCALE;
             let ahead = (self.now(machine).value() - client.v.whole).clamp(-most / weight, most / weight);
             self.clients[task].lag = weight * ahead;
             self.average.leave(client.weight, client.v);

@@ -15,12 +15,14 @@
 //! On one CPU with tasks that never sleep the shares are t/T. On more CPUs they are not the entitlement: the set S of
 //! running tasks has probability ∝ Π t over S.
 //!
-//! Four ways to draw have the same distribution: [`Race`] (the default), [`Tree`], [`List`], and [`KernelRace`], which is
-//! that of the scheduler in BPF.
+//! Five ways to draw have the same distribution: [`Race`] (the default), [`Tree`], [`List`], [`Inverse`], and [`KernelRace`],
+//! which is that of the scheduler in BPF. [`Multi`] has the same expectation and less variance.
 
 mod currency;
+mod inverse;
 mod kernel_race;
 mod list;
+mod multi;
 mod race;
 mod tree;
 
@@ -28,8 +30,10 @@ use super::{Arrival, Departure, Pick, Policy};
 use crate::chance::unit;
 use crate::machine::{CpuIx, Machine, TaskIx};
 pub use currency::Currencies;
+pub use inverse::Inverse;
 pub use kernel_race::KernelRace;
 pub use list::List;
+pub use multi::Multi;
 pub use race::{Flaw, Race};
 use rand_chacha::ChaCha8Rng;
 pub use tree::Tree;

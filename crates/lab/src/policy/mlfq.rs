@@ -5,23 +5,22 @@
 //!
 //! Law. (1) The highest level with a queued task runs, (2) in turns within a level; (3) a new task begins at the top;
 //! (4) a task that has used up its allotment at a level, however often it gave up the CPU in between, goes one level
-//! down; (5) every second all tasks go back to the top. There are four levels; the allotment and the slice are one
-//! quantum at the top and twice as long at each level below. Tickets mean nothing.
+//! down; (5) every second, or as `mlfq.boost` says, all tasks go back to the top. There are four levels, or `mlfq.levels`; the
+//! allotment and the slice are one quantum at the top and twice as long at each level below. Tickets mean nothing.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
-
-/// Levels, 0 = top.
-const LEVELS: u8 = 4;
-/// Time between two boosts.
-const BOOST_NS: u64 = 1_000_000_000;
 
 /// The multi-level feedback queue.
 pub struct Mlfq {
     queue: ClassQueue<(u8, u64)>,
     sequence: u64,
     levels: Vec<Level>,
+    /// The lowest level; 0 = top.
+    bottom: u8,
+    /// Time between two boosts; 0 = never.
+    boost_ns: u64,
     /// The boost that the queue has seen last, by number.
     boosted: u64,
 }
@@ -35,23 +34,30 @@ struct Level {
 }
 
 impl Mlfq {
-    /// A feedback queue for a machine.
-    pub fn new(machine: &Machine) -> Self {
+    /// A feedback queue of so many levels for a machine, with a boost in each `boost_ns` (0 = never).
+    pub fn new(machine: &Machine, levels: u8, boost_ns: u64) -> Self {
         Self {
             queue: ClassQueue::new(machine),
             sequence: 0,
             levels: vec![Level::default(); machine.tasks().len()],
+            bottom: levels.max(1) - 1,
+            boost_ns,
             boosted: 0,
         }
     }
 
     fn allotment(machine: &Machine, level: u8) -> u64 {
-        machine.quantum_ns.saturating_mul(1 << level)
+        machine.quantum_ns.saturating_mul(1 << level.min(63))
+    }
+
+    /// Number of the boost that was last.
+    fn number(&self, now_ns: u64) -> u64 {
+        now_ns.checked_div(self.boost_ns).unwrap_or(0)
     }
 
     /// Rule 5, applied to a task when it is looked at.
     fn boost(&mut self, task: TaskIx, now_ns: u64) {
-        let number = now_ns / BOOST_NS;
+        let number = self.number(now_ns);
         let level = &mut self.levels[task];
         if level.boost != number {
             *level = Level { depth: 0, used_ns: 0, boost: number };
@@ -61,7 +67,7 @@ impl Mlfq {
     /// Rule 5, for those who wait: once in a period, whoever is at the head. A head at the top would otherwise keep
     /// those below it from being boosted for as long as the top level is never empty.
     fn boost_queued(&mut self, machine: &Machine) {
-        let number = machine.now_ns() / BOOST_NS;
+        let number = self.number(machine.now_ns());
         if self.boosted == number {
             return;
         }
@@ -95,18 +101,20 @@ impl Policy for Mlfq {
 
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, _why: Departure) {
         // Of a slice that a boost fell into, only what came after it counts, and that at the top.
-        let boosted = self.levels[task].boost != machine.now_ns() / BOOST_NS;
+        let boosted = self.levels[task].boost != self.number(machine.now_ns());
+        let since_ns = machine.now_ns().checked_rem(self.boost_ns).unwrap_or(u64::MAX);
+        let bottom = self.bottom;
         self.boost(task, machine.now_ns());
         let level = &mut self.levels[task];
-        level.used_ns += if boosted { ran_ns.min(machine.now_ns() % BOOST_NS) } else { ran_ns };
+        level.used_ns += if boosted { ran_ns.min(since_ns) } else { ran_ns };
         if level.used_ns >= Self::allotment(machine, level.depth) {
-            *level = Level { depth: (level.depth + 1).min(LEVELS - 1), used_ns: 0, ..*level };
+            *level = Level { depth: (level.depth + 1).min(bottom), used_ns: 0, ..*level };
         }
     }
 
     fn preempt(&mut self, machine: &mut Machine) -> Option<CpuIx> {
         self.boost_queued(machine);
-        let (levels, number) = (&self.levels, machine.now_ns() / BOOST_NS);
+        let (levels, number) = (&self.levels, self.number(machine.now_ns()));
         self.queue.worst_running(machine, |_, task| {
             let level = levels[task];
             (if level.boost == number { level.depth } else { 0 }, 0)

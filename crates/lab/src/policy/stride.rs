@@ -6,7 +6,7 @@
 //! Law. stride = stride1/tickets. Run the task with the smallest pass, ties by declaration; then pass += stride × part
 //! of the quantum used. A global pass advances by stride1/(all active tickets) for each quantum of service. A task
 //! that leaves keeps remain = pass − global pass and comes back with pass = global pass + remain; a new one begins
-//! with remain = stride. Any two tasks stay within one quantum of their ratio; against the ideal the error of a task
+//! with remain = stride, or 0 where `stride.first_pass` says so. Any two tasks stay within one quantum of their ratio; against the ideal the error of a task
 //! may grow to O(number of tasks).
 //!
 //! Groups are flattened: tickets are what they are worth when everybody is runnable.
@@ -20,6 +20,7 @@
 use super::queue::ClassQueue;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
+use crate::scenario::tuning::FirstPass;
 
 /// Pass units in one nanosecond of a task with one ticket, under exact arithmetic: the least common multiple of 1 to 41,
 /// near 2^57.6. A pass of the longest simulation (2^62 ns) stays below 2^120.
@@ -50,6 +51,17 @@ impl Quotient {
         // Below 2^122: service has 64 bits.
         self.whole += i128::try_from(numerator / tickets).unwrap_or(i128::MAX / 4);
         self.rest = u64::try_from(numerator % tickets).unwrap_or(0); // below a 64-bit divisor
+    }
+
+    /// Adds another quotient of the same tickets: the same as to add its service, without a division.
+    #[inline]
+    pub(super) fn add_quotient(&mut self, other: Self, tickets: u64) {
+        self.whole += other.whole;
+        self.rest += other.rest;
+        if self.rest >= tickets {
+            self.rest -= tickets;
+            self.whole += 1;
+        }
     }
 }
 
@@ -84,28 +96,13 @@ struct Client {
     pass: Quotient,
     /// Pass − global pass while it is away.
     remain: i128,
-    /// What a full quantum adds: whole and rest.
-    full: (i128, u64),
-}
-
-impl Client {
-    /// The pass after a full quantum, without a division.
-    fn add_full(&mut self, exact: bool) {
-        let (whole, rest) = self.full;
-        self.pass.whole += whole;
-        if exact {
-            self.pass.rest += rest;
-            if self.pass.rest >= self.tickets {
-                self.pass.rest -= self.tickets;
-                self.pass.whole += 1;
-            }
-        }
-    }
+    /// What a full quantum adds; an integer stride has no rest.
+    full: Quotient,
 }
 
 impl Stride {
     /// A stride scheduler for a machine.
-    pub fn new(machine: &Machine, arithmetic: Arithmetic) -> Self {
+    pub fn new(machine: &Machine, arithmetic: Arithmetic, first_pass: FirstPass) -> Self {
         let mut stride = Self {
             arithmetic,
             queue: ClassQueue::new(machine),
@@ -132,13 +129,17 @@ impl Stride {
                     tickets,
                     pass: Quotient::default(),
                     remain: full.whole,
-                    full: (full.whole, full.rest),
+                    full,
                 }
             })
             .collect();
+        if first_pass == FirstPass::Zero {
+            stride.clients.iter_mut().for_each(|client| client.remain = 0);
+            return stride;
+        }
         // The rest of the first stride belongs to the pass, or a third of a quantum would begin rounded.
         for client in &mut stride.clients {
-            client.pass.rest = client.full.1;
+            client.pass.rest = client.full.rest;
         }
         stride
     }
@@ -202,8 +203,8 @@ impl Policy for Stride {
         self.running -= 1;
         let away = matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled);
         if ran_ns == self.quantum_ns && !away {
-            let exact = self.arithmetic == Arithmetic::Exact;
-            self.clients[task].add_full(exact);
+            let client = &mut self.clients[task];
+            client.pass.add_quotient(client.full, client.tickets);
             return;
         }
         let mut client = self.clients[task];

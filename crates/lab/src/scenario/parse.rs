@@ -4,6 +4,7 @@ mod groups;
 mod names;
 mod shape;
 mod steps;
+mod tuning;
 
 use super::expect::Expectations;
 use super::place::ScenarioError;
@@ -153,18 +154,26 @@ impl Reader<'_> {
             None => 10_000_000,
             Some(text) => self.positive(text, "quantum")?,
         };
+        let duration_ns = self.positive(&raw.duration, "duration")?;
+        let warm_up_ns = self.time_or(raw.warm_up.as_ref(), 0)?;
+        if let Some(warm_up) = raw.warm_up.as_ref().filter(|_| warm_up_ns >= duration_ns) {
+            return self.fail(&warm_up.span(), "the warm-up is not shorter than the duration");
+        }
+        let tuning = self.tuning(&raw)?;
         let counted: Vec<(String, u32)> = tasks.iter().map(|task| (task.name.clone(), task.count)).collect();
         let expect = Expectations::from_toml(self.text, &counted)?;
         Ok(Scenario {
             name: raw.name,
             about: raw.about,
             cpus,
-            duration_ns: self.positive(&raw.duration, "duration")?,
+            duration_ns,
+            warm_up_ns,
             quantum_ns,
             switch_cost_ns: self.time_or(raw.switch_cost.as_ref(), 0)?,
             tick_ns: self.time_or(raw.tick.as_ref(), 0)?,
             seed: raw.seed.map_or(Ok(1), |n| self.number(&n, "seed", 0..=u64::MAX >> 1))?,
             policies,
+            tuning,
             groups,
             tasks,
             locks: names.locks,
@@ -228,6 +237,7 @@ impl Reader<'_> {
             total_ns: raw.total.as_ref().map_or(Ok(0), |t| self.positive(t, "total"))?,
             periodic,
             reserve,
+            request_ns: raw.request.as_ref().map_or(Ok(0), |t| self.positive(t, "request"))?,
         })
     }
 

@@ -93,6 +93,8 @@ pub fn from_rtapp(text: &str, name: &str, cpus: u32) -> Result<Import> {
             duration_ns,
             quantum_ns: 10_000_000,
             switch_cost_ns: 0,
+            warm_up_ns: 0,
+            tuning: super::tuning::Tuning::default(),
             tick_ns: 0,
             seed: 1,
             policies: Vec::new(),
@@ -296,7 +298,7 @@ impl Importer {
         }
         let takes_time = |s: &Step| match s {
             Step::Run(span) | Step::Sleep(span) => span.mean_ns() > 0,
-            Step::NextJob { .. } | Step::Await { .. } => true,
+            Step::NextJob { .. } | Step::NextArrival(_) | Step::Await { .. } => true,
             _ => false,
         };
         if !steps.iter().any(takes_time) && self.unsupported.is_empty() {
@@ -326,6 +328,7 @@ impl Importer {
             total_ns: 0,
             periodic,
             reserve: None,
+            request_ns: 0,
         };
         self.policy(name, raw, &mut task)?;
         Ok(task)

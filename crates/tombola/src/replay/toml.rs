@@ -72,7 +72,7 @@ pub(crate) fn text(scenario: &Scenario) -> String {
                 Step::Await { event } => {
                     writeln!(text, "  {{ wait = {} }},", quoted(&scenario.tasks[senders[*event]].name))
                 }
-                Step::NextJob { .. } | Step::Lock(_) | Step::Unlock(_) => Ok(()),
+                Step::NextJob { .. } | Step::NextArrival(_) | Step::Lock(_) | Step::Unlock(_) => Ok(()),
             };
         }
         text += "]\n";

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tombola_core::snapshot::Group;
 use tombola_core::tickets::Nice;
 use tombola_lab::scenario::expect::Expectations;
+use tombola_lab::scenario::tuning::Tuning;
 use tombola_lab::scenario::{self, Class, MAX_CPUS, Scenario, Task, WHEN_WOKEN};
 use tombola_lab::span::Span;
 use tombola_recording::capabilities::Header;
@@ -102,6 +103,7 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
             total_ns: 0,
             periodic: None,
             reserve: None,
+            request_ns: 0,
         }
     });
     let tasks = tasks.collect();
@@ -110,11 +112,13 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
         about: "The demand of a recording: bursts, wakes, timers and pauses as they were.".to_owned(),
         cpus,
         duration_ns: demand.span_ns.max(1),
+        warm_up_ns: 0,
         quantum_ns: machine.quantum_ns,
         switch_cost_ns: 0, // what switches cost is in the recorded bursts
         tick_ns: machine.tick_ns,
         seed: 1,
         policies: Vec::new(),
+        tuning: Tuning::default(),
         groups,
         tasks,
         locks: Vec::new(),

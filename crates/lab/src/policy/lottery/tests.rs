@@ -53,8 +53,13 @@ fn least_p(policy: PolicyKind, tickets: &[u64], seed: u64) -> f64 {
     p
 }
 
-const LOTTERIES: [PolicyKind; 4] =
-    [PolicyKind::Lottery, PolicyKind::LotteryTree, PolicyKind::LotteryList, PolicyKind::LotteryKernel];
+const LOTTERIES: [PolicyKind; 5] = [
+    PolicyKind::Lottery,
+    PolicyKind::LotteryTree,
+    PolicyKind::LotteryList,
+    PolicyKind::LotteryInverse,
+    PolicyKind::LotteryKernel,
+];
 
 #[test]
 fn draws_are_in_proportion_and_independent() {

@@ -1,6 +1,7 @@
 //! The shape of a scenario's TOML, as serde reads it.
 
 use super::Text;
+use super::tuning::{RawLottery, RawMlfq, RawStride};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -12,12 +13,19 @@ pub(super) struct RawScenario {
     pub(super) about: String,
     pub(super) cpus: Option<Spanned<i64>>,
     pub(super) duration: Text,
+    pub(super) warm_up: Option<Text>,
     pub(super) quantum: Option<Text>,
     pub(super) switch_cost: Option<Text>,
     pub(super) tick: Option<Text>,
     pub(super) seed: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) policies: Vec<Text>,
+    #[serde(default)]
+    pub(super) lottery: RawLottery,
+    #[serde(default)]
+    pub(super) stride: RawStride,
+    #[serde(default)]
+    pub(super) mlfq: RawMlfq,
     #[serde(default)]
     pub(super) group: Vec<RawGroup>,
     #[serde(default)]
@@ -52,6 +60,8 @@ pub(super) struct RawTask {
     pub(super) cpus: Option<Spanned<Vec<i64>>>,
     pub(super) run: Option<Text>,
     pub(super) sleep: Option<Text>,
+    pub(super) every: Option<Text>,
+    pub(super) request: Option<Text>,
     pub(super) phases: Option<Spanned<Vec<Spanned<RawStep>>>>,
     pub(super) loops: Option<Spanned<i64>>,
     pub(super) total: Option<Text>,

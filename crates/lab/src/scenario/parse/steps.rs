@@ -16,6 +16,7 @@ impl Reader<'_> {
         periodic: Option<Periodic>,
         names: &mut Names,
     ) -> Result<Vec<Step>> {
+        let every = raw.every.as_ref().map(|every| self.every(every, raw)).transpose()?;
         let mut steps = Vec::new();
         match (&raw.phases, &raw.run, &raw.sleep) {
             (Some(phases), None, None) => {
@@ -27,9 +28,9 @@ impl Reader<'_> {
             (None, run, sleep) => {
                 match run {
                     Some(run) => steps.push(Step::Run(self.span(run.get_ref(), &run.span())?)),
-                    None if periodic.is_some() => {
+                    None if periodic.is_some() || every.is_some() => {
                         return self
-                            .fail(&raw.name.span(), "a periodic task needs run: the CPU time of a job");
+                            .fail(&raw.name.span(), "a task with jobs needs run: the CPU time of a job");
                     }
                     None => {}
                 }
@@ -47,6 +48,8 @@ impl Reader<'_> {
         }
         if let Some(Periodic { period_ns, .. }) = periodic {
             steps.push(Step::NextJob { period_ns });
+        } else if let Some(every) = every {
+            steps.push(Step::NextArrival(every));
         } else if steps.iter().all(|step| !matches!(step, Step::Sleep(_) | Step::Await { .. } | Step::Run(_)))
         {
             if raw.phases.is_some() {
@@ -58,7 +61,7 @@ impl Reader<'_> {
         let idle = |step: &Step| match step {
             Step::Run(span) | Step::Sleep(span) => span.mean_ns() == 0,
             Step::Until(at) => *at == 0,
-            Step::Burn | Step::NextJob { .. } | Step::Await { .. } => false,
+            Step::Burn | Step::NextJob { .. } | Step::NextArrival(_) | Step::Await { .. } => false,
             _ => true,
         };
         if steps.iter().all(idle) {
@@ -68,6 +71,17 @@ impl Reader<'_> {
             );
         }
         Ok(steps)
+    }
+
+    /// The distance of a task's arrivals.
+    fn every(&self, every: &Spanned<String>, raw: &RawTask) -> Result<Span> {
+        if let Some(period) = &raw.period {
+            return self.fail(&period.span(), "give every or period, not both");
+        }
+        match self.span(every.get_ref(), &every.span())? {
+            span if span.mean_ns() == 0 => self.fail(&every.span(), "every is 0; it must be above 0"),
+            span => Ok(span),
+        }
     }
 
     fn span(&self, text: &str, at: &Range<usize>) -> Result<Span> {

@@ -23,6 +23,8 @@ struct Document<'a> {
     duration_ns: u64,
     quantum_ns: u64,
     switch_cost_ns: u64,
+    /// What was simulated before statistics began.
+    warm_up_ns: u64,
     /// Seed of all runs.
     seed: u64,
     /// Whether all runs came to their end.
@@ -50,7 +52,7 @@ struct PolicyEntry<'a> {
     jain: Option<f64>,
     tasks: Vec<TaskEntry<'a>>,
     expectations: Vec<Expectation<'a>>,
-    /// `null`: the policy is not random.
+    /// `null`: the policy is not random, or its draws depend on each other.
     draws: Option<Draws>,
 }
 
@@ -207,6 +209,7 @@ pub(crate) fn render(results: &Results) -> Result<String> {
         duration_ns: scenario.duration_ns,
         quantum_ns: scenario.quantum_ns,
         switch_cost_ns: scenario.switch_cost_ns,
+        warm_up_ns: scenario.warm_up_ns,
         seed: comparison.seed,
         complete: comparison.complete,
         failed_expectations: results.failed(),

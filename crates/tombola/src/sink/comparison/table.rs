@@ -11,6 +11,7 @@ use std::fmt::Write;
 use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
 use tombola_lab::estimate::Estimate;
+use tombola_lab::policy::PolicyKind;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;
@@ -41,6 +42,9 @@ fn head(results: &Results) -> String {
     );
     if scenario.switch_cost_ns > 0 {
         let _ = write!(text, ", switch {}", length(scenario.switch_cost_ns));
+    }
+    if scenario.warm_up_ns > 0 {
+        let _ = write!(text, ", warm-up {}", length(scenario.warm_up_ns));
     }
     if scenario.tick_ns > 0 {
         let _ = write!(text, ", tick {}", length(scenario.tick_ns));
@@ -76,7 +80,7 @@ fn policies(results: &Results, text: &mut String) {
         layout.cell(percent(result.busy));
         layout.cell(fairness(result).map_or_else(|| "-".to_owned(), |index| format!("{index:.6}")));
         if chance {
-            draws(result.draws.as_ref(), &mut layout);
+            draws(*policy, result.draws.as_ref(), &mut layout);
         }
         let verdicts = results.judged(result);
         let hold = verdicts.iter().filter(|verdict| verdict.holds).count();
@@ -93,9 +97,10 @@ fn policies(results: &Results, text: &mut String) {
 /// Columns about the draws of random policies.
 const CHANCE: [&str; 5] = ["DRAWS", "P_SHARE", "P_NEXT", "P_WAIT", "LOTTERY"];
 
-fn draws(judgement: Option<&Judgement>, layout: &mut Layout) {
+fn draws(policy: PolicyKind, judgement: Option<&Judgement>, layout: &mut Layout) {
     let Some(judgement) = judgement else {
-        for cell in ["-", "-", "-", "-", "not random"] {
+        let why = if policy.traits().random { "not judged" } else { "not random" };
+        for cell in ["-", "-", "-", "-", why] {
             layout.cell(cell.to_owned());
         }
         return;

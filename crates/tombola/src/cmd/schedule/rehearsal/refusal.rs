@@ -34,6 +34,7 @@ pub(super) fn check(scenario: &Scenario, cpus: usize) -> Result<()> {
             let what = match step {
                 Step::Run(_) | Step::Burn | Step::Sleep(_) | Step::Until(_) => continue,
                 Step::NextJob { .. } => "waits for a period",
+                Step::NextArrival(_) => "waits for an arrival",
                 Step::Post { .. } => "wakes others",
                 Step::Await { .. } => "waits for others",
                 Step::Lock(_) => "takes a lock",
