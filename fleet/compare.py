@@ -14,8 +14,10 @@ import time
 
 import duckdb
 
-SQL = pathlib.Path(__file__).resolve().parent / "sql"
-COUNTED = ["run_ns", "wait_ns", "entitled_ns", "lag_ns", "ts_ns", "switches"]
+HERE = pathlib.Path(__file__).resolve().parent
+SQL = HERE / "sql"
+VIEW = (HERE / "view.sql").read_text()
+COUNTED = ["run_ns", "wait_ns", "undivided_ns", "denied_ns", "ts_ns", "switches"]
 
 
 def pattern(directory):
@@ -26,9 +28,10 @@ def by_duckdb(directory):
     connection = duckdb.connect()
     quoted = pattern(directory).replace("'", "''")
     connection.execute(
-        f"CREATE VIEW log AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = true,"
+        f"CREATE VIEW files AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = true,"
         " hive_types = {'date': DATE, 'host': VARCHAR}, union_by_name = true)"
     )
+    connection.execute(f"CREATE VIEW log AS {VIEW}")
     return connection
 
 
@@ -50,7 +53,8 @@ def by_spark(directory, master):
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    session.read.parquet(directory).createOrReplaceTempView("log")
+    session.read.parquet(directory).createOrReplaceTempView("files")
+    session.sql(VIEW).createOrReplaceTempView("log")
     return session
 
 

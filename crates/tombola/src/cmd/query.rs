@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tombola_history::file::Reader;
 use tombola_history::place;
 
 /// Names and SQL; the first line of each is a comment with the sentence.
@@ -19,6 +20,9 @@ const QUESTIONS: [(&str, &str); 6] = [
     ("deploys", include_str!("../../../../fleet/sql/deploys.sql")),
     ("loss", include_str!("../../../../fleet/sql/loss.sql")),
 ];
+
+/// What the questions ask: the files' columns, and those that follow from them.
+const VIEW: &str = include_str!("../../../../fleet/view.sql");
 
 /// Runs SQL that comes as the first argument, and prints as the second one says.
 const PYTHON: &str = "\
@@ -48,7 +52,7 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
         bail!("there is no question '{name}'; `tombola query` lists them{hint}");
     };
     if args.print {
-        out.write_all(sql.as_bytes())?;
+        writeln!(out, "CREATE TEMPORARY VIEW log AS\n{};\n\n{sql}", VIEW.trim_end())?;
         return Ok(Exit::Ok);
     }
     let Some(dir) = &args.dir else {
@@ -57,7 +61,12 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
     let hosts = place::hosts(dir)?;
     let mut is_sealed = false;
     for host in &hosts {
-        is_sealed |= !place::sealed(dir, host)?.is_empty();
+        let files = place::sealed(dir, host)?;
+        if let Some(oldest) = files.first() {
+            // Columns of another version would be null, without a word.
+            Reader::open(&oldest.path)?;
+            is_sealed = true;
+        }
     }
     if !is_sealed {
         bail!(
@@ -82,8 +91,8 @@ fn view(dir: &Path) -> Result<String> {
         );
     }
     Ok(format!(
-        "CREATE VIEW log AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
-         hive_types = {{'date': DATE, 'host': VARCHAR}}, union_by_name = true);",
+        "CREATE VIEW files AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
+         hive_types = {{'date': DATE, 'host': VARCHAR}}, union_by_name = true);\nCREATE VIEW log AS\n{VIEW};",
         text.replace('\'', "''")
     ))
 }
@@ -102,7 +111,7 @@ fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Exit> {
         Err(_) => bail!(
             "DuckDB is not installed: the program duckdb is in no directory of PATH, and python3 has no module duckdb. Get it from \
              https://duckdb.org, or by `python3 -m pip install duckdb`; --print shows the SQL for another engine, over the files \
-             date=*/host=*/*.parquet as a table named log"
+             date=*/host=*/*.parquet as a table named files"
         ),
     };
     let status = engine.stdin(Stdio::null()).status().context("cannot run DuckDB")?;
@@ -122,6 +131,15 @@ mod tests {
             assert!(sql.starts_with("-- ") && sentence(sql).ends_with('.'), "{name}");
             assert!(sql.contains("FROM log"), "{name}");
         }
+    }
+
+    #[test]
+    fn the_view_has_what_the_schema_says() {
+        let lines: Vec<&str> = VIEW.lines().map(|line| line.trim().trim_end_matches(',')).collect();
+        for (name, expression, ..) in tombola_history::schema::DERIVED {
+            assert!(lines.contains(&format!("{expression} AS {name}").as_str()), "{name}");
+        }
+        assert_eq!(VIEW.matches(" AS ").count(), tombola_history::schema::DERIVED.len());
     }
 
     #[test]
