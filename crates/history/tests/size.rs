@@ -9,9 +9,11 @@ use tempfile::TempDir;
 use tombola_core::audit::Audit;
 use tombola_core::frame::{Frame, Machine};
 use tombola_core::identity::TaskId;
+use tombola_core::policy::Policy;
 use tombola_core::snapshot::{
     CpuBooks, ExitTotals, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
 };
+use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 use tombola_core::window::Window;
 use tombola_history::file::{About, Writer};
@@ -42,8 +44,8 @@ fn threads() -> Vec<TaskTotals> {
                 id: TaskId { pid: tgid + thread, start_ns: 40 * SECOND + u64::from(tgid) * 12_345_677 },
                 tgid,
                 comm: format!("worker-{}", process % 80).into_bytes(),
-                nice: Default::default(),
-                policy: Default::default(),
+                nice: Nice::default(),
+                policy: Policy::default(),
                 weight: 1024,
                 tickets_set: None,
                 group: Group::Cgroup(2 + u64::from(process) % GROUPS),
