@@ -3,19 +3,24 @@
 
 compare.py DIR [--spark MASTER] [--readers]
 
-Prints a line for each question with the time of each engine; ends with 1 if two answers differ. With --readers, sums of columns are
+Prints a line for each question with the time of each engine and the bytes that DuckDB read; ends with 1 if two answers differ. With --readers, sums of columns are
 compared too, as DuckDB, pyarrow, Polars, DataFusion and Spark read them.
 """
 
 import argparse
+import json
+import os
 import pathlib
 import sys
+import tempfile
 import time
 
 import duckdb
 
-SQL = pathlib.Path(__file__).resolve().parent / "sql"
-COUNTED = ["run_ns", "wait_ns", "entitled_ns", "lag_ns", "ts_ns", "switches"]
+HERE = pathlib.Path(__file__).resolve().parent
+SQL = HERE / "sql"
+VIEW = (HERE / "view.sql").read_text()
+COUNTED = ["run_ns", "wait_ns", "undivided_ns", "denied_ns", "ts_ns", "switches"]
 
 
 def pattern(directory):
@@ -26,9 +31,10 @@ def by_duckdb(directory):
     connection = duckdb.connect()
     quoted = pattern(directory).replace("'", "''")
     connection.execute(
-        f"CREATE VIEW log AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = true,"
+        f"CREATE VIEW files AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = true,"
         " hive_types = {'date': DATE, 'host': VARCHAR}, union_by_name = true)"
     )
+    connection.execute(f"CREATE VIEW log AS {VIEW}")
     return connection
 
 
@@ -50,7 +56,8 @@ def by_spark(directory, master):
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    session.read.parquet(directory).createOrReplaceTempView("log")
+    session.read.parquet(directory).createOrReplaceTempView("files")
+    session.sql(VIEW).createOrReplaceTempView("log")
     return session
 
 
@@ -58,13 +65,29 @@ def cell(value):
     return value if value is None or isinstance(value, str) else int(value)
 
 
+def profiled(duck, text):
+    """The rows of a question, the seconds it took, and the bytes that were read for it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "profile.json").replace("'", "''")
+        duck.execute("SET enable_profiling = 'json'")
+        duck.execute(f"SET profiling_output = '{path}'")
+        begin = time.monotonic()
+        rows = duck.execute(text).fetchall()
+        seconds = time.monotonic() - begin
+        duck.execute("PRAGMA disable_profiling")
+        with open(path, encoding="utf-8") as file:
+            profile = json.load(file)
+    # DuckDB 2 has it below "io", 1.4 at the top.
+    return rows, seconds, profile.get("io", profile).get("total_bytes_read", 0)
+
+
 def questions(duck, spark):
     failed = 0
     for file in sorted(SQL.glob("*.sql")):
         text = file.read_text()
-        begin = time.monotonic()
-        left = [tuple(map(cell, row)) for row in duck.execute(text).fetchall()]
-        line = f"{file.stem:12} {len(left):4} rows   DuckDB {time.monotonic() - begin:7.2f} s"
+        rows, seconds, read = profiled(duck, text)
+        left = [tuple(map(cell, row)) for row in rows]
+        line = f"{file.stem:12} {len(left):4} rows   DuckDB {seconds:7.2f} s {read / 1e6:9.2f} MB"
         if not left:
             failed += 1
             line += "   NO ROWS"

@@ -31,6 +31,7 @@ pub struct Interference {
     /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood behind a quota of their own.
     #[serde(with = "crate::serial::map")]
     pub quota_ns: BTreeMap<TaskId, u64>,
+    #[serde(with = "crate::serial::map")]
     /// Time that tasks waited behind others that the source knows by name no more, or longer ago than it remembers, by who waited.
     pub unknown_ns: BTreeMap<TaskId, u64>,
     /// The same over all waits that have ended, whoever waited.

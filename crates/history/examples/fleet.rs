@@ -176,7 +176,6 @@ fn throttle(row: &mut Row) {
         row.set(Int::Throttled, wait_ns);
         row.set(Int::Throttles, wait_ns / period_ns);
         row.set(Int::WaitThrottled, wait_ns);
-        row.set(Int::WaitContention, 0);
         row.set(Int::WaitOther, 0);
     }
 }

@@ -39,6 +39,19 @@ pub enum Error {
         /// Why not.
         source: parquet::errors::ParquetError,
     },
+    /// A file whose columns mean something else.
+    #[error(
+        "'{}' has schema {found} and this version reads schema {reads}: read it with the version of tombola that wrote it, or move it away",
+        .path.display()
+    )]
+    Schema {
+        /// Which.
+        path: PathBuf,
+        /// The version of its schema; "unknown" where it does not say.
+        found: String,
+        /// The version that is read.
+        reads: u32,
+    },
     /// Another process logs this host here.
     #[error("another process logs host '{host}' into '{}': one writer a host", .dir.display())]
     Locked {

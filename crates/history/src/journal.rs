@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tombola_core::histogram::BUCKETS;
 
 /// First bytes of a journal; the digit is the version of its layout.
-const MAGIC: &[u8; 8] = b"tombola1";
+const MAGIC: &[u8; 8] = b"tombola2";
 
 /// Bytes before a record's body.
 const HEAD: usize = 8;

@@ -363,7 +363,6 @@ fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, acc
         (Int::Tasks, tasks),
         (Int::Run, usage.runtime_ns),
         (Int::Wait, usage.wait_ns),
-        (Int::WaitContention, waiting.contention_ns),
         (Int::WaitThrottled, waiting.throttled_ns),
         (Int::WaitOther, waiting.other_ns),
         (Int::Switches, usage.switches),
@@ -377,9 +376,11 @@ fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, acc
         row.set_count(Int::WaitMax, longest_ns);
     }
     if let Some(account) = account {
-        row.set_count(Int::Entitled, account.entitled_ns);
-        row.set_count(Int::Received, account.received_ns);
-        row.set(Int::Lag, account.lag_ns());
+        let [run, wait, entitled, received] =
+            [usage.runtime_ns, usage.wait_ns, account.entitled_ns, account.received_ns].map(i128::from);
+        let bounded = |ns: i128| i64::try_from(ns).unwrap_or(if ns < 0 { -i64::MAX } else { i64::MAX });
+        row.set(Int::Undivided, bounded(run - received));
+        row.set(Int::Denied, bounded(received + wait - entitled));
     }
     if usage.waits.count() > 0 {
         row.waits = Some(Box::new(usage.waits.0.map(|count| i64::try_from(count).unwrap_or(i64::MAX))));

@@ -1,12 +1,12 @@
 //! The columns of the log: the one table from which files, readers and docs/schema.md are made.
 //!
 //! Every number is a signed 64-bit integer, because unsigned ones become decimals in Spark and nanosecond timestamps are refused or cut by
-//! some readers. What does not apply to a level is null.
+//! some readers. What does not apply to a level is null. What follows from other columns is not written: [`DERIVED`].
 
 use std::fmt::Write as _;
 
 /// Version of the meaning of the columns. New columns come at the end and do not change it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Column of the moment for people: microseconds since the Unix epoch, UTC. It is `ts_ns / 1000`.
 pub const TS: &str = "ts";
@@ -77,14 +77,12 @@ columns! {
         Nice "nice" "−20…19" "Nice value, where all tasks of the row have the same.",
         Weight "weight" "1024 = nice 0 = cpu.weight 100" "Weight: of a group among its siblings, else of the tasks in their groups.",
         Run "run_ns" "ns" "Time on a CPU.",
-        Wait "wait_ns" "ns" "Time runnable without a CPU: the sum of the three that follow.",
-        WaitContention "wait_contention_ns" "ns" "Estimate: waited while others ran.",
-        WaitThrottled "wait_throttled_ns" "ns" "Estimate: waited because a quota was used up.",
-        WaitOther "wait_other_ns" "ns" "Estimate: waited for neither reason.",
+        Wait "wait_ns" "ns" "Time runnable without a CPU.",
+        WaitThrottled "wait_throttled_ns" "ns" "Estimate: that part of it in which a quota was used up.",
+        WaitOther "wait_other_ns" "ns" "Estimate: that part in which neither a quota nor others were in the way.",
         WaitMax "wait_max_ns" "ns" "Longest single wait; the upper edge of its bucket where it is not known exactly; null where the monitor was a light one.",
-        Entitled "entitled_ns" "ns" "What was due by weights, quotas, affinities and demand (docs/ledger.md).",
-        Received "received_ns" "ns" "What was received of what there was to divide.",
-        Lag "lag_ns" "ns" "entitled − received: positive where time is owed.",
+        Undivided "undivided_ns" "ns" "That part of `run_ns` that was not divided by weights: what interrupts and the hypervisor took, and the run time of real-time tasks.",
+        Denied "denied_ns" "ns" "What was asked for (received + wait) and not due by weights, quotas and affinities (docs/ledger.md); 0 where all of it was due.",
         Switches "switches" "count" "Times a CPU was left.",
         Involuntary "involuntary" "count" "Those of them in which the task was still runnable.",
         Wakeups "wakeups" "count" "Times a CPU was taken after a sleep.",
@@ -118,6 +116,25 @@ columns! {
         Preemptions "preemptions" "count" "Level blocked: times the culprit took the CPU from the row's group.",
     }
 }
+
+/// Columns that the view `log` of the shipped questions has beside those of the files (`fleet/view.sql`): name, expression in SQL, unit,
+/// meaning.
+pub const DERIVED: [(&str, &str, &str, &str); 4] = [
+    ("received_ns", "run_ns - undivided_ns", "ns", "What was received of what there was to divide."),
+    (
+        "entitled_ns",
+        "run_ns - undivided_ns + wait_ns - denied_ns",
+        "ns",
+        "What was due by weights, quotas, affinities and demand (docs/ledger.md).",
+    ),
+    ("lag_ns", "wait_ns - denied_ns", "ns", "entitled − received: positive where time is owed."),
+    (
+        "wait_contention_ns",
+        "wait_ns - wait_throttled_ns - wait_other_ns",
+        "ns",
+        "Estimate: waited while others ran.",
+    ),
+];
 
 /// Levels of rows, and what one of them is about.
 pub const LEVELS: [(&str, &str); 9] = [
@@ -165,8 +182,16 @@ pub fn markdown() -> String {
          2^(k−1) µs, the last of 4.2 s and more. Null where nothing waited. |"
     );
     page.push_str(
+        "\n## What follows from them\n\nNot in the files, and in the view `log` that the questions of [fleet.md](fleet.md) ask (`fleet/view.sql`): a \
+         duration in nanoseconds that is written twice costs three bytes a row. They are null where one of their parts is.\n\n\
+         | column | is | unit | meaning |\n|---|---|---|---|\n",
+    );
+    for (name, expression, unit, text) in DERIVED {
+        let _ = writeln!(page, "| `{name}` | `{expression}` | {unit} | {text} |");
+    }
+    page.push_str(
         "\n## Footer\n\nKey-value pairs of every file: `tombola.schema` (version of this page), `tombola.source` (who wrote it), `tombola.host`, \
-         `tombola.boot_id`, `tombola.kernel` (release), `tombola.units` (JSON: column to unit).\n",
+         `tombola.boot_id`, `tombola.kernel` (release), `tombola.units` (JSON: column to unit). A file of another version is refused.\n",
     );
     page
 }

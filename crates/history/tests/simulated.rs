@@ -146,7 +146,8 @@ fn every_level_adds_up_to_the_machine_also_where_most_is_rest() {
     let mut intervals = 0;
     while let Some(rows) = past.next_interval().unwrap() {
         intervals += 1;
-        for column in [Int::Run, Int::Wait, Int::Entitled, Int::Received, Int::Lag, Int::Switches, Int::Tasks]
+        for column in
+            [Int::Run, Int::Wait, Int::Undivided, Int::Denied, Int::WaitOther, Int::Switches, Int::Tasks]
         {
             let sum = |levels: &[&str]| -> i64 {
                 rows.iter()
@@ -174,6 +175,52 @@ fn every_level_adds_up_to_the_machine_also_where_most_is_rest() {
     let read = &audited(&mut past, None)[0];
     let direct = Window::between(&all[0], &all[60]);
     assert_eq!(read.books(), direct.books());
+}
+
+/// What the view of the questions computes (`schema::DERIVED`) is what the ledger said when the interval was measured.
+#[test]
+fn what_follows_from_the_columns_is_what_was_audited() {
+    let all = snapshots();
+    let dir = TempDir::new().unwrap();
+    let mut log = write(dir.path(), &all, Most::default(), Duration::from_secs(3600));
+    log.seal().unwrap();
+    let mut past = Past::open(dir.path(), None, ALL).unwrap();
+    let mut owed = 0;
+    for pair in all.windows(2) {
+        let rows = past.next_interval().unwrap().unwrap();
+        let audit = Audit::new(&Window::between(&pair[0], &pair[1])).unwrap();
+        for line in &audit.lines {
+            let pid = Some(i64::from(line.task.totals.id.pid));
+            let row = rows.iter().find(|row| row.level() == "thread" && row.int(Int::Pid) == pid).unwrap();
+            let of = |column| i128::from(row.int(column).unwrap());
+            let account = line.entry.as_ref().unwrap().account;
+            assert_eq!(of(Int::Run) - of(Int::Undivided), i128::from(account.received_ns));
+            let entitled = of(Int::Run) - of(Int::Undivided) + of(Int::Wait) - of(Int::Denied);
+            assert_eq!(entitled, i128::from(account.entitled_ns));
+            assert_eq!(of(Int::Wait) - of(Int::Denied), i128::from(account.lag_ns()));
+            let contention = of(Int::Wait) - of(Int::WaitThrottled) - of(Int::WaitOther);
+            assert_eq!(contention, i128::from(line.waiting.contention_ns));
+            owed += usize::from(account.lag_ns() != 0);
+        }
+    }
+    assert!(owed > 100, "{owed}");
+}
+
+#[test]
+fn a_file_of_another_schema_is_refused_with_a_sentence() {
+    let all = snapshots();
+    let dir = TempDir::new().unwrap();
+    write(dir.path(), &all[..3], Most::default(), Duration::from_secs(3600)).seal().unwrap();
+    let path = place::sealed(dir.path(), "sim/1").unwrap()[0].path.clone();
+    // The footer says the version once, as a text of one letter.
+    let mut bytes = fs::read(&path).unwrap();
+    let key = b"tombola.schema";
+    let at = bytes.windows(key.len()).rposition(|window| window == key).unwrap() + key.len();
+    let digit = bytes[at..].iter().position(|byte| *byte == b'2').unwrap() + at;
+    bytes[digit] = b'1';
+    fs::write(&path, bytes).unwrap();
+    let refusal = Past::open(dir.path(), None, ALL).err().unwrap().to_string();
+    assert!(refusal.contains("has schema 1 and this version reads schema 2"), "{refusal}");
 }
 
 #[test]

@@ -240,20 +240,80 @@ fn what_is_not_allowed_would_be_complained_of() {
 }
 
 #[test]
-fn the_lab_steps_through_decisions() {
+fn the_lab_steps_through_the_decisions_of_every_policy() {
     let Some(mut browser) = Browser::open() else { return };
     let dir = TempDir::new().unwrap();
-    let path = page(&dir, &["simulate", "stride-3-2-1", "--policy", "stride", "--runs", "1"], "--html");
+    let args = ["simulate", "stride-3-2-1", "--policy", "stride,rr,lottery", "--runs", "1"];
+    let path = page(&dir, &args, "--html");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 300_000);
     browser.load(&path);
-    let first = browser.value("document.getElementById('say').textContent");
-    assert!(first.as_str().unwrap().starts_with("1 of "), "{first}");
-    browser.value("document.getElementById('next').click()");
-    let second = browser.value("document.getElementById('say').textContent");
-    assert!(second.as_str().unwrap().starts_with("2 of "), "{second}");
-    assert!(second.as_str().unwrap().contains("of 6 tickets"), "{second}");
-    assert_ne!(browser.value("document.getElementById('mark').getAttribute('width')"), "0");
+    for policy in ["stride", "rr", "lottery"] {
+        let within = format!("document.querySelector('.steps[data-policy=\"{policy}\"]')");
+        let say = |browser: &mut Browser, then: &str| {
+            let said = browser.value(&format!("{within}{then}.textContent"));
+            said.as_str().unwrap().to_owned()
+        };
+        let first = say(&mut browser, ".querySelector('.say')");
+        assert!(first.starts_with("1 of 100: at 0s CPU 0 went to "), "{policy}: {first}");
+        browser.value(&format!("{within}.querySelector('.next').click()"));
+        let second = say(&mut browser, ".querySelector('.say')");
+        assert!(second.starts_with("2 of "), "{policy}: {second}");
+        assert!(second.contains("of 6 tickets"), "{policy}: {second}");
+        let width = browser.value(&format!("{within}.querySelector('.now').getAttribute('width')"));
+        assert_ne!(width, "0", "{policy}");
+        browser.value(&format!("{within}.querySelector('.back').click()"));
+        assert_eq!(say(&mut browser, ".querySelector('.say')"), first);
+    }
     // 3 : 2 : 1, as the scenario is named after.
-    let shares = browser.value(&format!("{COLUMN}(2)"));
+    let shares = browser.value(&format!("{COLUMN}(2).slice(0, 3)"));
     assert_eq!(shares, json!(["50.00", "33.33", "16.67"]));
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+}
+
+#[test]
+fn a_comparison_is_quiet_and_a_click_sorts() {
+    let Some(mut browser) = Browser::open() else { return };
+    let dir = TempDir::new().unwrap();
+    let scenario = |name: &str, seed: u64, nice: i8| {
+        let path = dir.path().join(name);
+        let text = format!(
+            "name = \"{name}\"\ncpus = 2\nduration = \"60s\"\nquantum = \"5ms\"\nseed = {seed}\n\
+             [[task]]\nname = \"batch\"\ncount = 3\n[[task]]\nname = \"<b>odd\"\nnice = {nice}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, second) = (scenario("a.toml", 1, 0), scenario("b.toml", 2, 10));
+    let path = page(&dir, &["report", &first, &second], "-o");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 300_000);
+    let json = run(&["report", &first, &second, "--format", "json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let differences = json["differences"].as_array().unwrap();
+    browser.load(&path);
+    let titles = browser.value("[...document.querySelectorAll('h2')].map(h => h.textContent)");
+    assert_eq!(titles, json!(["Sides", "Differences", "How it was compared"]));
+    assert_eq!(browser.value("document.querySelectorAll('#sides tbody tr').length"), 2);
+    assert_eq!(browser.value("document.getElementById('verdict').textContent"), json["verdict"]);
+    // A row for each figure, and those that differ are marked: as many as the program counts.
+    let rows = "document.querySelectorAll('#differences tbody tr";
+    assert_eq!(browser.value(&format!("{rows}').length")), differences.len());
+    assert_eq!(browser.value(&format!("{rows}.found').length")), json["found"]);
+    assert_eq!(browser.value("document.querySelectorAll('#differences b').length"), 0);
+    // Titles 6 and 0: numbers once down and once up, words by the alphabet.
+    let column = |n: usize| {
+        format!("[...{rows}')].map(row => row.cells[{n}].dataset.v ?? row.cells[{n}].textContent)")
+    };
+    for down in [true, false] {
+        browser.value("document.querySelectorAll('#differences th button')[6].click()");
+        let values = browser.value(&column(6));
+        let values: Vec<f64> =
+            values.as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect();
+        assert!(values.is_sorted_by(|a, b| if down { a >= b } else { a <= b }), "{values:?}");
+        assert!(values.len() > 3 && values[0] != values[values.len() - 1], "{values:?}");
+    }
+    browser.value("document.querySelectorAll('#differences th button')[0].click()");
+    let words = browser.value(&column(0));
+    let words: Vec<&str> = words.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert!(words.is_sorted() && words.contains(&"no") && words.contains(&"yes"), "{words:?}");
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
 }

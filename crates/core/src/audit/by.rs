@@ -217,11 +217,6 @@ impl Members {
         self.ends.is_empty()
     }
 
-    /// What the rows are about.
-    pub fn by(&self) -> By {
-        self.by
-    }
-
     /// The lines of the row at this place, at least one, in their order.
     ///
     /// # Panics

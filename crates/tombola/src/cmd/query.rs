@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tombola_history::file::Reader;
 use tombola_history::place;
 
 /// Names and SQL; the first line of each is a comment with the sentence.
@@ -20,6 +21,9 @@ const QUESTIONS: [(&str, &str); 6] = [
     ("deploys", include_str!("../../../../fleet/sql/deploys.sql")),
     ("loss", include_str!("../../../../fleet/sql/loss.sql")),
 ];
+
+/// What the questions ask: the files' columns, and those that follow from them.
+const VIEW: &str = include_str!("../../../../fleet/view.sql");
 
 /// Runs SQL that comes as the first argument, and prints as the second one says.
 const PYTHON: &str = "\
@@ -54,7 +58,8 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let target = Target::open(args.output.as_deref())?;
     if args.print {
-        target.put(out, sql.as_bytes())?;
+        let whole = format!("CREATE TEMPORARY VIEW log AS\n{};\n\n{sql}\n", VIEW.trim_end());
+        target.put(out, whole.as_bytes())?;
         return Ok(Exit::Ok);
     }
     let Some(dir) = &args.dir else {
@@ -63,7 +68,12 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
     let hosts = place::hosts(dir)?;
     let mut is_sealed = false;
     for host in &hosts {
-        is_sealed |= !place::sealed(dir, host)?.is_empty();
+        let files = place::sealed(dir, host)?;
+        if let Some(oldest) = files.first() {
+            // Columns of another version would be null, without a word.
+            Reader::open(&oldest.path)?;
+            is_sealed = true;
+        }
     }
     if !is_sealed {
         bail!(
@@ -89,8 +99,8 @@ fn view(dir: &Path) -> Result<String> {
         );
     }
     Ok(format!(
-        "CREATE VIEW log AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
-         hive_types = {{'date': DATE, 'host': VARCHAR}}, union_by_name = true);",
+        "CREATE VIEW files AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
+         hive_types = {{'date': DATE, 'host': VARCHAR}}, union_by_name = true);\nCREATE VIEW log AS\n{VIEW};",
         text.replace('\'', "''")
     ))
 }
@@ -114,7 +124,7 @@ fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Vec<u8>> {
         Err(_) => bail!(
             "DuckDB is not installed: the program duckdb is in no directory of PATH, and python3 has no module duckdb. Get it from \
              https://duckdb.org, or by `python3 -m pip install duckdb`; --print shows the SQL for another engine, over the files \
-             date=*/host=*/*.parquet as a table named log"
+             date=*/host=*/*.parquet as a table named files"
         ),
     };
     let answer =
@@ -135,6 +145,15 @@ mod tests {
             assert!(sql.starts_with("-- ") && sentence(sql).ends_with('.'), "{name}");
             assert!(sql.contains("FROM log"), "{name}");
         }
+    }
+
+    #[test]
+    fn the_view_has_what_the_schema_says() {
+        let lines: Vec<&str> = VIEW.lines().map(|line| line.trim().trim_end_matches(',')).collect();
+        for (name, expression, ..) in tombola_history::schema::DERIVED {
+            assert!(lines.contains(&format!("{expression} AS {name}").as_str()), "{name}");
+        }
+        assert_eq!(VIEW.matches(" AS ").count(), tombola_history::schema::DERIVED.len());
     }
 
     #[test]

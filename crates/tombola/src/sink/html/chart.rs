@@ -239,7 +239,7 @@ pub(super) fn timeline(
     put(
         &mut svg,
         format_args!(
-            "<text x=\"{LEFT}\" y=\"{}\">{}</text><rect id=\"mark\" class=\"now\" width=\"0\" height=\"0\"/></svg>\n",
+            "<text x=\"{LEFT}\" y=\"{}\">{}</text><rect class=\"now\" width=\"0\" height=\"0\"/></svg>\n",
             bottom + 14.0,
             escape(span)
         ),

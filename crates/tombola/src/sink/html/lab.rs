@@ -16,8 +16,11 @@ use tombola_lab::outcome::{Observe, run};
 use tombola_lab::policy::{Departure, PolicyKind};
 use tombola_lab::scenario::Scenario;
 
-/// Slices in the timeline, and decisions to step through.
+/// Slices in all timelines of a page together, and decisions to step through.
 const SLICES: usize = 300;
+
+/// Slices in the timeline of each policy at least.
+const LEAST: usize = 20;
 
 /// Names that a decision lists.
 const LISTED: usize = 12;
@@ -52,9 +55,11 @@ pub(crate) fn render(scenario: &Scenario, comparison: &Comparison, seed: u64) ->
     );
     shares(&mut body, &done);
     table(&mut body, &done);
-    let mut decisions = Vec::new();
-    if let Some((policy, _)) = done.first() {
-        decisions = timeline(&mut body, scenario, *policy, seed)?;
+    let most = (SLICES / done.len().max(1)).max(LEAST);
+    let mut decisions = serde_json::Map::new();
+    body.push_str("<h2>Who ran where</h2>\n");
+    for (policy, _) in &done {
+        decisions.insert(policy.to_string(), timeline(&mut body, scenario, *policy, seed, most)?.into());
     }
     let results = Results::new(scenario, comparison);
     put(
@@ -65,8 +70,8 @@ pub(crate) fn render(scenario: &Scenario, comparison: &Comparison, seed: u64) ->
         ),
     );
     let json = format!(
-        "{{\"lab\":1,\"decisions\":{},\"comparison\":{}}}",
-        Value::Array(decisions),
+        "{{\"lab\":2,\"decisions\":{},\"comparison\":{}}}",
+        Value::Object(decisions),
         comparison::json::render(&results)?.trim_end()
     );
     Ok(page(&format!("tombola lab: {name}"), &body, &json))
@@ -141,8 +146,14 @@ fn table(body: &mut String, done: &[(PolicyKind, &PolicyResult)]) {
 }
 
 /// The beginning of the first run under a policy, and its decisions.
-fn timeline(body: &mut String, scenario: &Scenario, policy: PolicyKind, seed: u64) -> Result<Vec<Value>> {
-    let slices = first_slices(scenario, policy, seed)?;
+fn timeline(
+    body: &mut String,
+    scenario: &Scenario,
+    policy: PolicyKind,
+    seed: u64,
+    most: usize,
+) -> Result<Vec<Value>> {
+    let slices = first_slices(scenario, policy, seed, most)?;
     if slices.is_empty() {
         return Ok(Vec::new());
     }
@@ -170,9 +181,17 @@ fn timeline(body: &mut String, scenario: &Scenario, policy: PolicyKind, seed: u6
     put(
         body,
         format_args!(
-            "<h2>Who ran where</h2>\n<figure>{}</figure>\n<div class=\"needs-script\" id=\"steps\"><button id=\"back\">Back</button> \
-         <button id=\"next\">Next decision</button> <span id=\"say\" aria-live=\"polite\"></span></div>\n",
-            chart::timeline("who ran where", &stretches, &cpus, shown, end_ns, &span)
+            "<section class=\"steps\" data-policy=\"{policy}\"><figure><figcaption>{policy}</figcaption>{}</figure>\n\
+             <div class=\"needs-script\"><button class=\"back\">Back</button> <button class=\"next\">Next decision</button> \
+             <span class=\"say\" aria-live=\"polite\"></span></div></section>\n",
+            chart::timeline(
+                &format!("who ran where under {policy}"),
+                &stretches,
+                &cpus,
+                shown,
+                end_ns,
+                &span
+            )
         ),
     );
     let texts = decisions(scenario, policy, seed, &slices, &names)?;
@@ -184,17 +203,17 @@ fn timeline(body: &mut String, scenario: &Scenario, policy: PolicyKind, seed: u6
 }
 
 /// The first slices of the first run, in the order in which they began.
-fn first_slices(scenario: &Scenario, policy: PolicyKind, seed: u64) -> Result<Vec<Slice>> {
+fn first_slices(scenario: &Scenario, policy: PolicyKind, seed: u64, most: usize) -> Result<Vec<Slice>> {
     let bare = Observe { entitlement: false, draws: false };
     let ended = AtomicUsize::new(0);
     let mut slices = Vec::new();
     let mut observe = |slice: &Slice| {
-        if slices.len() < SLICES {
+        if slices.len() < most {
             slices.push(*slice);
         }
         ended.fetch_add(1, Ordering::Relaxed);
     };
-    run(scenario, policy, seed, 0, bare, Some(&mut observe), &|_| ended.load(Ordering::Relaxed) < SLICES)?;
+    run(scenario, policy, seed, 0, bare, Some(&mut observe), &|_| ended.load(Ordering::Relaxed) < most)?;
     slices.sort_by_key(|slice| (slice.from_ns, slice.cpu));
     Ok(slices)
 }

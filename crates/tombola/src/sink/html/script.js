@@ -20,11 +20,10 @@ for (const table of document.querySelectorAll('table.sortable')) {
     });
   });
 }
-const steps = document.getElementById('steps');
-if (steps) {
-  const decisions = JSON.parse(document.getElementById('data').textContent).decisions;
-  const say = document.getElementById('say');
-  const mark = document.getElementById('mark');
+for (const section of document.querySelectorAll('.steps')) {
+  const decisions = JSON.parse(document.getElementById('data').textContent).decisions[section.dataset.policy];
+  const say = section.querySelector('.say');
+  const mark = section.querySelector('.now');
   let at = 0;
   const show = () => {
     const decision = decisions[at];
@@ -32,7 +31,7 @@ if (steps) {
     for (const name of ['x', 'y', 'width', 'height']) mark.setAttribute(name, decision[name]);
   };
   const go = by => { at = Math.min(Math.max(at + by, 0), decisions.length - 1); show(); };
-  document.getElementById('back').addEventListener('click', () => go(-1));
-  document.getElementById('next').addEventListener('click', () => go(1));
+  section.querySelector('.back').addEventListener('click', () => go(-1));
+  section.querySelector('.next').addEventListener('click', () => go(1));
   show();
 }
