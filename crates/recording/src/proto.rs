@@ -364,6 +364,19 @@ pub(crate) struct OwnAttributes {
     /// CPUs of the affinity mask, lowest in bit 0 of the first word; absent where not told.
     #[prost(message, optional, tag = "9")]
     pub(crate) affinity: Option<OwnMask>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) reservation: Option<OwnReservation>,
+}
+
+/// Parameters of `SCHED_DEADLINE`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct OwnReservation {
+    #[prost(uint64, tag = "1")]
+    pub(crate) runtime_ns: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) deadline_ns: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) period_ns: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
