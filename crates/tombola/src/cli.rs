@@ -26,7 +26,7 @@ pub use manual::{CompletionsArgs, ManArgs};
 pub use output::{OutputArgs, ResultFormat};
 pub use past::{Edge, PastArgs};
 pub use query::{QueryArgs, QueryFormat};
-pub use record::RecordArgs;
+pub use record::{RecordArgs, Trigger};
 pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
 pub use replay::{PeriodsArgs, ReplayArgs};
 pub use report::ReportArgs;

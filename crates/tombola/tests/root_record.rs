@@ -19,6 +19,7 @@ use tombola_recording::event::{Event, Kind};
 use tombola_recording::fact::Fact;
 use tombola_recording::interval::What;
 use tombola_recording::normaliser::Normaliser;
+use tombola_recording::playback::Playback;
 use tombola_recording::reader;
 
 /// What a file holds, read by the crate's reader.
@@ -246,6 +247,34 @@ fn root_record_in_flight_ends_at_a_long_wait() {
         _ => None,
     });
     assert!(longest.max().unwrap() > 5_000_000);
+}
+
+/// Three burners on two CPUs cannot be served evenly at every instant: each is entitled to two thirds of a CPU. The file holds by how much
+/// the one that is named fell behind.
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_in_flight_ends_at_a_large_lag() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("lag.pftrace");
+    let flags = ["--flight", "30s", "--trigger", "lag>20ms", "--"];
+    let burners = [env!("CARGO_BIN_EXE_tombola"), "workload", "--threads", "5", "--duration", "6"];
+    let output =
+        tombola(&["record", "-o", file.to_str().unwrap()]).args(flags).args(burners).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = said.lines().find(|line| line.contains("came to be owed")).unwrap_or_else(|| panic!("{said}"));
+    // "NAME (PID) came to be owed MS ms of CPU time within …"
+    let (who, what) = line.split_once(") came to be owed ").unwrap();
+    let pid: u32 = who.rsplit('(').next().unwrap().parse().unwrap();
+    let ms: f64 = what.split(' ').next().unwrap().parse().unwrap();
+    assert!(ms > 20.0, "{line}");
+    let mut playback = Playback::new(reader::open(&file).unwrap());
+    playback.keep_ledger();
+    playback.advance_to_end().unwrap();
+    let accounts = playback.ledger().unwrap().accounts();
+    let of_pid = accounts.filter(|(task, _)| task.pid == pid).map(|(_, account)| account.lag_max_ns / 1e6);
+    let largest = of_pid.fold(0.0, f64::max);
+    // The file begins with the recording. Growth counts from the least lag, which is 0 or below.
+    assert!(largest > 10.0, "{line}; in the file it is {largest}");
 }
 
 /// The parameters of a thread under SCHED_DEADLINE are in the file as `chrt` tells them, and `periods` judges by them.
