@@ -27,7 +27,7 @@ pub use output::{OutputArgs, ResultFormat};
 pub use past::{Edge, PastArgs};
 pub use query::{QueryArgs, QueryFormat};
 pub use record::{RecordArgs, Trigger};
-pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, InfoFormat, TimehistArgs, TimehistFormat};
+pub use recording::{ConvertArgs, ConvertFormat, InfoArgs, TimehistArgs, TimehistFormat};
 pub use replay::{PeriodsArgs, ReplayArgs};
 pub use report::ReportArgs;
 pub use schedule::{ScheduleArgs, TicketsArgs, TicketsVerb};
