@@ -1,5 +1,6 @@
 //! Arithmetic of the benches: bash starts tools and writes what they took, one measurement a line; this makes tables of it.
 
+mod import;
 mod quartiles;
 mod record;
 mod rounds;
@@ -20,6 +21,8 @@ pub(crate) enum Figure {
     Slowdown { times: PathBuf, names: PathBuf },
     /// What recording costs: the same, and lines of 'tool benchmark bytes events lost'
     Record { times: PathBuf, sizes: PathBuf, names: PathBuf },
+    /// What reading a recording costs: lines of 'round tool user system peak', seconds and KiB; perf is the yardstick
+    Import { costs: PathBuf, names: PathBuf },
     /// Time of BPF programs: lines of 'round tool programs nanoseconds'
     Time { costs: PathBuf, names: PathBuf },
     /// One row for a command: its runs, microseconds, one a line, and peaks of memory, KiB
@@ -39,6 +42,7 @@ impl Figure {
             Self::Record { times, sizes, names } => {
                 Ok(record::table(&self::rounds::read(times)?, &record::sizes(sizes)?, &tools(names)?))
             }
+            Self::Import { costs, names } => Ok(import::table(&import::costs(costs)?, &tools(names)?)),
             Self::Time { costs, names } => time::table(costs, &tools(names)?),
             Self::Runs { label, walls, peaks } => runs::row(label, walls, peaks),
         }

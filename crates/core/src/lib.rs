@@ -30,6 +30,7 @@ pub mod metric;
 pub mod policy;
 pub mod race;
 pub mod report;
+pub mod reservation;
 pub mod rolling;
 mod serial;
 pub mod snapshot;

@@ -265,11 +265,11 @@ fn one_writer_a_host_and_old_files_go() {
 #[test]
 fn the_page_of_the_schema_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema.md");
-    if std::env::var_os("TOMBOLA_WRITE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(path, schema::markdown()).unwrap();
     }
     assert!(
         fs::read_to_string(path).unwrap() == schema::markdown(),
-        "docs/schema.md is not what schema.rs says: run this test with TOMBOLA_WRITE_DOCS=1"
+        "docs/schema.md is not what schema.rs says: run this test with UPDATE_DOCS=1"
     );
 }

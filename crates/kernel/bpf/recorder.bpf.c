@@ -311,6 +311,8 @@ int BPF_PROG(record_switch_3, bool preempt, struct task_struct *prev, struct tas
 
 /* --- notes --------------------------------------------------------------------------------------------------------- */
 
+#define SCHED_DEADLINE 6
+
 static __always_inline void describe(struct task_note *note, struct task_struct *p)
 {
 	struct group_key group = {};
@@ -320,6 +322,10 @@ static __always_inline void describe(struct task_note *note, struct task_struct 
 	note->tgid = p->tgid;
 	note->weight = p->se.load.weight >> LOAD_SHIFT;
 	note->policy = p->policy;
+	/* They stay behind when it leaves the class. */
+	note->dl_runtime_ns = p->policy == SCHED_DEADLINE ? p->dl.dl_runtime : 0;
+	note->dl_deadline_ns = p->policy == SCHED_DEADLINE ? p->dl.dl_deadline : 0;
+	note->dl_period_ns = p->policy == SCHED_DEADLINE ? p->dl.dl_period : 0;
 	note->nice = p->static_prio - DEFAULT_PRIO;
 	note->prio = p->prio;
 	note->cpus_allowed = p->nr_cpus_allowed;

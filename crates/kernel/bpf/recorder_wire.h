@@ -107,6 +107,9 @@ struct task_note {
 	__s32 prio;
 	__u32 cpus_allowed; /* how many CPUs its affinity holds */
 	__u32 pad;
+	__u64 dl_runtime_ns; /* under SCHED_DEADLINE: CPU time in each period; else these three are 0 ... */
+	__u64 dl_deadline_ns; /* ... by when in it ... */
+	__u64 dl_period_ns; /* ... and how long it is */
 	char comm[COMM_LEN];
 };
 

@@ -135,6 +135,12 @@ struct signal_struct {
 	struct autogroup *autogroup;
 };
 
+struct sched_dl_entity {
+	__u64 dl_runtime;
+	__u64 dl_deadline;
+	__u64 dl_period;
+};
+
 struct task_struct {
 	void *stack;
 	unsigned int flags;
@@ -157,6 +163,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct sched_entity se;
 	struct sched_ext_entity scx;
+	struct sched_dl_entity dl;
 	struct sched_info sched_info;
 	struct task_group *sched_task_group;
 };

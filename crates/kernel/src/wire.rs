@@ -69,7 +69,7 @@ const _: () = {
     assert!(size_of::<open_wait>() == 3 * 8 + 2 * 4 + 33 * 24);
     assert!(size_of::<record>() == 24);
     assert!(size_of::<lane>() == 2 * 128);
-    assert!(size_of::<task_note>() == 5 * 8 + 12 * 4 + 16);
+    assert!(size_of::<task_note>() == 5 * 8 + 12 * 4 + 3 * 8 + 16);
     assert!(size_of::<tally>() == 6 * 8);
     assert!(size_of::<settings>() == 2 * 8 + 4 * 4);
     assert!(size_of::<account>() == 2 * 8 + (12 + 6) * 8 + 8 + 2 * 4 + 128 + 512);

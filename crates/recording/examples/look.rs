@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use tombola_recording::fact::Fact;
 use tombola_recording::gaps::Early;
-use tombola_recording::interval::{Fact, What};
+use tombola_recording::interval::What;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::reader;
 

@@ -41,11 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scrub = |task: &mut Task| {
         let mut known = KERNEL.iter().copied().chain(kept.iter().map(String::as_str));
         let is_known = known.any(|known| match known.strip_prefix('=') {
-            Some(whole) => task.comm == whole.as_bytes(),
+            Some(whole) => *task.comm == *whole.as_bytes(),
             None => task.comm.starts_with(known.as_bytes()),
         });
         if !task.comm.is_empty() && !is_known {
-            task.comm = b"other".to_vec();
+            task.comm = "other".into();
         }
     };
     while let Some(mut event) = reader.next_event()? {
@@ -55,8 +55,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             | Kind::Migrate { task, .. }
             | Kind::Exec { task, .. }
             | Kind::Exit { task }
-            | Kind::Rename { task }
-            | Kind::Attributes { task, .. } => scrub(task),
+            | Kind::Rename { task } => scrub(task),
+            Kind::Attributes { pid, attributes, .. } => {
+                let mut task = attributes.task(*pid);
+                scrub(&mut task);
+                attributes.comm = task.comm;
+            }
             Kind::Fork { parent, child } => [parent, child].into_iter().for_each(scrub),
             Kind::Group { name, .. } => *name = None,
             Kind::Online | Kind::Offline | Kind::Loss { .. } => {}

@@ -2,7 +2,8 @@
 //!
 //! One law for what a machine did and for what a simulator says it would have done, so that the two can be compared.
 
-use crate::interval::{Fact, Interval, Ready, What};
+use crate::fact::Fact;
+use crate::interval::{Interval, Ready, What};
 use std::collections::HashMap;
 use tombola_core::identity::TaskId;
 

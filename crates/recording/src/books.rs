@@ -1,7 +1,11 @@
 //! Totals of tasks and CPUs, as a monitor keeps them, made of what the normaliser finds out.
 
-use crate::interval::{CpuInterval, Doubt, Fact, Interval, Ready, What};
-use crate::normaliser::{Doing, Life, Normaliser, OnCpu};
+use crate::attributes::Attributes;
+use crate::fact::Fact;
+use crate::interval::{CpuInterval, Doubt, Interval, Ready, What};
+use crate::life::{Doing, Life};
+use crate::normaliser::{Normaliser, OnCpu};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
@@ -94,7 +98,7 @@ struct CpuEntry {
 /// The totals.
 #[derive(Debug, Default)]
 pub struct Books {
-    tasks: HashMap<TaskId, Entry>,
+    tasks: HashMap<TaskId, Entry, RandomState>,
     cpus: BTreeMap<u32, CpuEntry>,
     exited: VecDeque<(ExitedTask, Certainty)>,
     exits: ExitTotals,
@@ -276,7 +280,7 @@ impl Books {
                 (OnCpu::Idle, _) => books.idle_ns += ns,
                 (OnCpu::Task(_), Some(life)) => {
                     books.busy_ns += ns;
-                    books.unfair_ns += if is_unfair(life.prio) { ns } else { 0 };
+                    books.unfair_ns += if is_unfair(life.attributes.prio) { ns } else { 0 };
                     books.running = Some(Running { id: life.id, since_ns: life.since_ns });
                 }
                 _ => {}
@@ -295,26 +299,25 @@ fn is_unfair(prio: Option<i32>) -> bool {
 /// Totals of a task, with what the recording tells of it: policy and weight follow from the priority where they are not told. Under
 /// priority inheritance that is the lender's.
 fn totals(life: &Life, usage: Usage, state: TaskState) -> TaskTotals {
-    let nice = life
-        .prio
-        .filter(|prio| (100..140).contains(prio))
-        .and_then(|prio| Nice::new(i64::from(prio) - 120).ok());
+    let Attributes { prio, policy, weight, group, affinity, .. } = &life.attributes;
+    let nice =
+        prio.filter(|prio| (100..140).contains(prio)).and_then(|prio| Nice::new(i64::from(prio) - 120).ok());
     let nice = nice.unwrap_or_default();
-    let by_prio = match life.prio {
+    let by_prio = match *prio {
         Some(..0) => Policy::Deadline,
         Some(0..100) => Policy::Fifo,
         _ => Policy::Other,
     };
     TaskTotals {
         id: life.id,
-        tgid: life.tgid.unwrap_or(life.id.pid),
-        comm: life.comm.clone(),
+        tgid: life.attributes.tgid.unwrap_or(life.id.pid),
+        comm: life.attributes.comm.to_vec(),
         nice,
-        policy: life.policy.and_then(|n| u8::try_from(n).ok()).map_or(by_prio, Policy::from_number),
-        weight: life.weight.unwrap_or_else(|| nice.weight()),
+        policy: policy.and_then(|n| u8::try_from(n).ok()).map_or(by_prio, Policy::from_number),
+        weight: weight.unwrap_or_else(|| nice.weight()),
         tickets_set: None,
-        group: life.group.unwrap_or(Group::Unknown),
-        affinity: life.affinity.clone(),
+        group: group.unwrap_or(Group::Unknown),
+        affinity: affinity.clone(),
         cpu: life.cpu.unwrap_or(0),
         state,
         usage,

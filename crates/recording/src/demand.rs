@@ -17,14 +17,16 @@
 
 mod builder;
 
-use crate::event::{Event, Left};
-use crate::interval::{Cause, Fact, Interval, What};
+use crate::attributes::Attributes;
+use crate::event::{Event, Left, Task};
+use crate::fact::Fact;
+use crate::interval::{Cause, Interval, What};
+use crate::life::Doing;
 use crate::normaliser::Normaliser;
 use builder::Builder;
 use std::collections::HashMap;
-use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
-use tombola_core::snapshot::{Group, GroupTotals};
+use tombola_core::snapshot::GroupTotals;
 
 /// What all tasks of a recording wanted, over a span of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,20 +50,8 @@ pub struct Demand {
 pub struct TaskDemand {
     /// Who.
     pub id: TaskId,
-    /// Its process, where told.
-    pub tgid: Option<u32>,
-    /// Its latest name.
-    pub comm: Vec<u8>,
-    /// Its latest priority, the kernel's number, where told.
-    pub prio: Option<i32>,
-    /// Weight in the fair class, where told.
-    pub weight: Option<u32>,
-    /// Scheduling policy, the kernel's number, where told.
-    pub policy: Option<u32>,
-    /// Its group, where told.
-    pub group: Option<Group>,
-    /// CPUs it may use, where told.
-    pub affinity: Option<CpuSet>,
+    /// What is told of it, the latest.
+    pub attributes: Attributes,
     /// How it comes.
     pub begin: Begin,
     /// What it does.
@@ -191,11 +181,13 @@ impl Gatherer {
         use crate::event::Kind;
         if event.ts_ns >= self.from_ns {
             let named = match &event.kind {
-                Kind::Switch { prev, next, .. } => [prev.as_ref(), Some(next)],
-                Kind::Wake { wakee: task, .. } | Kind::Attributes { task, .. } => [Some(task), None],
+                Kind::Switch { prev, next, .. } => [prev.map(|task| task.pid), Some(next.pid)],
+                Kind::Wake { wakee: Task { pid, .. }, .. } | Kind::Attributes { pid, .. } => {
+                    [Some(*pid), None]
+                }
                 _ => [None, None],
             };
-            for life in named.into_iter().flatten().filter_map(|task| normaliser.life(task.pid)) {
+            for life in named.into_iter().flatten().filter_map(|pid| normaliser.life(pid)) {
                 self.index(life.id);
             }
         }
@@ -331,7 +323,6 @@ impl Gatherer {
 
     /// `by` wakes `other` now, at the point of its work that it has come to.
     fn post(&mut self, by: usize, other: usize, normaliser: &Normaliser, now_ns: u64) {
-        use crate::normaliser::Doing;
         let id = self.tasks[by].id;
         let life = normaliser.life(id.pid).filter(|life| life.id == id);
         let running_ns = life.filter(|life| matches!(life.doing, Doing::Running(_)));

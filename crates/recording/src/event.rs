@@ -1,7 +1,8 @@
 //! One thing that happened, in the words that all recordings share.
 
-use tombola_core::cpu_set::CpuSet;
-use tombola_core::snapshot::{Group, GroupTotals};
+use crate::attributes::Attributes;
+use crate::comm::Comm;
+use tombola_core::snapshot::GroupTotals;
 
 /// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `seq`, `cpu`).
 #[derive(Clone, Debug, PartialEq)]
@@ -18,14 +19,14 @@ pub struct Event {
 }
 
 /// A thread as an event names it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Task {
     /// Thread id; 0 is the idle task of a CPU.
     pub pid: u32,
     /// Process, where the format tells it.
     pub tgid: Option<u32>,
-    /// Name: up to 15 bytes, any but NUL; empty where the format does not tell it.
-    pub comm: Vec<u8>,
+    /// Name; empty where the format does not tell it.
+    pub comm: Comm,
     /// The kernel's priority: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline. Boosted under priority inheritance.
     pub prio: Option<i32>,
 }
@@ -91,22 +92,16 @@ pub enum Kind {
     /// Attributes of a task that no foreign format has.
     Attributes {
         /// Who.
-        task: Task,
+        pid: u32,
         /// When it was born, on the clock of the events; its identity with the thread id.
         start_ns: Option<u64>,
-        /// Weight in the fair class, 1024 for nice 0.
-        weight: Option<u32>,
-        /// Scheduling policy, the kernel's number.
-        policy: Option<u32>,
-        /// The group whose weight the scheduler uses.
-        group: Option<Group>,
-        /// CPUs its affinity allows.
-        affinity: Option<CpuSet>,
+        /// What it is like from now on. In a box, as the group below, so that the frequent events stay small.
+        attributes: Box<Attributes>,
     },
     /// A scheduling group as it is from now on.
     Group {
         /// Its weight, quota and parent.
-        totals: GroupTotals,
+        totals: Box<GroupTotals>,
         /// Its full path, raw.
         name: Option<String>,
     },

@@ -4,6 +4,7 @@
 //! held back, and an event of loss goes before those that lie in its gap.
 
 use crate::event::{Event, Kind};
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 
 /// Events held back: gaps in which other CPUs tell more are known late by what is beyond.
@@ -14,7 +15,7 @@ const HELD: usize = 8192;
 pub struct Early {
     held: VecDeque<Event>,
     /// The latest event of each CPU.
-    last: HashMap<u32, u64>,
+    last: HashMap<u32, u64, RandomState>,
     last_ns: u64,
 }
 
@@ -25,13 +26,23 @@ impl Early {
             let since = of_cpu.map_or(Some(self.last_ns), |cpu| self.last.get(&cpu).copied());
             let from_ns = from_ns.or(since).unwrap_or(event.ts_ns);
             let at = self.held.iter().rposition(|held| held.ts_ns <= from_ns).map_or(0, |at| at + 1);
-            self.held.insert(at, event);
-        } else {
-            self.last.insert(event.cpu, event.ts_ns);
-            self.last_ns = event.ts_ns;
-            self.held.push_back(event);
+            if at == 0 && self.held.len() == HELD {
+                return Some(event);
+            }
+            let ready = self.ready();
+            self.held.insert(at - usize::from(ready.is_some()), event);
+            return ready;
         }
-        if self.held.len() > HELD { self.held.pop_front() } else { None }
+        self.last.insert(event.cpu, event.ts_ns);
+        self.last_ns = event.ts_ns;
+        let ready = self.ready();
+        self.held.push_back(event);
+        ready
+    }
+
+    /// Makes room before it is needed: a ring that grows beyond what it holds would go through twice the memory.
+    fn ready(&mut self) -> Option<Event> {
+        if self.held.len() == HELD { self.held.pop_front() } else { None }
     }
 
     /// The next of those that wait, when no more come.

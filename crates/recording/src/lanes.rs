@@ -4,7 +4,9 @@
 //! put together by two whenever the recording grows beyond them; what a cell held is kept by task. So memory is bounded without knowing the
 //! length first, and a piece that holds several slices says who had most of it, and how much.
 
-use crate::interval::{CpuInterval, Fact, Interval, What};
+use crate::comm::Comm;
+use crate::fact::Fact;
+use crate::interval::{CpuInterval, Interval, What};
 use crate::normaliser::Normaliser;
 use std::collections::{BTreeMap, BTreeSet};
 use tombola_core::identity::TaskId;
@@ -53,7 +55,7 @@ pub struct Lanes {
     most: usize,
     cell_ns: u64,
     by_cpu: BTreeMap<u32, Lane>,
-    names: BTreeMap<TaskId, Vec<u8>>,
+    names: BTreeMap<TaskId, Comm>,
     ran: BTreeMap<TaskId, u64>,
 }
 
@@ -85,13 +87,13 @@ impl Lanes {
                 if self.add(*cpu, *from_ns, *to_ns, Holder::Task(*task))
                     && let Some(life) = normaliser.life(task.pid).filter(|life| life.id == *task)
                 {
-                    self.names.insert(*task, life.comm.clone());
+                    self.names.insert(*task, life.attributes.comm);
                 }
             }
             Fact::Ended { life, .. } => {
                 // It is no life of the normaliser's any more.
                 if self.ran.contains_key(&life.id) {
-                    self.names.insert(life.id, life.comm.clone());
+                    self.names.insert(life.id, life.attributes.comm);
                 }
             }
             Fact::Cpu(CpuInterval { cpu, from_ns, to_ns, doubt }) => {
@@ -201,7 +203,7 @@ impl Lanes {
 
     /// Latest name of a task, raw bytes; `None` of one that is in no piece.
     pub fn name(&self, task: TaskId) -> Option<&[u8]> {
-        self.names.get(&task).map(Vec::as_slice)
+        self.names.get(&task).map(|name| &**name)
     }
 
     /// Tasks by the time that they ran, the longest first.

@@ -12,7 +12,8 @@
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
 use crate::interval::Doubt;
-use crate::normaliser::{Doing, Life, Normaliser, OnCpu};
+use crate::life::{Doing, Life};
+use crate::normaliser::{Normaliser, OnCpu};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId, entitle};
@@ -130,6 +131,11 @@ impl Ledger {
         self.accounts.iter().map(|(id, account)| (*id, account))
     }
 
+    /// Forgets the account of a task, for whoever keeps the ledger for longer than tasks live.
+    pub fn close(&mut self, task: TaskId) {
+        self.accounts.remove(&task);
+    }
+
     /// Time in which the state of a CPU was unknown, or that of a task since events were lost or hidden, ns: figures of this time are too high
     /// or too low by what the unknown would have taken.
     pub fn doubtful_ns(&self) -> u64 {
@@ -175,8 +181,8 @@ impl Ledger {
             }
             Kind::Wake { wakee: task, .. } | Kind::Fork { child: task, .. } => self.touched.push(task.pid),
             Kind::Exec { task, old_pid } => self.touched.extend([task.pid, *old_pid]),
-            Kind::Attributes { task, .. } => {
-                self.touched.push(task.pid);
+            Kind::Attributes { pid, .. } => {
+                self.touched.push(*pid);
                 self.forget();
             }
             Kind::Group { .. } => self.forget(),
@@ -295,7 +301,7 @@ impl Ledger {
         }
         for pid in pids {
             let Some(life) = normaliser.life(*pid) else { continue };
-            let set = life.affinity.as_ref().filter(|_| self.basis == Basis::Told);
+            let set = life.attributes.affinity.as_ref().filter(|_| self.basis == Basis::Told);
             let cpus = set.map_or(0, |set| {
                 demand.cpu_sets.iter().position(|known| known == set).unwrap_or_else(|| {
                     demand.cpu_sets.push(set.clone());
@@ -305,7 +311,7 @@ impl Ledger {
             demand.claims.push(Claim {
                 weight: u64::from(weight(life)),
                 demand_ns: INTERVAL_NS,
-                group: life.group.and_then(|group| groups.get(&group)).copied(),
+                group: life.attributes.group.and_then(|group| groups.get(&group)).copied(),
                 cpus: CpuSetId(cpus),
             });
         }
@@ -319,18 +325,21 @@ impl Ledger {
 
 /// Whether a task takes part in the fair class.
 fn is_fair(life: &Life) -> bool {
-    match life.policy {
+    match life.attributes.policy {
         Some(policy) => !matches!(policy, 1 | 2 | 6),
-        None => life.prio.is_none_or(|prio| prio >= 100),
+        None => life.attributes.prio.is_none_or(|prio| prio >= 100),
     }
 }
 
 /// Its weight: as told, otherwise by its nice value; never 0.
 fn weight(life: &Life) -> u32 {
     let by_nice = || {
-        let nice =
-            life.prio.filter(|prio| (100..140).contains(prio)).map(|prio| Nice::new(i64::from(prio) - 120));
+        let nice = life
+            .attributes
+            .prio
+            .filter(|prio| (100..140).contains(prio))
+            .map(|prio| Nice::new(i64::from(prio) - 120));
         nice.and_then(Result::ok).unwrap_or_default().weight()
     };
-    life.weight.unwrap_or_else(by_nice).max(1)
+    life.attributes.weight.unwrap_or_else(by_nice).max(1)
 }

@@ -16,15 +16,18 @@
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod attributes;
 pub mod books;
 pub mod capabilities;
+pub mod comm;
 pub mod demand;
 pub mod event;
+pub mod fact;
 pub mod gaps;
 pub mod interval;
 pub mod lanes;
 pub mod ledger;
-pub mod merge;
+pub mod life;
 pub mod normaliser;
 mod own;
 pub mod periods;

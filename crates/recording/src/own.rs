@@ -1,10 +1,14 @@
 //! Own packets and what they mean.
 
+use crate::attributes::Attributes;
 use crate::capabilities::{Capabilities, Header, LossTold};
-use crate::event::{Event, Kind, Task};
-use crate::proto::{OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask};
+use crate::event::{Event, Kind};
+use crate::proto::{
+    OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask, OwnReservation,
+};
 use crate::state::StateLaw;
 use tombola_core::cpu_set::CpuSet;
+use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::{Group, GroupTotals, Quota};
 
 /// Most words of an affinity mask that are believed: 65,536 CPUs.
@@ -101,19 +105,22 @@ impl OwnEvent {
     /// The own form of what no Perfetto packet can say; `None` for other kinds.
     pub(crate) fn of(event: &Event) -> Option<Self> {
         let kind = match &event.kind {
-            Kind::Attributes { task, start_ns, weight, policy, group, affinity } => {
-                OwnKind::Attributes(OwnAttributes {
-                    pid: task.pid,
-                    tgid: task.tgid,
-                    comm: task.comm.clone(),
-                    prio: task.prio,
-                    start_ns: *start_ns,
-                    weight: *weight,
-                    policy: *policy,
-                    group: group.map(group_id),
-                    affinity: affinity.as_ref().map(mask),
-                })
-            }
+            Kind::Attributes { pid, start_ns, attributes } => OwnKind::Attributes(OwnAttributes {
+                pid: *pid,
+                tgid: attributes.tgid,
+                comm: attributes.comm.to_vec(),
+                prio: attributes.prio,
+                start_ns: *start_ns,
+                weight: attributes.weight,
+                policy: attributes.policy,
+                group: attributes.group.map(group_id),
+                affinity: attributes.affinity.as_ref().map(mask),
+                reservation: attributes.reservation.map(|promised| OwnReservation {
+                    runtime_ns: promised.runtime_ns,
+                    deadline_ns: promised.deadline_ns,
+                    period_ns: promised.period_ns,
+                }),
+            }),
             Kind::Group { totals, name } => OwnKind::Group(OwnGroup {
                 id: Some(group_id(totals.id)),
                 parent: totals.parent.map(group_id),
@@ -137,24 +144,34 @@ impl OwnEvent {
     pub(crate) fn event(self) -> Option<Event> {
         let kind = match self.kind? {
             OwnKind::Attributes(told) => Kind::Attributes {
-                task: Task { pid: told.pid, tgid: told.tgid, comm: told.comm, prio: told.prio },
+                pid: told.pid,
                 start_ns: told.start_ns,
-                weight: told.weight,
-                policy: told.policy,
-                group: told.group.map(group),
-                affinity: told
-                    .affinity
-                    .map(|mask| CpuSet::from_words(&mask.words[..mask.words.len().min(MASK_WORDS)])),
+                attributes: Box::new(Attributes {
+                    tgid: told.tgid,
+                    comm: told.comm[..].into(),
+                    prio: told.prio,
+                    weight: told.weight,
+                    policy: told.policy,
+                    group: told.group.map(group),
+                    affinity: told
+                        .affinity
+                        .map(|mask| CpuSet::from_words(&mask.words[..mask.words.len().min(MASK_WORDS)])),
+                    reservation: told.reservation.map(|promised| Reservation {
+                        runtime_ns: promised.runtime_ns,
+                        deadline_ns: promised.deadline_ns,
+                        period_ns: promised.period_ns,
+                    }),
+                }),
             },
             OwnKind::Group(told) => Kind::Group {
-                totals: GroupTotals {
+                totals: Box::new(GroupTotals {
                     id: group(told.id?),
                     parent: told.parent.map(group),
                     weight: told.weight,
                     quota: told.quota_ns.map(|quota_ns| Quota { quota_ns, period_ns: told.period_ns }),
                     throttled_ns: told.throttled_ns,
                     throttles: told.throttles,
-                },
+                }),
                 name: told.name,
             },
             OwnKind::Loss(told) => {

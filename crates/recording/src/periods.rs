@@ -11,7 +11,8 @@
 //!
 //! Memory grows with the number of jobs.
 
-use crate::interval::{Fact, Interval, What};
+use crate::fact::Fact;
+use crate::interval::{Interval, What};
 use std::collections::HashMap;
 use tombola_core::identity::TaskId;
 

@@ -7,6 +7,7 @@ mod format_scan;
 mod format_sched;
 pub mod format_set;
 mod ftrace_page;
+mod merge;
 pub mod perf_data;
 pub mod perfetto;
 pub mod text;
@@ -28,7 +29,7 @@ impl<T: Read + Seek + Send> Input for T {}
 /// A recording being read.
 ///
 /// Events come in the order of (`ts_ns`, `seq`, `cpu`), as far as the recording is in order itself; a reader of a format that keeps
-/// CPUs apart merges them ([`merge::Merge`](crate::merge::Merge)). Where the recording goes back in time the events are given as they
+/// CPUs apart merges them. Where the recording goes back in time the events are given as they
 /// stand, and the normaliser counts it.
 ///
 /// A reader never panics, and never holds more memory than the file is long plus a constant, whatever the bytes are.

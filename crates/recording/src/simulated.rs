@@ -3,6 +3,7 @@
 //! A simulator may do much at one instant, on several CPUs; the order in which it is told is kept in the numbers of the events, so such a
 //! recording is written with [`Options::numbers`](crate::writer::Options).
 
+use crate::attributes::Attributes;
 use crate::capabilities::{Capabilities, Header, LossTold};
 use crate::event::{Context, Event, Kind, Left, Stage, Task};
 use std::collections::{BTreeMap, HashMap};
@@ -70,7 +71,7 @@ impl Simulated {
             simulated.push(cpu, Kind::Online);
         }
         for totals in groups {
-            simulated.push(0, Kind::Group { totals: *totals, name: None });
+            simulated.push(0, Kind::Group { totals: Box::new(*totals), name: None });
         }
         simulated
     }
@@ -111,10 +112,10 @@ impl Simulated {
 
     fn task(&self, pid: u32, cpu: u32) -> Task {
         if pid == 0 {
-            let comm = format!("swapper/{cpu}").into_bytes();
+            let comm = format!("swapper/{cpu}").as_str().into();
             return Task { pid, tgid: None, comm, prio: Some(120) };
         }
-        self.tasks.get(&pid).map_or_else(|| Task { pid, ..Task::default() }, |known| known.task.clone())
+        self.tasks.get(&pid).map_or_else(|| Task { pid, ..Task::default() }, |known| known.task)
     }
 
     /// A task comes into being, and is woken for the first time next.
@@ -125,8 +126,12 @@ impl Simulated {
             policy if !policy.holds_tickets() => 50,
             _ => 120 + i32::from(totals.nice.get()),
         };
-        let task =
-            Task { pid: totals.id.pid, tgid: Some(totals.tgid), comm: totals.comm.clone(), prio: Some(prio) };
+        let task = Task {
+            pid: totals.id.pid,
+            tgid: Some(totals.tgid),
+            comm: totals.comm.as_slice().into(),
+            prio: Some(prio),
+        };
         let policy = match totals.policy {
             tombola_core::policy::Policy::Fifo => 1,
             tombola_core::policy::Policy::RoundRobin => 2,
@@ -136,12 +141,18 @@ impl Simulated {
         self.push(
             0,
             Kind::Attributes {
-                task: task.clone(),
+                pid: task.pid,
                 start_ns: Some(totals.id.start_ns),
-                weight: Some(totals.weight),
-                policy: Some(policy),
-                group: Some(totals.group),
-                affinity: totals.affinity.clone(),
+                attributes: Box::new(Attributes {
+                    tgid: task.tgid,
+                    comm: task.comm,
+                    prio: task.prio,
+                    weight: Some(totals.weight),
+                    policy: Some(policy),
+                    group: Some(totals.group),
+                    affinity: totals.affinity.clone(),
+                    reservation: None,
+                }),
             },
         );
         self.tasks.insert(task.pid, Known { task, cpu: 0, is_first: true });

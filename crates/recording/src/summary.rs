@@ -1,6 +1,7 @@
 //! What is in a recording, in numbers.
 
 use crate::event::{Event, Kind};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Counts over a recording, or a part of it.
@@ -15,7 +16,7 @@ pub struct Summary {
     /// CPUs that told something.
     pub cpus: BTreeSet<u32>,
     /// Different thread ids that had a CPU.
-    pub threads: HashSet<u32>,
+    pub threads: HashSet<u32, RandomState>,
     /// Missing events, where they were counted in their place.
     pub lost_events: u64,
 }

@@ -27,7 +27,7 @@ fn generated(deflate: bool) -> Vec<u8> {
     let task = |n: u64| Task {
         pid: u32::try_from(n % 23).expect("small"),
         tgid: Some(7),
-        comm: format!("task {}", n % 23).into(),
+        comm: format!("task {}", n % 23).as_str().into(),
         prio: Some(120),
     };
     for seq in 0..2000u64 {

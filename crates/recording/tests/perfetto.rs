@@ -8,7 +8,9 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tombola_core::cpu_set::CpuSet;
+use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::{Group, GroupTotals, Quota};
+use tombola_recording::attributes::Attributes;
 use tombola_recording::capabilities::{Capabilities, Header, LossTold};
 use tombola_recording::event::{Context, Event, Kind, Left, Stage, Task};
 use tombola_recording::reader::{self, Events, ReadError, Reader};
@@ -77,7 +79,7 @@ fn any_task() -> impl Strategy<Value = Task> {
     (0u32..5, 0u8..3).prop_map(|(pid, name)| Task {
         pid,
         tgid: None,
-        comm: [b"a b".to_vec(), vec![0xff, b':'], b"kworker/0:1H-ev".to_vec()][name as usize].clone(),
+        comm: [&b"a b"[..], &[0xff, b':'], b"kworker/0:1H-ev"][name as usize].into(),
         prio: Some(120 - i32::from(name)),
     })
 }
@@ -105,13 +107,24 @@ fn any_kind() -> impl Strategy<Value = Kind> {
         1 => any_task().prop_map(|task| Kind::Exit { task }),
         1 => any_task().prop_map(|task| Kind::Rename { task: Task { prio: None, ..task } }),
         1 => (any_task(), prop::option::of(0u64..9), 1u32..9).prop_map(|(task, start_ns, weight)| Kind::Attributes {
-            task, start_ns, weight: Some(weight), policy: None, group: Some(Group::Autogroup(7)), affinity: Some(CpuSet::from_iter([0, 70])),
+            pid: task.pid,
+            start_ns,
+            attributes: Box::new(Attributes {
+                tgid: task.tgid,
+                comm: task.comm,
+                prio: task.prio,
+                weight: Some(weight),
+                policy: (weight > 4).then_some(6),
+                group: Some(Group::Autogroup(7)),
+                affinity: Some(CpuSet::from_iter([0, 70])),
+                reservation: (weight > 4).then_some(Reservation { runtime_ns: 1, deadline_ns: 1 << 40, period_ns: 0 }),
+            }),
         }),
         1 => any::<bool>().prop_map(|quota| Kind::Group {
-            totals: GroupTotals {
+            totals: Box::new(GroupTotals {
                 id: Group::Cgroup(9), parent: Some(Group::Cgroup(1)), weight: 512, throttled_ns: 3, throttles: 4,
                 quota: quota.then_some(Quota { quota_ns: 5, period_ns: 10 }),
-            },
+            }),
             name: Some("/a".into()),
         }),
         1 => (prop::option::of(0u32..3), prop::option::of(0u64..99)).prop_map(|(of_cpu, count)| Kind::Loss { of_cpu, count, from_ns: Some(1) }),
@@ -191,7 +204,7 @@ fn plain_switch(n: u64, cpu: u32) -> Event {
     let task = |n: u64| Task {
         pid: 10 + cpu * 10 + u32::from(n.is_multiple_of(2)),
         tgid: None,
-        comm: b"turns".to_vec(),
+        comm: "turns".into(),
         prio: Some(120),
     };
     let state =

@@ -16,8 +16,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tombola_kernel::{PrivateMonitor, Settings};
 use tombola_recording::event::{Event, Kind};
-use tombola_recording::interval::{Fact, What};
+use tombola_recording::fact::Fact;
+use tombola_recording::interval::What;
 use tombola_recording::normaliser::Normaliser;
+use tombola_recording::playback::Playback;
 use tombola_recording::reader;
 
 /// What a file holds, read by the crate's reader.
@@ -245,4 +247,81 @@ fn root_record_in_flight_ends_at_a_long_wait() {
         _ => None,
     });
     assert!(longest.max().unwrap() > 5_000_000);
+}
+
+/// Three burners on two CPUs cannot be served evenly at every instant: each is entitled to two thirds of a CPU. The file holds by how much
+/// the one that is named fell behind.
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_in_flight_ends_at_a_large_lag() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("lag.pftrace");
+    let flags = ["--flight", "30s", "--trigger", "lag>20ms", "--"];
+    let burners = [env!("CARGO_BIN_EXE_tombola"), "workload", "--threads", "5", "--duration", "6"];
+    let output =
+        tombola(&["record", "-o", file.to_str().unwrap()]).args(flags).args(burners).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = said.lines().find(|line| line.contains("came to be owed")).unwrap_or_else(|| panic!("{said}"));
+    // "NAME (PID) came to be owed MS ms of CPU time within …"
+    let (who, what) = line.split_once(") came to be owed ").unwrap();
+    let pid: u32 = who.rsplit('(').next().unwrap().parse().unwrap();
+    let ms: f64 = what.split(' ').next().unwrap().parse().unwrap();
+    assert!(ms > 20.0, "{line}");
+    let mut playback = Playback::new(reader::open(&file).unwrap());
+    playback.keep_ledger();
+    playback.advance_to_end().unwrap();
+    let accounts = playback.ledger().unwrap().accounts();
+    let of_pid = accounts.filter(|(task, _)| task.pid == pid).map(|(_, account)| account.lag_max_ns / 1e6);
+    let largest = of_pid.fold(0.0, f64::max);
+    // The file begins with the recording. Growth counts from the least lag, which is 0 or below.
+    assert!(largest > 10.0, "{line}; in the file it is {largest}");
+}
+
+/// The parameters of a thread under SCHED_DEADLINE are in the file as `chrt` tells them, and `periods` judges by them.
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_knows_what_sched_deadline_promised() {
+    let dir = TempDir::new().unwrap();
+    let workload = ["workload", "--threads", "1", "--pattern", "sleep", "--burst", "1ms", "--pause", "9ms"];
+    let load = tombola(&workload).args(["--duration", "20"]).stdout(Stdio::null()).spawn().unwrap();
+    let load = Running(load);
+    let tid = wait_for("the thread", || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", load.0.id())).ok()?;
+        let tids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        tids.filter(|tid| *tid != load.0.id()).max()
+    });
+    let chrt = |args: &[&str]| Command::new("chrt").args(args).output();
+    let tid_text = tid.to_string();
+    let set = ["-d", "-T", "3000000", "-D", "8000000", "-P", "10000000", "-p", "0", &tid_text];
+    match chrt(&set) {
+        Ok(set) if set.status.success() => {}
+        other => return println!("SKIP: no thread can be put into SCHED_DEADLINE here: {other:?}"),
+    }
+    let told = String::from_utf8(chrt(&["-p", &tid_text]).unwrap().stdout).unwrap();
+    let told = told.lines().find(|line| line.contains("runtime/deadline/period")).unwrap();
+    let told: Vec<u64> = told.rsplit(' ').next().unwrap().split('/').map(|ns| ns.parse().unwrap()).collect();
+    let (file, _) = record(&dir, &["--duration", "3s"], &[]);
+    let read = Read::file(&file);
+    let promised = read.normaliser.life(tid).unwrap().attributes.reservation.unwrap();
+    assert_eq!([promised.runtime_ns, promised.deadline_ns, promised.period_ns], told[..]);
+    let periods = |flags: &[&str]| {
+        let args = ["periods", "-i", file.to_str().unwrap(), "--format", "json"];
+        let found: serde_json::Value =
+            serde_json::from_str(&ok(&tombola(&args).args(flags).output().unwrap())).unwrap();
+        let tasks = found["tasks"].as_array().unwrap();
+        tasks.iter().find(|task| task["pid"] == tid).cloned().unwrap_or_else(|| panic!("{found}"))
+    };
+    let task = periods(&[]);
+    assert_eq!(
+        (task["deadline_ns"].as_u64(), task["deadline_given"].as_bool()),
+        (Some(8_000_000), Some(false))
+    );
+    assert_eq!(task["reserved_runtime_ns"].as_u64(), Some(3_000_000));
+    assert_eq!(task["reserved_period_ns"].as_u64(), Some(10_000_000));
+    assert_eq!(task["jobs_over_runtime"].as_u64(), Some(0), "{task}");
+    let given = periods(&["--deadline", &format!("{tid}=5ms")]);
+    assert_eq!(
+        (given["deadline_ns"].as_u64(), given["deadline_given"].as_bool()),
+        (Some(5_000_000), Some(true))
+    );
 }

@@ -13,6 +13,7 @@ use std::io::Read as _;
 use std::rc::Rc;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
+use tombola_core::reservation::Reservation;
 
 /// The ring of notes.
 pub(super) struct Notes {
@@ -64,6 +65,11 @@ pub(super) fn known(note: &task_note) -> Known {
         policy: note.policy,
         group: group(note.group_kind, note.group_id),
         affinity: affinity(note),
+        reservation: (note.dl_period_ns > 0).then_some(Reservation {
+            runtime_ns: note.dl_runtime_ns,
+            deadline_ns: note.dl_deadline_ns,
+            period_ns: note.dl_period_ns,
+        }),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
+use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::Group;
 
 /// Something that happened on a CPU. Those of one CPU come in their order.
@@ -117,6 +118,8 @@ pub struct Known {
     pub group: Group,
     /// CPUs its affinity allows; `None` where they are not all among the first 64 and the task is gone.
     pub affinity: Option<CpuSet>,
+    /// What the deadline class promises it, while it is in that.
+    pub reservation: Option<Reservation>,
 }
 
 /// What it came to. Nothing is left unsaid: `seen` is counted by the programs on their way in, and equals `written + lost()`.

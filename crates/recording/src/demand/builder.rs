@@ -1,21 +1,14 @@
 //! The demand of one task while it is gathered.
 
 use super::{Begin, End, Sleeps, Step, TaskDemand, Wait};
-use crate::normaliser::Life;
-use tombola_core::cpu_set::CpuSet;
+use crate::attributes::Attributes;
+use crate::life::Life;
 use tombola_core::identity::TaskId;
-use tombola_core::snapshot::Group;
 
 #[derive(Debug)]
 pub(super) struct Builder {
     pub(super) id: TaskId,
-    tgid: Option<u32>,
-    comm: Vec<u8>,
-    prio: Option<i32>,
-    weight: Option<u32>,
-    policy: Option<u32>,
-    group: Option<Group>,
-    affinity: Option<CpuSet>,
+    attributes: Attributes,
     pub(super) begin: Option<Begin>,
     steps: Vec<Step>,
     /// Lengths of the waits among the steps, in their order.
@@ -38,13 +31,7 @@ impl Builder {
     pub(super) fn new(id: TaskId) -> Self {
         Self {
             id,
-            tgid: None,
-            comm: Vec::new(),
-            prio: None,
-            weight: None,
-            policy: None,
-            group: None,
-            affinity: None,
+            attributes: Attributes::default(),
             begin: None,
             steps: Vec::new(),
             slept_ns: Vec::new(),
@@ -60,17 +47,7 @@ impl Builder {
     }
 
     pub(super) fn note(&mut self, life: &Life) {
-        self.tgid = life.tgid.or(self.tgid);
-        if !life.comm.is_empty() && life.comm != self.comm {
-            self.comm.clone_from(&life.comm);
-        }
-        self.prio = life.prio.or(self.prio);
-        self.weight = life.weight.or(self.weight);
-        self.policy = life.policy.or(self.policy);
-        self.group = life.group.or(self.group);
-        if life.affinity.is_some() && life.affinity != self.affinity {
-            self.affinity.clone_from(&life.affinity);
-        }
+        self.attributes.renew(&life.attributes);
     }
 
     pub(super) fn begins_at(&mut self, at_ns: u64) {
@@ -145,13 +122,7 @@ impl Builder {
         }
         TaskDemand {
             id: self.id,
-            tgid: self.tgid,
-            comm: self.comm,
-            prio: self.prio,
-            weight: self.weight,
-            policy: self.policy,
-            group: self.group,
-            affinity: self.affinity,
+            attributes: self.attributes,
             begin: self.begin.unwrap_or(Begin::At(0)),
             steps: self.steps,
             end,

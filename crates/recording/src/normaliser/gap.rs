@@ -1,8 +1,9 @@
 //! Gaps: what is not known while events are missing.
 
-use super::{Cpu, Doing, Normaliser, OnCpu};
+use super::{Cpu, Normaliser, OnCpu};
 use crate::event::Kind;
 use crate::interval::Doubt;
+use crate::life::Doing;
 
 impl Normaliser {
     /// In a gap: who does not run after this event may come to the CPU whose events are missing.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::event::{Context, Stage};
+use crate::event::{Context, Left, Stage};
+use crate::interval::{Cause, CpuInterval, Ready, What};
 use proptest::prelude::*;
 
 fn task(pid: u32) -> Task {

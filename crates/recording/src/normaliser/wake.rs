@@ -1,8 +1,9 @@
 //! Wakes, which may come in two stages, too early, twice, or not at all.
 
-use super::{Doing, Life, Normaliser};
+use super::Normaliser;
 use crate::event::{Context, Left, Stage, Task};
 use crate::interval::{Cause, Ready, What};
+use crate::life::{Doing, Life};
 use tombola_core::identity::TaskId;
 
 impl Normaliser {
@@ -30,41 +31,42 @@ impl Normaliser {
         }
         let ready = Ready::Woken(cause);
         self.name(wakee, None);
-        self.settle(wakee.pid, Doing::Blocked(Left::Unknown));
-        let Some(life) = self.lives.get_mut(&wakee.pid) else { return };
+        let Self { lives, facts, repairs, .. } = self;
+        let Some(life) = lives.get_mut(&wakee.pid) else { return };
+        life.settle(facts, now, Doing::Blocked(Left::Unknown));
         match (life.doing, stage) {
             (Doing::Blocked(left), _) => {
                 life.cpu = target.or(life.cpu);
-                self.tell(wakee.pid, now, What::Blocked { left, cause });
-                self.set(wakee.pid, Doing::Runnable(ready));
+                life.tell(facts, now, What::Blocked { left, cause });
+                life.set(Doing::Runnable(ready));
             }
             (Doing::Unborn, _) => {
                 life.cpu = target.or(life.cpu);
-                self.tell(wakee.pid, now, What::Blocked { left: Left::Unknown, cause: Cause::Unknown });
-                self.set(wakee.pid, Doing::Runnable(Ready::New));
+                life.tell(facts, now, What::Blocked { left: Left::Unknown, cause: Cause::Unknown });
+                life.set(Doing::Runnable(Ready::New));
             }
             (Doing::Running(_), Stage::Waking) => {
                 let again = life.carried.replace(ready).is_some();
-                self.repairs.idle_wakes += u64::from(again);
+                repairs.idle_wakes += u64::from(again);
             }
             (Doing::Running(_), _) => {
                 // It is awake already, and the wake is spent: a sleep that follows needs another.
                 life.carried = None;
-                self.repairs.idle_wakes += 1;
+                repairs.idle_wakes += 1;
             }
             (Doing::Runnable(_), Stage::Waking) if life.by_carried.is_some() => {
                 // The wake that was carried over had no effect: this one ends the sleep.
                 let left = life.by_carried.take().unwrap_or(Left::Unknown);
                 life.cpu = target.or(life.cpu);
-                self.repairs.carried_wakes -= 1;
-                self.repairs.idle_wakes += 1;
-                self.tell(wakee.pid, now, What::Blocked { left, cause });
-                self.set(wakee.pid, Doing::Runnable(ready));
+                repairs.carried_wakes -= 1;
+                repairs.idle_wakes += 1;
+                life.tell(facts, now, What::Blocked { left, cause });
+                life.set(Doing::Runnable(ready));
             }
             (Doing::Runnable(_), _) => {
                 life.cpu = target.or(life.cpu);
                 if stage == Stage::Waking {
-                    self.repairs.idle_wakes += 1;
+                    repairs.idle_wakes += 1;
                 }
             }
             (Doing::Unknown { .. }, _) => {} // settled above

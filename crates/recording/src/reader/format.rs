@@ -2,6 +2,7 @@
 //! carry. Offsets and sizes differ between kernels and word sizes, so nothing is read from an event but through this.
 
 use super::format_order::Order;
+use crate::comm::Comm;
 
 /// The description of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +144,16 @@ impl Layout {
     #[inline]
     pub fn int(&self, record: &[u8], order: Order) -> Option<i64> {
         order.int(record, self.offset, self.size, self.signed)
+    }
+
+    /// The name of a task there; `None` where the record ends before it, or it is longer than the kernel's.
+    #[inline]
+    pub fn name(&self, record: &[u8], order: Order) -> Option<Comm> {
+        if (self.holds, self.size) == (Holds::Value, 16) {
+            let bytes = record.get(self.offset..self.offset.checked_add(16)?)?;
+            return Comm::padded(bytes.try_into().ok()?);
+        }
+        self.text(record, order).filter(|name| name.len() < 16).map(Comm::from)
     }
 
     /// The text there, up to its NUL; `None` where the record ends before it.

@@ -1,9 +1,10 @@
 //! From the bytes of a tracepoint to what happened, by the descriptions that the recording carries.
 
-use super::format::{Format, Layout};
+use super::format::{Format, Holds, Layout};
 use super::format_order::Order;
 use super::format_set::FormatSet;
 use crate::capabilities::Capabilities;
+use crate::comm::Comm;
 use crate::event::{Context, Kind, Stage, Task};
 use crate::state::StateLaw;
 
@@ -54,6 +55,40 @@ struct Thread {
     pid: Layout,
     comm: Option<Layout>,
     prio: Option<Layout>,
+    /// Where they lie, if they are as in nearly all kernels.
+    usual: Option<Usual>,
+}
+
+/// A thread id and a priority of 32 bits, least significant byte first, and a name of 16 bytes in its place.
+#[derive(Clone, Copy, Debug)]
+struct Usual {
+    pid: usize,
+    comm: usize,
+    prio: usize,
+    end: usize,
+}
+
+impl Usual {
+    fn new(pid: Layout, comm: Option<Layout>, prio: Option<Layout>, order: Order) -> Option<Self> {
+        let (comm, prio) = (comm?, prio?);
+        let is_number = |of: Layout| (of.size, of.signed) == (4, true);
+        let is_usual = order == Order::Little
+            && is_number(pid)
+            && is_number(prio)
+            && (comm.holds, comm.size) == (Holds::Value, 16);
+        let end =
+            pid.offset.checked_add(4)?.max(comm.offset.checked_add(16)?).max(prio.offset.checked_add(4)?);
+        is_usual.then_some(Self { pid: pid.offset, comm: comm.offset, prio: prio.offset, end })
+    }
+
+    /// What is there; `None` where the record is shorter, or holds nonsense.
+    #[inline]
+    fn read(self, record: &[u8]) -> Option<(u32, Comm, i32)> {
+        let record = record.get(..self.end)?;
+        let number = |at: usize| Some(i32::from_le_bytes(record.get(at..at + 4)?.try_into().ok()?));
+        let comm = Comm::padded(record.get(self.comm..self.comm + 16)?.try_into().ok()?)?;
+        Some((u32::try_from(number(self.pid)?).ok()?, comm, number(self.prio)?))
+    }
 }
 
 impl Decoders {
@@ -61,7 +96,7 @@ impl Decoders {
     pub(crate) fn new(set: &FormatSet, release: Option<&str>) -> Result<Self, String> {
         let mut new = Self { order: set.order, by_id: Vec::new(), all: Vec::new(), law: StateLaw::default() };
         for format in &set.formats {
-            let Some(decoder) = Decoder::new(format)? else { continue };
+            let Some(decoder) = Decoder::new(format, set.order)? else { continue };
             if decoder.which == Which::Switch {
                 new.law = StateLaw::from_print_fmt(&format.print)
                     .or_else(|| release.and_then(StateLaw::from_release))
@@ -164,11 +199,12 @@ impl Decoders {
 }
 
 impl Decoder {
-    fn new(format: &Format) -> Result<Option<Self>, String> {
+    fn new(format: &Format, order: Order) -> Result<Option<Self>, String> {
         let find = |name: &str| format.layout(name);
         let need = |name: &str| find(name).ok_or_else(|| format!("{} has no field {name}", format.name));
         let thread = |pid: &str, comm: &str, prio: &str| {
-            Ok::<_, String>(Thread { pid: need(pid)?, comm: find(comm), prio: find(prio) })
+            let (pid, comm, prio) = (need(pid)?, find(comm), find(prio));
+            Ok::<_, String>(Thread { pid, comm, prio, usual: Usual::new(pid, comm, prio, order) })
         };
         let one = || thread("pid", "comm", "prio");
         let (which, who, other, first, second) = match format.name.as_str() {
@@ -217,11 +253,14 @@ impl Thread {
         order: Order,
         tgid: impl Fn(u32) -> Option<u32>,
     ) -> Result<Task, &'static str> {
+        if let Some((pid, comm, prio)) = self.usual.and_then(|usual| usual.read(record)) {
+            return Ok(Task { pid, tgid: tgid(pid), comm, prio: Some(prio) });
+        }
         let pid = self.pid.int(record, order).and_then(|pid| u32::try_from(pid).ok()).ok_or("a thread id")?;
         let comm = match self.comm {
             // A name has 15 bytes; what a damaged record makes longer is none.
-            Some(comm) => comm.text(record, order).filter(|comm| comm.len() < 16).ok_or("a task's name")?,
-            None => &[],
+            Some(comm) => comm.name(record, order).ok_or("a task's name")?,
+            None => Comm::default(),
         };
         let prio = match self.prio {
             Some(prio) => {
@@ -229,7 +268,7 @@ impl Thread {
             }
             None => None,
         };
-        Ok(Task { pid, tgid: tgid(pid), comm: comm.to_vec(), prio })
+        Ok(Task { pid, tgid: tgid(pid), comm, prio })
     }
 }
 
@@ -289,7 +328,7 @@ mod tests {
             let task = |pid, comm: &[u8], prio| Task {
                 pid,
                 tgid: Some(pid + 1),
-                comm: comm.to_vec(),
+                comm: comm.into(),
                 prio: Some(prio),
             };
             let next = task(18, b"migration/0", -1);

@@ -262,7 +262,7 @@ impl PerfData {
         let order = self.head.order;
         let body = self.window.bytes(waiting);
         if waiting.kept == Kept::Tracepoint {
-            if let Some((process, thread)) = waiting.ids {
+            if let Some((process, thread)) = waiting.ids() {
                 let current = self.decoders.current(body);
                 if current.is_some_and(|pid| pid == thread) {
                     self.processes.set(thread, process);
@@ -293,7 +293,7 @@ impl PerfData {
         Self::learn(&mut self.processes, order, waiting.kept, body);
         let task = |process: usize, thread: usize, comm: &[u8]| {
             let tgid = order.u32(body, process);
-            Some(Task { pid: order.u32(body, thread)?, tgid, comm: comm.to_vec(), prio: None })
+            Some(Task { pid: order.u32(body, thread)?, tgid, comm: comm.into(), prio: None })
         };
         match waiting.kept {
             Kept::Comm { exec } => {

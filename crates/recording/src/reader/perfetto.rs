@@ -8,10 +8,10 @@ mod bundle;
 mod index;
 mod wire;
 
+use super::merge::Merge;
 use super::{Damage, Input, Place, ReadError, Reader};
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
-use crate::merge::Merge;
 use crate::proto::Own;
 use crate::state::StateLaw;
 use bundle::{Bundle, Carry, Shared};

@@ -174,7 +174,7 @@ impl<W: Write> PerfettoWriter<W> {
                 self.threads.push(Thread {
                     tid: i32::try_from(task.pid).ok(),
                     tgid: i32::try_from(process).ok(),
-                    name: (!task.comm.is_empty()).then(|| task.comm.clone()),
+                    name: (!task.comm.is_empty()).then(|| task.comm.to_vec()),
                 });
             }
         };
@@ -183,10 +183,10 @@ impl<W: Write> PerfettoWriter<W> {
                 prev.iter().for_each(&mut note);
                 note(next);
             }
-            Kind::Wake { wakee: task, .. }
-            | Kind::Fork { child: task, .. }
-            | Kind::Attributes { task, .. }
-            | Kind::Rename { task } => note(task),
+            Kind::Wake { wakee: task, .. } | Kind::Fork { child: task, .. } | Kind::Rename { task } => {
+                note(task)
+            }
+            Kind::Attributes { pid, attributes, .. } => note(&attributes.task(*pid)),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Events as rows: CSV with one header, or NDJSON with one object a line.
 
+use crate::attributes::Attributes;
 use crate::event::{Context, Event, Kind, Left, Task};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -64,6 +65,10 @@ struct Row {
     period_ns: Option<u64>,
     #[serde(skip_serializing_if = "skip")]
     affinity: Option<String>,
+    #[serde(skip_serializing_if = "skip")]
+    runtime_ns: Option<u64>,
+    #[serde(skip_serializing_if = "skip")]
+    deadline_ns: Option<u64>,
 }
 
 thread_local! {
@@ -208,14 +213,20 @@ fn row(event: &Event) -> Row {
         Kind::Fork { parent, child } => base().of(child).and(parent),
         Kind::Exec { task, old_pid } => Row { other_pid: Some(*old_pid), ..base().of(task) },
         Kind::Exit { task } | Kind::Rename { task } => base().of(task),
-        Kind::Attributes { task, start_ns, weight, policy, group, affinity } => Row {
-            start_ns: *start_ns,
-            weight: weight.map(u64::from),
-            policy: *policy,
-            group: group.and_then(group_name),
-            affinity: affinity.as_ref().map(ToString::to_string),
-            ..base().of(task)
-        },
+        Kind::Attributes { pid, start_ns, attributes } => {
+            let Attributes { weight, policy, group, affinity, reservation, .. } = &**attributes;
+            Row {
+                start_ns: *start_ns,
+                weight: weight.map(u64::from),
+                policy: *policy,
+                group: group.and_then(group_name),
+                affinity: affinity.as_ref().map(ToString::to_string),
+                runtime_ns: reservation.map(|promised| promised.runtime_ns),
+                deadline_ns: reservation.map(|promised| promised.deadline_ns),
+                period_ns: reservation.map(|promised| promised.period_ns),
+                ..base().of(&attributes.task(*pid))
+            }
+        }
         Kind::Group { totals, name } => Row {
             weight: Some(totals.weight),
             group: group_name(totals.id),
@@ -245,7 +256,7 @@ mod tests {
     use super::*;
 
     fn events() -> Vec<Event> {
-        let task = |pid, comm: &[u8]| Task { pid, tgid: None, comm: comm.to_vec(), prio: Some(120) };
+        let task = |pid, comm: &[u8]| Task { pid, tgid: None, comm: comm.into(), prio: Some(120) };
         let switch = Kind::Switch {
             prev: Some(task(7, b"a,\"b\"\n\xff")),
             state: Left::Runnable { preempted: Some(true) },

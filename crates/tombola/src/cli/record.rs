@@ -24,6 +24,7 @@ Examples:
   sudo tombola record -o build.pftrace -- make -j8
   sudo tombola record -o x.pftrace --duration 30s
   sudo tombola record -o late.pftrace --flight 60s --trigger 'wait>50ms'
+  sudo tombola record -o owed.pftrace --flight 60s --trigger 'lag>100ms'
   sudo tombola record -o last.pftrace --flight 60s        then: kill -USR1 its PID
   sudo tombola record -o - --duration 5s | gzip >x.pftrace.gz")]
 pub struct RecordArgs {
@@ -40,7 +41,8 @@ pub struct RecordArgs {
     /// goes to FILE.2, FILE.3, …; without any nothing is written
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = flight)]
     pub flight: Option<Duration>,
-    /// With --flight: write and end when a task has waited longer than so for a CPU, 'wait>50ms' (10us to 1d)
+    /// With --flight: write and end when a task has waited longer than so for a CPU, 'wait>50ms', or is owed more CPU time than so by
+    /// what it was entitled to in the time that is kept, 'lag>100ms' (10us to 1d)
     #[arg(long, value_name = "CONDITION", requires = "flight", allow_hyphen_values = true)]
     pub trigger: Option<Trigger>,
     /// Room in each CPU's lane, in records of 24 bytes: a power of two from 64 to 1048576 [default: by CPUs, 131072 up to 21 of them]
@@ -56,9 +58,11 @@ pub struct RecordArgs {
 
 /// What makes a flight recorder write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trigger {
+pub enum Trigger {
     /// A task that has waited longer than this for a CPU, and got it.
-    pub wait: Duration,
+    Wait(Duration),
+    /// A task whose lag, entitled less received, has grown by more than this in the time that is kept.
+    Lag(Duration),
 }
 
 impl FromStr for Trigger {
@@ -66,9 +70,12 @@ impl FromStr for Trigger {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let length = packed.strip_prefix("wait>").ok_or("it must be 'wait>TIME', such as 'wait>50ms'")?;
-        let wait = length_between(length, Duration::from_micros(10), Interval::MAX);
-        wait.map(|wait| Self { wait }).map_err(|range| format!("the time after 'wait>': {range}"))
+        let kinds: [(&str, fn(Duration) -> Self); 2] = [("wait>", Self::Wait), ("lag>", Self::Lag)];
+        let told = kinds.iter().find_map(|(word, kind)| Some((word, kind, packed.strip_prefix(word)?)));
+        let (word, kind, length) =
+            told.ok_or("it must be 'wait>TIME' or 'lag>TIME', such as 'wait>50ms' or 'lag>100ms'")?;
+        let length = length_between(length, Duration::from_micros(10), Interval::MAX);
+        length.map(kind).map_err(|range| format!("the time after '{word}': {range}"))
     }
 }
 
@@ -81,23 +88,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trigger_is_a_wait_and_nothing_else() {
-        let wait = |text: &str| text.parse::<Trigger>().map(|trigger| trigger.wait);
-        assert_eq!(wait("wait>50ms"), Ok(Duration::from_millis(50)));
-        assert_eq!(wait(" wait > 2 s"), Ok(Duration::from_secs(2)));
+    fn a_trigger_is_a_wait_or_a_lag_and_nothing_else() {
+        let trigger = str::parse::<Trigger>;
+        assert_eq!(trigger("wait>50ms"), Ok(Trigger::Wait(Duration::from_millis(50))));
+        assert_eq!(trigger(" wait > 2 s"), Ok(Trigger::Wait(Duration::from_secs(2))));
+        assert_eq!(trigger("lag>100ms"), Ok(Trigger::Lag(Duration::from_millis(100))));
+        assert!(trigger("lag>1us").unwrap_err().contains("'lag>'"));
         for text in [
             "",
             "wait",
             "wait>",
             "wait<50ms",
-            "lag>100ms",
+            "lag<100ms",
+            "lag>=100ms",
+            "wait>50ms,lag>1s",
+            "sleep>1s",
             "wait>1us",
             "wait>-1ms",
             "wait>2d",
             "wait>>1s",
             "50ms",
         ] {
-            assert!(wait(text).unwrap_err().contains("wait>"), "{text}");
+            let error = trigger(text).unwrap_err();
+            assert!(error.contains("wait>") || error.contains("lag>"), "{text}: {error}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The flags of `info`, `convert` and `timehist`: verbs that are about recordings alone.
 
+use super::OutputArgs;
 use super::past::Edge;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
@@ -17,23 +18,10 @@ Examples:
   tombola info x.pftrace --format json")]
 pub struct InfoArgs {
     /// The recording; - for standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// How it is printed
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: InfoFormat,
-    /// File that the result replaces once it is whole, - for standard output [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// Forms of `info`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum InfoFormat {
-    /// Text to read.
-    Table,
-    /// One JSON document.
-    Json,
+    #[arg(value_name = "FILE", required_unless_present = "json_schema")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Write a recording in another form: a Perfetto trace, which opens in the Perfetto UI, its events as rows, or a scenario.
@@ -53,7 +41,7 @@ pub struct ConvertArgs {
     /// Where the result goes; - for standard output
     #[arg(value_name = "TO")]
     pub to: PathBuf,
-    /// Its form [default: by the ending of TO: .csv, .ndjson, .toml for scenario, else pftrace]
+    /// Its form [default: by the ending of TO: .csv, .ndjson, .toml for scenario, .json for rt-app, else pftrace]
     #[arg(long, visible_alias = "to", value_name = "FORMAT")]
     pub format: Option<ConvertFormat>,
 }
@@ -69,6 +57,8 @@ pub enum ConvertFormat {
     Ndjson,
     /// What its tasks wanted, as a scenario for simulate.
     Scenario,
+    /// The same as a workload of rt-app, JSON.
+    RtApp,
 }
 
 /// List every slice of a recording: who ran when and where, how long it had waited for the CPU, and how long it had slept before.

@@ -4,7 +4,7 @@ use crate::cli::{ConvertArgs, ConvertFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
 use crate::replay::world::{Machine, world};
-use crate::replay::{recorded, toml};
+use crate::replay::{recorded, rtapp, toml};
 use crate::source::{open_recording, watched};
 use crate::target::Target;
 use crate::text::harmless;
@@ -23,8 +23,8 @@ const WATCHED_EVENTS: u64 = 1 << 14;
 /// Writes what can be read; a recording that is cut or damaged is written as far as it is whole, which is said.
 pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     let format = args.format.unwrap_or_else(|| of_name(&args.to));
-    if format == ConvertFormat::Scenario {
-        return scenario(args, out);
+    if matches!(format, ConvertFormat::Scenario | ConvertFormat::RtApp) {
+        return demand(args, format, out);
     }
     let mut reader = open_recording(&args.from)?;
     if args.to == Path::new("-") {
@@ -47,14 +47,25 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Writes what the tasks wanted as a scenario, with which `simulate` begins at the policy of the recording.
-fn scenario(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
+/// Writes what the tasks wanted: as a scenario, with which `simulate` begins at the policy of the recording, or for rt-app.
+fn demand(args: &ConvertArgs, format: ConvertFormat, out: &mut dyn Write) -> Result<Exit> {
     let target = Target::open(Some(&args.to))?;
     let span = recorded::read(&args.from, None, None)?;
     let name = args.from.file_stem().map_or_else(|| "recording".into(), |stem| stem.to_string_lossy());
     let mut world = world(&span.demand, Machine::of(&span.header), &harmless(name.as_bytes()));
     world.scenario.policies = vec![recorded::policy(&span.header).0.name().to_owned()];
-    target.put(out, toml::text(&world.scenario).as_bytes())?;
+    let text = if format == ConvertFormat::RtApp {
+        let reserved: Vec<_> =
+            world.of.iter().map(|index| span.demand.tasks[*index].attributes.reservation).collect();
+        let export = rtapp::export(&world.scenario, &reserved);
+        for note in export.notes {
+            notify(&format!("{}: {note}", args.to.display()));
+        }
+        export.text
+    } else {
+        toml::text(&world.scenario)
+    };
+    target.put(out, text.as_bytes())?;
     Ok(Exit::Ok)
 }
 
@@ -62,6 +73,7 @@ fn of_name(path: &Path) -> ConvertFormat {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => ConvertFormat::Csv,
         Some("toml") => ConvertFormat::Scenario,
+        Some("json") => ConvertFormat::RtApp,
         Some("ndjson" | "jsonl") => ConvertFormat::Ndjson,
         _ => ConvertFormat::Pftrace,
     }
@@ -78,7 +90,9 @@ fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: 
             Writer::Trace(PerfettoWriter::new(out, reader.header(), Options::default())?)
         }
         ConvertFormat::Csv => Writer::Table(TableWriter::new(out, Form::Csv)),
-        ConvertFormat::Ndjson | ConvertFormat::Scenario => Writer::Table(TableWriter::new(out, Form::Ndjson)),
+        ConvertFormat::Ndjson | ConvertFormat::Scenario | ConvertFormat::RtApp => {
+            Writer::Table(TableWriter::new(out, Form::Ndjson))
+        }
     };
     let mut watch = watched()?;
     let mut events = 0u64;

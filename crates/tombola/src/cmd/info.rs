@@ -1,16 +1,17 @@
 //! `tombola info`: what is in a recording, and what can be known from it.
 
-use crate::cli::{InfoArgs, InfoFormat};
+use crate::cli::{InfoArgs, OutputArgs, ResultFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
+use crate::sink::result;
+use crate::sink::result::info::{Info, Known};
 use crate::source::{open_recording, watched};
 use crate::target::Target;
 use crate::text::harmless;
 use crate::wall_time::utc;
-use anyhow::Result;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use anyhow::{Context, Result};
 use std::io::Write;
+use std::path::Path;
 use tombola_recording::capabilities::{Capabilities, LossTold};
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
@@ -19,48 +20,22 @@ use tombola_recording::summary::Summary;
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
 
-/// What is in a recording.
-#[derive(Debug, Default, Serialize)]
-struct Info {
-    format: String,
-    host: Option<String>,
-    release: Option<String>,
-    arch: Option<String>,
-    cpus: Option<u32>,
-    cpus_seen: usize,
-    clock: Option<String>,
-    begin_ns: u64,
-    end_ns: u64,
-    begin_unix_us: Option<u64>,
-    events: u64,
-    events_by_kind: BTreeMap<&'static str, u64>,
-    tasks_seen: usize,
-    repairs: BTreeMap<&'static str, u64>,
-    pieces_left_out: u64,
-    first_left_out: Option<String>,
-    stopped_by: Option<String>,
-    known: Vec<Known>,
-}
-
-/// Something that can be known, or not.
-#[derive(Debug, Serialize)]
-struct Known {
-    what: &'static str,
-    #[serde(rename = "known")]
-    is_told: bool,
-    how: &'static str,
-}
-
 /// Reads all of it once.
 pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
-    let mut target = Target::open(args.output.as_deref())?;
-    let exit = look(args, target.writer(out))?;
+    let OutputArgs { format, output, json_schema } = &args.output;
+    if *json_schema {
+        out.write_all(result::info::schema()?.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let file = args.file.as_deref().context("no recording")?;
+    let mut target = Target::open(output.as_deref())?;
+    let exit = look(file, *format, target.writer(out))?;
     target.finish()?;
     Ok(exit)
 }
 
-fn look(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
-    let mut reader = open_recording(&args.file)?;
+fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> {
+    let mut reader = open_recording(file)?;
     let mut watch = watched()?;
     let mut normaliser = Normaliser::new(reader.header());
     let mut info = Info::default();
@@ -109,16 +84,13 @@ fn look(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
     info.pieces_left_out = damage.skipped;
     info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
     info.known = known(header.can);
-    match args.format {
-        InfoFormat::Table => print(&info, out)?,
-        InfoFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, &info)?;
-            writeln!(out)?;
-        }
+    match format {
+        ResultFormat::Table => print(&info, out)?,
+        ResultFormat::Json | ResultFormat::Ndjson => out.write_all(&result::info::line(&info)?)?,
     }
     out.flush()?;
     if info.events == 0 {
-        notify(&format!("{} holds no scheduling events", args.file.display()));
+        notify(&format!("{} holds no scheduling events", file.display()));
         return Ok(Exit::Failure);
     }
     Ok(Exit::Ok)

@@ -11,8 +11,9 @@ use crate::text::harmless;
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tombola_core::identity::TaskId;
+use tombola_core::reservation::Reservation;
 use tombola_lab::realtime::{Analysis, RtTask, analyse};
-use tombola_recording::periods::{Rhythm, Service, rhythm, service};
+use tombola_recording::periods::{Job, Rhythm, Service, rhythm, service};
 
 /// Halvings in the search for a margin: to a part in 2^40.
 const HALVINGS: u32 = 46;
@@ -25,8 +26,12 @@ pub(crate) struct Periodic {
     pub(crate) comm: String,
     pub(crate) rhythm: Rhythm,
     pub(crate) deadline_ns: u64,
-    /// Whether the deadline was given; else it is the period.
+    /// Whether the deadline was given; else it is the kernel's own, and without that the period.
     pub(crate) is_given: bool,
+    /// What the kernel's deadline class promised it, where the recording tells it.
+    pub(crate) reservation: Option<Reservation>,
+    /// Jobs that took more CPU time than was promised for one.
+    pub(crate) over_budget: u64,
     pub(crate) service: Service,
     /// Jobs in which something is unknown.
     pub(crate) doubtful: u64,
@@ -73,7 +78,7 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
     let (mut tasks, mut irregular) = (Vec::new(), 0);
     for (id, jobs) in span.jobs {
         let told = span.demand.tasks.iter().find(|task| task.id == id);
-        let comm = told.map_or_else(String::new, |task| harmless(&task.comm));
+        let comm = told.map_or_else(String::new, |task| harmless(&task.attributes.comm));
         let given = args.deadline.iter().position(|(name, _)| *name == comm || *name == id.pid.to_string());
         if let Some(given) = given {
             used[given] = true;
@@ -87,11 +92,19 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
         };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, below 2^63
         let implicit = (rhythm.period_ns as u64).max(1);
+        let like = told.map(|task| &task.attributes);
+        let reservation = like.and_then(|like| like.reservation);
         let deadline = given.map(|given| args.deadline[given].1.as_nanos());
-        let deadline_ns = deadline.map_or(implicit, |ns| u64::try_from(ns).unwrap_or(u64::MAX));
+        let deadline_ns = match (deadline, reservation) {
+            (Some(ns), _) => u64::try_from(ns).unwrap_or(u64::MAX),
+            (None, Some(promised)) => promised.deadline_ns.max(1),
+            (None, None) => implicit,
+        };
         let service = service(&jobs.jobs, rhythm.wakes, deadline_ns);
+        let is_over = |job: &&Job| reservation.is_some_and(|promised| job.run_ns > promised.runtime_ns);
+        let over_budget = jobs.jobs.iter().filter(|job| job.is_whole).filter(is_over).count() as u64;
         let is_deadline_class =
-            told.is_some_and(|task| task.policy == Some(6) || task.prio.is_some_and(|prio| prio < 0));
+            like.is_some_and(|like| like.policy == Some(6) || like.prio.is_some_and(|prio| prio < 0));
         let (is_given, doubtful) = (given.is_some(), jobs.doubtful);
         tasks.push(Periodic {
             id,
@@ -99,6 +112,8 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
             rhythm,
             deadline_ns,
             is_given,
+            reservation,
+            over_budget,
             service,
             doubtful,
             is_deadline_class,
@@ -140,7 +155,7 @@ fn feasible(tasks: &[Periodic], cpus: u32) -> Option<Feasible> {
         .map(|task| RtTask {
             run_ns: task.service.run_max_ns,
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, below 2^63
-            period_ns: (task.rhythm.period_ns as u64).max(1),
+            period_ns: task.reservation.map_or(task.rhythm.period_ns as u64, |kernel| kernel.period_ns).max(1),
             deadline_ns: task.deadline_ns.max(1),
         })
         .collect();

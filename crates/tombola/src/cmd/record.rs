@@ -2,6 +2,7 @@
 
 mod events;
 mod target;
+mod trigger;
 mod waits;
 
 use crate::cli::RecordArgs;
@@ -27,7 +28,8 @@ use tombola_kernel::Recorder;
 use tombola_kernel::recorder::{Drained, Recorded, Totals};
 use tombola_recording::capabilities::{Capabilities, Header, LossTold};
 use tombola_recording::event::{Event, Kind};
-use waits::{Wait, Waits};
+use trigger::Watch;
+use waits::Waits;
 
 /// How often the lanes are emptied at least.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -35,6 +37,8 @@ const DRAIN: Duration = Duration::from_millis(100);
 const DRAIN_LEAST: Duration = Duration::from_millis(1);
 /// How often what is there goes to the file, and how often all tasks are asked what they are like.
 const SETTLE: Duration = Duration::from_secs(1);
+/// By so much the clocks of two CPUs may differ in what they tell, after a stall of a virtual machine too.
+const CLOCKS_NS: u64 = 1_000_000;
 /// Asking all tasks takes at most this part of the time.
 const ASKING: u32 = 50;
 
@@ -70,13 +74,8 @@ pub fn run(args: &RecordArgs, out: &mut dyn Write) -> Result<Exit> {
         if asked.swap(false, Ordering::SeqCst) {
             session.write_flight("asked for by SIGUSR1")?;
         }
-        if let Some(wait) = session.triggered.take() {
-            let name = harmless(session.events.name(wait.pid));
-            session.write_flight(&format!(
-                "{name} ({}) waited {:.1} ms for a CPU",
-                wait.pid,
-                wait.ns() as f64 / 1e6
-            ))?;
+        if let Some(reason) = session.triggered.take() {
+            session.write_flight(&reason)?;
             over = true;
         }
     }
@@ -114,10 +113,9 @@ struct Session {
     last_settle: Instant,
     next_asking: Instant,
     own: Own,
-    trigger_ns: Option<u64>,
-    waits: Waits,
-    /// The wait that pulled the trigger.
-    triggered: Option<Wait>,
+    watch: Option<Watch>,
+    /// What pulled the trigger.
+    triggered: Option<String>,
 }
 
 /// What the recorder itself needed.
@@ -171,10 +169,7 @@ impl Session {
                 longest_ns: 0,
                 longest_pause: Duration::ZERO,
             },
-            trigger_ns: args
-                .trigger
-                .map(|trigger| u64::try_from(trigger.wait.as_nanos()).unwrap_or(u64::MAX)),
-            waits: Waits::default(),
+            watch: args.trigger.zip(args.flight).map(|(trigger, kept)| Watch::new(trigger, kept, &header)),
             triggered: None,
         };
         session.ask(begin.ts_ns)?;
@@ -195,9 +190,16 @@ impl Session {
         let since = self.last_round.elapsed();
         self.own.longest_pause = self.own.longest_pause.max(since);
         self.last_round = Instant::now();
+        // What happened before it, on whatever CPU, is handed over now.
+        let all_until_ns = self.recorder.now_ns().saturating_sub(CLOCKS_NS);
         let drained = self.recorder.drain(&mut |recorded| self.batch.push(recorded))?;
         self.pace = next_pace(drained, since, self.recorder.room());
         self.hand_over()?;
+        if let Some(watch) = &mut self.watch
+            && let Some(pulled) = watch.look(all_until_ns)
+        {
+            self.triggered = Some(watch.reason(pulled, &harmless(self.events.name(pulled.pid))));
+        }
         if Instant::now() >= self.next_asking {
             let now_ns = self.recorder.now_ns();
             self.ask(now_ns)?;
@@ -216,17 +218,11 @@ impl Session {
         batch.sort_by_key(|recorded| recorded.ts_ns);
         let mut done = Ok(());
         for recorded in batch.drain(..) {
-            let (target, waits, own, triggered) =
-                (&mut self.target, &mut self.waits, &mut self.own, &mut self.triggered);
-            let trigger_ns = self.trigger_ns;
+            let (target, own, watch) = (&mut self.target, &mut self.own, &mut self.watch);
             self.events.make(recorded, &mut |event| {
                 own.see(&event);
-                if let Some(limit_ns) = trigger_ns
-                    && let Some(wait) = waits.event(&event)
-                    && wait.ns() > limit_ns
-                    && triggered.is_none_or(|worst: Wait| worst.ns() < wait.ns())
-                {
-                    *triggered = Some(wait);
+                if let Some(watch) = watch {
+                    watch.event(&event);
                 }
                 if done.is_ok() {
                     done = target.event(&event);
@@ -241,8 +237,11 @@ impl Session {
     fn ask(&mut self, ts_ns: u64) -> Result<()> {
         let begin = Instant::now();
         let (tasks, groups) = (self.recorder.tasks()?, self.recorder.groups()?);
-        let (target, mut done) = (&mut self.target, Ok(()));
+        let (target, watch, mut done) = (&mut self.target, &mut self.watch, Ok(()));
         self.events.renew(ts_ns, tasks, groups, &mut |event| {
+            if let Some(watch) = watch {
+                watch.event(&event);
+            }
             if done.is_ok() {
                 done = target.event(&event);
             }

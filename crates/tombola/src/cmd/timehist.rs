@@ -11,8 +11,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use tombola_core::identity::TaskId;
 use tombola_recording::event::Left;
+use tombola_recording::fact::Fact;
 use tombola_recording::gaps::Early;
-use tombola_recording::interval::{Fact, Interval, Ready, What};
+use tombola_recording::interval::{Interval, Ready, What};
 use tombola_recording::normaliser::Normaliser;
 
 /// What a task did before the slice it is in; `None`: not known.
@@ -104,8 +105,8 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
                     let since_ns = u128::from(interval.to_ns.saturating_sub(begin_ns));
                     let is_within = from.is_none_or(|from| since_ns >= from.as_nanos());
                     let life = normaliser.life(interval.task.pid);
-                    let comm = life.map(|life| life.comm.as_slice()).unwrap_or_default();
-                    let tgid = life.and_then(|life| life.tgid);
+                    let comm = life.map(|life| &*life.attributes.comm).unwrap_or_default();
+                    let tgid = life.and_then(|life| life.attributes.tgid);
                     let pid = interval.task.pid;
                     let is_wanted = (args.tids.is_empty() || args.tids.contains(&pid))
                         && (args.pids.is_empty() || args.pids.contains(&tgid.unwrap_or(pid)))

@@ -53,8 +53,11 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
     let tasks = of.iter().enumerate().map(|(entry, index)| {
         let told = &demand.tasks[*index];
         let (class, priority, tickets, nice) = weight(told);
-        above_fair +=
-            usize::from(class != Class::Fair || told.policy == Some(6) || told.prio.is_some_and(|p| p < 0));
+        above_fair += usize::from(
+            class != Class::Fair
+                || told.attributes.policy == Some(6)
+                || told.attributes.prio.is_some_and(|p| p < 0),
+        );
         let mut steps = Vec::with_capacity(told.steps.len() + 2);
         let mut arrive_ns = match told.begin {
             Begin::At(at) => at,
@@ -86,12 +89,15 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
             End::Wants { more_ns: Some(ns) } => steps.push(scenario::Step::Run(Span::Fixed(ns))),
             End::Ended | End::Waits => {}
         }
-        let allowed =
-            told.affinity.as_ref().map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
+        let allowed = told
+            .attributes
+            .affinity
+            .as_ref()
+            .map(|set| set.iter().filter(|cpu| *cpu < cpus).collect::<Vec<u32>>());
         Task {
             name: names[entry].clone(),
             count: 1,
-            group: told.group.and_then(|group| group_of.get(&group)).copied(),
+            group: told.attributes.group.and_then(|group| group_of.get(&group)).copied(),
             tickets,
             nice,
             class,
@@ -130,7 +136,7 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
 
 /// Names that differ: a thread's own, with its id where others have it too.
 fn names(demand: &Demand, of: &[usize]) -> Vec<String> {
-    let own = |index: &usize| harmless(&demand.tasks[*index].comm);
+    let own = |index: &usize| harmless(&demand.tasks[*index].attributes.comm);
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for index in of {
         *count.entry(own(index)).or_default() += 1;
@@ -183,19 +189,19 @@ fn groups(demand: &Demand) -> (Vec<scenario::Group>, HashMap<Group, usize>) {
 
 /// Class, fixed priority, tickets and nice value: as told, or by the priority.
 fn weight(told: &TaskDemand) -> (Class, u8, u64, Nice) {
-    let prio = told.prio.unwrap_or(120);
-    let class = match (told.policy, prio) {
+    let prio = told.attributes.prio.unwrap_or(120);
+    let class = match (told.attributes.policy, prio) {
         (Some(1), _) | (None, 0..100) => Class::Fifo,
         (Some(2), _) => Class::RoundRobin,
         _ => Class::Fair,
     };
     let nice = Nice::new(i64::from(prio.clamp(100, 139)) - 120).unwrap_or_default();
-    if class != Class::Fair || prio < 0 || told.policy == Some(6) {
+    if class != Class::Fair || prio < 0 || told.attributes.policy == Some(6) {
         // Only policies with fixed priorities know the class; to the others such a task is the heaviest there is.
         let most = Nice::new(-20).unwrap_or_default();
         return (class, u8::try_from((99 - prio).clamp(1, 99)).unwrap_or(99), u64::from(most.weight()), nice);
     }
-    (class, 0, u64::from(told.weight.unwrap_or_else(|| nice.weight()).max(1)), nice)
+    (class, 0, u64::from(told.attributes.weight.unwrap_or_else(|| nice.weight()).max(1)), nice)
 }
 
 /// Who wakes whom.

@@ -71,8 +71,19 @@ pub(crate) fn render(found: &Found) -> String {
         if !rhythm.is_anchored {
             notes.push("paces itself".to_owned());
         }
-        if task.is_deadline_class && !task.is_given {
-            notes.push("SCHED_DEADLINE: its own deadline is not recorded".to_owned());
+        match task.reservation {
+            Some(promised) => {
+                let [run, by, of] = [promised.runtime_ns, promised.deadline_ns, promised.period_ns]
+                    .map(|ns| format!("{:.3}", ns as f64 / 1e6));
+                notes.push(format!("SCHED_DEADLINE: {run} by {by} of {of}"));
+                if task.over_budget > 0 {
+                    notes.push(format!("{} jobs over that run time", task.over_budget));
+                }
+            }
+            None if task.is_deadline_class && !task.is_given => {
+                notes.push("SCHED_DEADLINE: its own deadline is not recorded".to_owned());
+            }
+            None => {}
         }
         if task.doubtful > 0 {
             notes.push(format!("{} jobs unknown", task.doubtful));

@@ -7,6 +7,7 @@
 pub(crate) mod contrast;
 pub(crate) mod doctor;
 pub(crate) mod hist;
+pub(crate) mod info;
 pub(crate) mod outlet;
 pub(crate) mod periods;
 pub(crate) mod replay;

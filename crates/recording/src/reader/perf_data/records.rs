@@ -4,7 +4,6 @@ use crate::reader::Input;
 use crate::reader::error::{Place, ReadError};
 use crate::reader::format_order::Order;
 use std::io::Read;
-use std::ops::Range;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 pub(super) const FORMAT: &str = "perf.data";
@@ -21,14 +20,16 @@ const HEAD: usize = 8;
 const CHUNK: usize = 1 << 16;
 
 /// Where a record lies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     /// Offset in the file, of the compressed record where it was in one.
     pub(super) at: u64,
     pub(super) kind: u32,
     pub(super) misc: u16,
     unpacked: bool,
-    body: Range<usize>,
+    /// Where its body begins in the buffer, and how long it is.
+    from: u32,
+    length: u16,
 }
 
 /// Bytes of which the first are taken.
@@ -82,11 +83,22 @@ impl Records {
     /// The bytes of a record behind its head. Valid until the next record is asked for.
     pub(super) fn body(&self, record: &Record) -> &[u8] {
         let buffer = if record.unpacked { &self.plain } else { &self.file };
-        &buffer.bytes[record.body.clone()]
+        &buffer.bytes[record.from as usize..][..usize::from(record.length)]
     }
 
     /// The next record; `None` at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Record>, ReadError> {
+        if self.decoder.is_none()
+            && let Some(record) = Self::whole(&mut self.file, self.order, self.at, false)?
+        {
+            self.at += HEAD as u64 + u64::from(record.length);
+            return Ok(Some(record));
+        }
+        self.next_slowly()
+    }
+
+    fn next_slowly(&mut self) -> Result<Option<Record>, ReadError> {
         while !(self.plain.left().is_empty() && self.packed.left().is_empty() && !self.full) {
             if let Some(record) = Self::whole(&mut self.plain, self.order, self.packed_at, true)? {
                 return Ok(Some(record));
@@ -126,6 +138,7 @@ impl Records {
     }
 
     /// Takes the first record of a buffer, if it is whole.
+    #[inline]
     fn whole(from: &mut Buffer, order: Order, at: u64, unpacked: bool) -> Result<Option<Record>, ReadError> {
         let left = from.left();
         let (Some(kind), Some(misc), Some(size)) =
@@ -140,9 +153,13 @@ impl Records {
         if left.len() < size {
             return Ok(None);
         }
-        let body = from.from + HEAD..from.from + size;
+        let begin = from.from + HEAD;
         from.from += size;
-        Ok(Some(Record { at, kind, misc, unpacked, body }))
+        // A buffer holds a chunk and a record.
+        let (Ok(begin), Ok(length)) = (u32::try_from(begin), u16::try_from(size - HEAD)) else {
+            return Ok(None);
+        };
+        Ok(Some(Record { at, kind, misc, unpacked, from: begin, length }))
     }
 
     /// Gives the bytes in a compressed record to the decompressor.
@@ -150,7 +167,7 @@ impl Records {
         if record.unpacked {
             return Err(damaged(record.at, "a compressed record in a compressed record"));
         }
-        let mut body = &self.file.bytes[record.body.clone()];
+        let mut body = &self.file.bytes[record.from as usize..][..usize::from(record.length)];
         if record.kind == COMPRESSED2 {
             let length = self.order.u64(body, 0).and_then(|length| usize::try_from(length).ok());
             body = length

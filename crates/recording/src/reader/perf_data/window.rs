@@ -25,16 +25,26 @@ pub(super) enum Kept {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) ts_ns: u64,
-    pub(super) cpu: u32,
-    /// Process and thread that perf noted, where it did.
-    pub(super) ids: Option<(u32, u32)>,
-    pub(super) kept: Kept,
     /// Offset in the file.
     pub(super) at: u64,
+    pub(super) cpu: u32,
+    /// Process and thread that perf noted; [`NOBODY`] where it did not.
+    ids: (u32, u32),
+    pub(super) kept: Kept,
     /// Which heap its bytes are in, and where.
     heap: u32,
     from: u32,
     length: u16,
+}
+
+/// No process and no thread: that of a task which ends is −1 and has another process.
+const NOBODY: (u32, u32) = (u32::MAX - 1, u32::MAX - 1);
+
+impl Waiting {
+    /// Process and thread that perf noted, where it did.
+    pub(super) fn ids(&self) -> Option<(u32, u32)> {
+        (self.ids != NOBODY).then_some(self.ids)
+    }
 }
 
 /// How many bytes wait at most. Rounds are much smaller; a recording without rounds is given in pieces of half of this, which the
@@ -71,6 +81,7 @@ const FULL: usize = 64 << 20;
 
 impl Window {
     /// Keeps a record. Only while none is ready.
+    #[inline]
     pub(super) fn push(
         &mut self,
         (ts_ns, cpu): (u64, u32),
@@ -91,6 +102,7 @@ impl Window {
         last.waiting += 1;
         self.bytes += bytes.len();
         self.latest_ns = self.latest_ns.max(ts_ns);
+        let ids = ids.unwrap_or(NOBODY);
         self.waiting.push_back(Waiting { ts_ns, cpu, ids, kept, at, heap, from, length });
     }
 

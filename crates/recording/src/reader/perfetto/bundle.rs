@@ -1,6 +1,7 @@
 //! The events of one bundle: full ones, compact switches and compact wakings, in order.
 
 use super::wire::{Column, Fields, Value};
+use crate::comm::Comm;
 use crate::event::{Context, Event, Kind, Stage, Task};
 use crate::proto::{FtraceEvent, What};
 use crate::state::StateLaw;
@@ -119,11 +120,11 @@ impl Bundle {
         self.broken += u64::from(fields.is_broken);
     }
 
-    fn name(&self, index: u64) -> Vec<u8> {
-        let Ok(index) = usize::try_from(index) else { return Vec::new() };
-        let Some(&end) = self.name_ends.get(index) else { return Vec::new() };
+    fn name(&self, index: u64) -> Comm {
+        let Ok(index) = usize::try_from(index) else { return Comm::default() };
+        let Some(&end) = self.name_ends.get(index) else { return Comm::default() };
         let begin = if index == 0 { 0 } else { self.name_ends[index - 1] };
-        comm(self.names.get(begin as usize..end as usize).unwrap_or_default())
+        self.names.get(begin as usize..end as usize).unwrap_or_default().into()
     }
 
     /// The number an event has among all, where told; otherwise its kind's place among those of an instant: wakings, then switches, then
@@ -232,7 +233,7 @@ impl Bundle {
             } else if self.switch.as_ref().is_some_and(|(order, ..)| *order == first) {
                 self.switch.take().map(|(_, state, mut next)| {
                     shared.fill(&mut next);
-                    let prev = carry.last.replace(next.clone());
+                    let prev = carry.last.replace(next);
                     let state = shared.left(&mut carry.law, state);
                     Kind::Switch { prev, state, next }
                 })
@@ -266,16 +267,10 @@ impl Shared {
 
     fn task(&self, pid: Option<i32>, name: Option<Vec<u8>>, prio: Option<i32>) -> Option<Task> {
         let pid = u32::try_from(pid.unwrap_or(0)).ok()?;
-        let mut task = Task { pid, tgid: None, comm: comm(&name.unwrap_or_default()), prio };
+        let mut task = Task { pid, tgid: None, comm: name.unwrap_or_default()[..].into(), prio };
         self.fill(&mut task);
         Some(task)
     }
-}
-
-/// A name as the kernel keeps it: up to 15 bytes, none of them NUL.
-fn comm(name: &[u8]) -> Vec<u8> {
-    let end = name.iter().take(15).position(|b| *b == 0).unwrap_or(name.len().min(15));
-    name[..end].to_vec()
 }
 
 fn context(flags: Option<u32>) -> Context {
@@ -303,7 +298,7 @@ fn full(event: FtraceEvent, carry: &mut Carry, shared: &Shared) -> Option<Option
                 None => None,
             };
             let next = shared.task(switch.next_pid, switch.next_comm, switch.next_prio)?;
-            carry.last = Some(next.clone());
+            carry.last = Some(next);
             let state = shared.left(&mut carry.law, switch.prev_state.unwrap_or(0));
             Kind::Switch { prev, state, next }
         }

@@ -45,7 +45,7 @@ fn priority(value: &[u8]) -> Option<i32> {
 
 /// A task with a name of at most 15 bytes, as the kernel keeps it.
 fn task(comm: &[u8], pid: u32, prio: Option<i32>) -> Task {
-    Task { pid, tgid: None, comm: comm[..comm.len().min(15)].to_vec(), prio }
+    Task { pid, tgid: None, comm: comm.into(), prio }
 }
 
 /// `comm=a pid=1 prio=120`, with other words before the keys' names where `prefix` is not empty.
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn named(comm: &str, pid: u32, prio: i32) -> Task {
-        Task { pid, tgid: None, comm: comm.as_bytes().to_vec(), prio: Some(prio) }
+        Task { pid, tgid: None, comm: comm.into(), prio: Some(prio) }
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(exec(b"filename=/a b/pid=9 pid=5 old_pid=6").map(|(t, old)| (t.pid, old)), Some((5, 6)));
         assert_eq!(
             rename(b"pid=5 oldcomm=a newcomm=b c oom_score_adj=0").map(|t| t.comm),
-            Some(b"b c".to_vec())
+            Some("b c".into())
         );
     }
 }

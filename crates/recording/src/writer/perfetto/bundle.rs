@@ -114,9 +114,8 @@ impl OpenBundle {
             Kind::Switch { next, .. } if next.prio.is_none() => 2,
             Kind::Switch { prev: None, .. } if event.ts_ns >= self.switch_ts => 1,
             Kind::Switch { prev: Some(prev), .. } => {
-                let is_known = who.is_some_and(|last| {
-                    (last.pid, &last.comm, last.prio) == (prev.pid, &prev.comm, prev.prio)
-                });
+                let is_known = who
+                    .is_some_and(|last| (last.pid, last.comm, last.prio) == (prev.pid, prev.comm, prev.prio));
                 if is_known && event.ts_ns >= self.switch_ts { 1 } else { 2 }
             }
             Kind::Wake { stage: Stage::Waking, waker, context, wakee, target } => {
@@ -166,11 +165,11 @@ impl OpenBundle {
             Kind::Switch { prev, state, next } => {
                 pid = prev.as_ref().map(|task| task.pid);
                 What::Switch(Switch {
-                    prev_comm: prev.as_ref().map(|task| task.comm.clone()),
+                    prev_comm: prev.as_ref().map(|task| task.comm.to_vec()),
                     prev_pid: prev.as_ref().map(|task| signed(task.pid)),
                     prev_prio: prev.as_ref().and_then(|task| task.prio),
                     prev_state: Some(law.number(*state).cast_signed()),
-                    next_comm: Some(next.comm.clone()),
+                    next_comm: Some(next.comm.to_vec()),
                     next_pid: Some(signed(next.pid)),
                     next_prio: next.prio,
                 })
@@ -179,7 +178,7 @@ impl OpenBundle {
                 pid = *waker;
                 common_flags = flags(*context);
                 let wake = Wake {
-                    comm: Some(wakee.comm.clone()),
+                    comm: Some(wakee.comm.to_vec()),
                     pid: Some(signed(wakee.pid)),
                     prio: wakee.prio,
                     target_cpu: target.map(signed),
@@ -191,16 +190,16 @@ impl OpenBundle {
                 }
             }
             Kind::Migrate { task, from, to } => What::Migrate(Migrate {
-                comm: Some(task.comm.clone()),
+                comm: Some(task.comm.to_vec()),
                 pid: Some(signed(task.pid)),
                 prio: task.prio,
                 orig_cpu: from.map(signed),
                 dest_cpu: Some(signed(*to)),
             }),
             Kind::Fork { parent, child } => What::Fork(Fork {
-                parent_comm: Some(parent.comm.clone()),
+                parent_comm: Some(parent.comm.to_vec()),
                 parent_pid: Some(signed(parent.pid)),
-                child_comm: Some(child.comm.clone()),
+                child_comm: Some(child.comm.to_vec()),
                 child_pid: Some(signed(child.pid)),
             }),
             Kind::Exec { task, old_pid } => What::Exec(Exec {
@@ -209,7 +208,7 @@ impl OpenBundle {
                 old_pid: Some(signed(*old_pid)),
             }),
             Kind::Exit { task } => What::Exit(Exit {
-                comm: Some(task.comm.clone()),
+                comm: Some(task.comm.to_vec()),
                 pid: Some(signed(task.pid)),
                 tgid: task.tgid.map(signed),
                 prio: task.prio,
@@ -217,7 +216,7 @@ impl OpenBundle {
             Kind::Rename { task } => What::Rename(Rename {
                 pid: Some(signed(task.pid)),
                 oldcomm: None,
-                newcomm: Some(task.comm.clone()),
+                newcomm: Some(task.comm.to_vec()),
             }),
             // These go into own packets.
             Kind::Attributes { .. }

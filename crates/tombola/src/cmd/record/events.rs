@@ -6,6 +6,8 @@ use tombola_core::identity::TaskId;
 use tombola_core::snapshot::{Group, GroupTotals};
 use tombola_kernel::GroupNames;
 use tombola_kernel::recorder::{Begin, Known, Recorded, What};
+use tombola_recording::attributes::Attributes;
+use tombola_recording::comm::Comm;
 use tombola_recording::event::{Context, Event, Kind, Left, Stage, Task};
 
 /// What the kernel's `prev_state` is made of (include/linux/sched.h, unchanged since 4.14 but for where it is said).
@@ -32,7 +34,7 @@ pub struct Events {
     /// Tasks that left their CPU for good in the latest batch, and in the one before: another CPU's lane may still speak of them.
     ended: [Vec<TaskId>; 2],
     /// Names of threads whose birth was not seen.
-    strangers: HashMap<u32, Vec<u8>>,
+    strangers: HashMap<u32, Comm>,
     /// The latest instant of what goes into own packets: they are kept in the order of time.
     own_ns: u64,
 }
@@ -161,13 +163,19 @@ impl Events {
 
     fn attributes(&mut self, ts_ns: u64, task: Known, give: &mut dyn FnMut(Event)) {
         let kind = Kind::Attributes {
-            task: Task { tgid: Some(task.tgid), ..named(&task) },
+            pid: task.id.pid,
             // Nothing happened before the machine's start, where the two clocks may differ by what it was suspended.
             start_ns: Some((task.id.start_ns + self.begin.ts_ns).saturating_sub(self.begin.boot_ns)),
-            weight: Some(task.weight),
-            policy: Some(task.policy),
-            group: (task.group != Group::Unknown).then_some(task.group),
-            affinity: task.affinity.clone(),
+            attributes: Box::new(Attributes {
+                tgid: Some(task.tgid),
+                comm: task.comm.as_slice().into(),
+                prio: Some(task.prio),
+                weight: Some(task.weight),
+                policy: Some(task.policy),
+                group: (task.group != Group::Unknown).then_some(task.group),
+                affinity: task.affinity.clone(),
+                reservation: task.reservation,
+            }),
         };
         self.tasks.insert(task.id.pid, task);
         self.event(ts_ns, 0, kind, give);
@@ -178,7 +186,7 @@ impl Events {
             return;
         }
         self.names.learn([totals.id]);
-        let kind = Kind::Group { totals, name: Some(self.names.name(totals.id)) };
+        let kind = Kind::Group { totals: Box::new(totals), name: Some(self.names.name(totals.id)) };
         self.event(ts_ns, 0, kind, give);
     }
 
@@ -199,28 +207,28 @@ impl Events {
 
     fn task(&mut self, pid: u32, prio: Option<i32>, cpu: u32) -> Task {
         if pid == 0 {
-            return Task { pid, tgid: Some(0), comm: format!("swapper/{cpu}").into_bytes(), prio };
+            return Task { pid, tgid: Some(0), comm: format!("swapper/{cpu}").as_str().into(), prio };
         }
         if let Some(known) = self.tasks.get(&pid) {
-            return Task { pid, tgid: Some(known.tgid), comm: known.comm.clone(), prio };
+            return Task { pid, tgid: Some(known.tgid), comm: known.comm.as_slice().into(), prio };
         }
         // Its birth was lost, or it was being born when the recording began.
         let comm = self.strangers.entry(pid).or_insert_with(|| {
             let mut comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
             comm.pop_if(|last| *last == b'\n');
-            comm
+            Comm::from(comm.as_slice())
         });
-        Task { pid, tgid: None, comm: comm.clone(), prio }
+        Task { pid, tgid: None, comm: *comm, prio }
     }
 }
 
 fn named(task: &Known) -> Task {
-    Task { pid: task.id.pid, tgid: Some(task.tgid), comm: task.comm.clone(), prio: Some(task.prio) }
+    Task { pid: task.id.pid, tgid: Some(task.tgid), comm: task.comm.as_slice().into(), prio: Some(task.prio) }
 }
 
 /// Whether something is to be told of: its name tells itself, and its priority is in every event.
 fn has_changed(known: &Known, now: &Known) -> bool {
-    let told = |task: &Known| (task.id, task.weight, task.policy, task.group, task.tgid);
+    let told = |task: &Known| (task.id, task.weight, task.policy, task.group, task.tgid, task.reservation);
     told(known) != told(now) || known.affinity != now.affinity
 }
 

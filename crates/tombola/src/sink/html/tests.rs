@@ -27,7 +27,7 @@ fn lanes() -> Lanes {
     let mut lanes = Lanes::new(0, u64::MAX, 480);
     let task = |pid| Task {
         pid,
-        comm: if pid == 0 { b"swapper".to_vec() } else { b"</script><b>&\x1b".to_vec() },
+        comm: if pid == 0 { "swapper" } else { "</script><b>&\x1b" }.into(),
         ..Task::default()
     };
     let mut seq = 0;

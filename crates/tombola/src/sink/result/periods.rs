@@ -48,13 +48,21 @@ struct PeriodicRecord {
     response_mean_ns: f64,
     response_max_ns: u64,
     deadline_ns: u64,
-    /// Whether the deadline was given; else it is the period.
+    /// Whether the deadline was given; else it is that of `SCHED_DEADLINE`, and without that the period.
     deadline_given: bool,
     /// Longest response less deadline.
     lateness_max_ns: i64,
     misses: u64,
     /// Whether the kernel served it by `SCHED_DEADLINE`.
     deadline_class: bool,
+    /// What `SCHED_DEADLINE` promised it: CPU time in each period; null where the recording does not tell it.
+    reserved_runtime_ns: Option<u64>,
+    /// By when in the period.
+    reserved_deadline_ns: Option<u64>,
+    /// Length of that period.
+    reserved_period_ns: Option<u64>,
+    /// Jobs that took more CPU time than was promised for one; null without a promise.
+    jobs_over_runtime: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -102,6 +110,10 @@ pub(crate) fn line(found: &Found) -> Result<Vec<u8>> {
         lateness_max_ns: task.service.lateness_max_ns,
         misses: task.service.misses,
         deadline_class: task.is_deadline_class,
+        reserved_runtime_ns: task.reservation.map(|promised| promised.runtime_ns),
+        reserved_deadline_ns: task.reservation.map(|promised| promised.deadline_ns),
+        reserved_period_ns: task.reservation.map(|promised| promised.period_ns),
+        jobs_over_runtime: task.reservation.map(|_| task.over_budget),
     });
     super::line(Record {
         recording: found.name.clone(),

@@ -1,30 +1,17 @@
 //! A task as far as the recording has told it.
 
-use crate::event::{Left, Task};
+use crate::attributes::Attributes;
+use crate::event::Left;
 use crate::interval::{Doubt, Ready};
-use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
-use tombola_core::snapshot::Group;
 
 /// What is known of a living task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Life {
     /// Who: `start_ns` is its birth where the recording has it, 0 where it lived before.
     pub id: TaskId,
-    /// Its process, where told.
-    pub tgid: Option<u32>,
-    /// Its latest name.
-    pub comm: Vec<u8>,
-    /// Its latest priority, the kernel's number.
-    pub prio: Option<i32>,
-    /// Weight in the fair class, where told.
-    pub weight: Option<u32>,
-    /// Scheduling policy, the kernel's number, where told.
-    pub policy: Option<u32>,
-    /// Its scheduling group, where told.
-    pub group: Option<Group>,
-    /// CPUs it may use, where told.
-    pub affinity: Option<CpuSet>,
+    /// What is told of it, the latest.
+    pub attributes: Attributes,
     /// The CPU it ran on last, or is to run on.
     pub cpu: Option<u32>,
     /// What it does.
@@ -32,11 +19,11 @@ pub struct Life {
     /// Since when, ns on the clock of the events.
     pub since_ns: u64,
     /// A wake that came while it was still on its CPU.
-    pub(super) carried: Option<Ready>,
+    pub(crate) carried: Option<Ready>,
     /// Whether it is runnable only by such a wake.
-    pub(super) by_carried: Option<Left>,
+    pub(crate) by_carried: Option<Left>,
     /// Whether its exit was seen.
-    pub(super) exiting: bool,
+    pub(crate) exiting: bool,
 }
 
 /// What a task does at present.
@@ -60,31 +47,16 @@ pub enum Doing {
 }
 
 impl Life {
-    pub(super) fn new(id: TaskId, doing: Doing, since_ns: u64) -> Self {
+    pub(crate) fn new(id: TaskId, doing: Doing, since_ns: u64) -> Self {
         Self {
             id,
-            tgid: None,
-            comm: Vec::new(),
-            prio: None,
-            weight: None,
-            policy: None,
-            group: None,
-            affinity: None,
+            attributes: Attributes::default(),
             cpu: None,
             doing,
             since_ns,
             carried: None,
             by_carried: None,
             exiting: false,
-        }
-    }
-
-    /// Takes over what an event says of the task.
-    pub(super) fn note(&mut self, task: &Task) {
-        self.tgid = task.tgid.or(self.tgid);
-        self.prio = task.prio.or(self.prio);
-        if !task.comm.is_empty() && task.comm != self.comm {
-            self.comm.clone_from(&task.comm);
         }
     }
 }

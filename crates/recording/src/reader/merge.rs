@@ -1,7 +1,7 @@
 //! Streams of one CPU each, merged into one by time.
 
+use super::ReadError;
 use crate::event::Event;
-use crate::reader::ReadError;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 ///
 /// A lane that fails is over; its error is held back until the others are read to their ends, so that what was whole is kept. A lane
 /// that goes back in time is given as it stands, which the normaliser counts.
-pub struct Merge<L> {
+pub(super) struct Merge<L> {
     lanes: Vec<L>,
     heads: Vec<Option<Event>>,
     order: BinaryHeap<Reverse<(u64, u64, u32, usize)>>,
@@ -18,7 +18,7 @@ pub struct Merge<L> {
 
 impl<L: Iterator<Item = Result<Event, ReadError>>> Merge<L> {
     /// Over these lanes; the first event of each is read at once.
-    pub fn new(lanes: impl IntoIterator<Item = L>) -> Self {
+    pub(super) fn new(lanes: impl IntoIterator<Item = L>) -> Self {
         let lanes: Vec<L> = lanes.into_iter().collect();
         let mut merge = Self {
             heads: lanes.iter().map(|_| None).collect(),
@@ -30,11 +30,6 @@ impl<L: Iterator<Item = Result<Event, ReadError>>> Merge<L> {
             merge.advance(lane);
         }
         merge
-    }
-
-    /// The lanes, for what they know beside their events.
-    pub fn lanes(&self) -> &[L] {
-        &self.lanes
     }
 
     fn advance(&mut self, lane: usize) {
