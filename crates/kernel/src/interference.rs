@@ -40,6 +40,7 @@ impl InterferenceMonitor {
                 ("pair_map", room.get()),
                 ("stop_map", 4096 + 128 * possible_cpus()?),
             ],
+            grown: &[],
         })?;
         let (pairs, rings) = (loaded.map("pair_map")?, loaded.map("ring_map")?);
         let links =

@@ -112,6 +112,7 @@ impl Recorder {
             switch: ["record_switch", "record_switch_3"],
             others: &OTHERS,
             rooms: &[("lane_map", cpus), ("record_map", records)],
+            grown: &[],
         })?;
         let lanes = Lanes::new(&loaded.map("lane_map")?, &loaded.map("record_map")?, cpus, slots)?;
         let (notes, groups) = (Notes::new(&loaded.map("note_map")?)?, loaded.map("record_groups")?);
