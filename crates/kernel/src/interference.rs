@@ -54,9 +54,9 @@ impl InterferenceMonitor {
     /// [`crate::Error::ReadMap`] if the kernel refuses to read a map.
     pub fn read(&mut self) -> Result<Interference> {
         let mut all = Interference::default();
-        each_entry(&self.pairs, |key, record: pair_record| {
+        each_entry(&self.pairs, |key, record: &pair_record| {
             if let Some(key) = pair_key::read(key) {
-                all.pairs.insert(pair_of(&key), standing(&record));
+                all.pairs.insert(pair_of(&key), standing(record));
             }
         })?;
         self.make_room(&mut all.pairs)?;
@@ -64,7 +64,7 @@ impl InterferenceMonitor {
         let quotas = all.pairs.iter().filter(|(pair, _)| is_quota(pair));
         all.quota_ns = quotas.map(|(pair, standing)| (pair.victim, standing.held_ns)).collect();
         all.pairs.retain(|pair, _| !is_quota(pair));
-        each_value(&self.rings, |ring: slice_ring| {
+        each_value(&self.rings, |ring: &slice_ring| {
             all.unseen_ns += ring.unseen_ns;
             all.refused += ring.pairs_full;
         })?;

@@ -183,7 +183,7 @@ impl Recorder {
     /// [`Error::ReadMap`] if the kernel refuses.
     pub fn groups(&self) -> Result<Vec<GroupTotals>> {
         let mut groups = Vec::new();
-        each_value(&self.groups, |record: group_record| groups.push(group_totals(&record)))?;
+        each_value(&self.groups, |record: &group_record| groups.push(group_totals(record)))?;
         groups.sort_unstable_by_key(|group| group.id);
         groups.dedup_by_key(|group| group.id);
         Ok(groups)

@@ -180,6 +180,11 @@ pub(super) fn rows(audit: &Audit, by: By, keep: impl Fn(&Line) -> bool) -> Vec<R
         /// Whose name the row has.
         named_by: &'a Line,
     }
+    if by == By::Task {
+        // Lines are ordered by identity, and so are these.
+        let shown = audit.lines.iter().filter(|line| keep(line));
+        return shown.map(|line| Row::start(Who::of(by, &line.task), line)).collect();
+    }
     let mut sums: BTreeMap<Who, Sum<'_>> = BTreeMap::new();
     for line in &audit.lines {
         let kept = keep(line);
