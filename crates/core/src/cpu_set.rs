@@ -9,64 +9,82 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<u64>", into = "Vec<u64>")]
 pub struct CpuSet {
-    /// CPU `c` is bit `c % 64` of word `c / 64`; the last word is never 0.
-    words: Vec<u64>,
+    /// CPUs 0 to 63: CPU `c` is bit `c`. On most machines that is all, and takes no memory elsewhere.
+    low: u64,
+    /// CPU `c` from 64 on is bit `c % 64` of word `c / 64 - 1`; the last word is never 0.
+    high: Vec<u64>,
 }
 
 impl CpuSet {
     /// From the words of a mask, lowest CPU in bit 0 of the first word.
     pub fn from_words(words: &[u64]) -> Self {
-        let used = words.iter().rposition(|&w| w != 0).map_or(0, |last| last + 1);
-        Self { words: words[..used].to_vec() }
+        let (low, high) = words.split_first().map_or((0, words), |(low, high)| (*low, high));
+        let used = high.iter().rposition(|&w| w != 0).map_or(0, |last| last + 1);
+        Self { low, high: high[..used].to_vec() }
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.low).chain(self.high.iter().copied())
     }
 
     /// Adds a CPU. Memory is one bit for each number up to the largest.
     pub fn insert(&mut self, cpu: u32) {
         let word = (cpu / 64) as usize;
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
+        let bit = 1 << (cpu % 64);
+        match word.checked_sub(1) {
+            None => self.low |= bit,
+            Some(at) => {
+                if self.high.len() <= at {
+                    self.high.resize(at + 1, 0);
+                }
+                self.high[at] |= bit;
+            }
         }
-        self.words[word] |= 1 << (cpu % 64);
     }
 
     /// Whether the CPU is in the set.
     pub fn contains(&self, cpu: u32) -> bool {
-        self.words.get((cpu / 64) as usize).is_some_and(|word| word >> (cpu % 64) & 1 == 1)
+        let word = match ((cpu / 64) as usize).checked_sub(1) {
+            None => self.low,
+            Some(at) => self.high.get(at).copied().unwrap_or(0),
+        };
+        word >> (cpu % 64) & 1 == 1
     }
 
     /// Whether no CPU is in the set.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.low == 0 && self.high.is_empty()
     }
 
     /// How many CPUs are in the set.
     pub fn len(&self) -> usize {
-        self.words.iter().map(|w| w.count_ones() as usize).sum()
+        self.words().map(|w| w.count_ones() as usize).sum()
     }
 
     /// Whether every CPU of this set is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.words.len() <= other.words.len() && self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
+        self.high.len() <= other.high.len() && self.words().zip(other.words()).all(|(a, b)| a & !b == 0)
     }
 
     /// Whether the two sets have a CPU in common.
     pub fn intersects(&self, other: &Self) -> bool {
-        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+        self.words().zip(other.words()).any(|(a, b)| a & b != 0)
     }
 
     /// Adds every CPU of `other`.
     pub fn union_with(&mut self, other: &Self) {
-        if self.words.len() < other.words.len() {
-            self.words.resize(other.words.len(), 0);
+        self.low |= other.low;
+        if self.high.len() < other.high.len() {
+            self.high.resize(other.high.len(), 0);
         }
-        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
+        for (mine, theirs) in self.high.iter_mut().zip(&other.high) {
             *mine |= theirs;
         }
     }
 
     /// The CPUs, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0u32..).zip(&self.words).flat_map(|(at, &word)| {
+        (0u32..).zip(self.words()).flat_map(|(at, word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
         })
     }
@@ -80,7 +98,7 @@ impl From<Vec<u64>> for CpuSet {
 
 impl From<CpuSet> for Vec<u64> {
     fn from(set: CpuSet) -> Self {
-        set.words
+        set.words().collect()
     }
 }
 

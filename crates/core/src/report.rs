@@ -192,7 +192,7 @@ impl Report {
                 row.ticket_share = row.tickets as f64 / tickets as f64;
             }
         }
-        rows.sort_unstable_by_key(|r| (Reverse(r.task.delta.runtime_ns), r.task.totals.id));
+        rows.sort_by_cached_key(|r| (Reverse(r.task.delta.runtime_ns), r.task.totals.id)); // rows are large
         Self { head, rows, tickets }
     }
 

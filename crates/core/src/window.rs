@@ -6,6 +6,7 @@ use crate::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
 };
 use crate::usage::Usage;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -151,7 +152,7 @@ impl Window {
             }
             let mut delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
             fit(&mut delta, length_ns, floor_ns, &mut loss);
-            tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals, delta });
+            tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals.into_owned(), delta });
         }
         let groups = group_windows(&earlier.groups, &later.groups);
         loss.unknown_groups = unknown_groups(&tasks, &groups);
@@ -214,8 +215,8 @@ fn fit(delta: &mut Usage, length_ns: u64, floor_ns: u64, loss: &mut Loss) {
 }
 
 /// One identity in one snapshot, with the parts of its life put together.
-struct Life {
-    totals: TaskTotals,
+struct Life<'s> {
+    totals: Cow<'s, TaskTotals>,
     /// When it ended; `None` while it lives.
     ended_ns: Option<u64>,
 }
@@ -224,7 +225,7 @@ struct Life {
 ///
 /// One identity may be in both lists: a thread that calls `execve` takes over PID and start time of its leader, whose
 /// own end is then a part of the same life.
-fn lives(snapshot: &Snapshot) -> Vec<Life> {
+fn lives(snapshot: &Snapshot) -> Vec<Life<'_>> {
     let mut merged = Vec::with_capacity(snapshot.tasks.len() + snapshot.exited.len());
     let (mut living, mut ended) = (snapshot.tasks.iter().peekable(), snapshot.exited.iter().peekable());
     loop {
@@ -237,14 +238,14 @@ fn lives(snapshot: &Snapshot) -> Vec<Life> {
         let life = if order == Ordering::Greater { None } else { living.next() };
         let end = if order == Ordering::Less { None } else { ended.next() };
         merged.extend(match (life, end) {
-            (Some(totals), None) => Some(Life { totals: totals.clone(), ended_ns: None }),
+            (Some(totals), None) => Some(Life { totals: Cow::Borrowed(totals), ended_ns: None }),
             (None, Some(ExitedTask { ended_ns, totals })) => {
-                Some(Life { totals: totals.clone(), ended_ns: Some(*ended_ns) })
+                Some(Life { totals: Cow::Borrowed(totals), ended_ns: Some(*ended_ns) })
             }
             (Some(totals), Some(end)) => {
                 let mut totals = totals.clone();
                 totals.usage.merge(&end.totals.usage);
-                Some(Life { totals, ended_ns: None })
+                Some(Life { totals: Cow::Owned(totals), ended_ns: None })
             }
             (None, None) => None,
         });

@@ -15,9 +15,9 @@
  * a ring of the CPU, where a reader finds its final totals. The ring forgets; the sums in the slot do not. A leader that
  * dies because another thread execs leaves its record to that thread (monitor_exec.bpf.h).
  *
- * Guarantees: no clock read (the run queue's clock serves) and at most one hash lookup a switch; no allocation (task_map is
- * preallocated: under the run-queue lock an allocating map can deadlock before the BPF allocator of 6.1); no probe read, so
- * it also runs under lockdown; nothing is dropped without a counter.
+ * Guarantees: no clock read (the run queue's clock serves) and at most one hash lookup a switch; no allocation (before the BPF
+ * allocator of 6.1 task_map is preallocated, for under the run-queue lock an allocating map can deadlock; since then a new record is taken
+ * from a free list of the CPU, which is filled up later); no probe read, so it also runs under lockdown; nothing is dropped without a counter.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

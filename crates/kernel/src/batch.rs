@@ -17,27 +17,41 @@ const BATCH: usize = 1024;
 /// A hash bucket may hold more than a batch only with hostile collisions; then the batch grows, up to this.
 const LARGEST_BATCH: usize = 1 << 20;
 
-/// Calls `take` with every value of a map whose keys are at least 4 bytes long. In a hash map that changes meanwhile, an entry that stays is
+/// Calls `take` with every value of a map whose keys are at least 4 bytes long, where it lies: values are large. In a hash map that changes meanwhile, an entry that stays is
 /// seen at least once; one that is moved by an insert of the same key may be seen twice.
-pub(crate) fn each_value<T: Wire>(map: &MapHandle, mut take: impl FnMut(T)) -> Result<()> {
+pub(crate) fn each_value<T: Wire>(map: &MapHandle, mut take: impl FnMut(&T)) -> Result<()> {
     each_entry(map, |_, value| take(value))
 }
 
 /// [`each_value`] with the bytes of the key before the value.
-pub(crate) fn each_entry<T: Wire>(map: &MapHandle, mut take: impl FnMut(&[u8], T)) -> Result<()> {
-    let size = size_of::<T>();
+pub(crate) fn each_entry<T: Wire>(map: &MapHandle, take: impl FnMut(&[u8], &T)) -> Result<()> {
+    batches(map, 0, usize::MAX, take)
+}
+
+/// Calls `take` with the values of an array at `first` and those behind it, `count` of them as far as the array goes.
+pub(crate) fn each_value_of<T: Wire>(
+    array: &MapHandle,
+    first: u32,
+    count: usize,
+    mut take: impl FnMut(&T),
+) -> Result<()> {
+    batches(array, first, count, |_, value| take(value))
+}
+
+fn batches<T: Wire>(map: &MapHandle, first: u32, most: usize, mut take: impl FnMut(&[u8], &T)) -> Result<()> {
     let options = bpf_map_batch_opts { sz: size_of::<bpf_map_batch_opts>() as u64, ..Default::default() };
-    let mut batch = BATCH;
+    let mut batch = BATCH.min(most);
+    let mut left = most;
     let key_size = map.key_size() as usize;
-    let (mut keys, mut values) = (vec![0u8; batch * key_size], vec![0u8; batch * size]);
-    // The kernel's position: a bucket number or an index, opaque to us, never larger than a key.
-    let (mut position, mut next_position) = (0u32, 0u32);
-    let mut started = false;
-    loop {
-        let mut count = u32::try_from(batch).unwrap_or(u32::MAX);
+    let (mut keys, mut values) = (vec![0u8; batch * key_size], vec![T::default(); batch]);
+    // The kernel's position: a bucket number in a hash map, in an array the index behind which it goes on.
+    let (mut position, mut next_position) = (first.wrapping_sub(1), 0u32);
+    let mut started = first > 0;
+    while left > 0 {
+        let mut count = u32::try_from(batch.min(left)).unwrap_or(u32::MAX);
         let from = if started { (&raw mut position).cast() } else { std::ptr::null_mut() };
         // SAFETY: the buffers hold `count` keys and values of the sizes that the map has, which for the values was checked when
-        // it was opened; both positions are 4 bytes: a bucket number in hash maps, an index in arrays.
+        // it was opened, and any bytes are a value; both positions are 4 bytes: a bucket number in hash maps, an index in arrays.
         let result = unsafe {
             bpf_map_lookup_batch(
                 map.as_fd().as_raw_fd(),
@@ -56,7 +70,7 @@ pub(crate) fn each_entry<T: Wire>(map: &MapHandle, mut take: impl FnMut(&[u8], T
             Some(libc::ENOSPC) if batch < LARGEST_BATCH => {
                 batch *= 4;
                 keys.resize(batch * key_size, 0);
-                values.resize(batch * size, 0);
+                values.resize(batch, T::default());
                 continue;
             }
             Some(_) => {
@@ -64,16 +78,15 @@ pub(crate) fn each_entry<T: Wire>(map: &MapHandle, mut take: impl FnMut(&[u8], T
                 return Err(Error::ReadMap { map: map.name().to_string_lossy().into_owned(), reason });
             }
         }
-        let entries = keys.chunks_exact(key_size).zip(values.chunks_exact(size)).take(count as usize);
-        for (key, value) in entries {
-            if let Some(value) = T::read(value) {
-                take(key, value);
-            }
+        for (key, value) in keys.chunks_exact(key_size).zip(&values).take(count as usize) {
+            take(key, value);
         }
+        left = left.saturating_sub(count as usize);
         if error.is_some() {
             return Ok(());
         }
         position = next_position;
         started = true;
     }
+    Ok(())
 }

@@ -60,6 +60,7 @@ impl InterferenceMonitor {
                 ("pair_map", room.get()),
                 ("stop_map", 4096 + 128 * cpus),
             ],
+            grown: &[],
         })?;
         let (pairs, untold) = (loaded.map("pair_map")?, loaded.map("untold_map")?);
         let iterator = loaded.attach(OPEN_WAITS)?;
@@ -94,7 +95,7 @@ impl InterferenceMonitor {
         };
         (all.quota_ns, all.unknown_ns) = (of(&all.pairs, QUOTA), of(&all.pairs, UNKNOWN));
         all.pairs.retain(|pair, _| pair.culprit.pid != 0);
-        each_value(&self.untold, |untold: untold| {
+        each_value(&self.untold, |untold: &untold| {
             all.unseen_ns += untold.unseen_ns;
             all.refused += untold.pairs_full;
         })?;
@@ -129,9 +130,9 @@ impl InterferenceMonitor {
 
     fn booked(&self) -> Result<BTreeMap<Pair, Standing>> {
         let mut pairs = BTreeMap::new();
-        each_entry(&self.pairs, |key, record: pair_record| {
+        each_entry(&self.pairs, |key, record: &pair_record| {
             if let Some(key) = pair_key::read(key) {
-                pairs.insert(pair_of(&key), standing(&record));
+                pairs.insert(pair_of(&key), standing(record));
             }
         })?;
         Ok(pairs)

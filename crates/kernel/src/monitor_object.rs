@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::libbpf_log;
-use crate::object::{LoadedObject, Parts, kernel_has_member, possible_cpus};
+use crate::object::{LoadedObject, Parts, grows_safely, kernel_has_member, possible_cpus};
 use crate::pins::{ITERATOR, LIGHT_END, LIGHT_ITERATOR, OTHERS, WAKEUP};
 use crate::settings::Settings;
 use crate::wire::{LIGHT, MONITOR};
@@ -65,6 +65,7 @@ impl MonitorObject {
                 ("exited_map", cpus << ring_bits),
                 ("group_map", lru_room(settings.max_groups.get(), cpus)),
             ],
+            grown: if grows_safely()? { &["task_map"] } else { &[] },
         })?;
         Ok(Self { loaded, layout, ring_bits, max_tasks, others, iterator: ITERATOR })
     }
@@ -83,6 +84,7 @@ impl MonitorObject {
                 ("exited_map", lru_room(LIGHT_ENDS, cpus)),
                 ("group_map", lru_room(settings.max_groups.get(), cpus)),
             ],
+            grown: &[],
         })?;
         let (layout, others) = (built_in_layout(true)?, vec![LIGHT_ITERATOR]);
         Ok(Self { loaded, layout, ring_bits: 0, max_tasks: 0, others, iterator: LIGHT_ITERATOR })

@@ -7,6 +7,7 @@ use crate::possible::possible;
 use crate::probe::Rights;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::Struct;
+use libbpf_rs::libbpf_sys::BPF_F_NO_PREALLOC;
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, ProgramMut};
 use std::ffi::OsStr;
 use std::io;
@@ -31,6 +32,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) others: &'a [&'a str],
     /// Room in maps, by name.
     pub(crate) rooms: &'a [(&'a str, u32)],
+    /// Hash maps that take memory for what they hold, and not for all their room at once. Only where [`grows_safely`].
+    pub(crate) grown: &'a [&'a str],
 }
 
 impl LoadedObject {
@@ -58,6 +61,9 @@ impl LoadedObject {
             let room = parts.rooms.iter().find(|(name, _)| map.name() == OsStr::new(name));
             if let Some((_, room)) = room {
                 map.set_max_entries(*room).map_err(broken)?;
+            }
+            if parts.grown.iter().any(|name| map.name() == OsStr::new(name)) {
+                map.set_map_flags(BPF_F_NO_PREALLOC).map_err(broken)?;
             }
         }
         let object = open.load().map_err(|e| refused("load", &e))?;
@@ -108,6 +114,13 @@ pub(crate) fn kernel_has_member(structure: &str, member: &str) -> Result<bool> {
     let btf = kernel_btf()?;
     let found: Option<Struct<'_>> = btf.type_by_name(structure);
     Ok(found.is_some_and(|found| found.iter().any(|m| m.name == Some(OsStr::new(member)))))
+}
+
+/// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912 "bpf: Convert hash map to bpf_mem_alloc.") its elements come
+/// from free lists of each CPU, which an interrupt fills up later; nothing is allocated where one is taken. Before, an insertion calls the
+/// kernel's allocator, which may wake somebody, and deadlock.
+pub(crate) fn grows_safely() -> Result<bool> {
+    kernel_has_member("bpf_htab", "ma")
 }
 
 fn kernel_btf() -> Result<Btf<'static>> {

@@ -112,6 +112,7 @@ impl Recorder {
             switch: ["record_switch", "record_switch_3"],
             others: &OTHERS,
             rooms: &[("lane_map", cpus), ("record_map", records)],
+            grown: &[],
         })?;
         let lanes = Lanes::new(&loaded.map("lane_map")?, &loaded.map("record_map")?, cpus, slots)?;
         let (notes, groups) = (Notes::new(&loaded.map("note_map")?)?, loaded.map("record_groups")?);
@@ -182,7 +183,7 @@ impl Recorder {
     /// [`Error::ReadMap`] if the kernel refuses.
     pub fn groups(&self) -> Result<Vec<GroupTotals>> {
         let mut groups = Vec::new();
-        each_value(&self.groups, |record: group_record| groups.push(group_totals(&record)))?;
+        each_value(&self.groups, |record: &group_record| groups.push(group_totals(record)))?;
         groups.sort_unstable_by_key(|group| group.id);
         groups.dedup_by_key(|group| group.id);
         Ok(groups)

@@ -28,14 +28,14 @@ pub struct Settings {
 
 /// How many tasks the task map has room for.
 ///
-/// The map is preallocated, so room costs memory: about 432 bytes a task.
+/// A task takes about 500 bytes: where hash maps grow safely (6.1 and later) when it comes, elsewhere for all the room at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxTasks(u32);
 
 impl MaxTasks {
     /// The most that makes sense: `PID_MAX_LIMIT` of 64-bit kernels, 2²².
     pub const LIMIT: u32 = 1 << 22;
-    /// The most the default takes: room for a host with 30,000 threads twice over, in 28 MB.
+    /// The most the default takes: room for a host with 30,000 threads twice over, in 28 MB where all room is taken at once.
     const DEFAULT_MOST: u32 = 1 << 16;
     const DEFAULT_LEAST: u32 = 1 << 12;
 

@@ -25,6 +25,7 @@ mod moment;
 mod nearest;
 mod pace;
 mod past;
+mod periodic;
 mod pressure;
 mod replay;
 mod select;

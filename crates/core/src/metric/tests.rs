@@ -79,7 +79,7 @@ fn rows_of_a_report_add_up_too() {
     rolling.update(&window);
     let report = Report::new(window, &rolling, Options::default());
     let rows = report.rows_by(By::Process, |row| row.task.totals.id.pid == 2);
-    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    let [row] = &*rows else { panic!("{rows:?}") };
     let value = |key| dump::find(key).unwrap().value(row);
     assert_eq!((value("pid"), value("tasks")), (Value::Unsigned(1), Value::Unsigned(3)));
     assert_eq!((value("delta_ns"), value("switches")), (Value::Unsigned(500_000_000), Value::Unsigned(27)));

@@ -3,14 +3,18 @@
 use super::{Common, Report, Row};
 use crate::audit::{By, Who};
 use crate::identity::TaskId;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Report {
     /// The rows added up by who they are about, who ran most in the interval first. A row is there if `keep` holds for one of its
     /// tasks; what it adds up are all of them.
-    pub fn rows_by(&self, by: By, keep: impl Fn(&Row) -> bool) -> Vec<Row> {
+    pub fn rows_by(&self, by: By, keep: impl Fn(&Row) -> bool) -> Cow<'_, [Row]> {
         if by == By::Task {
+            if self.rows.iter().all(&keep) {
+                return Cow::Borrowed(&self.rows);
+            }
             return self.rows.iter().filter(|row| keep(row)).cloned().collect();
         }
         let mut sums: BTreeMap<Who, (Row, bool, &Row)> = BTreeMap::new();
@@ -36,8 +40,8 @@ impl Report {
                 sum
             })
             .collect();
-        rows.sort_by_key(|row| Reverse(row.task.delta.runtime_ns));
-        rows
+        rows.sort_by_cached_key(|row| Reverse(row.task.delta.runtime_ns));
+        Cow::Owned(rows)
     }
 }
 

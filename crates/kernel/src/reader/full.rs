@@ -10,9 +10,9 @@
 //! the monotonic one: microseconds in a second.
 
 use super::groups::groups_of;
-use super::moment::{Moment, add_open_wait, identity, monotonic_ns, queued_identity};
+use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
-use crate::batch::each_value;
+use crate::batch::{each_value, each_value_of};
 use crate::clock;
 use crate::ended;
 use crate::error::{Error, Result};
@@ -33,6 +33,9 @@ use tombola_core::usage::Usage;
 /// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices so short
 /// that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
+
+/// Ends that are looked for beyond those that a CPU had counted just before: so many do not come in the time of a system call.
+const MORE_ENDS: usize = 64;
 
 /// `TASK_LEFT` in `bpf/wire.h`.
 const LEFT: u32 = 2;
@@ -109,29 +112,30 @@ impl FullReader {
             slots: &slots,
             online: (0..).map(|cpu| online.is_empty() || online.contains(cpu)).take(slots.len()).collect(),
             possible: possible::possible(),
+            open: BTreeMap::new(),
             queued: self
                 .queued
                 .read::<queued_task>()?
                 .into_iter()
                 .map(|task| (queued_identity(&task), task))
                 .collect(),
-        };
+        }
+        .with_open_slots();
 
-        let mut living = BTreeMap::new();
-        each_value::<task_record>(&self.task_map, |record| {
-            // A record is all zero between its insertion and its first slice's end.
-            if record.pid != 0 {
-                living.insert(identity(&record), record);
-            }
-        })?;
+        let mut living = self.living(&moment)?;
         let (exited, exits) = self.exited(&moment, &mut living)?;
-        let mut tasks: Vec<TaskTotals> = living.values().map(|record| moment.living(record)).collect();
+        let is_full = living.tasks.len() >= self.max_tasks() as usize;
+        let mut tasks = living.into_tasks();
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
-        let is_full = living.len() >= self.max_tasks() as usize;
+        let known = tasks.len();
+        let lives = |tasks: &[TaskTotals], id: TaskId| {
+            tasks[..known].binary_search_by_key(&id, |task| task.id).is_ok()
+        };
+        let has_ended = |id: TaskId| exited.binary_search_by_key(&id, |end| end.totals.id).is_ok();
         let mut first_slices = BTreeSet::new();
         for (cpu, slot) in moment.open_slots() {
             let id = TaskId { pid: slot.pid, start_ns: slot.start_ns };
-            if living.contains_key(&id) || exited.iter().any(|e| e.totals.id == id) {
+            if lives(&tasks, id) || has_ended(id) {
                 continue;
             }
             if is_full {
@@ -143,12 +147,12 @@ impl FullReader {
         }
         // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
         for (id, task) in &moment.queued {
-            let is_known = living.contains_key(id) || first_slices.contains(id);
-            if task.on_cpu == 0 && !is_known && exited.iter().all(|e| e.totals.id != *id) {
+            let is_known = lives(&tasks, *id) || first_slices.contains(id);
+            if task.on_cpu == 0 && !is_known && !has_ended(*id) {
                 tasks.push(moment.first_wait(*id, task));
             }
         }
-        tasks.sort_unstable_by_key(|task| task.id);
+        tasks.sort_by_cached_key(|task| task.id);
         let of_ended = exited.iter().map(|end| end.totals.group);
         let groups = groups_of(&self.group_map, tasks.iter().map(|task| task.group).chain(of_ended))?;
         let holds_no_tickets = |id: TaskId| {
@@ -177,17 +181,29 @@ impl FullReader {
 
     fn slots(&self) -> Result<Vec<cpu_slot>> {
         let mut slots = Vec::with_capacity(self.cpu_map.max_entries() as usize);
-        each_value(&self.cpu_map, |slot| slots.push(slot))?;
+        each_value(&self.cpu_map, |slot| slots.push(*slot))?;
         Ok(slots)
+    }
+
+    /// The tasks of the map at the instant.
+    fn living(&self, moment: &Moment<'_>) -> Result<Living> {
+        let mut tasks = Vec::new();
+        each_value::<task_record>(&self.task_map, |record| {
+            // A record is all zero between its insertion and its first slice's end.
+            if record.pid != 0 {
+                tasks.push(LivingTask::of(moment, record));
+            }
+        })?;
+        // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
+        tasks.reverse();
+        tasks.sort_by_cached_key(|task| task.totals.id);
+        tasks.dedup_by_key(|task| task.totals.id);
+        Ok(Living { tasks })
     }
 
     /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
     /// and have ended before their end was read are taken out of `living`.
-    fn exited(
-        &self,
-        moment: &Moment<'_>,
-        living: &mut BTreeMap<TaskId, task_record>,
-    ) -> Result<(Vec<ExitedTask>, ExitTotals)> {
+    fn exited(&self, moment: &Moment<'_>, living: &mut Living) -> Result<(Vec<ExitedTask>, ExitTotals)> {
         let mut totals = ExitTotals {
             count: moment.slots.iter().map(|s| s.exits.saturating_sub(s.exits_left)).sum(),
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
@@ -202,7 +218,7 @@ impl FullReader {
                     // Ended after its CPU's slot was read. If it was after the instant too, it lives at the instant.
                     if task.ended_ns > moment.taken_ns {
                         if is_an_end {
-                            living.insert(task.totals.id, end.task);
+                            living.insert(LivingTask::of(moment, &end.task));
                         }
                         continue;
                     }
@@ -211,11 +227,11 @@ impl FullReader {
                 }
                 // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the slot.
                 task.ended_ns = task.ended_ns.min(moment.taken_ns);
-                let is_its_end = |record: &task_record| {
-                    record.exec_tid == end.task.exec_tid && moment.latest_slice(record).1 <= task.ended_ns
+                let is_its_end = |living: &LivingTask| {
+                    living.exec_tid == end.task.exec_tid && living.slice_end_ns <= task.ended_ns
                 };
-                if is_an_end && living.get(&task.totals.id).is_some_and(is_its_end) {
-                    living.remove(&task.totals.id);
+                if is_an_end {
+                    living.remove_if(task.totals.id, is_its_end);
                 }
                 match ends.get_mut(&task.totals.id) {
                     None => {
@@ -238,13 +254,22 @@ impl FullReader {
 
     /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is still among the living.
     fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
-        let (mut ends, mut index) = (Vec::new(), 0usize);
-        each_value::<exited_record>(&self.exited_map, |end| {
-            if end.number != 0 && end.number == end.begun {
-                ends.push((index, end));
-            }
-            index += 1;
-        })?;
+        let mut ends = Vec::new();
+        let length = 1usize << self.ring_bits;
+        for (cpu, slot) in self.slots()?.iter().enumerate() {
+            // What this CPU has written since its slot was read, a moment ago, may be a few more.
+            let written =
+                usize::try_from(slot.exits).unwrap_or(usize::MAX).saturating_add(MORE_ENDS).min(length);
+            let first = cpu << self.ring_bits;
+            let mut index = first;
+            let take = |end: &exited_record| {
+                if end.number != 0 && end.number == end.begun {
+                    ends.push((index, *end));
+                }
+                index += 1;
+            };
+            each_value_of(&self.exited_map, u32::try_from(first).unwrap_or(u32::MAX), written, take)?;
+        }
         ended::look_again();
         let now = self.slots()?;
         let mut whole = Vec::with_capacity(ends.len());
@@ -301,6 +326,55 @@ impl FullReader {
             state: TaskState::Running,
             usage,
         }
+    }
+}
+
+/// The tasks that live, ordered by identity, no identity twice.
+struct Living {
+    tasks: Vec<LivingTask>,
+}
+
+/// A task that lives, and what tells whether an end is its own.
+struct LivingTask {
+    totals: TaskTotals,
+    exec_tid: u32,
+    /// When its latest closed slice ended, on the monotonic clock.
+    slice_end_ns: u64,
+}
+
+impl LivingTask {
+    fn of(moment: &Moment<'_>, record: &task_record) -> Self {
+        Self {
+            totals: moment.living(record),
+            exec_tid: record.exec_tid,
+            slice_end_ns: moment.latest_slice(record).1,
+        }
+    }
+}
+
+impl Living {
+    fn place(&self, id: TaskId) -> std::result::Result<usize, usize> {
+        self.tasks.binary_search_by_key(&id, |task| task.totals.id)
+    }
+
+    /// Adds a task, or takes it for the one of this identity.
+    fn insert(&mut self, task: LivingTask) {
+        match self.place(task.totals.id) {
+            Ok(at) => self.tasks[at] = task,
+            Err(at) => self.tasks.insert(at, task),
+        }
+    }
+
+    fn remove_if(&mut self, id: TaskId, is_gone: impl Fn(&LivingTask) -> bool) {
+        if let Ok(at) = self.place(id)
+            && is_gone(&self.tasks[at])
+        {
+            self.tasks.remove(at);
+        }
+    }
+
+    fn into_tasks(self) -> Vec<TaskTotals> {
+        self.tasks.into_iter().map(|task| task.totals).collect()
     }
 }
 

@@ -14,12 +14,14 @@ pub(super) fn groups_of(map: &MapHandle, of_tasks: impl Iterator<Item = Group>) 
     each_value::<group_record>(map, |record| {
         // A record is all zero for a moment after its insertion.
         if record.key.kind != 0 || record.key.id != 0 {
-            let group = group_totals(&record);
+            let group = group_totals(record);
             known.insert(group.id, group);
         }
     })?;
     let mut groups = BTreeMap::new();
-    for id in of_tasks.collect::<BTreeSet<Group>>() {
+    let mut ids: Vec<Group> = of_tasks.collect();
+    ids.dedup(); // threads of a process follow each other
+    for id in ids.into_iter().collect::<BTreeSet<Group>>() {
         let mut next = Some(id);
         while let Some(group) = next.and_then(|id| known.get(&id)) {
             next = groups.insert(group.id, *group).is_none().then_some(group.parent).flatten();

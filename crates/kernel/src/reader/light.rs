@@ -97,7 +97,7 @@ impl LightReader {
         let taken_ns = clock::monotonic_ns();
         let unix_us = clock::unix_ns() / 1000;
         let mut found: Vec<light_task> = self.tasks.read()?;
-        found.sort_unstable_by_key(identity);
+        found.sort_by_cached_key(identity);
         found.dedup_by_key(|task| identity(task));
         let ended = self.ended(&slots)?;
         // The iterator has written this.
@@ -155,7 +155,7 @@ impl LightReader {
 
     fn slots(&self) -> Result<Vec<cpu_slot>> {
         let mut slots = Vec::with_capacity(self.cpu_map.max_entries() as usize);
-        each_value(&self.cpu_map, |slot| slots.push(slot))?;
+        each_value(&self.cpu_map, |slot| slots.push(*slot))?;
         Ok(slots)
     }
 
@@ -165,7 +165,7 @@ impl LightReader {
         each_value::<light_end>(&self.exited_map, |end| {
             let counted = slots.get(end.counted_on as usize).map_or(0, |slot| slot.exits);
             if end.number != 0 && end.number <= counted {
-                ended.insert(identity(&end.task), end);
+                ended.insert(identity(&end.task), *end);
             }
         })?;
         Ok(ended)

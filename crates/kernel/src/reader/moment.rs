@@ -25,12 +25,22 @@ pub(super) struct Moment<'s> {
     pub(super) online: Vec<bool>,
     pub(super) possible: CpuSet,
     pub(super) queued: BTreeMap<TaskId, queued_task>,
+    /// Whose slices are open, and on which CPU: [`Moment::with_open_slots`] finds them.
+    pub(super) open: BTreeMap<TaskId, u32>,
 }
 
 impl Moment<'_> {
     /// An instant on a CPU's run-queue clock, on the monotonic clock.
     fn monotonic_ns(&self, cpu: u32, clock_ns: u64) -> u64 {
         self.slots.get(cpu as usize).map_or(clock_ns, |slot| monotonic_ns(slot, clock_ns))
+    }
+
+    pub(super) fn with_open_slots(mut self) -> Self {
+        let open =
+            self.open_slots().map(|(cpu, slot)| (TaskId { pid: slot.pid, start_ns: slot.start_ns }, cpu));
+        // Where one is seen on two CPUs, the first counts.
+        self.open = open.collect::<Vec<_>>().into_iter().rev().collect();
+        self
     }
 
     /// Begin and end of a record's latest slice, on the monotonic clock.
@@ -79,8 +89,7 @@ impl Moment<'_> {
     pub(super) fn living(&self, record: &task_record) -> TaskTotals {
         let mut totals = self.totals(record);
         let (_, slice_end_ns) = self.latest_slice(record);
-        let is_its = |slot: &&cpu_slot| slot.pid == record.pid && slot.start_ns == record.start_ns;
-        let slot = self.open_slots().map(|(_, slot)| slot).find(is_its);
+        let slot = self.open.get(&totals.id).and_then(|cpu| self.slots.get(*cpu as usize));
         // A copy is made in no order: a state that is newer than the instant copied with it shows by that instant being too old.
         let (woken_ns, ended_ns) = (record.woken_ns, if record.slice_end_ns == 0 { 0 } else { slice_end_ns });
         let queued = self.queued.get(&totals.id);
@@ -252,7 +261,9 @@ mod tests {
             online: vec![true; 2],
             possible: CpuSet::default(),
             queued: BTreeMap::new(),
+            open: BTreeMap::new(),
         }
+        .with_open_slots()
     }
 
     fn slots() -> [cpu_slot; 2] {
@@ -302,6 +313,7 @@ mod tests {
         let books = moment.cpu(1, &slots[1], |_| false);
         assert_eq!((books.busy_ns, books.running.is_some()), (20_000_000, true));
         moment.online = vec![true, false];
+        let moment = moment.with_open_slots();
         let books = moment.cpu(1, &slots[1], |_| false);
         assert_eq!((books.busy_ns, books.idle_ns, books.running), (0, 0, None));
         // Whom its slot names does not run there either.

@@ -149,10 +149,10 @@ impl Shown {
         let keep = |line: &Line| tasks.as_ref().is_none_or(|tasks| tasks.contains(&line.task.totals.id));
         let mut rows = audit.rows(args.by, keep);
         match args.sort {
-            Sort::Lag => rows.sort_by_key(|row| Reverse(row.lag_ns())),
-            Sort::Wait => rows.sort_by_key(|row| Reverse(row.usage.wait_ns)),
-            Sort::Run => rows.sort_by_key(|row| Reverse(row.usage.runtime_ns)),
-            Sort::Preempted => rows.sort_by_key(|row| Reverse(row.usage.involuntary)),
+            Sort::Lag => rows.sort_by_cached_key(|row| Reverse(row.lag_ns())),
+            Sort::Wait => rows.sort_by_cached_key(|row| Reverse(row.usage.wait_ns)),
+            Sort::Run => rows.sort_by_cached_key(|row| Reverse(row.usage.runtime_ns)),
+            Sort::Preempted => rows.sort_by_cached_key(|row| Reverse(row.usage.involuntary)),
         }
         let mut shown = Self { rows, count: 0, tasks, findings: Vec::new() };
         shown.findings = audit.findings.iter().filter_map(|finding| shown.focused(audit, finding)).collect();

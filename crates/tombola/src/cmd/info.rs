@@ -1,10 +1,11 @@
 //! `tombola info`: what is in a recording, and what can be known from it.
 
-use crate::cli::{InfoArgs, OutputArgs, ResultFormat};
+use crate::cli::{InfoArgs, OutputArgs};
 use crate::exit::Exit;
 use crate::pace::notify;
 use crate::sink::result;
 use crate::sink::result::info::{Info, Known};
+use crate::sink::result::outlet::ResultFormat;
 use crate::source::{open_recording, watched};
 use crate::target::Target;
 use crate::text::harmless;

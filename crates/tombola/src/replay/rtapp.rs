@@ -110,7 +110,7 @@ fn events(text: &mut String, scenario: &Scenario, task: &Task, seconds: u64) {
                 Some(format!("\"sem_wait{at}\": {}", quoted(&scenario.events[*event].name)))
             }
             // A demand has none of these.
-            Step::NextJob { .. } | Step::Lock(_) | Step::Unlock(_) => None,
+            Step::NextJob { .. } | Step::NextArrival(_) | Step::Lock(_) | Step::Unlock(_) => None,
         };
         if let Some(event) = event {
             told += 1;
@@ -183,6 +183,7 @@ mod tests {
             total_ns: 0,
             periodic: None,
             reserve: None,
+            request_ns: 0,
         }
     }
 
@@ -218,7 +219,7 @@ mod tests {
             }
             Step::Post { event, .. } => ("post", name(*event)),
             Step::Await { event } => ("await", name(*event)),
-            Step::Lock(_) | Step::Unlock(_) => unreachable!(),
+            Step::NextArrival(_) | Step::Lock(_) | Step::Unlock(_) => unreachable!(),
         };
         task.steps.iter().map(step).collect()
     }

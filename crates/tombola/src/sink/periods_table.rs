@@ -2,7 +2,7 @@
 
 use super::table::layout::Layout;
 use super::table::layout::Side::{Left, Right};
-use crate::cmd::periods::{Found, utilisation};
+use crate::periodic::{Found, utilisation};
 use crate::text::clip;
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! Periodic tasks of a recording.
 
-use crate::cmd::periods::{Found, utilisation};
+use crate::periodic::{Found, utilisation};
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
