@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn ratios_are_medians_over_the_rounds() {
-        let lines = ["0 perf 0.5 0.1 102400", "0 ours 0.1 0.0 10240", "1 perf 1.0 0.2 102400", "1 ours 0.3 0.0 5120"];
+        let lines =
+            ["0 perf 0.5 0.1 102400", "0 ours 0.1 0.0 10240", "1 perf 1.0 0.2 102400", "1 ours 0.3 0.0 5120"];
         let costs: Costs = lines.iter().map(|line| cost(line).unwrap()).collect();
         let tools = [Tool { key: "ours".into(), name: "us".into() }];
         // 6 and 4 times as fast; 10 and 5 MB; a tenth and a twentieth.

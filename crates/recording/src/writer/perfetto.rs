@@ -184,7 +184,7 @@ impl<W: Write> PerfettoWriter<W> {
                 note(next);
             }
             Kind::Wake { wakee: task, .. } | Kind::Fork { child: task, .. } | Kind::Rename { task } => {
-                note(task)
+                note(task);
             }
             Kind::Attributes { pid, attributes, .. } => note(&attributes.task(*pid)),
             _ => {}
