@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             | Kind::Exit { task }
             | Kind::Rename { task } => scrub(task),
             Kind::Attributes { pid, attributes, .. } => {
-                let mut task = attributes.task(*pid);
+                let mut task = Task::with(*pid, attributes);
                 scrub(&mut task);
                 attributes.comm = task.comm;
             }

@@ -31,6 +31,23 @@ pub struct Task {
     pub prio: Option<i32>,
 }
 
+impl Task {
+    /// A thread of these attributes, as events name it.
+    pub fn with(pid: u32, attributes: &Attributes) -> Self {
+        Self { pid, tgid: attributes.tgid, comm: attributes.comm, prio: attributes.prio }
+    }
+
+    /// What an event says of the task by naming it, for those who keep its attributes.
+    #[inline]
+    pub fn tell(&self, attributes: &mut Attributes) {
+        attributes.tgid = self.tgid.or(attributes.tgid);
+        attributes.prio = self.prio.or(attributes.prio);
+        if !self.comm.is_empty() {
+            attributes.comm = self.comm;
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {

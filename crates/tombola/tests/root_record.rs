@@ -277,7 +277,7 @@ fn root_record_in_flight_ends_at_a_large_lag() {
     assert!(largest > 10.0, "{line}; in the file it is {largest}");
 }
 
-/// The parameters of a thread under SCHED_DEADLINE are in the file as `chrt` tells them, and `periods` judges by them.
+/// The parameters of a thread under `SCHED_DEADLINE` are in the file as `chrt` tells them, and `periods` judges by them.
 #[test]
 #[ignore = "root: loads BPF programs"]
 fn root_record_knows_what_sched_deadline_promised() {

@@ -23,7 +23,7 @@ impl Normaliser {
             life.attributes.group = from.attributes.group;
             life.attributes.affinity.clone_from(&from.attributes.affinity);
         }
-        life.attributes.note(child);
+        child.tell(&mut life.attributes);
         self.lives.insert(child.pid, life);
     }
 

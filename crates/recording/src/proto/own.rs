@@ -99,6 +99,7 @@ pub(crate) struct OwnAttributes {
 }
 
 /// Parameters of `SCHED_DEADLINE`.
+#[allow(clippy::struct_field_names)] // all are times
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct OwnReservation {
     #[prost(uint64, tag = "1")]

@@ -70,12 +70,16 @@ impl FromStr for Trigger {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let kinds: [(&str, fn(Duration) -> Self); 2] = [("wait>", Self::Wait), ("lag>", Self::Lag)];
-        let told = kinds.iter().find_map(|(word, kind)| Some((word, kind, packed.strip_prefix(word)?)));
-        let (word, kind, length) =
-            told.ok_or("it must be 'wait>TIME' or 'lag>TIME', such as 'wait>50ms' or 'lag>100ms'")?;
+        let (is_lag, word, length) = match (packed.strip_prefix("wait>"), packed.strip_prefix("lag>")) {
+            (Some(length), _) => (false, "wait>", length),
+            (_, Some(length)) => (true, "lag>", length),
+            _ => {
+                return Err("it must be 'wait>TIME' or 'lag>TIME', such as 'wait>50ms' or 'lag>100ms'".into());
+            }
+        };
         let length = length_between(length, Duration::from_micros(10), Interval::MAX);
-        length.map(kind).map_err(|range| format!("the time after '{word}': {range}"))
+        let length = length.map_err(|range| format!("the time after '{word}': {range}"))?;
+        Ok(if is_lag { Self::Lag(length) } else { Self::Wait(length) })
     }
 }
 

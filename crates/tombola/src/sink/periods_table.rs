@@ -2,7 +2,7 @@
 
 use super::table::layout::Layout;
 use super::table::layout::Side::{Left, Right};
-use crate::periodic::{Found, utilisation};
+use crate::periodic::{Found, Periodic, utilisation};
 use crate::text::clip;
 use std::fmt::Write;
 
@@ -61,34 +61,7 @@ pub(crate) fn render(found: &Found) -> String {
         layout.cell(ms(task.deadline_ns as f64));
         layout.cell(ms(service.lateness_max_ns as f64));
         layout.cell(service.misses.to_string());
-        let mut notes = Vec::new();
-        if rhythm.wakes > 1 {
-            notes.push(format!("{} wakes a period", rhythm.wakes));
-        }
-        if rhythm.strays > 0 {
-            notes.push(format!("{} stray wakes", rhythm.strays));
-        }
-        if !rhythm.is_anchored {
-            notes.push("paces itself".to_owned());
-        }
-        match task.reservation {
-            Some(promised) => {
-                let [run, by, of] = [promised.runtime_ns, promised.deadline_ns, promised.period_ns]
-                    .map(|ns| format!("{:.3}", ns as f64 / 1e6));
-                notes.push(format!("SCHED_DEADLINE: {run} by {by} of {of}"));
-                if task.over_budget > 0 {
-                    notes.push(format!("{} jobs over that run time", task.over_budget));
-                }
-            }
-            None if task.is_deadline_class && !task.is_given => {
-                notes.push("SCHED_DEADLINE: its own deadline is not recorded".to_owned());
-            }
-            None => {}
-        }
-        if task.doubtful > 0 {
-            notes.push(format!("{} jobs unknown", task.doubtful));
-        }
-        layout.cell(notes.join(", "));
+        layout.cell(notes(task));
     }
     layout.write(&mut text, "");
     let analysis = &feasible.analysis;
@@ -120,4 +93,37 @@ pub(crate) fn render(found: &Found) -> String {
         );
     }
     text
+}
+
+/// What is out of the ordinary about a task.
+fn notes(task: &Periodic) -> String {
+    let rhythm = &task.rhythm;
+    let mut notes = Vec::new();
+    if rhythm.wakes > 1 {
+        notes.push(format!("{} wakes a period", rhythm.wakes));
+    }
+    if rhythm.strays > 0 {
+        notes.push(format!("{} stray wakes", rhythm.strays));
+    }
+    if !rhythm.is_anchored {
+        notes.push("paces itself".to_owned());
+    }
+    match task.reservation {
+        Some(promised) => {
+            let [run, by, of] = [promised.runtime_ns, promised.deadline_ns, promised.period_ns]
+                .map(|ns| format!("{:.3}", ns as f64 / 1e6));
+            notes.push(format!("SCHED_DEADLINE: {run} by {by} of {of}"));
+            if task.over_budget > 0 {
+                notes.push(format!("{} jobs over that run time", task.over_budget));
+            }
+        }
+        None if task.is_deadline_class && !task.is_given => {
+            notes.push("SCHED_DEADLINE: its own deadline is not recorded".to_owned());
+        }
+        None => {}
+    }
+    if task.doubtful > 0 {
+        notes.push(format!("{} jobs unknown", task.doubtful));
+    }
+    notes.join(", ")
 }

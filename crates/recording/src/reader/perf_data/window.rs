@@ -103,7 +103,7 @@ impl Window {
         self.bytes += bytes.len();
         self.latest_ns = self.latest_ns.max(ts_ns);
         let ids = ids.unwrap_or(NOBODY);
-        self.waiting.push_back(Waiting { ts_ns, cpu, ids, kept, at, heap, from, length });
+        self.waiting.push_back(Waiting { ts_ns, at, cpu, ids, kept, heap, from, length });
     }
 
     fn begin_heap(&mut self) {

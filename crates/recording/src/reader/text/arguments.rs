@@ -190,7 +190,7 @@ mod tests {
     fn births_moves_and_ends() {
         let parent = Task { prio: None, ..named("a b", 1, 0) };
         let child = Task { prio: None, ..named("c", 2, 0) };
-        assert_eq!(fork(b"comm=a b pid=1 child_comm=c child_pid=2"), Some((parent.clone(), child.clone())));
+        assert_eq!(fork(b"comm=a b pid=1 child_comm=c child_pid=2"), Some((parent, child)));
         assert_eq!(fork(b"parent_comm=a b parent_pid=1 child_comm=c child_pid=2"), Some((parent, child)));
         assert_eq!(migrate(b"comm=m pid=5 prio=0 orig_cpu=1 dest_cpu=0"), Some((named("m", 5, 0), 1, 0)));
         assert_eq!(exit(b"comm=m pid=5 prio=120 group_dead=true"), Some(named("m", 5, 120)));

@@ -92,7 +92,7 @@ impl OpenBundle {
             _ => self.full(event, law),
         }
         if let Kind::Switch { next, .. } = &event.kind {
-            self.last = Some(Task { tgid: None, ..next.clone() });
+            self.last = Some(Task { tgid: None, ..*next });
         }
         if numbers {
             let which = [1, 0, 2][place as usize];

@@ -222,7 +222,9 @@ mod tests {
     #[test]
     fn a_task_that_still_waits_pulls_it_too() {
         let mut watch = watch(100, 60);
-        [switch(0, 0, 1), wake(100, 2), switch(600, 1, 0)].iter().for_each(|event| watch.event(event));
+        for event in [switch(0, 0, 1), wake(100, 2), switch(600, 1, 0)] {
+            watch.event(&event);
+        }
         assert_eq!(watch.look(290 * MS), None);
         let pulled = watch.look(310 * MS).unwrap();
         assert_eq!(pulled.pid, 2);
