@@ -1,4 +1,4 @@
-//! TaskIterators over tasks: programs that run when somebody reads them, and tell what they find.
+//! Iterators over tasks: programs that run when somebody reads them, and tell what they find.
 
 use crate::error::{Error, Result};
 use crate::monitor_object::ITERATOR;

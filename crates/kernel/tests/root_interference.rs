@@ -113,12 +113,15 @@ fn held_ns(all: &Interference, victim: u32, by: [u32; 2]) -> ([u64; 2], u64, u64
     (by.map(of), pairs().map(|(_, standing)| standing.held_ns).sum(), unknown)
 }
 
-/// What was held while somebody waited: between two instants, with what the culprits had had on their CPU clocks then.
+/// An instant on the monotonic clock, and what the culprits had had on their CPU clocks then.
+type Bound = (u64, [u64; 2]);
+
+/// What was held while somebody waited: between two instants.
 #[derive(Debug)]
 struct Look {
-    from: (u64, [u64; 2]),
+    from: Bound,
     held: ([u64; 2], u64, u64),
-    to: (u64, [u64; 2]),
+    to: Bound,
 }
 
 #[allow(clippy::unwrap_used)] // not seen as test code by the lint
@@ -182,7 +185,7 @@ fn wait_of_seconds(free: usize, taken: usize) {
     println!("{first:?} then {second:?}");
     // A CPU's clock is read at its ticks: what is open is known up to the last one.
     let tick_ns = 12_000_000;
-    let between = |of: &dyn Fn(&(u64, [u64; 2])) -> u64| {
+    let between = |of: &dyn Fn(&Bound) -> u64| {
         let (shortest, longest) = (of(&second.from) - of(&first.to), of(&second.to) - of(&first.from));
         (shortest.saturating_sub(tick_ns + shortest / 50), longest + tick_ns + longest / 50)
     };
