@@ -145,12 +145,12 @@ impl Audit {
             });
         }
         let waits = waiting::split(window, &claims);
-        let lines = window.tasks.iter().zip(entries).zip(waits);
+        let lines = window.tasks.iter().zip(entries).zip(waits.iter().copied());
         let lines: Vec<Line> = lines
             .filter(|((task, entry), _)| entry.is_some() || asked_ns(task) > 0)
             .map(|((task, entry), waiting)| Line { task: task.clone(), entry, waiting })
             .collect();
-        let mut findings = finding::find(window, &claims, &entitlement)?;
+        let mut findings = finding::find(window, &claims, &entitlement, &waits)?;
         let findings_left_out = findings.len().saturating_sub(Finding::MOST);
         findings.truncate(Finding::MOST);
         Ok(Self {

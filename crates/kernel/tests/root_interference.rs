@@ -6,6 +6,7 @@ use common::{Worker, cpus, last_cpu, pin_to, schedstat, wait_for};
 use nix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 use tombola_core::interference::Interference;
 use tombola_kernel::{InterferenceMonitor, MaxPairs};
@@ -70,7 +71,7 @@ fn root_pairs_of_the_dead_make_room() {
         }
         monitor.read().unwrap();
         if round == 19 {
-            std::thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(50));
         }
     }
     // What is quiet leaves at the second look that finds it so.
@@ -84,7 +85,13 @@ fn root_pairs_of_the_dead_make_room() {
     let after = monitor.read().unwrap();
     println!("put out {}, refused {}, now {}", after.put_out, after.refused, after.pairs.len());
     assert!(after.put_out > 500, "{} pairs were put out", after.put_out);
-    assert_eq!(after.refused, before.refused);
+    // Whoever else is busy on this machine takes room, too.
+    let others_fill_it = after.pairs.len() > 512;
+    assert!(
+        others_fill_it || after.refused == before.refused,
+        "{} were refused",
+        after.refused - before.refused
+    );
     let stood = after.pairs.iter().filter(|(pair, _)| pair.victim.pid == victim.tid).map(|(_, s)| s.held_ns);
     assert!(stood.sum::<u64>() > 0, "who waits now is in a pair");
 }
@@ -106,12 +113,15 @@ fn held_ns(all: &Interference, victim: u32, by: [u32; 2]) -> ([u64; 2], u64, u64
     (by.map(of), pairs().map(|(_, standing)| standing.held_ns).sum(), unknown)
 }
 
-/// What was held while somebody waited: between two instants, with what the culprits had had on their CPU clocks then.
+/// An instant on the monotonic clock, and what the culprits had had on their CPU clocks then.
+type Bound = (u64, [u64; 2]);
+
+/// What was held while somebody waited: between two instants.
 #[derive(Debug)]
 struct Look {
-    from: (u64, [u64; 2]),
+    from: Bound,
     held: ([u64; 2], u64, u64),
-    to: (u64, [u64; 2]),
+    to: Bound,
 }
 
 #[allow(clippy::unwrap_used)] // not seen as test code by the lint
@@ -127,7 +137,15 @@ fn root_a_wait_of_seconds_has_its_culprits_while_it_lasts_and_afterwards() {
         println!("SKIP: on one CPU who burns would keep the test itself from running");
         return;
     };
+    // A thread of its own, for what it makes of itself is not to stay.
+    thread::spawn(move || wait_of_seconds(free, taken)).join().unwrap();
+}
+
+#[allow(clippy::unwrap_used)] // not seen as test code by the lint
+fn wait_of_seconds(free: usize, taken: usize) {
     pin_to(&[free]);
+    // The weight of a session is divided between the CPUs by what it has on each: beside burners of nice -20 this thread would starve.
+    common::renice(-20);
     let prepare = move || {
         pin_to(&[taken]);
         become_idle();
@@ -167,7 +185,7 @@ fn root_a_wait_of_seconds_has_its_culprits_while_it_lasts_and_afterwards() {
     println!("{first:?} then {second:?}");
     // A CPU's clock is read at its ticks: what is open is known up to the last one.
     let tick_ns = 12_000_000;
-    let between = |of: &dyn Fn(&(u64, [u64; 2])) -> u64| {
+    let between = |of: &dyn Fn(&Bound) -> u64| {
         let (shortest, longest) = (of(&second.from) - of(&first.to), of(&second.to) - of(&first.from));
         (shortest.saturating_sub(tick_ns + shortest / 50), longest + tick_ns + longest / 50)
     };

@@ -3,7 +3,7 @@
 //! What nice values alone would give is a second division, of the same time among the same tasks without their groups: the
 //! difference is what the groups do.
 
-use super::Claims;
+use super::{Claims, Waiting};
 use crate::cpu_set::CpuSet;
 use crate::entitlement::{Bound, Demand, DemandError, Entitlement, GroupId, entitle};
 use crate::identity::TaskId;
@@ -94,6 +94,13 @@ pub enum About {
         /// Its time.
         wall_ns: u64,
     },
+    /// A `SCHED_DEADLINE` task asked for more than its reservation gives, and waited for its next periods: nobody stood in its way.
+    Budget {
+        /// What it had.
+        runtime_ns: u64,
+        /// What it waited with its budget used up.
+        throttled_ns: u64,
+    },
     /// Tasks are run by a `sched_ext` scheduler: whether it heeds weights is its own affair.
     NotFair {
         /// What they ran.
@@ -119,6 +126,7 @@ impl About {
             Self::Affinity { .. } => 3,
             Self::RealTime { .. } => 4,
             Self::NotFair { .. } => 5,
+            Self::Budget { .. } => 6,
         }
     }
 }
@@ -131,6 +139,7 @@ pub(super) fn find(
     window: &Window,
     claims: &Claims,
     entitlement: &Entitlement,
+    waits: &[Waiting],
 ) -> Result<Vec<Finding>, DemandError> {
     let search = Search { window, claims, entitlement, least_ns: window.length_ns() / Finding::THRESHOLD };
     let mut findings = search.groups()?;
@@ -138,6 +147,7 @@ pub(super) fn find(
     findings.extend(search.affinity());
     findings.extend(search.real_time());
     findings.extend(search.not_fair());
+    findings.extend(search.budgets(waits));
     findings.sort_by_key(|f| (Reverse(f.effect_ns), f.about.rank(), f.foremost));
     Ok(findings)
 }
@@ -323,6 +333,17 @@ impl Search<'_> {
                 .flatten()
         };
         self.window.cpus.iter().filter_map(found).collect()
+    }
+
+    /// Tasks whose reservation gives less than they ask for.
+    fn budgets(&self, waits: &[Waiting]) -> Vec<Finding> {
+        let found = |(task, waiting): (&TaskWindow, &Waiting)| {
+            let (runtime_ns, throttled_ns) = (task.delta.runtime_ns, waiting.throttled_ns);
+            let is_found = task.totals.policy == Policy::Deadline && throttled_ns >= self.least_ns.max(1);
+            let about = About::Budget { runtime_ns, throttled_ns };
+            is_found.then(|| finding(about, throttled_ns, std::iter::once(task), |_| 0)).flatten()
+        };
+        self.window.tasks.iter().zip(waits).filter_map(found).collect()
     }
 
     /// Tasks that another scheduler runs. Tasks of `SCHED_EXT` with none loaded are the fair class's (`task_should_scx`, kernel/sched/ext.c).

@@ -3,6 +3,7 @@
 use super::{Audit, Line};
 use crate::identity::TaskId;
 use crate::interference::Standing;
+use crate::policy::Policy;
 use crate::snapshot::Group;
 use crate::window::GroupWindow;
 use std::cmp::Reverse;
@@ -35,7 +36,11 @@ impl Audit {
         waiters.sort_by_key(|line| Reverse(line.task.delta.wait_ns)); // stable: identity decides among equals
         let hindrance = |line: &&Line| {
             let victim = line.task.totals.id;
-            let tasks = interference.culprits_of(victim);
+            let mut tasks = interference.culprits_of(victim);
+            if line.task.totals.policy == Policy::Deadline {
+                // Others ran while its budget was used up: only one of its own kind can have stood in its way.
+                tasks.retain(|(id, _)| self.policy_of(*id) == Some(Policy::Deadline));
+            }
             let quota_ns = interference.quota_ns.get(&victim);
             let quota = quota_ns.map(|ns| (*ns, self.throttled_group(line.task.totals.group)));
             Hindrance {
@@ -51,6 +56,11 @@ impl Audit {
             !hindrance.tasks.is_empty() || hindrance.quota.is_some() || hindrance.unknown_ns > 0
         };
         waiters.iter().take(most).map(hindrance).filter(is_known).collect()
+    }
+
+    fn policy_of(&self, id: TaskId) -> Option<Policy> {
+        let at = self.lines.binary_search_by_key(&id, |line| line.task.totals.id).ok()?;
+        Some(self.lines[at].task.totals.policy)
     }
 
     /// The group with a quota, of this one and those above it, that stood throttled longest.

@@ -8,11 +8,14 @@
 //!   CPUs its runnable tasks can be on at once, k = min(their number, the CPUs they may use), so each of those queues stood
 //!   about 1/k of it. Of nested groups the one with the longest counts: their times overlap.
 //! - Others cannot have kept the task waiting longer than all tasks together ran on the CPUs it may use, less its own time.
+//! - A `SCHED_DEADLINE` task runs before all but others of its kind: these alone can have kept it waiting, no longer than they ran. For the
+//!   rest it waited for its next period, because its budget was used up: that is *throttled*, by its own reservation.
 //! - What is then left was waited with nobody in the way: a CPU that was still waking up, a wait on the wrong queue. It is
 //!   *other* too.
 
 use super::Claims;
 use crate::cpu_set::CpuSet;
+use crate::policy::Policy;
 use crate::window::Window;
 use std::collections::BTreeMap;
 
@@ -21,7 +24,7 @@ use std::collections::BTreeMap;
 pub struct Waiting {
     /// Others ran.
     pub contention_ns: u64,
-    /// A quota above it was used up.
+    /// A quota above it was used up, or the budget of its own reservation.
     pub throttled_ns: u64,
     /// The rest.
     pub other_ns: u64,
@@ -45,10 +48,16 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
     }
     let mut busy_of: BTreeMap<CpuSet, u64> = BTreeMap::new();
     let length_ns = window.length_ns();
+    let of_deadlines_ns = deadlines_ns(window);
     let parts = |(task, claim): (_, &Option<usize>)| {
         let task: &crate::window::TaskWindow = task;
         let (run_ns, wait_ns) = (task.delta.runtime_ns, task.delta.wait_ns);
         let within_ns = wait_ns.min(length_ns.saturating_sub(run_ns));
+        if task.totals.policy == Policy::Deadline {
+            let contention_ns = within_ns.min(of_deadlines_ns.saturating_sub(run_ns));
+            let throttled_ns = within_ns - contention_ns;
+            return Waiting { contention_ns, throttled_ns, other_ns: wait_ns - within_ns };
+        }
         let above = claim.and_then(|claim| claims.demand.claims[claim].group);
         let longest_ns = claims.path(above).map(|group| throttled_ns[group.0]).max().unwrap_or(0);
         let throttled_ns = longest_ns.min(within_ns);
@@ -60,6 +69,12 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
         Waiting { contention_ns, throttled_ns, other_ns: wait_ns - throttled_ns - contention_ns }
     };
     window.tasks.iter().zip(&claim_of).map(parts).collect()
+}
+
+/// What all `SCHED_DEADLINE` tasks ran.
+fn deadlines_ns(window: &Window) -> u64 {
+    let of_them = window.tasks.iter().filter(|task| task.totals.policy == Policy::Deadline);
+    of_them.map(|task| task.delta.runtime_ns).sum()
 }
 
 /// For each group of the demand: how long one of its run queues stood throttled.

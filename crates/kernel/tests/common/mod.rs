@@ -171,7 +171,7 @@ fn is_fifo() -> bool {
     unsafe { libc::sched_getscheduler(0) == libc::SCHED_FIFO }
 }
 
-fn renice(nice: i32) {
+pub(crate) fn renice(nice: i32) {
     // SAFETY: no memory is involved; 0 is the calling thread.
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
     assert_eq!(result, 0, "nice {nice}: {}", std::io::Error::last_os_error());

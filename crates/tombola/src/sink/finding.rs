@@ -15,6 +15,7 @@ pub(super) fn kind(about: &About) -> &'static str {
         About::Affinity { .. } => "affinity",
         About::RealTime { .. } => "real_time",
         About::NotFair { .. } => "not_fair",
+        About::Budget { .. } => "budget",
     }
 }
 
@@ -100,6 +101,11 @@ pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
             "{} like {foremost} are run by a sched_ext scheduler, {} of a CPU: whether it heeds weights is its own affair",
             tasks(count),
             percent(*runtime_ns)
+        ),
+        About::Budget { runtime_ns, throttled_ns } => format!(
+            "{foremost} used up its budget (SCHED_DEADLINE): it had {} of a CPU, and waited {} s for its next periods, behind nobody",
+            percent(*runtime_ns),
+            seconds(*throttled_ns)
         ),
     }
 }

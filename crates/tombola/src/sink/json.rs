@@ -370,7 +370,7 @@ fn finding_record(view: &AuditView<'_>, finding: &Finding) -> FindingRecord {
         }
         About::Affinity { cpus, .. } => record.cpu_list = Some(cpus.to_string()),
         About::RealTime { cpu, .. } => record.cpu_list = Some(cpu.to_string()),
-        About::NotFair { .. } => {}
+        About::NotFair { .. } | About::Budget { .. } => {}
     }
     record
 }

@@ -235,3 +235,38 @@ fn the_weight_that_is_named_is_that_of_the_level_that_competes() {
     }
     assert!(matches!(abouts(&case)[..], [About::NiceActsOnNobody { competing: None, .. }] | []));
 }
+
+#[test]
+fn who_has_used_up_its_budget_waited_for_nobody_but_others_of_its_kind() {
+    // 20 ms of every 100 ms, and it never slept; fair tasks had the rest.
+    let mut case = Case::cpus(1);
+    case.burner(ROOT, 1024, 4 * SECOND / 5);
+    case.burner(ROOT, 1024, SECOND / 5).totals.policy = Policy::Deadline;
+    case.0.cpus[0].unfair_ns = SECOND / 5;
+    let audit = case.audit();
+    let waiting = audit.lines[1].waiting;
+    assert_eq!(waiting, Waiting { throttled_ns: 4 * SECOND / 5, ..Waiting::default() });
+    let budget = About::Budget { runtime_ns: SECOND / 5, throttled_ns: 4 * SECOND / 5 };
+    let found: Vec<_> = audit.findings.iter().filter(|f| f.about == budget).collect();
+    assert_eq!((found.len(), found[0].foremost.pid), (1, 101));
+    // Who ran meanwhile is not to blame.
+    let pair = |victim, culprit| {
+        let task = |pid| TaskId { pid, start_ns: 1 };
+        crate::interference::Pair { victim: task(victim), culprit: task(culprit) }
+    };
+    let standing = crate::interference::Standing { preemptions: 1, held_ns: SECOND / 10 };
+    case.0.interference = Some(crate::interference::Interference {
+        pairs: [(pair(101, 100), standing), (pair(100, 101), standing)].into(),
+        ..Default::default()
+    });
+    let hindered = case.audit().hindered(5, |_| true);
+    assert_eq!(hindered.iter().map(|h| h.victim.pid).collect::<Vec<_>>(), [100]);
+
+    // Two of them: each may have waited for the other, as long as that one ran.
+    case.burner(ROOT, 1024, SECOND / 10).totals.policy = Policy::Deadline;
+    case.0.interference.as_mut().unwrap().pairs.insert(pair(101, 102), standing);
+    let audit = case.audit();
+    assert_eq!(audit.lines[1].waiting.contention_ns, SECOND / 10);
+    assert_eq!(audit.lines[2].waiting.contention_ns, SECOND / 5);
+    assert!(audit.hindered(5, |_| true).iter().any(|h| h.victim.pid == 101 && h.tasks[0].0.pid == 102));
+}

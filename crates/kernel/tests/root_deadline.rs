@@ -1,0 +1,87 @@
+//! A task with a reservation: what it waits with its budget used up is nobody's doing.
+
+mod common;
+
+use common::{Worker, monitor, row, schedstat, seen, wait_for};
+use std::io;
+use std::time::Duration;
+use tombola_core::audit::{About, Audit};
+use tombola_core::policy::Policy;
+use tombola_core::window::Window;
+
+/// `struct sched_attr` of `sched_setattr(2)`, as it was first.
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime_ns: u64,
+    deadline_ns: u64,
+    period_ns: u64,
+}
+
+const RUNTIME_NS: u64 = 5_000_000;
+const PERIOD_NS: u64 = 50_000_000;
+
+/// Gives the calling thread a reservation.
+fn reserve() -> io::Result<()> {
+    let attr = SchedAttr {
+        size: 48,
+        policy: 6,
+        flags: 0,
+        nice: 0,
+        priority: 0,
+        runtime_ns: RUNTIME_NS,
+        deadline_ns: PERIOD_NS,
+        period_ns: PERIOD_NS,
+    };
+    // SAFETY: the call reads as many bytes as `size` says, which are the struct's; 0 is the calling thread.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn root_a_used_up_budget_is_throttled_and_no_contention() {
+    // Admission may refuse it, where others have reserved much or CPUs are kept apart.
+    if let Err(error) = std::thread::spawn(reserve).join().expect("it does not panic") {
+        println!("SKIP: SCHED_DEADLINE: {error}");
+        return;
+    }
+    let reserved = Worker::start("reserved", || reserve().expect("it was granted before"), common::spin);
+    reserved.has_run(Duration::from_millis(10));
+    let monitor = monitor();
+    let first = seen(&monitor);
+    let before = schedstat(reserved.tid).expect("it lives");
+    wait_for("a second of it", || {
+        let now = schedstat(reserved.tid).expect("it lives");
+        (now.wait_ns - before.wait_ns > 1_000_000_000).then_some(())
+    });
+    let window = Window::between(&first, &seen(&monitor));
+    let audit = Audit::new(&window).expect("groups do not contradict themselves");
+    let others_ns: u64 = window
+        .tasks
+        .iter()
+        .filter(|task| task.totals.policy == Policy::Deadline && task.totals.id.pid != reserved.tid)
+        .map(|task| task.delta.runtime_ns)
+        .sum();
+    let of_it = row(&window, reserved.tid);
+    let line = audit.lines.iter().find(|line| line.task.totals.id == of_it.totals.id).expect("it waited");
+    let (run_ns, wait_ns, length_ns) = (of_it.delta.runtime_ns, of_it.delta.wait_ns, window.length_ns());
+    println!(
+        "of {length_ns} ns it had {run_ns} and waited {wait_ns}: {:?}; others of its kind {others_ns}",
+        line.waiting
+    );
+    assert_eq!(of_it.totals.policy, Policy::Deadline);
+    // It never sleeps, so what its parameters do not give it, it waits for: all but two periods' budget at the ends, and what is stolen.
+    let due_ns = length_ns / PERIOD_NS * RUNTIME_NS;
+    assert!(run_ns <= due_ns + 2 * RUNTIME_NS + length_ns / 50, "{run_ns} ns, reserved {due_ns}");
+    // At an end of the interval the kernel's own wait lacks up to a period, and so does this.
+    assert!(run_ns + wait_ns + PERIOD_NS >= length_ns);
+    assert!(line.waiting.contention_ns <= others_ns && line.waiting.other_ns == 0, "{:?}", line.waiting);
+    assert_eq!(line.waiting.throttled_ns + line.waiting.contention_ns, wait_ns);
+    let is_it = |about: &About| matches!(about, About::Budget { runtime_ns, .. } if *runtime_ns == run_ns);
+    assert!(audit.findings.iter().any(|f| is_it(&f.about) && f.foremost == of_it.totals.id));
+}
