@@ -125,12 +125,7 @@ impl Stride {
                 let mut full = Quotient::default();
                 let tickets = task.flat_tickets / common;
                 stride.advance(&mut full, machine.quantum_ns, tickets);
-                Client {
-                    tickets,
-                    pass: Quotient::default(),
-                    remain: full.whole,
-                    full,
-                }
+                Client { tickets, pass: Quotient::default(), remain: full.whole, full }
             })
             .collect();
         if first_pass == FirstPass::Zero {
