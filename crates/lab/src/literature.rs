@@ -91,12 +91,13 @@ fn levels_and_boosts_are_those_of_the_scenario() {
 fn a_lottery_of_several_winners_is_off_by_less_than_one_in_each_draw() {
     for (winners, tickets) in [(4, [3, 1, 0]), (4, [2, 1, 1]), (4, [5, 3, 0]), (7, [3, 2, 1]), (1, [3, 2, 1])]
     {
-        let tasks: String = tickets
+        let tasks: Vec<String> = tickets
             .iter()
             .filter(|t| **t > 0)
             .enumerate()
             .map(|(i, t)| format!("[[task]]\nname='t{i}'\ntickets={t}\n"))
             .collect();
+        let tasks = tasks.concat();
         let text = format!("duration='28s'\n[lottery]\nwinners={winners}\n{tasks}");
         let order = order_of(&scenario(&text), PolicyKind::LotteryMulti);
         let total: u64 = tickets.iter().sum();
@@ -191,11 +192,12 @@ proptest! {
     fn requests_are_served_as_in_exact_fractions(
         clients in prop::collection::vec((1i128..20, 1i128..12), 2..6),
     ) {
-        let tasks: String = clients
+        let tasks: Vec<String> = clients
             .iter()
             .enumerate()
             .map(|(i, (weight, ms))| format!("[[task]]\nname='t{i}'\ntickets={weight}\nrequest='{ms}ms'\n"))
             .collect();
+        let tasks = tasks.concat();
         let got = stretches(&format!("duration='1s'\n{tasks}"), PolicyKind::Eevdf);
         let due = published(&clients, got.len());
         // The last one is cut by the end.

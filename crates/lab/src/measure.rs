@@ -201,8 +201,8 @@ impl Meter {
     /// Forgets everything but what is under way.
     pub(super) fn restart(&mut self) {
         for tally in &mut self.tallies {
-            let Tally { entry, woken, waits_from_ns, ended_ns, .. } = *tally;
-            *tally = Tally { entry, woken, waits_from_ns, ended_ns, ..Tally::default() };
+            let Tally { waits_from_ns, entry, woken, ended_ns, .. } = *tally;
+            *tally = Tally { waits_from_ns, entry, woken, ended_ns, ..Tally::default() };
         }
         self.histograms.fill(Histogram::default());
         self.waits.fill(Sketch::default());

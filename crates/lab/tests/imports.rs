@@ -1,5 +1,5 @@
 //! The modules of a crate import each other in one direction: no circle among those at the top of a crate, with what lies
-//! in the directory of each. Read from the sources: `crate::…` anywhere in code, `super::…` where it leads to the top.
+//! in the directory of each, nor, in the lab, among those of one directory. Read from the sources: `crate::…` anywhere in code, `super::…` where it leads to the top.
 
 #![allow(clippy::unwrap_used)] // outside #[test] functions, but in a test
 
@@ -98,6 +98,38 @@ fn graph(src: &Path) -> Graph {
     graph
 }
 
+/// Who imports whom among the modules that lie in one directory, for each directory below the top.
+fn inner_graphs(src: &Path) -> BTreeMap<String, Graph> {
+    let mut files = Vec::new();
+    sources(src, &mut files);
+    let mut graphs: BTreeMap<String, Graph> = BTreeMap::new();
+    let mut texts = Vec::new();
+    for file in files {
+        let inside = file.strip_prefix(src).unwrap().with_extension("");
+        let parts: Vec<String> = inside.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        if parts.iter().any(|part| part == "tests") {
+            continue;
+        }
+        for depth in 1..parts.len() {
+            let graph = graphs.entry(parts[..depth].join("::")).or_default();
+            graph.entry(parts[depth].clone()).or_default();
+        }
+        texts.push((parts, code(&fs::read_to_string(&file).unwrap())));
+    }
+    for (parts, text) in &texts {
+        for depth in 1..parts.len() {
+            let above = parts[..depth].join("::");
+            let graph = graphs.get_mut(&above).unwrap();
+            let mut used = names_after(text, &"super::".repeat(parts.len() - depth));
+            used.extend(names_after(text, &format!("crate::{above}::")));
+            let own = &parts[depth];
+            used.retain(|name| name != own && graph.contains_key(name));
+            graph.get_mut(own).unwrap().extend(used);
+        }
+    }
+    graphs
+}
+
 /// A circle, if there is one: the way round by name.
 fn circle(graph: &Graph) -> Option<Vec<String>> {
     fn visit<'g>(
@@ -137,6 +169,21 @@ fn no_modules_import_each_other_in_a_circle() {
         assert!(graph.values().any(|used| !used.is_empty()), "{name}: no import was found");
         if let Some(way) = circle(&graph) {
             panic!("crates/{name}: {}", way.join(" -> "));
+        }
+    }
+}
+
+#[test]
+fn no_modules_of_a_directory_of_the_lab_import_each_other_in_a_circle() {
+    let graphs = inner_graphs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let edges = |above: &str| graphs[above].values().map(BTreeSet::len).sum::<usize>();
+    assert!(
+        edges("scenario") > 2 && edges("engine") > 0 && edges("policy::fair") == 0,
+        "imports were not found"
+    );
+    for (above, graph) in &graphs {
+        if let Some(way) = circle(graph) {
+            panic!("crates/lab/src/{above}: {}", way.join(" -> "));
         }
     }
 }

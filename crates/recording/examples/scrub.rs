@@ -1,4 +1,4 @@
-//! Makes a recording fit to be given away: names of hosts and groups go, names of tasks that are not among those given, nor of the kernel's own
+//! Makes a recording fit to be given away: names of hosts and groups go, of the kernel's release the numbers stay, names of tasks that are not among those given, nor of the kernel's own
 //! threads, become `other`.
 //!
 //! Usage: `scrub FROM TO NAME…`, where a NAME stands for all names that begin with it, and `=NAME` for itself.
@@ -29,6 +29,12 @@ const KERNEL: [&str; 14] = [
     "kauditd",
 ];
 
+/// The numbers that a release begins with: 6.18.44 of 6.18.44-own-build.
+fn numbers(release: &str) -> String {
+    let end = release.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(release.len());
+    release[..end].trim_end_matches('.').to_owned()
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [from, to, kept @ ..] = arguments.as_slice() else {
@@ -37,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut reader = reader::open(Path::new(from))?;
     let mut header = reader.header().clone();
     header.host = None;
+    header.release = header.release.as_deref().map(numbers);
     let mut writer = PerfettoWriter::new(BufWriter::new(File::create(to)?), &header, Options::default())?;
     let scrub = |task: &mut Task| {
         let mut known = KERNEL.iter().copied().chain(kept.iter().map(String::as_str));

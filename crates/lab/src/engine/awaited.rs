@@ -1,8 +1,15 @@
-//! Tasks that come when another wakes them for the first time: born of it, or asleep when the simulation begins.
+//! What tasks that are away wait for, and those that come when another wakes them for the first time: born of it, or asleep when the simulation begins.
 
-use super::program::Blocked;
 use super::{Simulation, Task, TaskIx};
 use crate::scenario::{Step, WHEN_WOKEN};
+
+/// What a task that is away waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    Timer,
+    Lock(usize),
+    Event(usize),
+}
 
 /// The step at which a task begins, and what it waits for there.
 pub(super) fn at_start(task: &Task) -> (usize, Blocked) {

@@ -1,6 +1,7 @@
 //! What tasks do: their way through the steps of the scenario.
 
-use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn, awaited};
+use super::awaited::{self, Blocked};
+use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn};
 use crate::scenario::{EventKind, Step};
 use crate::span::Span;
 use rand_chacha::ChaCha8Rng;
@@ -33,14 +34,6 @@ pub(super) struct Body {
     /// Whether its jobs arrive by themselves.
     is_open: bool,
     rng: Option<Box<ChaCha8Rng>>,
-}
-
-/// What a task that is away waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blocked {
-    Timer,
-    Lock(usize),
-    Event(usize),
 }
 
 /// A lock, and who wants it in order of coming.

@@ -31,7 +31,7 @@ mod hierarchy;
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
-use balance::{Balancer, Load, imbalance};
+use balance::{Balancer, Burden, imbalance};
 use hierarchy::{EntityIx, Hierarchy};
 
 /// Which of the two.
@@ -272,8 +272,8 @@ impl Fair {
     /// A busy CPU takes from another what that has above its part.
     fn balance(&mut self, machine: &Machine, cpu: CpuIx) {
         let now = machine.now_ns();
-        let mut loads: Vec<Load> =
-            self.lanes.iter().map(|lane| Load { tasks: lane.tasks, ..Load::default() }).collect();
+        let mut loads: Vec<Burden> =
+            self.lanes.iter().map(|lane| Burden { tasks: lane.tasks, ..Burden::default() }).collect();
         for (task, home) in self.home.iter().enumerate().filter(|(task, _)| !self.tree.entities[*task].is_new)
         {
             let part = self.balancer.part(task, now, self.tree.entities[task].member);

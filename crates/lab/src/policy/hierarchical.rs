@@ -19,6 +19,7 @@
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
 struct Node {
@@ -54,6 +55,12 @@ pub struct Hierarchical {
     /// The group whose node this is, as an index into `members`.
     group_of: Vec<Option<usize>>,
     cpus: u32,
+    /// Active tasks by their tickets, where there are no groups: who has most is readjusted first.
+    active: BTreeMap<u64, u32>,
+    /// Sum of the same.
+    active_tickets: u64,
+    /// Somebody counts with other tickets than its own.
+    readjusted: bool,
     /// Part of the slice of each CPU that has been charged.
     charged_ns: Vec<u64>,
     caught_up_ns: u64,
@@ -70,6 +77,9 @@ impl Hierarchical {
             members: Vec::new(),
             group_of: Vec::new(),
             cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+            active: BTreeMap::new(),
+            active_tickets: 0,
+            readjusted: false,
             charged_ns: vec![0; cpus],
             caught_up_ns: 0,
         };
@@ -155,7 +165,7 @@ impl Hierarchical {
     fn set_active(&mut self, machine: &Machine, task: TaskIx, active: bool) {
         let leaf = self.leaf[task];
         self.nodes[leaf].active = active;
-        if self.cpus > 1 {
+        if self.cpus > 1 && !self.is_as_declared(leaf, active) {
             self.readjust(0, f64::from(self.cpus));
             self.renew(machine, self.root);
             return;
@@ -168,6 +178,30 @@ impl Hierarchical {
             tickets = self.tickets_above(parent);
             at = parent;
         }
+    }
+
+    /// Whether everybody counts with its own tickets, now and before a task came or went: then only the nodes above it change.
+    /// Without groups that is so as long as the task with most tickets is due less than a CPU.
+    fn is_as_declared(&mut self, leaf: usize, active: bool) -> bool {
+        if self.members.len() > 1 {
+            return false;
+        }
+        let own = self.nodes[leaf].own;
+        let count = self.active.entry(own).or_insert(0);
+        if active {
+            *count += 1;
+            self.active_tickets += own;
+        } else {
+            *count -= 1;
+            self.active_tickets -= own;
+            if *count == 0 {
+                self.active.remove(&own);
+            }
+        }
+        let most = self.active.last_key_value().map_or(0.0, |(most, _)| *most as f64);
+        let is_due_more = most * (f64::from(self.cpus) / self.active_tickets as f64) >= 1.0 + 1e-9;
+        let was = std::mem::replace(&mut self.readjusted, is_due_more);
+        !was && !is_due_more
     }
 
     /// Tickets of a node that is no leaf.

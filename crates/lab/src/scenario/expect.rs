@@ -165,7 +165,7 @@ impl Expectations {
     /// `{ is = …, within = … }`. The tolerance is absolute for shares and counts, and a part of the value for times,
     /// run-time ratios and CPUs.
     pub(super) fn from_toml(text: &str, tasks: &[(String, u32)]) -> Result<Self, ScenarioError> {
-        let table = DeTable::parse(text).map_err(|e| super::parse::syntax(text, &e))?;
+        let table = DeTable::parse(text).map_err(|e| ScenarioError::syntax(text, &e))?;
         let index = tasks.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
         let counts = tasks.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         let mut reader = Reader { text, index, counts, checks: Vec::new() };

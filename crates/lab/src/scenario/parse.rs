@@ -28,17 +28,8 @@ impl Scenario {
     /// [`ScenarioError`] with line and column when the text is no TOML, has an unknown or missing key, or means
     /// something that cannot be run.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let raw: RawScenario = toml::from_str(text).map_err(|e| syntax(text, &e))?;
+        let raw: RawScenario = toml::from_str(text).map_err(|e| ScenarioError::syntax(text, &e))?;
         Reader { text }.scenario(raw)
-    }
-}
-
-/// What the TOML reader complains about, with its place.
-pub(super) fn syntax(text: &str, error: &toml::de::Error) -> ScenarioError {
-    let message = error.message().to_owned();
-    match error.span() {
-        Some(span) => ScenarioError::at(text, &span, message),
-        None => ScenarioError::whole(message),
     }
 }
 

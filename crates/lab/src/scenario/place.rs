@@ -59,6 +59,15 @@ impl ScenarioError {
         Self { place: Some(Place::of(text, span.start)), message: message.into() }
     }
 
+    /// What the TOML reader complains about.
+    pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().to_owned();
+        match error.span() {
+            Some(span) => Self::at(text, &span, message),
+            None => Self::whole(message),
+        }
+    }
+
     /// An error of the whole.
     pub(super) fn whole(message: impl Into<String>) -> Self {
         Self { place: None, message: message.into() }

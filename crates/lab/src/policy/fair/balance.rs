@@ -37,7 +37,7 @@ const IMBALANCE: f64 = 1.17;
 
 /// What one CPU is like when another looks at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Load {
+pub(super) struct Burden {
     /// Sum of the loads of its tasks.
     pub(super) load: f64,
     /// CPU time that its tasks want: the sum of their parts of the time.
@@ -46,14 +46,14 @@ pub(super) struct Load {
     pub(super) tasks: u64,
 }
 
-impl Load {
+impl Burden {
     fn is_overloaded(&self) -> bool {
         self.tasks > 1 && self.wants * IMBALANCE > 1.0
     }
 }
 
 /// The load that CPU `to` should pull from `from`; `None` where that is none of its business.
-pub(super) fn imbalance(loads: &[Load], from: CpuIx, to: CpuIx) -> Option<f64> {
+pub(super) fn imbalance(loads: &[Burden], from: CpuIx, to: CpuIx) -> Option<f64> {
     let (busiest, local) = (&loads[from], &loads[to]);
     let average = loads.iter().map(|l| l.load).sum::<f64>() / loads.len() as f64;
     let is_due = busiest.is_overloaded()
@@ -184,8 +184,8 @@ fn at(demand: &Demand, now_ns: u64, wants: bool) -> f64 {
 mod tests {
     use super::*;
 
-    fn loads(of: &[(f64, u64)]) -> Vec<Load> {
-        of.iter().map(|(load, tasks)| Load { load: *load, wants: *tasks as f64, tasks: *tasks }).collect()
+    fn loads(of: &[(f64, u64)]) -> Vec<Burden> {
+        of.iter().map(|(load, tasks)| Burden { load: *load, wants: *tasks as f64, tasks: *tasks }).collect()
     }
 
     /// By hand, from `calculate_imbalance`: averages 1536, 2560, 1703.5, 847.
@@ -204,8 +204,8 @@ mod tests {
             assert_eq!(imbalance(&loads(of), 1, 0), None, "{of:?}");
         }
         // Two tasks that want .4 of a CPU each leave it room.
-        let light = Load { load: 819.2, wants: 0.8, tasks: 2 };
-        assert_eq!(imbalance(&[light, Load::default()], 0, 1), None);
+        let light = Burden { load: 819.2, wants: 0.8, tasks: 2 };
+        assert_eq!(imbalance(&[light, Burden::default()], 0, 1), None);
     }
 
     /// Half after 32 periods of 1,024 µs, from either side; and it stays where it has come to.

@@ -120,11 +120,12 @@ fn a_new_weight_keeps_the_lag() {
 
 /// Burners on several CPUs, by their weights: CPU time of each in CPUs.
 fn balanced(cpus: u32, weights: &[u64], seconds: u32, policy: PolicyKind) -> Vec<f64> {
-    let tasks: String = weights
+    let tasks: Vec<String> = weights
         .iter()
         .enumerate()
         .map(|(i, weight)| format!("[[task]]\nname='t{i}'\nweight={weight}\n"))
         .collect();
+    let tasks = tasks.concat();
     shares(&format!("name='x'\ncpus={cpus}\nduration='{seconds}s'\ntick='4ms'\n{tasks}"), policy)
 }
 

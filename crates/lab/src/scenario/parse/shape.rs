@@ -1,7 +1,6 @@
 //! The shape of a scenario's TOML, as serde reads it.
 
 use super::Text;
-use super::tuning::{RawLottery, RawMlfq, RawStride};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -87,4 +86,24 @@ pub(super) enum RawStep {
     Wait(String),
     Lock(String),
     Unlock(String),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLottery {
+    pub(super) draws: Option<Spanned<Vec<Spanned<i64>>>>,
+    pub(super) winners: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStride {
+    pub(super) first_pass: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMlfq {
+    pub(super) levels: Option<Spanned<i64>>,
+    pub(super) boost: Option<Text>,
 }

@@ -1,30 +1,8 @@
 //! The tables that set parameters of policies.
 
 use super::shape::RawScenario;
-use super::{Reader, Result, Text};
+use super::{Reader, Result};
 use crate::scenario::tuning::{FirstPass, MAX_LEVELS, MAX_WINNERS, Tuning};
-use serde::Deserialize;
-use toml::Spanned;
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawLottery {
-    draws: Option<Spanned<Vec<Spanned<i64>>>>,
-    winners: Option<Spanned<i64>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawStride {
-    first_pass: Option<Text>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawMlfq {
-    levels: Option<Spanned<i64>>,
-    boost: Option<Text>,
-}
 
 impl Reader<'_> {
     pub(super) fn tuning(&self, raw: &RawScenario) -> Result<Tuning> {
