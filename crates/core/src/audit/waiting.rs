@@ -43,23 +43,23 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
     for (claim, &task) in claims.tasks.iter().enumerate() {
         claim_of[task] = Some(claim);
     }
-    let mut busy_of: BTreeMap<CpuSet, u64> = BTreeMap::new();
+    let mut busy_of: BTreeMap<Option<&CpuSet>, u64> = BTreeMap::new();
     let length_ns = window.length_ns();
-    let parts = |(task, claim): (_, &Option<usize>)| {
-        let task: &crate::window::TaskWindow = task;
+    let tasks = window.tasks.iter().zip(&claim_of);
+    let parts = tasks.map(|(task, claim)| {
         let (run_ns, wait_ns) = (task.delta.runtime_ns, task.delta.wait_ns);
         let within_ns = wait_ns.min(length_ns.saturating_sub(run_ns));
         let above = claim.and_then(|claim| claims.demand.claims[claim].group);
         let longest_ns = claims.path(above).map(|group| throttled_ns[group.0]).max().unwrap_or(0);
         let throttled_ns = longest_ns.min(within_ns);
-        let cpus = claims.cpus_of(&task.totals);
-        let busy_ns = *busy_of.entry(cpus).or_insert_with_key(|cpus| {
+        let busy_ns = *busy_of.entry(task.totals.affinity.as_ref()).or_insert_with(|| {
+            let cpus = claims.cpus_of(&task.totals);
             window.cpus.iter().filter(|c| cpus.contains(c.cpu)).map(|c| c.busy_ns).sum()
         });
         let contention_ns = (within_ns - throttled_ns).min(busy_ns.saturating_sub(run_ns));
         Waiting { contention_ns, throttled_ns, other_ns: wait_ns - throttled_ns - contention_ns }
-    };
-    window.tasks.iter().zip(&claim_of).map(parts).collect()
+    });
+    parts.collect()
 }
 
 /// For each group of the demand: how long one of its run queues stood throttled.
