@@ -146,10 +146,12 @@ impl Audit {
         }
         let waits = waiting::split(window, &claims);
         let lines = window.tasks.iter().zip(entries).zip(waits.iter().copied());
-        let lines: Vec<Line> = lines
+        let kept = lines
             .filter(|((task, entry), _)| entry.is_some() || asked_ns(task) > 0)
-            .map(|((task, entry), waiting)| Line { task: task.clone(), entry, waiting })
-            .collect();
+            .map(|((task, entry), waiting)| Line { task: task.clone(), entry, waiting });
+        // A line is some hundred bytes: a vector that grew would move each of them several times.
+        let mut lines = Vec::with_capacity(window.tasks.len());
+        lines.extend(kept);
         let mut findings = finding::find(window, &claims, &entitlement, &waits)?;
         let findings_left_out = findings.len().saturating_sub(Finding::MOST);
         findings.truncate(Finding::MOST);

@@ -61,18 +61,20 @@ fn threads() -> Vec<TaskTotals> {
 
 /// What the next interval adds: of all threads two thirds are active, and what they want is at times more than there is.
 fn go_on(random: &mut ChaCha8Rng, now: &mut Snapshot) {
-    let load = [0.5, 0.9, 1.6][random.random_range(0..3)];
-    let mut left_ns = (u64::from(CPUS) * INTERVAL_NS) as f64 * f64::min(load, 1.0);
+    // Per cent of what there is.
+    let load = [50, 90, 160][random.random_range(0..3)];
+    let wanted_ns = u64::from(CPUS) * INTERVAL_NS / 100 * load.min(100);
+    let mut left_ns = wanted_ns;
     for task in &mut now.tasks {
         if random.random_range(0..3) == 0 {
             continue;
         }
         // From 16 µs to half a second.
-        let run_ns = spread(random, 14, 29).min(left_ns as u64);
-        left_ns -= run_ns as f64;
+        let run_ns = spread(random, 14, 29).min(left_ns);
+        left_ns -= run_ns;
         let switches = 1 + run_ns / spread(random, 17, 22);
         let mut delta = Usage { runtime_ns: run_ns, switches, ..Usage::default() };
-        let scale = if load > 1.0 { 20 } else { 14 };
+        let scale = if load > 100 { 20 } else { 14 };
         for _ in 0..switches.min(500) {
             let wait_ns = spread(random, 10, scale);
             delta.waits.record(wait_ns);
@@ -85,9 +87,8 @@ fn go_on(random: &mut ChaCha8Rng, now: &mut Snapshot) {
         delta.migrations = random.random_range(0..=switches / 8);
         task.usage.merge(&delta);
     }
-    let busy_ns = (u64::from(CPUS) * INTERVAL_NS) as f64 * f64::min(load, 1.0) - left_ns;
+    let busy_ns = (wanted_ns - left_ns) / u64::from(CPUS);
     for cpu in &mut now.cpus {
-        let busy_ns = busy_ns as u64 / u64::from(CPUS);
         let taken_ns = busy_ns / 100 + random.random_range(0..1_000_000);
         cpu.busy_ns += busy_ns;
         cpu.idle_ns += INTERVAL_NS - busy_ns;

@@ -67,6 +67,8 @@ impl Claims {
         };
         let ids = claims.add_groups(window);
         let mut sets: BTreeMap<CpuSet, CpuSetId> = BTreeMap::new();
+        // Thousands of tasks have a few affinities.
+        let mut by_affinity: BTreeMap<Option<&CpuSet>, CpuSetId> = BTreeMap::new();
         let fair_ns = division.wall_ns - division.unfair_ns;
         for (index, task) in window.tasks.iter().enumerate() {
             if !task.totals.policy.holds_tickets() || asked_ns(task) == 0 {
@@ -77,9 +79,10 @@ impl Claims {
                 true => task.delta.runtime_ns,
                 false => part(task.delta.runtime_ns, fair_ns - division.taken_ns, fair_ns),
             };
-            let cpus = claims.cpus_of(&task.totals);
-            let next = CpuSetId(sets.len());
-            let cpus = *sets.entry(cpus).or_insert(next);
+            let cpus = *by_affinity.entry(task.totals.affinity.as_ref()).or_insert_with(|| {
+                let next = CpuSetId(sets.len());
+                *sets.entry(claims.cpus_of(&task.totals)).or_insert(next)
+            });
             claims.demand.claims.push(Claim {
                 weight: weight(&task.totals),
                 demand_ns: received_ns.saturating_add(task.delta.wait_ns),

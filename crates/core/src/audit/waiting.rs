@@ -46,11 +46,11 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
     for (claim, &task) in claims.tasks.iter().enumerate() {
         claim_of[task] = Some(claim);
     }
-    let mut busy_of: BTreeMap<CpuSet, u64> = BTreeMap::new();
+    let mut busy_of: BTreeMap<Option<&CpuSet>, u64> = BTreeMap::new();
     let length_ns = window.length_ns();
     let of_deadlines_ns = deadlines_ns(window);
-    let parts = |(task, claim): (_, &Option<usize>)| {
-        let task: &crate::window::TaskWindow = task;
+    let tasks = window.tasks.iter().zip(&claim_of);
+    let parts = tasks.map(|(task, claim)| {
         let (run_ns, wait_ns) = (task.delta.runtime_ns, task.delta.wait_ns);
         let within_ns = wait_ns.min(length_ns.saturating_sub(run_ns));
         if task.totals.policy == Policy::Deadline {
@@ -61,14 +61,14 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
         let above = claim.and_then(|claim| claims.demand.claims[claim].group);
         let longest_ns = claims.path(above).map(|group| throttled_ns[group.0]).max().unwrap_or(0);
         let throttled_ns = longest_ns.min(within_ns);
-        let cpus = claims.cpus_of(&task.totals);
-        let busy_ns = *busy_of.entry(cpus).or_insert_with_key(|cpus| {
+        let busy_ns = *busy_of.entry(task.totals.affinity.as_ref()).or_insert_with(|| {
+            let cpus = claims.cpus_of(&task.totals);
             window.cpus.iter().filter(|c| cpus.contains(c.cpu)).map(|c| c.busy_ns).sum()
         });
         let contention_ns = (within_ns - throttled_ns).min(busy_ns.saturating_sub(run_ns));
         Waiting { contention_ns, throttled_ns, other_ns: wait_ns - throttled_ns - contention_ns }
-    };
-    window.tasks.iter().zip(&claim_of).map(parts).collect()
+    });
+    parts.collect()
 }
 
 /// What all `SCHED_DEADLINE` tasks ran.

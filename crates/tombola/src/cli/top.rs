@@ -37,10 +37,14 @@ pub struct TopArgs {
     /// Colours: for a dark background, for a light one, or none [default: dark]
     #[arg(long, value_name = "dark|light|mono")]
     pub theme: Option<Theme>,
-    /// Columns of tasks and processes, by key or title, from left to right: those of audit --columns, and USER, CPU%, WAIT% and
-    /// GOT/FAIR; key C lists them all
-    /// [default: PID,USER,NICE,POLICY,CPU%,WAIT%,P99_MS,LAG_MS,GOT/FAIR,GROUP,COMM]
-    #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
+    /// Columns of tasks and processes.
+    #[arg(
+        long,
+        value_name = "KEY,…",
+        value_delimiter = ',',
+        help = "Columns of tasks and processes, by key or title, from left to right: those of audit --columns, and USER, CPU%, WAIT% \
+                and GOT/FAIR; key C lists them all [default: PID,USER,NICE,POLICY,CPU%,WAIT%,P99_MS,LAG_MS,GOT/FAIR,GROUP,COMM]"
+    )]
     pub columns: Vec<Column>,
     /// Do not watch who preempts whom and who holds the CPU meanwhile
     #[arg(long)]

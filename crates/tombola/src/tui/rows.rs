@@ -90,7 +90,7 @@ pub(crate) fn entries(moment: &Moment, app: &App) -> Entries {
     }
     let value = |place: &usize| app.sort.sort_value(moment, &moment.audit.row(&members, *place));
     let order = sorted(app, places, value).into_iter().map(Entry::Place).collect();
-    Entries { order, members }
+    Entries { members, order }
 }
 
 /// The places of the rows in which the filter occurs.
