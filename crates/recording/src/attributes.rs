@@ -1,7 +1,7 @@
 //! What a task is like, beside what it does.
 
 use crate::comm::Comm;
-use crate::event::Task;
+use crate::task::Task;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::Group;
