@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             | Kind::Exit { task }
             | Kind::Rename { task } => scrub(task),
             Kind::Attributes { pid, attributes, .. } => {
-                let mut task = Task::with(*pid, attributes);
+                let mut task = attributes.task(*pid);
                 scrub(&mut task);
                 attributes.comm = task.comm;
             }

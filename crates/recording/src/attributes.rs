@@ -1,6 +1,7 @@
 //! What a task is like, beside what it does.
 
 use crate::comm::Comm;
+use crate::task::Task;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::Group;
@@ -12,7 +13,7 @@ pub struct Attributes {
     pub tgid: Option<u32>,
     /// Its name.
     pub comm: Comm,
-    /// Its priority, the kernel's number; see [`Task::prio`](crate::event::Task::prio).
+    /// Its priority, the kernel's number; see [`Task::prio`].
     pub prio: Option<i32>,
     /// Weight in the fair class, 1024 for nice 0.
     pub weight: Option<u32>,
@@ -27,6 +28,16 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// Takes over what an event says of the task.
+    #[inline]
+    pub fn note(&mut self, task: &Task) {
+        self.tgid = task.tgid.or(self.tgid);
+        self.prio = task.prio.or(self.prio);
+        if !task.comm.is_empty() {
+            self.comm = task.comm;
+        }
+    }
+
     /// Takes over what was told later. Parameters go with the policy that they belong to.
     pub fn renew(&mut self, later: &Self) {
         self.tgid = later.tgid.or(self.tgid);
@@ -43,5 +54,10 @@ impl Attributes {
         if later.affinity.is_some() && later.affinity != self.affinity {
             self.affinity.clone_from(&later.affinity);
         }
+    }
+
+    /// The task as other events name it.
+    pub fn task(&self, pid: u32) -> Task {
+        Task { pid, tgid: self.tgid, comm: self.comm, prio: self.prio }
     }
 }

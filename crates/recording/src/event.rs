@@ -1,7 +1,8 @@
 //! One thing that happened, in the words that all recordings share.
 
+pub use crate::task::Task;
+
 use crate::attributes::Attributes;
-use crate::comm::Comm;
 use tombola_core::snapshot::GroupTotals;
 
 /// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `seq`, `cpu`).
@@ -16,36 +17,6 @@ pub struct Event {
     pub seq: u64,
     /// What.
     pub kind: Kind,
-}
-
-/// A thread as an event names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Task {
-    /// Thread id; 0 is the idle task of a CPU.
-    pub pid: u32,
-    /// Process, where the format tells it.
-    pub tgid: Option<u32>,
-    /// Name; empty where the format does not tell it.
-    pub comm: Comm,
-    /// The kernel's priority: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline. Boosted under priority inheritance.
-    pub prio: Option<i32>,
-}
-
-impl Task {
-    /// A thread of these attributes, as events name it.
-    pub fn with(pid: u32, attributes: &Attributes) -> Self {
-        Self { pid, tgid: attributes.tgid, comm: attributes.comm, prio: attributes.prio }
-    }
-
-    /// What an event says of the task by naming it, for those who keep its attributes.
-    #[inline]
-    pub fn tell(&self, attributes: &mut Attributes) {
-        attributes.tgid = self.tgid.or(attributes.tgid);
-        attributes.prio = self.prio.or(attributes.prio);
-        if !self.comm.is_empty() {
-            attributes.comm = self.comm;
-        }
-    }
 }
 
 /// What happened.

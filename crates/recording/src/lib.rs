@@ -37,4 +37,5 @@ pub mod reader;
 pub mod simulated;
 pub mod state;
 pub mod summary;
+pub mod task;
 pub mod writer;

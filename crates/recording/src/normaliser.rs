@@ -159,7 +159,7 @@ impl Normaliser {
                 self.known(task);
             }
             Kind::Attributes { pid, start_ns, attributes } => {
-                self.name(&Task::with(*pid, attributes), *start_ns);
+                self.name(&attributes.task(*pid), *start_ns);
                 if let Some(life) = self.lives.get_mut(pid) {
                     life.attributes.renew(attributes);
                 }
@@ -199,7 +199,7 @@ impl Normaliser {
     /// The task an event names, if it lives, with what the event says of it.
     fn known(&mut self, task: &Task) -> Option<&mut Life> {
         let life = self.lives.get_mut(&task.pid)?;
-        task.tell(&mut life.attributes);
+        life.attributes.note(task);
         Some(life)
     }
 
@@ -211,7 +211,7 @@ impl Normaliser {
         if start_ns.is_none()
             && let Some(life) = self.lives.get_mut(&task.pid)
         {
-            return task.tell(&mut life.attributes);
+            return life.attributes.note(task);
         }
         if let (Some(start), Some(life)) = (start_ns, self.lives.get(&task.pid))
             && life.id.start_ns != 0
@@ -240,6 +240,6 @@ impl Normaliser {
             let id = TaskId { pid: task.pid, start_ns: start_ns.unwrap_or(0) };
             Life::new(id, doing, born.unwrap_or(begin))
         });
-        task.tell(&mut life.attributes);
+        life.attributes.note(task);
     }
 }

@@ -62,12 +62,12 @@ mod tests {
     #[test]
     fn ratios_are_medians_over_the_rounds() {
         let lines =
-            ["0 perf 0.5 0.1 102400", "0 ours 0.1 0.0 10240", "1 perf 1.0 0.2 102400", "1 ours 0.3 0.0 5120"];
+            ["0 perf 0.5 0.1 102400", "0 ours 0.1 0.0 10240", "1 perf 1.0 0.2 102400", "1 ours 0.3 0.0 6144"];
         let costs: Costs = lines.iter().map(|line| cost(line).unwrap()).collect();
         let tools = [Tool { key: "ours".into(), name: "us".into() }];
-        // 6 and 4 times as fast; 10 and 5 MB; a tenth and a twentieth.
+        // 6 and 4 times as fast; 10 and 6 MB of 100.
         let table = table(&costs, &tools);
-        assert_eq!(table.lines().last(), Some("| us | 0.20 | 5.0 | 4.5–5.5 | 7.5 | 0.07 |"), "{table}");
+        assert_eq!(table.lines().last(), Some("| us | 0.20 | 5.0 | 4.5–5.5 | 8.0 | 0.08 |"), "{table}");
         assert!(cost("0 perf 0.5 0.1").is_err());
     }
 }

@@ -23,7 +23,7 @@ impl Normaliser {
             life.attributes.group = from.attributes.group;
             life.attributes.affinity.clone_from(&from.attributes.affinity);
         }
-        child.tell(&mut life.attributes);
+        life.attributes.note(child);
         self.lives.insert(child.pid, life);
     }
 

@@ -101,7 +101,7 @@ impl Normaliser {
         let Self { lives, facts, repairs, now_ns, .. } = self;
         let Some(life) = lives.get_mut(&pid) else { return };
         if let Some(task) = told {
-            task.tell(&mut life.attributes);
+            life.attributes.note(task);
         }
         life.tell(facts, *now_ns, What::Running { cpu, left: Some(state) });
         life.cpu = Some(cpu);
@@ -130,7 +130,7 @@ impl Normaliser {
         }
         let Self { lives, facts, repairs, .. } = self;
         let elsewhere = if let Some(life) = lives.get_mut(&task.pid) {
-            task.tell(&mut life.attributes);
+            life.attributes.note(task);
             life.comes(facts, repairs, cpu, now)
         } else {
             self.name(task, None);

@@ -7,7 +7,7 @@
 mod bundle;
 
 use crate::capabilities::Header;
-use crate::event::{Event, Kind, Task};
+use crate::event::{Event, Kind};
 use crate::proto::{
     BOOTTIME, Bundle, Clock, ClockSnapshot, Own, OwnEvent, OwnHead, Packet, ProcessTree, REALTIME,
     SystemInfo, Thread, Utsname,
@@ -186,7 +186,7 @@ impl<W: Write> PerfettoWriter<W> {
             Kind::Wake { wakee: task, .. } | Kind::Fork { child: task, .. } | Kind::Rename { task } => {
                 note(task);
             }
-            Kind::Attributes { pid, attributes, .. } => note(&Task::with(*pid, attributes)),
+            Kind::Attributes { pid, attributes, .. } => note(&attributes.task(*pid)),
             _ => {}
         }
     }

@@ -224,7 +224,7 @@ fn row(event: &Event) -> Row {
                 runtime_ns: reservation.map(|promised| promised.runtime_ns),
                 deadline_ns: reservation.map(|promised| promised.deadline_ns),
                 period_ns: reservation.map(|promised| promised.period_ns),
-                ..base().of(&Task::with(*pid, attributes))
+                ..base().of(&attributes.task(*pid))
             }
         }
         Kind::Group { totals, name } => Row {
