@@ -116,7 +116,7 @@ pub(crate) fn kernel_has_member(structure: &str, member: &str) -> Result<bool> {
     Ok(found.is_some_and(|found| found.iter().any(|m| m.name == Some(OsStr::new(member)))))
 }
 
-/// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912 "bpf: Convert hash map to bpf_mem_alloc.") its elements come
+/// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912, `bpf_mem_alloc`) its elements come
 /// from free lists of each CPU, which an interrupt fills up later; nothing is allocated where one is taken. Before, an insertion calls the
 /// kernel's allocator, which may wake somebody, and deadlock.
 pub(crate) fn grows_safely() -> Result<bool> {

@@ -1,4 +1,5 @@
 //! The light monitor against the kernel's own books: what it says, who has ended, and that nothing of it runs at a switch.
+#![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
 

@@ -75,9 +75,10 @@ impl Claims {
                 continue;
             }
             // The kernel's own counters leave out what was taken; the monitor's slices contain it.
-            let received_ns = match task.delta.light {
-                true => task.delta.runtime_ns,
-                false => part(task.delta.runtime_ns, fair_ns - division.taken_ns, fair_ns),
+            let received_ns = if task.delta.light {
+                task.delta.runtime_ns
+            } else {
+                part(task.delta.runtime_ns, fair_ns - division.taken_ns, fair_ns)
             };
             let cpus = *by_affinity.entry(task.totals.affinity.as_ref()).or_insert_with(|| {
                 let next = CpuSetId(sets.len());

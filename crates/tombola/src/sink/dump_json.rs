@@ -183,7 +183,7 @@ mod tests {
             let many: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!(many.len(), 1 + rows.len());
             for (line, (record, row)) in
-                many[1..].iter().zip(one["rows"].as_array().unwrap().iter().zip(rows.iter()))
+                many[1..].iter().zip(one["rows"].as_array().unwrap().iter().zip(&*rows))
             {
                 assert_eq!(line["total_runtime_ns"], row.task.totals.usage.runtime_ns);
                 assert_eq!(line["runtime_ns"], row.task.delta.runtime_ns);

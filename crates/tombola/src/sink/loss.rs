@@ -38,8 +38,8 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     );
     let time = ms3(loss.overlong_ns);
     add(loss.overlong_waits, &format!("tasks with more run and wait than the interval ({time} ms cut off)"));
-    let lost = if parts.is_empty() { "none".to_owned() } else { parts.join("; ") };
-    if loss.light { format!("{lost}; {LIGHT}") } else { lost }
+    let text = if parts.is_empty() { "none".to_owned() } else { parts.join("; ") };
+    if loss.light { format!("{text}; {LIGHT}") } else { text }
 }
 
 /// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing was corrected.
