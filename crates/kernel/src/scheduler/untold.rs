@@ -2,7 +2,7 @@
 //!
 //! The kernel tells a scheduler of a change by an operation (`sched_ext_ops.cgroup_set_weight` and its siblings); one that has none
 //! goes on as before. Which operations a scheduler has stands in the map it was registered by: there user space reads a function
-//! pointer as the id of its program, 0 where there is none (`bpf_struct_ops_map_sys_lookup_elem`, kernel/bpf/bpf_struct_ops.c).
+//! pointer as the id of its program, 0 where there is none (`bpf_struct_ops_map_sys_lookup_elem`, `kernel/bpf/bpf_struct_ops.c`).
 
 use libbpf_rs::btf::{Btf, types};
 use libbpf_rs::query::MapInfoIter;
