@@ -36,6 +36,7 @@ pub use top::TopArgs;
 
 use crate::interval::{self, Interval, NoLength};
 use crate::whole;
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -320,8 +321,15 @@ pub struct DoctorArgs {
 impl Cli {
     /// What the command line says; a wrong one ends the process with status 2.
     pub fn read() -> Self {
-        let matches = without_empty_environment(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let matches = without_empty_environment(Self::command()).try_get_matches();
+        // A monitor that only the environment names gives way to a flag that asks for another world.
+        let matches = matches.or_else(|error| match error.kind() {
+            ErrorKind::ArgumentConflict => {
+                without_named_monitor(Self::command()).try_get_matches().map_err(|_| error)
+            }
+            _ => Err(error),
+        });
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
     }
 }
 
@@ -331,6 +339,12 @@ fn without_empty_environment(command: clap::Command) -> clap::Command {
         |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let unset = |arg: clap::Arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
     command.mut_subcommands(|verb| verb.mut_args(unset))
+}
+
+fn without_named_monitor(command: clap::Command) -> clap::Command {
+    let unset =
+        |arg: clap::Arg| if arg.get_id() == "map" { arg.env(clap::builder::Resettable::Reset) } else { arg };
+    without_empty_environment(command).mut_subcommands(|verb| verb.mut_args(unset))
 }
 
 /// The metric of a key or a title, in capitals or not.

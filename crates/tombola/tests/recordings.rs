@@ -152,3 +152,18 @@ fn what_is_no_recording_is_refused_by_name() {
     let live = tombola(&["audit", "--from", "03:10"]);
     assert!(String::from_utf8_lossy(&live.stderr).contains("--input"), "{live:?}");
 }
+
+#[test]
+fn a_monitor_that_the_environment_names_gives_way_to_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let audit = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tombola"));
+        command.arg("audit").args(flags).arg("--input").arg(&text).stdin(Stdio::null());
+        command.env("MAP_PIN", "/sys/fs/bpf/elsewhere").output().unwrap()
+    };
+    let output = audit(&[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout, ok(&["audit", "--input", text.to_str().unwrap()]).into_bytes());
+    assert_eq!(audit(&["--map", "/sys/fs/bpf/elsewhere"]).status.code(), Some(2), "both were typed");
+}
