@@ -65,11 +65,14 @@ impl Journal {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         let mut found = vec![];
         file.try_clone().map_err(io)?.take(MAGIC.len() as u64).read_to_end(&mut found).map_err(io)?;
-        if !MAGIC.starts_with(&found) {
+        // One of another version that holds no interval has nothing to lose.
+        let is_older = found.starts_with(&MAGIC[..MAGIC.len() - 1]);
+        let is_bare = file.metadata().map_err(io)?.len() <= MAGIC.len() as u64;
+        if !MAGIC.starts_with(&found) && !(is_older && is_bare) {
             return Err(Error::NoJournal { path: path.to_owned() });
         }
         let mut journal = Self { path: path.to_owned(), file, length: MAGIC.len() as u64 };
-        if found.len() == MAGIC.len() {
+        if found == MAGIC {
             let mut records = Records::open(path)?;
             while records.next_rows()?.is_some() {}
             journal.length = records.at;
@@ -240,4 +243,23 @@ fn unpack(body: &[u8]) -> Option<Vec<Row>> {
         Some(row)
     };
     body.rows.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_another_version_is_begun_anew_only_where_it_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        std::fs::write(&path, b"tombola1").unwrap();
+        assert!(Journal::open(&path).unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), MAGIC);
+        for other in [&b"tombola1\0"[..], b"precious", b"precious and long"] {
+            std::fs::write(&path, other).unwrap();
+            assert!(matches!(Journal::open(&path), Err(Error::NoJournal { .. })));
+            assert_eq!(std::fs::read(&path).unwrap(), other);
+        }
+    }
 }

@@ -56,9 +56,13 @@ pub fn open(map: Option<&Path>, mut wanted: Wanted) -> Result<Box<dyn Source>> {
         _ => {}
     }
     if live.is_light() && wanted.interference.take().is_some() {
-        notify(
-            "who stands in the way is not watched: that takes a program at each switch, and the monitor is light",
-        );
+        let remedy = match live.origin() {
+            Origin::Private => "leave --light out for it",
+            _ => "'tombola load --force' loads one that is not",
+        };
+        notify(&format!(
+            "who stands in the way is not watched: that takes a program at each switch, and the monitor is light; {remedy}"
+        ));
     }
     for refused in live.want(wanted) {
         notify(&refused);
