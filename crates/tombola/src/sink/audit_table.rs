@@ -1,8 +1,8 @@
 //! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the columns mean.
 
 use super::loss::{corrected_text, loss_text};
-use super::table::head::seconds;
-use super::table::{line, percent, signed};
+use super::print::seconds;
+use super::print::{line, percent, signed};
 use super::{cell, finding, hindrance, ms3};
 use crate::audit_view::AuditView;
 use crate::text::{count, harmless};

@@ -1,8 +1,8 @@
 //! Values of the catalogue as cells: of a table for people, or of a file for programs.
 
+use super::layout::{Layout, Side};
 use super::ms3;
-use super::table::layout::{Layout, Side};
-use super::table::{line, percent, signed};
+use super::print::{line, percent, signed};
 use crate::groups::{Groups, group_text};
 use crate::text::{clip, harmless, harmless_in_csv};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! Findings in words: one sentence each, with its numbers.
 
-use super::table::head::seconds;
+use super::print::seconds;
 use crate::audit_view::AuditView;
 use std::borrow::Cow;
 use tombola_core::audit::{About, Finding};

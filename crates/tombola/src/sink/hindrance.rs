@@ -1,7 +1,7 @@
 //! Who stood in the way of those that waited longest: as lines of the table, and as records.
 
 use super::ms3;
-use super::table::line;
+use super::print::line;
 use crate::audit_view::AuditView;
 use crate::text::harmless;
 use schemars::JsonSchema;

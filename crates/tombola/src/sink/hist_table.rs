@@ -1,7 +1,7 @@
 //! Wait histograms with bars, in the shape that tracing tools have made familiar.
 
 use super::ms3;
-use super::table::line;
+use super::print::line;
 use crate::groups::{Groups, group_text};
 use crate::text::{count, harmless};
 use std::fmt::Write;

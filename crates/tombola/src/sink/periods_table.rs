@@ -1,7 +1,7 @@
 //! Periodic tasks for people.
 
-use super::table::layout::Layout;
-use super::table::layout::Side::{Left, Right};
+use super::layout::Layout;
+use super::layout::Side::{Left, Right};
 use crate::periodic::{Found, Periodic, utilisation};
 use crate::text::clip;
 use std::fmt::Write;

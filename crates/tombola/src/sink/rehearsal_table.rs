@@ -1,10 +1,10 @@
 //! A scenario in the simulator and on the kernel, side by side.
 
-use super::table::layout::{
+use super::layout::{
     Layout,
     Side::{Left, Right},
 };
-use super::table::{line, name, percent, signed};
+use super::print::{line, name, percent, signed};
 use crate::interval::Plain;
 use crate::text::harmless;
 use std::time::Duration;

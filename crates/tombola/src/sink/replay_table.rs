@@ -1,7 +1,7 @@
 //! A replay for people: what is known, the honesty score, and what each policy would change.
 
-use super::table::layout::Layout;
-use super::table::layout::Side::{Left, Right};
+use super::layout::Layout;
+use super::layout::Side::{Left, Right};
 use crate::replay::Verdict;
 use crate::replay::score::{Change, Figures, change};
 use crate::text::clip;

@@ -1,11 +1,11 @@
 //! What a scheduler of ours came to: a table of its tasks, and the tests of its draws.
 
-use super::table::head::seconds;
-use super::table::layout::{
+use super::layout::{
     Layout,
     Side::{Left, Right},
 };
-use super::table::{line, name, probability, signed};
+use super::print::seconds;
+use super::print::{line, name, probability, signed};
 use std::cmp::Reverse;
 use std::time::Duration;
 use tombola_core::tally::{Tally, shares_p_value};

@@ -3,22 +3,18 @@
 //! Durations are in milliseconds. All columns but `DELTA_MS` and `ROLL_MS` are totals since the monitor began, or since the
 //! task was born. A task whose policy holds no tickets shows `-` for them, and its policy in place of a share.
 
-pub(super) mod head;
-pub(super) mod layout;
+mod head;
 
 use super::cell;
+use super::layout::Layout;
+use super::layout::Side::{Left, Right};
+use super::print::{line, name, percent, probability, signed};
 use crate::groups::Groups;
-use crate::text::{clip, count, harmless};
-use layout::Layout;
-use layout::Side::{Left, Right};
-use std::fmt::Write;
+use crate::text::count;
 use tombola_core::audit::{By, Order};
 use tombola_core::draw::DrawError;
 use tombola_core::metric::{Metric, dump};
 use tombola_core::report::{Draws, Report, Row};
-
-/// Columns a name may fill. A comm has 15 bytes: only escapes make it longer.
-const COMM_COLUMNS: usize = 20;
 
 /// A sample as it is to be shown.
 #[derive(Clone, Copy, Debug)]
@@ -158,34 +154,6 @@ fn write_order(out: &mut String, order: &Order) {
         layout.cell(name(&owed.comm));
     }
     layout.write(out, "  ");
-}
-
-/// The task's name, harmless and of bounded width; `""` where it has none, so that no column is empty.
-pub(super) fn name(comm: &[u8]) -> String {
-    let text = harmless(comm);
-    if text.is_empty() { "\"\"".to_owned() } else { clip(&text, COMM_COLUMNS).into_owned() }
-}
-
-/// A part of 1 in percent, with three decimals.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.3}", share * 100.0)
-}
-
-/// A probability with three decimals, or its order of magnitude where these would be zero.
-pub(super) fn probability(p: f64) -> String {
-    if p >= 0.001 || p == 0.0 { format!("{p:.3}") } else { format!("{p:.0e}") }
-}
-
-/// With a sign and three decimals; what rounds to zero has no sign.
-pub(crate) fn signed(value: f64) -> String {
-    let text = format!("{value:+.3}");
-    if text.bytes().any(|b| matches!(b, b'1'..=b'9')) { text } else { "0.000".to_owned() }
-}
-
-/// One line of text.
-pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
-    out.push('\n');
 }
 
 #[cfg(test)]

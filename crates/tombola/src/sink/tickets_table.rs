@@ -1,11 +1,11 @@
 //! The tickets of all tasks of a running scheduler.
 
-use super::schedule_table::tickets;
-use super::table::layout::{
+use super::layout::{
     Layout,
     Side::{Left, Right},
 };
-use super::table::{line, name, percent};
+use super::print::{line, name, percent};
+use super::schedule_table::tickets;
 use crate::groups::{Groups, group_text};
 use crate::text::{clip, harmless};
 use std::collections::BTreeMap;

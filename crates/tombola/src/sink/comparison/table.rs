@@ -4,8 +4,8 @@
 //! no policy of the table has, has no column: so are the p-values of draws there only beside a random policy.
 
 use super::{Results, better, fairness, length, realtime, verdict};
-use crate::sink::table::layout::Layout;
-use crate::sink::table::layout::Side::{Left, Right};
+use crate::sink::layout::Layout;
+use crate::sink::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
 use std::fmt::Write;
 use tombola_lab::compare::TaskResult;

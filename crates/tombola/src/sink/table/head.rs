@@ -1,8 +1,7 @@
 //! The lines above the table: the interval, the books, the loss.
 
-use super::super::ms3;
-use super::{line, percent, signed};
 use crate::sink::loss::{corrected_text, loss_text};
+use crate::sink::print::{line, ms3, percent, seconds, signed};
 use crate::text::count;
 use tombola_core::report::Head;
 
@@ -45,9 +44,4 @@ fn unlisted(head: &Head) -> String {
         0 => String::new(),
         n => format!(" ({n} of them not listed, {} ms)", ms3(head.unlisted.runtime_ns)),
     }
-}
-
-/// Nanoseconds as seconds with three decimals, rounded half up.
-pub(crate) fn seconds(ns: u64) -> String {
-    ms3(ns / 1000)
 }
