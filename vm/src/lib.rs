@@ -14,6 +14,7 @@ pub mod archive;
 pub mod console;
 pub mod cross;
 pub mod emulator;
+pub mod foreign;
 pub mod images;
 pub mod initramfs;
 pub mod kernels;

@@ -1,6 +1,6 @@
 //! What goes into a machine: our binaries, the programs that tests call, and the libraries of both.
 
-use crate::cross::Foreign;
+use crate::foreign::Foreign;
 use crate::initramfs::Initramfs;
 use crate::kernels::{Kernel, Kernels, Selection};
 use crate::plan::{PLAN_PATH, Plan, Step, USER_PINS};
