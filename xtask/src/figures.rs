@@ -1,5 +1,6 @@
 //! Arithmetic of the benches: bash starts tools and writes what they took, one measurement a line; this makes tables of it.
 
+mod against;
 mod import;
 mod quartiles;
 mod record;
@@ -23,6 +24,8 @@ pub(crate) enum Figure {
     Record { times: PathBuf, sizes: PathBuf, names: PathBuf },
     /// What reading a recording costs: lines of 'round tool user system peak', seconds and KiB; perf is the yardstick
     Import { costs: PathBuf, names: PathBuf },
+    /// A build beside an older one: lines of 'round build question value', the builds old and new
+    Against { costs: PathBuf, questions: PathBuf },
     /// Time of BPF programs: lines of 'round tool programs nanoseconds'
     Time { costs: PathBuf, names: PathBuf },
     /// One row for a command: its runs, microseconds, one a line, and peaks of memory, KiB
@@ -43,6 +46,9 @@ impl Figure {
                 Ok(record::table(&self::rounds::read(times)?, &record::sizes(sizes)?, &tools(names)?))
             }
             Self::Import { costs, names } => Ok(import::table(&import::costs(costs)?, &tools(names)?)),
+            Self::Against { costs, questions } => {
+                Ok(against::table(&against::costs(costs)?, &tools(questions)?))
+            }
             Self::Time { costs, names } => time::table(costs, &tools(names)?),
             Self::Runs { label, walls, peaks } => runs::row(label, walls, peaks),
         }

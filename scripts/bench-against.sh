@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# What this build costs beside an older one. See `bench-against.sh --help`.
+set -euo pipefail
+
+# shellcheck source=scripts/bench/head.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
+
+help() {
+    cat <<'HELP'
+Usage: scripts/bench-against.sh COMMIT [--rounds N] [--threads N]
+
+Builds COMMIT apart (its tree in target/against, kept for the next time), and measures both builds in turns: the start of the binary, the
+simulator with 100 and 10,000 runnable tasks, and, as root, with a monitor of each build loaded and N threads that ran once and sleep, the
+CPU time and the memory of `dump --iterations 1` and the CPU time of an `audit` of all of them. Told are medians, and quartiles of the ratios
+of each round.
+
+Needs GNU time; root for what reads a monitor, which is left out without.
+
+  --rounds N     rounds                [BENCH_ROUNDS, default 11]
+  --threads N    threads that sleep    [default 10000]
+
+The table goes to standard output:
+  scripts/run.sh bench --against 9218c33 >table.md
+HELP
+}
+
+rounds=${BENCH_ROUNDS:-11}
+threads=10000 commit=
+while (($#)); do
+    case $1 in
+    --rounds | --threads) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
+    --rounds) rounds=$2 && shift 2 ;;
+    --threads) threads=$2 && shift 2 ;;
+    -h | --help) help && exit ;;
+    -*) unknown "$1" ;;
+    *)
+        [[ -z $commit ]] || unknown "$1"
+        commit=$1 && shift
+        ;;
+    esac
+done
+[[ -n $commit ]] || die "which commit? See --help"
+whole --rounds "$rounds" 1
+whole --threads "$threads" 1
+[[ -x /usr/bin/time ]] || die "GNU time is not installed: apt install time"
+full=$(git -C "$root" rev-parse --verify --quiet "$commit^{commit}") || die "'$commit' is no commit of this repository"
+
+there=$target/against/$full
+if [[ ! -d $there ]]; then
+    "${as_caller[@]}" mkdir -p -- "$there"
+    git -C "$root" archive "$full" | "${as_caller[@]}" tar -x -C "$there"
+fi
+find_cargo || die "$no_cargo"
+(cd -- "$there" && "${as_caller[@]}" env "PATH=$PATH" "CARGO_TARGET_DIR=$there/target" cargo build --release --package tombola) >&2
+run_cargo build --release --package tombola >&2
+build_xtask
+declare -A binary=([old]=$there/target/release/tombola [new]=$tombola)
+
+work=$(mktemp -d)
+sleepers=
+loaded=()
+ended() {
+    local build
+    [[ -z $sleepers ]] || kill "$sleepers" 2>/dev/null || true
+    for build in "${loaded[@]}"; do
+        on_pins "$build" unload >/dev/null || true
+    done
+    rm -rf -- "$work"
+}
+trap ended EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# on_pins BUILD WORDS…: the binary of a build, with a monitor of its own.
+on_pins() {
+    local pins=/sys/fs/bpf/tombola_against_$$_$1
+    MAP_PIN=${pins}_map PROG_PIN=${pins}_prog LINK_PIN=${pins}_link "${binary[$1]}" "${@:2}"
+}
+
+# The scenario that $1 tasks have the CPU in turns of 1 ms: 1,000 s are a million decisions.
+scenario() {
+    printf '%s\n' 'name = "against"' 'cpus = 1' 'duration = "1000s"' 'quantum = "1ms"' '[[task]]' 'name = "A"' "count = $1" \
+        >"$work/$1.toml"
+}
+scenario 100
+scenario 10000
+
+questions=(version lottery100 lottery10000 stride100 stride10000 eevdf100 eevdf10000)
+if ((EUID == 0)) && [[ $(stat -f -c %T /sys/fs/bpf 2>/dev/null) == bpf_fs ]]; then
+    snapshot=$(bench_program snapshot)
+    for build in old new; do
+        on_pins "$build" load >/dev/null
+        loaded+=("$build")
+    done
+    coproc SLEEPERS { exec "$snapshot" --sleepers "$threads"; }
+    # shellcheck disable=SC2153 # coproc sets it
+    sleepers=$SLEEPERS_PID
+    read -r -t 60 word <&"${SLEEPERS[0]}" || true
+    [[ ${word:-} == asleep ]] || die "the threads did not start"
+    questions+=(dump audit memory)
+else
+    note "no root, or no BPF file system: what reads a monitor is left out"
+fi
+
+name_of() {
+    case $1 in
+    version) say "tombola --version, 20 times, ms" ;;
+    lottery* | stride* | eevdf*) say "simulator, ${1%%1*}, ${1##*[a-z]} tasks, a million decisions, ms" ;;
+    dump) say "dump --iterations 1, $threads threads, ms" ;;
+    audit) say "audit of 0.2 s, $threads threads, ms" ;;
+    memory) say "peak memory of that dump, MB" ;;
+    esac
+}
+
+# cost WORDS…: user and system time in milliseconds and peak memory in megabytes, in `took` and `peak`.
+cost() {
+    local user system kilobytes
+    /usr/bin/time -o "$work/time" -f '%U %S %M' "$@" >/dev/null 2>"$work/log" || die "$*: $(tail -n 1 "$work/log")"
+    read -r user system kilobytes < <(tail -n 1 "$work/time")
+    took=$(awk "BEGIN { print ($user + $system) * 1000 }")
+    peak=$(awk "BEGIN { print $kilobytes / 1024 }")
+}
+
+for ((round = 0; round < rounds; round++)); do
+    note "round $((round + 1)) of $rounds"
+    builds=(old new)
+    ((round % 2 == 0)) || builds=(new old)
+    for question in "${questions[@]}"; do
+        for build in "${builds[@]}"; do
+            pins=/sys/fs/bpf/tombola_against_$$_$build
+            with=(env "MAP_PIN=${pins}_map" "${binary[$build]}")
+            case $question in
+            version) cost bash -c "for i in {1..20}; do '${binary[$build]}' --version; done" ;;
+            lottery* | stride* | eevdf*)
+                cost "${binary[$build]}" simulate "$work/${question##*[a-z]}.toml" --policy "${question%%1*}" --format csv
+                ;;
+            dump) cost "${with[@]}" dump --iterations 1 ;;
+            audit) cost "${with[@]}" audit --interval 200ms --no-interference --top 0 ;;
+            memory) cost "${with[@]}" dump --iterations 1 && took=$peak ;;
+            esac
+            say "$round $build $question $took" >>"$work/costs"
+        done
+    done
+done
+
+say "$(git -C "$root" rev-parse --short "$full") beside this tree, medians of $rounds rounds, CPU time; load average" \
+    "$(cut -d ' ' -f 1-3 /proc/loadavg). Binary: $(stat -c %s "${binary[old]}") and $(stat -c %s "${binary[new]}") bytes."
+say
+write_names "${questions[@]}"
+figures against "$work/costs" "$work/names"
