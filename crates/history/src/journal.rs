@@ -68,7 +68,7 @@ impl Journal {
         // One of another version that holds no interval has nothing to lose.
         let is_older = found.starts_with(&MAGIC[..MAGIC.len() - 1]);
         let is_bare = file.metadata().map_err(io)?.len() <= MAGIC.len() as u64;
-        if !MAGIC.starts_with(&found) && !(is_older && is_bare) {
+        if !(MAGIC.starts_with(&found) || is_older && is_bare) {
             return Err(Error::NoJournal { path: path.to_owned() });
         }
         let mut journal = Self { path: path.to_owned(), file, length: MAGIC.len() as u64 };
