@@ -24,6 +24,9 @@ const COMPLAINTS: [&str; 5] =
     ["BUG: ", "WARNING: ", "Oops: ", "general protection fault", "possible recursive locking"];
 /// The kernel's watchdogs. An emulated machine on a busy host may simply be late: it is a stall if PID 1 stays silent.
 const STALLS: [&str; 4] = ["lockup", "detected stall", "blocked for more than", "rcu_"];
+/// A breakpoint that the kernel sets for a moment while it patches its own code, met after it is gone: an emulated CPU sees late what another
+/// has written. The panic that follows ends the machine, and what it did not come to is done in another.
+const PATCHED: &str = "Oops: int3:";
 /// Complaints about time that mean nothing here.
 const LATE: [&str; 2] = ["hrtimer: interrupt took", "clocksource"];
 
@@ -44,6 +47,9 @@ impl Console {
         let says = |words: &[&str]| words.iter().any(|word| line.contains(word));
         if says(&STALLS) {
             self.stalled.get_or_insert_with(|| line.trim().to_owned());
+            return true;
+        }
+        if line.contains(PATCHED) {
             return true;
         }
         if says(&COMPLAINTS) && !says(&LATE) {
@@ -231,6 +237,11 @@ mod tests {
         assert!(!read(&[boot[0], boot[1], late, done], None).failed());
         let run = read(&[boot[0], boot[1], bad, bad, done], None);
         assert_eq!(run.counts(), (0, 0, 1));
+        let (patched, panic) =
+            ("[   21.2] Oops: int3: 0000 [#1] SMP", "[   21.3] Kernel panic - not syncing: Fatal exception");
+        let run = read(&[boot[0], boot[1], patched, panic], None);
+        assert!(!run.failed() && run.open.as_deref() == Some("a"));
+        assert!(run.trouble.is_some_and(|why| why.contains("Kernel panic")), "the machine is not whole");
         // Before the first step the kernel speaks about the emulated hardware.
         assert!(!read(&[bad, boot[0], done], None).failed());
     }
