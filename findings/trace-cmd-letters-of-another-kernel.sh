@@ -19,7 +19,7 @@ echo "trace-cmd 3.1.6-1, libtraceevent 1.7.1-1 (Debian 12), kernel $(uname -r)"
 
 for tracing in /sys/kernel/tracing /sys/kernel/debug/tracing ''; do [[ -d $tracing/instances ]] && break; done
 [[ $tracing ]] || { echo "no tracefs is mounted"; exit 77; }
-instance=$(mktemp -d "$tracing/instances/finding-XXXXXX")
+instance=$(mktemp -d -p "$tracing/instances")
 echo 1 >"$instance/events/sched/sched_switch/enable"
 end=$((SECONDS + 2)) # two shells that want one CPU preempt each other; what they start ends
 taskset -c 0 bash -c "while ((SECONDS < 2)); do :; done" &
