@@ -137,6 +137,17 @@ static __always_inline __u32 pid_now(struct task_struct *p)
 	return *(volatile pid_t *)&p->pid;
 }
 
+/* A member of a task's sched_info; 0 where the kernel keeps none. */
+#define SCHED_INFO(p, member)                                                                                          \
+	({                                                                                                             \
+		__u64 kept = 0;                                                                                        \
+		if (bpf_core_field_exists((p)->sched_info.member)) {                                                   \
+			kept = (p)->sched_info.member;                                                                 \
+			KEEP_APART(kept);                                                                              \
+		}                                                                                                      \
+		kept;                                                                                                  \
+	})
+
 /*
  * The kernel's run-queue wait of a task. The field exists with CONFIG_SCHED_INFO (selected by SCHEDSTATS and by
  * TASK_DELAY_ACCT); from 5.14 (c5895d3f06cb "sched: Simplify sched_info_on()") that is enough, before it is kept
@@ -144,13 +155,7 @@ static __always_inline __u32 pid_now(struct task_struct *p)
  */
 static __always_inline __u64 task_run_delay(struct task_struct *p)
 {
-	__u64 delay = 0;
-
-	if (bpf_core_field_exists(p->sched_info.run_delay)) {
-		delay = p->sched_info.run_delay;
-		KEEP_APART(delay);
-	}
-	return delay;
+	return SCHED_INFO(p, run_delay);
 }
 
 /*
@@ -211,36 +216,18 @@ static __always_inline bool is_delayed(struct task_struct *p)
 /* When p was put into the queue it waits in, on that queue's clock; 0: it is in none. The field is as old as run_delay. */
 static __always_inline __u64 task_last_queued(struct task_struct *p)
 {
-	__u64 queued = 0;
-
-	if (bpf_core_field_exists(p->sched_info.last_queued)) {
-		queued = p->sched_info.last_queued;
-		KEEP_APART(queued);
-	}
-	return queued;
+	return SCHED_INFO(p, last_queued);
 }
 
 /* How often p got a CPU, and when it got the one it has, on that CPU's clock. The fields are as old as run_delay. */
 static __always_inline __u64 task_slices(struct task_struct *p)
 {
-	__u64 slices = 0;
-
-	if (bpf_core_field_exists(p->sched_info.pcount)) {
-		slices = p->sched_info.pcount;
-		KEEP_APART(slices);
-	}
-	return slices;
+	return SCHED_INFO(p, pcount);
 }
 
 static __always_inline __u64 task_last_arrival(struct task_struct *p)
 {
-	__u64 arrived = 0;
-
-	if (bpf_core_field_exists(p->sched_info.last_arrival)) {
-		arrived = p->sched_info.last_arrival;
-		KEEP_APART(arrived);
-	}
-	return arrived;
+	return SCHED_INFO(p, last_arrival);
 }
 
 /* Whether p has a CPU. In 7.3 a plain load of the field cannot be relocated; the way of bit fields holds for both. */
