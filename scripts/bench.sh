@@ -12,7 +12,7 @@ help() {
 Usage: scripts/bench.sh [--quick] [--rounds N] [--pipe-ops N] [--messaging-loops N] [--cpu C] [--tools "A B …"]
 
 Measures what the monitor costs, and prints tables in Markdown:
-  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, with runqlat, cpudist,
+  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, full and light, with runqlat, cpudist,
      perf sched record and pidstat (all threads, once a second) where they are installed, and with two references
      built for this bench: an empty program on sched_switch (the floor) and five fields a task kept on the classic
      tracepoint (scripts/bench/*.bpf.c);
@@ -32,7 +32,7 @@ are not touched, and nothing stays behind. For figures worth keeping, nothing el
   --pipe-ops N          operations of sched pipe         [BENCH_PIPE_OPS, default 200000; quick 20000]
   --messaging-loops N   messages each sender sends       [BENCH_MESSAGING_LOOPS, default 200; quick 50]
   --cpu C               the CPU that sched pipe runs on  [BENCH_CPU, default: the last one allowed]
-  --tools "A B …"       which of tombola floor five_field runqlat cpudist perf_sched pidstat [BENCH_TOOLS, default: all]
+  --tools "A B …"       which of tombola light floor five_field runqlat cpudist perf_sched pidstat [BENCH_TOOLS, default: all]
 
 Progress goes to standard error, the tables to standard output:
   scripts/run.sh bench >tables.md
@@ -153,6 +153,10 @@ attach() {
         "$tombola" load >/dev/null
         loaded=yes
         ;;
+    light)
+        "$tombola" load --light >/dev/null
+        loaded=yes
+        ;;
     floor | five_field) hold "$hold" "$work/$1.o" ;;
     runqlat | cpudist) watch_with "$1" ;;
     pidstat)
@@ -177,7 +181,7 @@ detach() {
 # Why a tool cannot be measured here, or nothing.
 unusable() {
     case $1 in
-    tombola) ;;
+    tombola | light) ;;
     floor | five_field)
         have clang || { say "clang is not installed" && return; }
         compile_bpf "$1" "$work/$1.o" >&2 || say "it does not compile"
@@ -195,6 +199,7 @@ unusable() {
 name_of() {
     case $1 in
     tombola) say "**tombola**" ;;
+    light) say "**tombola, light**" ;;
     floor) say "empty tp_btf program on sched_switch" ;;
     five_field) say "five fields a task, classic tracepoint" ;;
     perf_sched) say "perf sched record" ;;
@@ -244,7 +249,7 @@ program_time() {
     say 1 >"$stats"
     for ((repeat = 0; repeat < repeats; repeat++)); do
         for tool in "${usable[@]}"; do
-            [[ $tool != perf_sched && $tool != pidstat ]] || continue # no programs
+            [[ $tool != perf_sched && $tool != pidstat && $tool != light ]] || continue # no program at a switch
             attach "$tool"
             benchmark pipe
             "${command[@]}" >/dev/null 2>&1
@@ -305,7 +310,7 @@ binary() {
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 usable=()
-for tool in ${tools:-tombola floor five_field runqlat cpudist perf_sched pidstat}; do
+for tool in ${tools:-tombola light floor five_field runqlat cpudist perf_sched pidstat}; do
     why=$(unusable "$tool")
     if [[ -z $why ]]; then
         usable+=("$tool")
