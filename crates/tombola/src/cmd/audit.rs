@@ -3,7 +3,7 @@
 mod instants;
 mod judging;
 
-use crate::audit_view::{AuditView, CommandView};
+use crate::audit_view::{AuditView, CommandView, longest};
 use crate::cli::{AuditArgs, Format, Sort};
 use crate::command::Command;
 use crate::exit::Exit;
@@ -18,6 +18,7 @@ use crate::sink::{audit_csv, audit_table, checks, json};
 use crate::source::{self, Wanted, holds_frames};
 use crate::target::Target;
 use crate::terminal;
+use crate::verdict::unseen;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use judging::{Judged, Judging};
@@ -103,7 +104,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         out.flush()?;
     }
     if let Some(judged) = judging.finish(args, command.as_ref())? {
-        outcome.exceeded = judged.exceeded();
+        (outcome.exceeded, outcome.unknown) = (judged.exceeded(), judged.unknown());
         sink.conclude(&judged, command.is_some(), out)?;
     }
     if let Some(mut command) = command {
@@ -192,6 +193,7 @@ impl Shown {
             by: args.by,
             columns: &args.columns,
             width: if args.output.is_none() { terminal::columns() } else { None },
+            longest: longest(&self.rows),
             rows: &self.rows[..self.count],
             rows_left_out: self.rows.len() - self.count,
             findings: self.findings.iter().collect(),
@@ -355,6 +357,8 @@ impl Sink {
 struct Outcome {
     /// Limits of `--fail-if` that are exceeded, in words.
     exceeded: Vec<String>,
+    /// Limits of `--fail-if` of which nothing is known, in words.
+    unknown: Vec<String>,
     lost: bool,
     found: bool,
     violations: Vec<String>,
@@ -377,7 +381,7 @@ impl Outcome {
     }
 
     fn exit(&self, args: &AuditArgs, origin: Origin) -> Exit {
-        for violation in self.violations.iter().chain(&self.exceeded) {
+        for violation in self.violations.iter().chain(&self.exceeded).chain(&self.unknown) {
             notify(violation);
         }
         if !self.found && !args.select.is_all() {
@@ -389,6 +393,14 @@ impl Outcome {
         }
         if !self.exceeded.is_empty() {
             return Exit::Verdict;
+        }
+        // What was to be judged was not seen, so nothing is fair for certain.
+        if !self.unknown.is_empty() {
+            return Exit::Failure;
+        }
+        if !self.found && !args.command.is_empty() {
+            notify(&format!("no task of the command was seen to run. {}", unseen()));
+            return Exit::Failure;
         }
         match (self.violations.is_empty(), self.lost && args.strict) {
             (false, _) => Exit::Check,

@@ -6,7 +6,7 @@ use crate::pace::notify;
 use crate::replay::world::{Machine, world};
 use crate::replay::{recorded, rtapp, toml};
 use crate::source::{open_recording, watched};
-use crate::target::Target;
+use crate::target::{Target, cannot_create};
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow};
 use std::fs::Permissions;
@@ -36,7 +36,8 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The mask of the user's new files holds for this one too.
     let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder).with_context(writing)?;
+    let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+    let mut file = file.map_err(|error| cannot_create(&args.to, error))?;
     let mut buffered = BufWriter::new(file.as_file_mut());
     let events = write(reader.as_mut(), format, &mut buffered, &args.from)?;
     buffered.flush().with_context(writing)?;

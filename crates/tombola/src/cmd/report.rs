@@ -19,6 +19,7 @@ use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{contrast_table, result};
 use crate::source::{self, Simulated, Wanted};
 use crate::target::Target;
+use crate::terminal;
 use crate::verdict;
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -68,6 +69,9 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut gathering = Gathering::new(source.origin());
     let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;
     gathering.begin(steps.before());
+    if gathering.origin.is_live() {
+        terminal::tell_long("watching", duration);
+    }
     let begin = Instant::now();
     let end = begin.checked_add(duration);
     let mut is_last = false;

@@ -11,7 +11,7 @@ use crate::sink::finding_sentence;
 use crate::sink::html::report::{Report, render};
 use crate::target::Target;
 use crate::text::harmless;
-use crate::verdict::Verdict;
+use crate::verdict::{Judgement, Verdict};
 use anyhow::Result;
 use std::path::Path;
 use tombola_core::audit::Line;
@@ -33,8 +33,8 @@ pub(super) struct Judging {
 pub(super) struct Judged {
     /// The verdict in words.
     pub(super) paragraph: String,
-    /// Each limit, and what is said where it is exceeded.
-    limits: Vec<(String, Option<String>)>,
+    /// Each limit as it was written, and what became of it.
+    limits: Vec<(String, Judgement)>,
     findings: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ impl Judging {
                 render(&Report { verdict, whole: &whole, series: &series, lanes, measured: &measured })?;
             page.put(&mut std::io::stdout(), html.as_bytes())?;
         }
-        let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.exceeds(limit))).collect();
+        let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.judge(limit))).collect();
         let view = whole.view();
         let about_it = shown.findings.iter().take(FINDINGS);
         let findings = about_it.map(|finding| finding_sentence(&view, finding)).collect();
@@ -95,7 +95,20 @@ impl Judging {
 impl Judged {
     /// Limits that are exceeded, in words.
     pub(super) fn exceeded(&self) -> Vec<String> {
-        self.limits.iter().filter_map(|(_, said)| said.clone()).collect()
+        let said = |judgement: &Judgement| match judgement {
+            Judgement::Exceeded(said) => Some(said.clone()),
+            Judgement::Kept | Judgement::Unknown(_) => None,
+        };
+        self.limits.iter().filter_map(|(_, judgement)| said(judgement)).collect()
+    }
+
+    /// Limits of which nothing is known, in words.
+    pub(super) fn unknown(&self) -> Vec<String> {
+        let said = |judgement: &Judgement| match judgement {
+            Judgement::Unknown(said) => Some(said.clone()),
+            Judgement::Kept | Judgement::Exceeded(_) => None,
+        };
+        self.limits.iter().filter_map(|(_, judgement)| said(judgement)).collect()
     }
 
     /// It for a build.
