@@ -95,13 +95,14 @@ fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: 
         }
     };
     let mut watch = watched()?;
-    let mut events = 0u64;
+    let (mut events, mut is_whole) = (0u64, true);
     loop {
         let event = match reader.next_event() {
             Ok(Some(event)) => event,
             Ok(None) => break,
             Err(error) => {
                 notify(&format!("{}: {error}", name.display()));
+                is_whole = false;
                 break;
             }
         };
@@ -113,13 +114,15 @@ fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: 
         if events.is_multiple_of(WATCHED_EVENTS) {
             let (done, all) = reader.progress();
             if !watch(done, all) {
+                is_whole = false;
                 break;
             }
         }
     }
     match writer {
         Writer::Trace(writer) => {
-            writer.finish(reader.header().end_ns)?;
+            // What was not read is not told to be empty.
+            writer.finish(reader.header().end_ns.filter(|_| is_whole))?;
         }
         Writer::Table(writer) => {
             writer.finish()?;

@@ -43,13 +43,14 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut early = Early::default();
     let mut before: HashMap<TaskId, Before> = HashMap::new();
     let mut begin_ns = reader.header().begin_ns;
-    let mut events = 0u64;
+    let (mut events, mut is_cut) = (0u64, false);
     head(args.format, out)?;
     loop {
         let event = match reader.next_event() {
             Ok(event) => event,
             Err(error) => {
                 notify(&format!("{}: {error}; what comes before it is shown", args.input.display()));
+                is_cut = true;
                 None
             }
         };
@@ -71,8 +72,7 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
             }
             normaliser.event(&event);
         } else {
-            let end_ns = reader.header().end_ns;
-            normaliser.finish(end_ns);
+            normaliser.finish(reader.header().end_ns.filter(|_| !is_cut));
         }
         let facts: Vec<Fact> = normaliser.facts().collect();
         for fact in facts {

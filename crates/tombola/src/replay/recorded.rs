@@ -58,14 +58,16 @@ pub(crate) fn read_from(
     let mut normaliser = Normaliser::new(reader.header());
     let (mut early, mut watch, mut events) = (Early::default(), watched()?, 0u64);
     let mut state: Option<(Gatherer, Activities, Gathered, (u64, u64))> = None;
-    let mut is_read = false;
+    // Whether all was read that is to be read, and whether that is less than the recording.
+    let (mut is_read, mut is_cut) = (false, false);
     loop {
         if !is_read {
             match reader.next_event() {
                 Ok(Some(event)) => {
                     events += 1;
                     let (done, all) = reader.progress();
-                    is_read = events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all);
+                    is_cut = events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all);
+                    is_read = is_cut;
                     // A loss goes where its gap begins, so events come out later than they go in.
                     let Some(event) = early.add(event) else { continue };
                     if !step(reader.header(), &mut normaliser, &mut state, event, (from, to), ns, is_kept) {
@@ -76,7 +78,7 @@ pub(crate) fn read_from(
                 Ok(None) => is_read = true,
                 Err(error) => {
                     notify(&format!("{name}: {error}; what comes before it is used"));
-                    is_read = true;
+                    (is_read, is_cut) = (true, true);
                 }
             }
         }
@@ -89,7 +91,8 @@ pub(crate) fn read_from(
     let Some((mut gatherer, mut activities, jobs, (from_ns, to_ns))) = state else {
         bail!("{name}: it has no events");
     };
-    let end_ns = header.end_ns.unwrap_or(0).max(normaliser.now_ns()).min(to_ns);
+    let told_ns = header.end_ns.filter(|_| !is_cut).unwrap_or(0);
+    let end_ns = told_ns.max(normaliser.now_ns()).min(to_ns);
     gatherer.close();
     normaliser.finish(Some(end_ns));
     let facts: Vec<_> = normaliser.facts().collect();
