@@ -3,7 +3,7 @@
 use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
-use crate::source::{open_recording, watched};
+use crate::source::open_recording;
 use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
 use anyhow::{Context, Result};
@@ -37,9 +37,8 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
 fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let length = |edge: Option<crate::cli::Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
     let (from, to) = (length(args.from, "--from")?, length(args.to, "--to")?);
-    let mut reader = open_recording(&args.input)?;
+    let (mut reader, mut watch) = open_recording(&args.input)?;
     let mut normaliser = Normaliser::new(reader.header());
-    let mut watch = watched()?;
     let mut early = Early::default();
     let mut before: HashMap<TaskId, Before> = HashMap::new();
     let mut begin_ns = reader.header().begin_ns;

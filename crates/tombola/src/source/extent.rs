@@ -1,9 +1,10 @@
 //! How long a recording is, before it is looked at.
 
-use super::{open_recording, watched};
-use anyhow::{Context, Result};
+use super::open_recording;
+use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
+use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
 
 /// Events between two looks at the terminal and at signals.
@@ -17,7 +18,7 @@ const WATCHED_EVENTS: u64 = 1 << 14;
 /// # Errors
 /// It cannot be opened. One that breaks off is as long as what comes before that.
 pub fn length(path: &Path, from: Duration, to: Duration) -> Result<Duration> {
-    let mut reader = open_recording(path)?;
+    let (mut reader, mut watch) = open_recording(path)?;
     let known = (reader.header().begin_ns, reader.header().end_ns);
     let (begin_ns, end_ns) = if let (Some(begin_ns), Some(end_ns)) = known {
         (begin_ns, end_ns)
@@ -26,11 +27,11 @@ pub fn length(path: &Path, from: Duration, to: Duration) -> Result<Duration> {
         let first = reader.next_event().ok().flatten().map_or(0, |event| event.ts_ns);
         let begin_ns = known.0.unwrap_or(first);
         let to_ns = begin_ns.saturating_add(ns(to));
-        let mut tail = open_recording(path)?;
+        let (mut tail, mut tail_watch) = open_recording(path)?;
         let has_tail = tail.skip_to(u64::MAX).is_ok();
-        let mut last_ns = if has_tail { last(tail.as_mut(), to_ns)? } else { None };
+        let mut last_ns = if has_tail { last(tail.as_mut(), &mut tail_watch, to_ns) } else { None };
         if last_ns.is_none() {
-            last_ns = last(reader.as_mut(), to_ns)?;
+            last_ns = last(reader.as_mut(), &mut watch, to_ns);
         }
         (begin_ns, last_ns.unwrap_or(first))
     };
@@ -43,8 +44,7 @@ fn ns(length: Duration) -> u64 {
 }
 
 /// The latest instant of the events that are left, at most the first behind `to_ns`; `None` where there are none.
-fn last(reader: &mut dyn Reader, to_ns: u64) -> Result<Option<u64>> {
-    let mut watch = watched().context("cannot look at the recording")?;
+fn last(reader: &mut dyn Reader, watch: &mut Watch, to_ns: u64) -> Option<u64> {
     let (mut last_ns, mut events) = (None, 0u64);
     while let Ok(Some(event)) = reader.next_event() {
         last_ns = last_ns.max(Some(event.ts_ns));
@@ -54,5 +54,5 @@ fn last(reader: &mut dyn Reader, to_ns: u64) -> Result<Option<u64>> {
             break;
         }
     }
-    Ok(last_ns)
+    last_ns
 }

@@ -56,36 +56,39 @@ pub struct Recorded {
     beside: Option<Sender<Beside>>,
 }
 
-/// Opens a recording of any known format; `-` is standard input.
+/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read.
 ///
 /// # Errors
 /// It cannot be read, or is none.
-pub fn open_recording(path: &Path) -> Result<Box<dyn Reader>> {
+pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
     if holds_frames(path) {
         bail!(
             "{} holds frames, not events: audit, dump, hist, report and top read it with --input",
             path.display()
         );
     }
-    let reader = if path == Path::new("-") {
-        reader::open_stream(&mut io::stdin().lock())
+    // What comes through a pipe ends with who writes it, and a signal before that ends both.
+    let (reader, watch) = if path == Path::new("-") {
+        let reader = reader::open_stream(&mut io::stdin().lock());
+        (reader, watched()?)
     } else {
-        reader::open(path)
+        let mut watch = watched()?;
+        (reader::open_watched(path, &mut watch), watch)
     };
-    reader.with_context(|| format!("cannot read the recording {}", path.display()))
+    Ok((reader.with_context(|| format!("cannot read the recording {}", path.display()))?, watch))
 }
 
 /// Says on a terminal how far a long reading is, and ends it after a signal: what was read until then counts.
 ///
 /// # Errors
 /// Signals cannot be handled.
-pub fn watched() -> Result<Watch> {
+fn watched() -> Result<Watch> {
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&ended)).context("cannot handle signals")?;
     }
     let (begin, terminal) = (Instant::now(), io::stderr().is_terminal());
-    let mut shown = None;
+    let (mut shown, mut is_told) = (None, false);
     Ok(Box::new(move |done, all| {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
         if terminal && begin.elapsed() > PATIENCE && shown != Some(percent) {
@@ -94,7 +97,8 @@ pub fn watched() -> Result<Watch> {
             let _ = write!(io::stderr(), "\rreading: {percent} %{end}");
         }
         let goes_on = !ended.load(Ordering::Relaxed);
-        if !goes_on {
+        if !goes_on && !is_told {
+            is_told = true;
             notify(&format!("ended by a signal: {percent} % of the recording was read"));
         }
         goes_on
@@ -131,11 +135,12 @@ impl Recorded {
         {
             bail!("--from is not before --to");
         }
-        let mut playback = Playback::new(open_recording(path)?);
+        let (reader, watch) = open_recording(path)?;
+        let mut playback = Playback::new(reader);
         if aside.ledger {
             playback.keep_ledger();
         }
-        playback.watch(watched()?);
+        playback.watch(watch);
         let reading = || format!("cannot read the recording {}", path.display());
         let begin_ns = playback.begin_ns().with_context(reading)?;
         let at =
