@@ -15,7 +15,7 @@ use crate::past;
 use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
 use crate::sink::{audit_csv, audit_table, checks, json};
-use crate::source::{self, Wanted, holds_frames};
+use crate::source::{self, Aside, Wanted};
 use crate::target::Target;
 use crate::terminal;
 use crate::verdict::unseen;
@@ -64,7 +64,11 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         ..Wanted::default()
     };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
+    let aside = Aside { lanes: report.is_some(), ledger: is_whole(args) };
+    let (source, beside) = match past::open_with(&args.past, None, aside)? {
+        Some((source, beside)) => (source, Some(beside)),
+        None => (past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?, None),
+    };
     let origin = source.origin();
     let mut pace =
         Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
@@ -98,12 +102,16 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         }
     }
     sink.end_document(out)?;
-    if let Some(path) = whole_recording(args) {
+    // The recording tells what else it kept when it is over.
+    drop(pace);
+    let beside = beside.and_then(|beside| beside.try_recv().ok());
+    if let Some(beside) = &beside {
         let is_shown = |id| seen.as_ref().is_none_or(|tasks| tasks.contains(&id));
-        out.write_all(instants::table(path, is_shown)?.as_bytes())?;
+        out.write_all(instants::table(beside, is_shown).as_bytes())?;
         out.flush()?;
     }
-    if let Some(judged) = judging.finish(args, command.as_ref())? {
+    let lanes = beside.as_ref().and_then(|beside| beside.lanes.as_ref());
+    if let Some(judged) = judging.finish(args, command.as_ref(), lanes)? {
         (outcome.exceeded, outcome.unknown) = (judged.exceeded(), judged.unknown());
         sink.conclude(&judged, command.is_some(), out)?;
     }
@@ -117,12 +125,10 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(outcome.exit(args, origin))
 }
 
-/// The recording of which the exact ledger is printed too: one of events that is looked at whole, and that can be read twice.
-fn whole_recording(args: &AuditArgs) -> Option<&Path> {
+/// Whether the exact ledger of a recording is printed too: of one that is looked at as a whole.
+fn is_whole(args: &AuditArgs) -> bool {
     let is_whole = args.past.from.is_none() && args.past.to.is_none() && args.interval.is_none();
-    let is_printed = args.format() == Format::Table && args.output.is_none();
-    let has_events = |path: &Path| path != Path::new("-") && !holds_frames(path);
-    args.past.input.as_deref().filter(|path| is_whole && is_printed && has_events(path))
+    is_whole && args.format() == Format::Table && args.output.is_none()
 }
 
 /// What of an audit is shown.

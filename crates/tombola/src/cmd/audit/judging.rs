@@ -4,7 +4,6 @@ use super::Shown;
 use crate::cli::AuditArgs;
 use crate::cmd::report::{Gathering, measured};
 use crate::command::Command;
-use crate::past;
 use crate::pressure::Pressure;
 use crate::sink::checks::Checks;
 use crate::sink::finding_sentence;
@@ -18,6 +17,7 @@ use tombola_core::audit::Line;
 use tombola_core::frame::Frame;
 use tombola_core::source::Origin;
 use tombola_core::window::Window;
+use tombola_recording::lanes::Lanes;
 
 /// Findings that are told to a build.
 const FINDINGS: usize = 8;
@@ -51,8 +51,13 @@ impl Judging {
         if is_wanted(args) { self.gathering.add(window, frame) } else { Ok(()) }
     }
 
-    /// The verdict, and the page where one is wanted; `None` where neither is.
-    pub(super) fn finish(self, args: &AuditArgs, command: Option<&Command>) -> Result<Option<Judged>> {
+    /// The verdict, and the page where one is wanted, with who ran where if that is known; `None` where neither is.
+    pub(super) fn finish(
+        self,
+        args: &AuditArgs,
+        command: Option<&Command>,
+        lanes: Option<&Lanes>,
+    ) -> Result<Option<Judged>> {
         if !is_wanted(args) {
             return Ok(None);
         }
@@ -77,8 +82,6 @@ impl Judging {
         if let Some(page) = self.page {
             let interference = !args.no_interference && whole.audit.interference.is_some();
             let measured = measured(&whole, series.intervals.len(), interference);
-            let overview = past::overview(&args.past, None)?;
-            let lanes = overview.as_ref().map(|overview| &overview.lanes);
             let verdict = paragraph.as_str();
             let html =
                 render(&Report { verdict, whole: &whole, series: &series, lanes, measured: &measured })?;
