@@ -182,7 +182,12 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
-    load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
+    load)
+        # On a fresh machine it may be missing; load says what is wrong where it cannot be mounted.
+        asks_for_help "$@" || mount_bpffs || true
+        root_verb load "$@"
+        ;;
+    unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
     top | dump | audit | hist | report | log | export) reading "$verb" "$@" ;;
     status | simulate | workload | doctor | query | info | convert | timehist | replay | periods | completions | man) verb "$verb" "$@" ;;
     bpf) bpf "$@" ;;
