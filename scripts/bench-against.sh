@@ -31,7 +31,7 @@ HELP
 }
 
 rounds=${BENCH_ROUNDS:-11}
-threads=10000 commit= switch_only=
+threads=10000 commit="" switch_only=""
 while (($#)); do
     case $1 in
     --rounds | --threads) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
@@ -125,7 +125,7 @@ if ((EUID == 0)) && have perf && have clang; then
     *) die "no monitor is built for $(uname -m)" ;;
     esac
     headers=$(find "$target/debug/build" "$target/release/build" -path '*/libbpf-sys-*/out/include' -prune -print -quit 2>/dev/null)
-    declare -A tree=([old]=$there [new]=$root) grown=([old]= [new]=)
+    declare -A tree=([old]=$there [new]=$root) grown=([old]="" [new]="")
     for build in old new; do
         clang -O2 -g -target bpf -mcpu=v3 "-D__TARGET_ARCH_$arch" -I"$headers" -I"${tree[$build]}/crates/kernel/bpf" \
             -c "${tree[$build]}/crates/kernel/bpf/monitor.bpf.c" -o "$work/$build.o"
