@@ -7,17 +7,19 @@ source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
 
 help() {
     cat <<'HELP'
-Usage: scripts/bench-against.sh COMMIT [--rounds N] [--threads N]
+Usage: scripts/bench-against.sh COMMIT [--rounds N] [--threads N] [--only "QUESTION …"]
 
 Builds COMMIT apart (its tree in target/against, kept for the next time), and measures both builds in turns: the start of the binary, the
 simulator with 100 and 10,000 runnable tasks, and, as root, with a monitor of each build loaded and N threads that ran once and sleep, the
-CPU time and the memory of `dump --iterations 1` and the CPU time of an `audit` of all of them. Told are medians, and quartiles of the ratios
-of each round.
+CPU time and the memory of `dump --iterations 1` and of an `audit` of all of them. Told are medians, and quartiles of the ratios of each
+round.
 
 Needs GNU time; root for what reads a monitor, which is left out without.
 
   --rounds N     rounds                [BENCH_ROUNDS, default 11]
   --threads N    threads that sleep    [default 10000]
+  --only "Q …"   which of version lottery100 lottery10000 stride100 stride10000 eevdf100 eevdf10000 dump audit memory audit_memory
+                 [default: all]
 
 The table goes to standard output:
   scripts/run.sh bench --against 9218c33 >table.md
@@ -25,12 +27,13 @@ HELP
 }
 
 rounds=${BENCH_ROUNDS:-11}
-threads=10000 commit=
+threads=10000 commit='' only=''
 while (($#)); do
     case $1 in
-    --rounds | --threads) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
+    --rounds | --threads | --only) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
     --rounds) rounds=$2 && shift 2 ;;
     --threads) threads=$2 && shift 2 ;;
+    --only) only=$2 && shift 2 ;;
     -h | --help) help && exit ;;
     -*) unknown "$1" ;;
     *)
@@ -97,9 +100,18 @@ if ((EUID == 0)) && [[ $(stat -f -c %T /sys/fs/bpf 2>/dev/null) == bpf_fs ]]; th
     sleepers=$SLEEPERS_PID
     read -r -t 60 word <&"${SLEEPERS[0]}" || true
     [[ ${word:-} == asleep ]] || die "the threads did not start"
-    questions+=(dump audit memory)
+    questions+=(dump audit memory audit_memory)
 else
     note "no root, or no BPF file system: what reads a monitor is left out"
+fi
+
+if [[ -n $only ]]; then
+    wanted=()
+    for question in $only; do
+        [[ " ${questions[*]} " == *" $question "* ]] || die "'$question' is not asked here: it is one of ${questions[*]}"
+        wanted+=("$question")
+    done
+    questions=("${wanted[@]}")
 fi
 
 name_of() {
@@ -108,17 +120,23 @@ name_of() {
     lottery* | stride* | eevdf*) say "simulator, ${1%%1*}, ${1##*[a-z]} tasks, a million decisions, ms" ;;
     dump) say "dump --iterations 1, $threads threads, ms" ;;
     audit) say "audit of 0.2 s, $threads threads, ms" ;;
-    memory) say "peak memory of that dump, MB" ;;
+    memory) say "peak memory of dump --iterations 1, $threads threads, MB" ;;
+    audit_memory) say "peak memory of audit, $threads threads, MB" ;;
     esac
 }
 
-# cost WORDS…: user and system time in milliseconds and peak memory in megabytes, in `took` and `peak`.
+# cost WORDS…: user and system time in milliseconds, in `took`.
 cost() {
-    local user system kilobytes
-    /usr/bin/time -o "$work/time" -f '%U %S %M' "$@" >/dev/null 2>"$work/log" || die "$*: $(tail -n 1 "$work/log")"
-    read -r user system kilobytes < <(tail -n 1 "$work/time")
+    local user system TIMEFORMAT='%3U %3S'
+    { time "$@" >/dev/null 2>"$work/log"; } 2>"$work/time" || die "$*: $(tail -n 1 "$work/log")"
+    read -r user system <"$work/time"
     took=$(awk "BEGIN { print ($user + $system) * 1000 }")
-    peak=$(awk "BEGIN { print $kilobytes / 1024 }")
+}
+
+# peak WORDS…: peak memory in megabytes, in `took`.
+peak() {
+    /usr/bin/time -o "$work/time" -f '%M' "$@" >/dev/null 2>"$work/log" || die "$*: $(tail -n 1 "$work/log")"
+    took=$(awk "BEGIN { print $(tail -n 1 "$work/time") / 1024 }")
 }
 
 for ((round = 0; round < rounds; round++)); do
@@ -136,7 +154,8 @@ for ((round = 0; round < rounds; round++)); do
                 ;;
             dump) cost "${with[@]}" dump --iterations 1 ;;
             audit) cost "${with[@]}" audit --interval 200ms --no-interference --top 0 ;;
-            memory) cost "${with[@]}" dump --iterations 1 && took=$peak ;;
+            memory) peak "${with[@]}" dump --iterations 1 ;;
+            audit_memory) peak "${with[@]}" audit --interval 200ms --no-interference --top 0 ;;
             esac
             say "$round $build $question $took" >>"$work/costs"
         done

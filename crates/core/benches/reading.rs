@@ -43,7 +43,7 @@ fn main() {
     let mut sizes: Vec<u32> = Vec::new();
     let mut words = env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
-        let number = |word: &str| word.parse().unwrap_or_else(|_| panic!("'{word}' is no number"));
+        let number = |word: &str| -> u32 { word.parse().unwrap_or_else(|_| panic!("'{word}' is no number")) };
         if word == "--rounds" {
             rounds = number(&words.next().expect("--rounds takes a number")).max(1);
         } else {
