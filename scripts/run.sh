@@ -41,6 +41,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
              --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
              --record: what recording costs, beside perf record and ftrace
              --import: what reading a perf.data costs, beside perf sched timehist (no root with --file)
+             --reading [--rounds N] [TASKS...]: from snapshots of many tasks to rows, without a kernel (no root)
              --against COMMIT: this build and that commit's in turns: start, simulator, reading (root for the last)
   bpf        the monitor's object alone, for load --obj: bpf [FILE]; CLANG is the compiler, BPF_CFLAGS come after our flags
   completions, man           for the shell, for man
@@ -210,6 +211,7 @@ main() {
         --scheduler) companion bench-scheduler "${@:2}" ;;
         --record) companion bench-record "${@:2}" ;;
         --import) companion bench-import "${@:2}" ;;
+        --reading) run_cargo bench --package tombola-core --bench reading -- "${@:2}" ;;
         --against) companion bench-against "${@:2}" ;;
         *) companion bench "$@" ;;
         esac
