@@ -76,6 +76,9 @@ struct {
 char LICENSE[] SEC("license") = "GPL";
 
 static const struct task_record empty_record;
+
+#include "monitor_records.bpf.h"
+
 const struct queued_task *unused_queued_task __attribute__((unused)); /* its type is to be in the object's BTF */
 
 #include "monitor_groups.bpf.h"
@@ -89,24 +92,29 @@ struct slice {
 	bool seen_from_start; /* false: it was open when measuring began */
 	bool runnable;	      /* its task is still runnable */
 	bool dead;	      /* its task will never run again */
+	bool renew;	      /* the groups of its task are to be renewed */
+};
+
+/* 0 for 0, else 1 + floor(log2). */
+#define SAME_4(n) n, n, n, n
+#define SAME_16(n) SAME_4(n), SAME_4(n), SAME_4(n), SAME_4(n)
+#define SAME_64(n) SAME_16(n), SAME_16(n), SAME_16(n), SAME_16(n)
+static const __u8 bits_of[256] = {
+	0, 1, 2, 2, SAME_4(3), SAME_4(4), SAME_4(4), SAME_16(5), SAME_16(6), SAME_16(6), SAME_64(7), SAME_64(8), SAME_64(8),
 };
 
 static __always_inline __u32 wait_bucket(__u64 ns)
 {
-	__u32 us, bucket = 0;
+	__u32 us;
 
 	if (ns >> 32)
 		return WAIT_BUCKETS - 1; /* 2^32 ns is more than 2^22 us */
-	us = (ns * 274877907) >> 38;	 /* ns / 1000, exact below 2^32 */
-	/* clang-format off */
-	if (us >> 16) { us >>= 16; bucket = 16; }
-	if (us >> 8) { us >>= 8; bucket += 8; }
-	if (us >> 4) { us >>= 4; bucket += 4; }
-	if (us >> 2) { us >>= 2; bucket += 2; }
-	if (us >> 1) { us >>= 1; bucket += 1; }
-	/* clang-format on */
-	bucket += us;
-	return bucket < WAIT_BUCKETS ? bucket : WAIT_BUCKETS - 1;
+	us = (ns * 274877907) >> 38;	 /* ns / 1000, exact below 2^32, and below 2^23 */
+	if (us < 1 << 8)
+		return bits_of[us];
+	if (us < 1 << 16)
+		return 8 + bits_of[us >> 8 & 255];
+	return 16 + bits_of[us >> 16 & 255];
 }
 
 static __always_inline bool is_fair(__u32 policy)
@@ -120,8 +128,8 @@ static __always_inline void refresh_comm(struct task_record *rec, struct task_st
 	((__u64 *)rec->comm)[1] = ((__u64 *)p->comm)[1];
 }
 
-/* Attributes that change rarely and cost a few cache lines. */
-static __always_inline void refresh(struct task_record *rec, struct task_struct *p, struct cpu_slot *slot)
+/* Attributes that change rarely and cost a few cache lines. The groups themselves are renewed by who calls this, when all is booked. */
+static __always_inline void refresh(struct task_record *rec, struct task_struct *p)
 {
 	struct group_key group = {};
 	struct task_group *of = group_of(p);
@@ -134,7 +142,6 @@ static __always_inline void refresh(struct task_record *rec, struct task_struct 
 		identify_group(of, &group);
 	rec->group_kind = group.kind;
 	rec->group_id = group.id;
-	refresh_groups(of, slot);
 }
 
 /* Makes `rec`, all zero, the record of p, of whom no slice before this one is known. */
@@ -143,7 +150,6 @@ static __always_inline void begin_record(struct task_record *rec, struct task_st
 {
 	__s64 since_begin, wait;
 
-	rec->pid = pid;
 	rec->start_ns = p->start_boottime;
 	rec->cpu = slice->cpu;
 	rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
@@ -154,20 +160,23 @@ static __always_inline void begin_record(struct task_record *rec, struct task_st
 		rec->run_delay_ns += wait - since_begin;
 	/* Its birth is its first wakeup; of a task older than the monitor nobody saw how it came to wait. */
 	rec->state = rec->start_ns >= control->begin_boot_ns ? TASK_SLEEPING : TASK_WAITING;
-	refresh(rec, p, slot);
+	refresh(rec, p);
+	slice->renew = true;
+	barrier();
+	rec->pid = pid;
 }
 
 /*
  * The wait before a slice whose begin the kernel has not got right: since the wakeup, on the monotonic clock. Migrations and
  * the clocks of other queues do not matter to it. What the kernel has booked beyond that is sleep, and counted.
  */
-static __noinline __u64 since_wakeup(struct task_record *rec, struct cpu_slot *slot, struct slice *slice, __u64 booked)
+static __noinline __u64 since_wakeup(struct task_record *rec, struct cpu_slot *slot, __u64 start_ns, __u64 booked)
 {
 	__u64 wait;
 
-	if (!rec || !slot || !slice)
+	if (!rec || !slot)
 		return booked;
-	wait = slice->start_ns - slot->ref_clock_ns + slot->ref_mono_ns - rec->woken_ns;
+	wait = start_ns - slot->ref_clock_ns + slot->ref_mono_ns - rec->woken_ns;
 	if ((__s64)wait < 0)
 		wait = 0;
 	if (wait >= booked)
@@ -190,7 +199,7 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 		if (rec->state != TASK_WAITING) {
 			rec->wakeups++;
 			if (rec->state == TASK_MISSTAMPED)
-				wait = since_wakeup(rec, slot, slice, wait);
+				wait = since_wakeup(rec, slot, slice->start_ns, wait);
 		}
 
 		/* The sum may be behind what is noted: after an execve by a thread. */
@@ -218,8 +227,10 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 	rec->involuntary += slice->runnable;
 	rec->state = slice->runnable ? TASK_WAITING : TASK_SLEEPING;
 	/* A dying task has left its autogroup: what is known of it stays. */
-	if (rec->slice_end_ns && (rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead)
-		refresh(rec, p, slot);
+	if (rec->slice_end_ns && (rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead) {
+		refresh(rec, p);
+		slice->renew = true;
+	}
 	rec->slice_start_ns = slice->start_ns;
 	rec->slice_end_ns = slice->end_ns;
 	rec->nice = p->static_prio - DEFAULT_PRIO;
@@ -253,23 +264,6 @@ static __always_inline void publish(struct exited_record *end)
 	full_barrier();
 }
 
-/* A new record for p in task_map, or nothing where there is no room. */
-static __noinline struct task_record *insert(__u32 pid, struct cpu_slot *slot)
-{
-	long err = bpf_map_update_elem(&task_map, &pid, &empty_record, BPF_ANY);
-	struct task_record *rec = err ? 0 : bpf_map_lookup_elem(&task_map, &pid);
-
-	if (rec || !slot)
-		return rec;
-	if (err == -E2BIG)
-		slot->map_full++;
-	else if (err == -EBUSY)
-		slot->map_busy++;
-	else
-		slot->map_other++;
-	return 0;
-}
-
 /*
  * Final totals of p: what task_map holds of it, or, if nothing, this slice. `left`: p was a leader, and its pid and record go
  * on with the thread that has called execve: this slice is all that is p's alone.
@@ -300,7 +294,7 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 	publish(end);
 	/* Not before: a reader finds it in one of the two. */
 	if (rec)
-		bpf_map_delete_elem(&task_map, &pid);
+		forget(pid, control);
 }
 
 /*
@@ -322,7 +316,7 @@ static __always_inline struct task_record *replace(struct task_record *rec, stru
 		publish(end);
 	}
 	slot->exits_runtime_ns += rec->runtime_ns;
-	*rec = empty_record;
+	empty(rec);
 	return rec;
 }
 
@@ -331,7 +325,7 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 {
 	bool replaced = slice->dead && replaced_in_exec(p);
 	__u32 pid = pid_now(p);
-	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid);
+	struct task_record *rec = find(pid, control);
 	bool fresh = !rec, left;
 
 	if (rec && rec->start_ns != p->start_boottime) {
@@ -346,11 +340,11 @@ static __always_inline void book_slice(struct task_struct *p, struct cpu_slot *s
 		book_exit(fresh || left ? 0 : rec, p, pid, left, slot, control, slice);
 		/* What replace() has emptied was for p. */
 		if (fresh && rec)
-			bpf_map_delete_elem(&task_map, &pid);
+			forget(pid, control);
 		return;
 	}
 	if (!rec)
-		rec = insert(pid, slot);
+		rec = insert(pid, slot, control);
 	if (!rec) {
 		slot->untracked_ns += slice->ran_ns;
 		return;
@@ -399,6 +393,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 		pair_clocks(slot, slice.end_ns);
 	}
 	slice.cpu = cpu;
+	slice.renew = false;
 	slice.ran_ns = slice.end_ns - slice.start_ns;
 	if ((__s64)slice.ran_ns < 0) {
 		slice.ran_ns = 0;
@@ -428,6 +423,8 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 		slot->start_ns = next->start_boottime;
 		slot->delay_ns = task_run_delay(next);
 	}
+	if (slice.renew)
+		refresh_groups(group_of(prev), slot);
 	return 0;
 }
 

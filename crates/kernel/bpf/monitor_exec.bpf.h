@@ -31,7 +31,7 @@ static __always_inline void add_up(struct task_record *sum, const struct task_re
 
 /* The record of a thread moves to its new pid. A record that is there holds its leader's slices, and its own since. */
 static __always_inline struct task_record *adopt(struct task_record *thread, struct task_record *rec, __u32 pid, __u32 old,
-						 const struct cpu_slot *slot)
+						 struct cpu_slot *slot, const struct control *control)
 {
 	if (rec) {
 		add_up(rec, thread);
@@ -42,11 +42,13 @@ static __always_inline struct task_record *adopt(struct task_record *thread, str
 			rec->cpu = thread->cpu;
 			rec->state = thread->state;
 		}
-	} else if (!bpf_map_update_elem(&task_map, &pid, thread, BPF_NOEXIST)) {
-		rec = bpf_map_lookup_elem(&task_map, &pid);
+	} else {
+		rec = insert(pid, slot, control);
+		if (rec)
+			move(rec, thread);
 	}
 	if (rec)
-		bpf_map_delete_elem(&task_map, &old);
+		forget(old, control);
 	return rec;
 }
 
@@ -58,7 +60,7 @@ static __always_inline struct task_record *open_record(struct task_struct *p, __
 						       const struct control *control, __u32 cpu)
 {
 	struct slice slice = { .cpu = cpu, .seen_from_start = true };
-	struct task_record *rec = insert(pid, slot);
+	struct task_record *rec = insert(pid, slot, control);
 
 	if (rec) {
 		begin_record(rec, p, pid, slot, control, &slice);
@@ -72,16 +74,17 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
 {
 	__u32 zero = 0, pid = p->pid, old = old_pid, cpu = bpf_get_smp_processor_id();
-	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid), *thread, *opened = 0;
 	struct control *control = bpf_map_lookup_elem(&control_map, &zero);
 	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu);
+	struct task_record *rec, *thread, *opened = 0;
 
 	if (!control || !slot)
 		return 0;
+	rec = find(pid, control);
 	if (pid != old) {
-		thread = bpf_map_lookup_elem(&task_map, &old);
+		thread = find(old, control);
 		if (thread)
-			rec = adopt(thread, rec, pid, old, slot);
+			rec = adopt(thread, rec, pid, old, slot, control);
 		/* The slice that is open here is of who it is now. */
 		if (slot->pid == old) {
 			slot->pid = pid;
@@ -97,8 +100,11 @@ int BPF_PROG(sched_exec, struct task_struct *p, pid_t old_pid)
 			rec->exec_tid = old;
 		}
 	}
-	if (rec && !opened)
-		refresh(rec, p, slot);
+	if (rec) {
+		if (!opened)
+			refresh(rec, p);
+		refresh_groups(group_of(p), slot);
+	}
 	return 0;
 }
 
@@ -114,12 +120,15 @@ SEC("tp_btf/sched_process_free")
 int BPF_PROG(sched_free, struct task_struct *p)
 {
 	__u32 zero = 0, pid = p->pid, cpu = bpf_get_smp_processor_id();
-	struct task_record *rec = bpf_map_lookup_elem(&task_map, &pid);
 	struct control *control = bpf_map_lookup_elem(&control_map, &zero);
 	struct cpu_slot *slot = bpf_map_lookup_elem(&cpu_map, &cpu), *last;
 	struct exited_record *end;
+	struct task_record *rec;
 
-	if (!rec || rec->start_ns != p->start_boottime || !control || !slot)
+	if (!control || !slot)
+		return 0;
+	rec = find(pid, control);
+	if (!rec || rec->start_ns != p->start_boottime)
 		return 0;
 	last = bpf_map_lookup_elem(&cpu_map, &rec->cpu);
 	if (!last)
@@ -130,7 +139,7 @@ int BPF_PROG(sched_free, struct task_struct *p)
 	end->task = *rec;
 	publish(end);
 	slot->exits_runtime_ns += rec->runtime_ns;
-	bpf_map_delete_elem(&task_map, &pid);
+	forget(pid, control);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ static __noinline int misstamped(struct task_struct *p)
 	if (!p || !control || !control->begin_ns || !slot)
 		return 0;
 	pid = pid_now(p);
-	rec = bpf_map_lookup_elem(&task_map, &pid);
+	rec = find(pid, control);
 	if (rec && rec->start_ns == p->start_boottime) {
 		if (rec->state != TASK_SLEEPING)
 			return 0;
@@ -55,10 +55,11 @@ static __noinline int misstamped(struct task_struct *p)
 		/* It sleeps since before measuring began: its first slice is to find this. */
 		struct slice slice = { .cpu = queue_cpu(p) };
 
-		rec = insert(pid, slot);
+		rec = insert(pid, slot, control);
 		if (!rec)
 			return 0;
 		begin_record(rec, p, pid, slot, control, &slice);
+		refresh_groups(group_of(p), slot);
 	} else {
 		return 0;
 	}

@@ -28,8 +28,15 @@ enum group_kind {
 	GROUP_AUTOGROUP = 2, /* group_id is N of /autogroup-N in /proc/PID/autogroup */
 };
 
-/* One task, while it lives: the value of task_map, whose key is its pid. Written only by the CPU the task ran on. */
+/*
+ * One task, while it lives. Written only by the CPU the task ran on. Of six cache lines, a switch touches the first two, and one of those
+ * that hold the histogram.
+ *
+ * It is in near_map, at its pid modulo the length of that array, if that place was free at its first switch; else in task_map, whose key
+ * is its pid. A place that is taken and left while it is copied has two different turns in the copy: it is nobody's.
+ */
 struct task_record {
+	__u64 turn;	      /* of who has the place; 0 in task_map. The same stands at the end; these two are written last and taken away first */
 	__u64 runtime_ns;     /* closed slices; the open one is in the CPU's slot */
 	__u64 wait_ns;	      /* run-queue wait of all closed slices */
 	__u64 wait_max_ns;    /* longest single wait */
@@ -41,8 +48,7 @@ struct task_record {
 	__u64 slice_end_ns;
 	__u64 run_delay_ns;   /* the kernel's sched_info.run_delay when the latest slice was closed */
 	__u64 start_ns;	      /* start of the task, CLOCK_BOOTTIME: with pid, its identity */
-	__u64 group_id;	      /* the group whose weight the scheduler uses, see group_kind */
-	__u32 pid;
+	__u32 pid;	      /* 0: not filled yet */
 	__u32 tgid;
 	__s32 nice;	   /* -20..19 */
 	__u32 policy;	   /* SCHED_* */
@@ -50,6 +56,8 @@ struct task_record {
 	__u32 tickets;	   /* the weight, or 0 under policies that have none */
 	__u32 cpu;	   /* of the latest closed slice */
 	__u32 state;	   /* enum task_state_kind, since slice_end_ns */
+	__u64 wait_hist[WAIT_BUCKETS]; /* waits of closed slices */
+	__u64 group_id;	   /* the group whose weight the scheduler uses, see group_kind */
 	__u32 group_kind;  /* enum group_kind */
 	__u32 cpus_allowed; /* how many CPUs its affinity mask holds */
 	__u64 cpus_low;	   /* the mask's first 64 CPUs */
@@ -57,7 +65,7 @@ struct task_record {
 	__u32 exec_tid;	   /* pid it had before it took over its leader's in execve; 0: it never did */
 	__u32 pad;
 	char comm[COMM_LEN];
-	__u64 wait_hist[WAIT_BUCKETS]; /* waits of closed slices */
+	__u64 turn_behind;
 };
 
 /*
@@ -76,6 +84,7 @@ struct cpu_slot {
 	__u64 busy_ns; /* closed slices of tasks */
 	__u64 unfair_ns; /* those of them whose task holds no tickets: FIFO, RR, DEADLINE, stop */
 	__u64 idle_ns; /* closed slices of the idle task */
+	__u64 taken_ns; /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
 	__u64 ref_clock_ns;
 	__u64 ref_mono_ns;
 	__u64 exits; /* entries made in this CPU's part of exited_map: also the next index into it */
@@ -88,7 +97,6 @@ struct cpu_slot {
 	__u64 clock_backwards; /* slices that ended before they began: booked as empty */
 	__u64 stale_records;   /* records found under a reused pid whose end was not seen */
 	__u64 groups_full;     /* groups that were refused by group_map */
-	__u64 taken_ns;	       /* interrupts and steal since boot, where the kernel keeps them apart (rq clock - clock_task) */
 	__u64 late_pairs;      /* pairs in a row that were left out: 0 or 1 */
 	__u64 exits_left;      /* exits that are no task's end: TASK_LEFT */
 	__u64 unseen_switches; /* slices closed by a task of another process than the one that was seen to begin them */
@@ -249,7 +257,7 @@ struct control {
 	__u64 begin_ns;	     /* measuring begins here; 0: not yet. Written last, when everything is attached and pinned. */
 	__u64 begin_boot_ns; /* the same instant on CLOCK_BOOTTIME */
 	__u32 ring_bits;     /* log2 of the length of one CPU's ring in exited_map */
-	__u32 pad;
+	__u32 near_mask;     /* length of near_map, a power of two, less 1 */
 };
 
 #define SCHEMA_MAGIC 0x616c6f626d6f74ULL /* "tombola" */

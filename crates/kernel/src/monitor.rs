@@ -263,14 +263,16 @@ fn pin_all(monitor: &MonitorObject, links: &mut [Link], pins: &Pins) -> Result<(
     fs::create_dir(&dir).map_err(|e| failed(&dir, e))?;
     chmod(&dir, 0o755)?;
     // Maps first: by them a program and a link are known as this monitor's, should the pinning end half-way.
-    for (name, path) in [
+    let near = (monitor.near > 0).then(|| ("near_map", pins.companion(companion::NEAR_MAP)));
+    let maps = [
         ("task_map", pins.map.clone()),
         ("cpu_map", pins.companion(companion::CPU_MAP)),
         ("exited_map", pins.companion(companion::EXITED_MAP)),
         ("group_map", pins.companion(companion::GROUP_MAP)),
         ("control_map", pins.companion(companion::CONTROL_MAP)),
         ("schema_map", pins.companion(companion::SCHEMA_MAP)),
-    ] {
+    ];
+    for (name, path) in maps.into_iter().chain(near) {
         loaded.map(name)?.pin(&path).map_err(|e| failed(&path, os_error(&e)))?;
         chmod(&path, 0o644)?;
     }
@@ -336,8 +338,12 @@ fn begin(monitor: &MonitorObject, links: &[Link], schema: &schema) -> Result<()>
     }
     // The kernel copies a value in no order: what the programs read once they see that they are to begin is there before.
     for begin_ns in [0, schema.begin_ns] {
-        let control =
-            control { begin_ns, begin_boot_ns: schema.begin_boot_ns, ring_bits: schema.ring_bits, pad: 0 };
+        let control = control {
+            begin_ns,
+            begin_boot_ns: schema.begin_boot_ns,
+            ring_bits: schema.ring_bits,
+            near_mask: monitor.near.saturating_sub(1),
+        };
         write("control_map", control.bytes())?;
     }
     if schema.light == 0 {

@@ -19,12 +19,18 @@ const LIGHT_ENDS: u32 = 4096;
 const RING_BITS_TOTAL: u32 = 13;
 const RING_BITS_LEAST: u32 = 7;
 
+/// Places for records that are found without a hash, at most: 4,096 of them take 1.6 MB, whoever is in them. With fewer tasks than that, and
+/// pids given in turn, nearly every task has one.
+const MOST_NEAR: u32 = 4096;
+
 /// The monitor in the kernel, nothing attached yet.
 pub(crate) struct MonitorObject {
     pub(crate) loaded: LoadedObject,
     pub(crate) layout: u64,
     pub(crate) ring_bits: u32,
     pub(crate) max_tasks: u32,
+    /// Places in `near_map`, a power of two, beside the room for `max_tasks`; 0: it has no such map.
+    pub(crate) near: u32,
     /// The programs beside the first: of the monitor at the switches those of [`OTHERS`] that this kernel needs.
     pub(crate) others: Vec<&'static str>,
     /// Which of them is the iterator that readers run.
@@ -52,6 +58,7 @@ impl MonitorObject {
         let cpus = possible_cpus()?;
         let ring_bits = RING_BITS_TOTAL.saturating_sub(cpus.next_power_of_two().ilog2()).max(RING_BITS_LEAST);
         let max_tasks = settings.max_tasks.get();
+        let near = near_places(max_tasks);
         let sleeps_queued = kernel_has_member("sched_entity", "sched_delayed")?;
         let others: Vec<&str> = OTHERS.into_iter().filter(|&name| name != WAKEUP || sleeps_queued).collect();
         let loaded = LoadedObject::load(&Parts {
@@ -61,13 +68,15 @@ impl MonitorObject {
             others: &others,
             rooms: &[
                 ("task_map", max_tasks),
+                ("near_map", near),
+                ("near_owner", near),
                 ("cpu_map", cpus),
                 ("exited_map", cpus << ring_bits),
                 ("group_map", lru_room(settings.max_groups.get(), cpus)),
             ],
-            grown: if grows_safely()? { &["task_map"] } else { &[] },
+            grown: if grows_safely()? { &["task_map", "near_owner"] } else { &[] },
         })?;
-        Ok(Self { loaded, layout, ring_bits, max_tasks, others, iterator: ITERATOR })
+        Ok(Self { loaded, layout, ring_bits, max_tasks, near, others, iterator: ITERATOR })
     }
 
     /// Loads the built-in light monitor, with room for what its tasks have counted before.
@@ -87,7 +96,7 @@ impl MonitorObject {
             grown: &[],
         })?;
         let (layout, others) = (built_in_layout(true)?, vec![LIGHT_ITERATOR]);
-        Ok(Self { loaded, layout, ring_bits: 0, max_tasks: 0, others, iterator: LIGHT_ITERATOR })
+        Ok(Self { loaded, layout, ring_bits: 0, max_tasks: 0, near: 0, others, iterator: LIGHT_ITERATOR })
     }
 }
 
@@ -96,6 +105,11 @@ fn tasks_now() -> u32 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let word = text.split_ascii_whitespace().nth(3).and_then(|word| word.split_once('/'));
     word.and_then(|(_, all)| all.parse().ok()).unwrap_or(1 << 15)
+}
+
+/// Places beside room for so many tasks: a sixteenth of it, as a power of two, up to [`MOST_NEAR`].
+fn near_places(max_tasks: u32) -> u32 {
+    1 << (max_tasks / 16).clamp(1, MOST_NEAR).ilog2()
 }
 
 /// Entries that a map which puts out the oldest needs to hold so many: each CPU keeps up to 128 free ones in reserve

@@ -51,6 +51,8 @@ impl Default for Pins {
 
 /// Names in the directory of companions.
 pub(crate) mod companion {
+    /// Of the monitor at the switches only.
+    pub(crate) const NEAR_MAP: &str = "near_map";
     pub(crate) const CPU_MAP: &str = "cpu_map";
     pub(crate) const EXITED_MAP: &str = "exited_map";
     pub(crate) const GROUP_MAP: &str = "group_map";
@@ -86,7 +88,8 @@ impl Pins {
     pub(crate) fn of_programs(&self, others: &[&str]) -> Vec<PathBuf> {
         let links = others.iter().map(|name| self.companion_link(name));
         let programs = others.iter().map(|name| self.companion(name));
-        let maps = companion::MAPS.map(|name| self.companion(name));
+        let near = others.contains(&ITERATOR).then_some(companion::NEAR_MAP);
+        let maps = near.into_iter().chain(companion::MAPS).map(|name| self.companion(name));
         [self.link.clone()]
             .into_iter()
             .chain(links)

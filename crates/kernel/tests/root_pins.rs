@@ -29,11 +29,12 @@ fn pin_foreign_map(name: &str, path: &Path) {
 }
 
 /// The pins beside map, program and link.
-const COMPANIONS: [&str; 13] = [
+const COMPANIONS: [&str; 14] = [
     "control_map",
     "cpu_map",
     "exited_map",
     "group_map",
+    "near_map",
     "queued_tasks",
     "queued_tasks_link",
     "sched_exec",

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, Loss, Running, Snapshot, TaskState, TaskTotals,
 };
@@ -191,7 +192,7 @@ impl Books {
         if self.exited.len() == EXITED {
             self.exited.pop_front();
         }
-        self.exited.push_back((ExitedTask { ended_ns: at_ns, totals }, entry.certainty));
+        self.exited.push_back((ExitedTask { ended_ns: at_ns, totals: totals.into() }, entry.certainty));
     }
 
     /// How sure the totals of a task are, living or remembered.
@@ -209,11 +210,11 @@ impl Books {
     pub fn snapshot(&self, normaliser: &Normaliser, at_ns: u64, unix_us: u64) -> Snapshot {
         let at_ns = at_ns.max(normaliser.now_ns());
         let mut open: BTreeMap<u32, &Life> = BTreeMap::new();
-        let mut tasks: Vec<TaskTotals> = normaliser
+        let mut tasks: Vec<Shared<TaskTotals>> = normaliser
             .lives()
             .map(|life| {
                 let entry = self.tasks.get(&life.id);
-                let mut usage = entry.map(|entry| entry.usage).unwrap_or_default();
+                let mut usage = entry.map(|entry| entry.usage.clone()).unwrap_or_default();
                 let ns = at_ns - self.clipped(life.since_ns, at_ns);
                 let state = match life.doing {
                     Doing::Running(cpu) => {
@@ -230,7 +231,7 @@ impl Books {
                     }
                     Doing::Blocked(_) | Doing::Unborn | Doing::Unknown { .. } => TaskState::Sleeping,
                 };
-                totals(life, usage, state)
+                totals(life, usage, state).into()
             })
             .collect();
         tasks.sort_unstable_by_key(|task| task.id);

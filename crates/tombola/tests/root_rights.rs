@@ -36,7 +36,7 @@ fn root_two_capabilities_load_and_none_is_needed_to_read() {
     let companions = fs.path().join("task_map_tombola");
     assert_eq!(mode(&fs.map()), 0o644);
     assert_eq!(mode(&companions), 0o755);
-    for name in ["cpu_map", "exited_map", "group_map", "control_map", "schema_map"] {
+    for name in ["near_map", "cpu_map", "exited_map", "group_map", "control_map", "schema_map"] {
         assert_eq!(mode(&companions.join(name)), 0o644, "{name}");
     }
 

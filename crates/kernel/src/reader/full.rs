@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use tombola_core::identity::TaskId;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{ExitTotals, ExitedTask, Group, Loss, Snapshot, TaskState, TaskTotals};
 use tombola_core::usage::Usage;
 
@@ -43,6 +44,7 @@ const LEFT: u32 = 2;
 /// Reads one monitor that books at the switches.
 pub(crate) struct FullReader {
     task_map: MapHandle,
+    near_map: MapHandle,
     cpu_map: MapHandle,
     exited_map: MapHandle,
     group_map: MapHandle,
@@ -56,6 +58,7 @@ impl FullReader {
     pub(crate) fn of_object(loaded: &LoadedObject, iterator: OwnedFd, schema: &schema) -> Result<Self> {
         Ok(Self {
             task_map: loaded.map("task_map")?,
+            near_map: loaded.map(companion::NEAR_MAP)?,
             cpu_map: loaded.map("cpu_map")?,
             exited_map: loaded.map("exited_map")?,
             group_map: loaded.map("group_map")?,
@@ -69,6 +72,7 @@ impl FullReader {
     pub(crate) fn of_pins(pins: &Pins, schema: &schema) -> Result<Self> {
         Ok(Self {
             task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
+            near_map: open::<u32, task_record>(&pins.companion(companion::NEAR_MAP), MapType::Array)?,
             cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
             exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
             group_map: open::<[u64; 2], group_record>(
@@ -82,7 +86,7 @@ impl FullReader {
         })
     }
 
-    /// Tasks that the task map has room for.
+    /// Tasks that the task map has room for, beside those that are near.
     pub(crate) fn max_tasks(&self) -> u32 {
         self.task_map.max_entries()
     }
@@ -124,11 +128,17 @@ impl FullReader {
 
         let mut living = self.living(&moment)?;
         let (exited, exits) = self.exited(&moment, &mut living)?;
-        let is_full = living.tasks.len() >= self.max_tasks() as usize;
+        let is_full = living.far >= self.max_tasks() as usize;
+        let near_taken = std::mem::take(&mut living.near_taken);
+        let no_room = |pid: u32| {
+            // The length of the map is a power of two.
+            let place = pid as usize & near_taken.len().saturating_sub(1);
+            is_full && near_taken.get(place).is_none_or(|taken| *taken)
+        };
         let mut tasks = living.into_tasks();
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let known = tasks.len();
-        let lives = |tasks: &[TaskTotals], id: TaskId| {
+        let lives = |tasks: &[Shared<TaskTotals>], id: TaskId| {
             tasks[..known].binary_search_by_key(&id, |task| task.id).is_ok()
         };
         let has_ended = |id: TaskId| exited.binary_search_by_key(&id, |end| end.totals.id).is_ok();
@@ -138,18 +148,18 @@ impl FullReader {
             if lives(&tasks, id) || has_ended(id) {
                 continue;
             }
-            if is_full {
+            if no_room(id.pid) {
                 // Its slice will find no room when it is closed: open or closed, it is in the same account.
                 loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
             } else if first_slices.insert(id) {
-                tasks.push(self.first_slice(&moment, id, cpu, slot));
+                tasks.push(self.first_slice(&moment, id, cpu, slot).into());
             }
         }
         // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
         for (id, task) in &moment.queued {
             let is_known = lives(&tasks, *id) || first_slices.contains(id);
             if task.on_cpu == 0 && !is_known && !has_ended(*id) {
-                tasks.push(moment.first_wait(*id, task));
+                tasks.push(moment.first_wait(*id, task).into());
             }
         }
         tasks.sort_by_cached_key(|task| task.id);
@@ -185,20 +195,30 @@ impl FullReader {
         Ok(slots)
     }
 
-    /// The tasks of the map at the instant.
+    /// The tasks of both maps at the instant.
     fn living(&self, moment: &Moment<'_>) -> Result<Living> {
-        let mut tasks = Vec::new();
-        each_value::<task_record>(&self.task_map, |record| {
-            // A record is all zero between its insertion and its first slice's end.
-            if record.pid != 0 {
+        let (mut tasks, mut far) = (Vec::new(), 0);
+        let mut near_taken = Vec::with_capacity(self.near_map.max_entries() as usize);
+        let mut take = |record: &task_record| {
+            // A record has no pid between its insertion and its first slice's end. One whose place changed hands during the copy is
+            // nobody's: who had it before is among the ended.
+            if record.pid != 0 && record.turn == record.turn_behind {
                 tasks.push(LivingTask::of(moment, record));
             }
+        };
+        each_value(&self.near_map, |record: &task_record| {
+            near_taken.push(record.pid != 0);
+            take(record);
+        })?;
+        each_value(&self.task_map, |record| {
+            far += 1;
+            take(record);
         })?;
         // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
         tasks.reverse();
         tasks.sort_by_cached_key(|task| task.totals.id);
         tasks.dedup_by_key(|task| task.totals.id);
-        Ok(Living { tasks })
+        Ok(Living { tasks, near_taken, far })
     }
 
     /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
@@ -332,11 +352,15 @@ impl FullReader {
 /// The tasks that live, ordered by identity, no identity twice.
 struct Living {
     tasks: Vec<LivingTask>,
+    /// Of each place in the near map, whether somebody has it.
+    near_taken: Vec<bool>,
+    /// Records in the task map: those that take its room.
+    far: usize,
 }
 
 /// A task that lives, and what tells whether an end is its own.
 struct LivingTask {
-    totals: TaskTotals,
+    totals: Shared<TaskTotals>,
     exec_tid: u32,
     /// When its latest closed slice ended, on the monotonic clock.
     slice_end_ns: u64,
@@ -345,7 +369,7 @@ struct LivingTask {
 impl LivingTask {
     fn of(moment: &Moment<'_>, record: &task_record) -> Self {
         Self {
-            totals: moment.living(record),
+            totals: moment.living(record).into(),
             exec_tid: record.exec_tid,
             slice_end_ns: moment.latest_slice(record).1,
         }
@@ -373,7 +397,7 @@ impl Living {
         }
     }
 
-    fn into_tasks(self) -> Vec<TaskTotals> {
+    fn into_tasks(self) -> Vec<Shared<TaskTotals>> {
         self.tasks.into_iter().map(|task| task.totals).collect()
     }
 }
