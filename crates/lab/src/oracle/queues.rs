@@ -22,7 +22,7 @@ impl Law for InTurn {
     }
 
     fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
-        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         Choice::Run(ready.min_by_key(|i| self.came[*i]).unwrap(), self.slice_ns)
     }
 }
@@ -36,12 +36,16 @@ impl Law for Shortest {
     fn comes(&mut self, _: &[Task], _: usize, _: Why) {}
 
     fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
-        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         Choice::Run(ready.min_by_key(|i| (tasks[*i].left_ns, *i)).unwrap(), u64::MAX)
     }
 
     fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
-        Some(self.preemptive && tasks.iter().any(|t| t.ready && t.left_ns < tasks[running].left_ns))
+        Some(self.preemptive && tasks.iter().any(|t| t.waits() && t.left_ns < tasks[running].left_ns))
+    }
+
+    fn rank(&self, tasks: &[Task], task: usize) -> (u64, u64) {
+        (tasks[task].left_ns, 0)
     }
 }
 
@@ -61,7 +65,7 @@ impl Law for Deadlines {
     fn comes(&mut self, _: &[Task], _: usize, _: Why) {}
 
     fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
-        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         let first = ready.min_by_key(|i| (self.key(&tasks[*i]), *i)).unwrap();
         Choice::Run(first, if tasks[first].job.period_ns.is_some() { u64::MAX } else { self.quantum_ns })
     }
@@ -70,7 +74,11 @@ impl Law for Deadlines {
         // Equal deadlines: to the running job. Equal periods: in order of declaration.
         let own = (self.key(&tasks[running]), if self.by_period { running } else { 0 });
         let key = |i: usize| (self.key(&tasks[i]), if self.by_period { i } else { 0 });
-        Some((0..tasks.len()).any(|i| tasks[i].ready && i != running && key(i) < own))
+        Some((0..tasks.len()).any(|i| tasks[i].waits() && i != running && key(i) < own))
+    }
+
+    fn rank(&self, tasks: &[Task], task: usize) -> (u64, u64) {
+        (self.key(&tasks[task]), if self.by_period { task as u64 } else { 0 })
     }
 }
 
@@ -139,7 +147,7 @@ impl Law for Feedback {
             self.level.fill(0);
             self.used_ns.fill(0);
         }
-        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         let first = ready.min_by_key(|i| (self.level[*i], self.came[*i])).unwrap();
         Choice::Run(first, self.allotment(first) - self.used_ns[first])
     }
