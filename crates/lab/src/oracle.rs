@@ -48,6 +48,8 @@ pub(super) struct Job {
     pub(super) period_ns: Option<u64>,
     /// Length of its requests, for the laws that have them; the usual one without.
     pub(super) request_ns: Option<u64>,
+    /// Priority of the class fifo (`true`) or rr; without one it is of the fair class.
+    pub(super) real_time: Option<(bool, u8)>,
 }
 
 /// Where a task is.
@@ -233,6 +235,10 @@ fn scenario(jobs: &[Job], quantum_ns: u64, until_ns: u64) -> Scenario {
     for (i, job) in jobs.iter().enumerate() {
         let _ =
             write!(text, "[[task]]\nname='t{i}'\ntickets={}\narrive='{}ns'\n", job.tickets, job.arrive_ns);
+        if let Some((fifo, priority)) = job.real_time {
+            let class = if fifo { "fifo" } else { "rr" };
+            let _ = writeln!(text, "class='{class}'\npriority={priority}");
+        }
         if let Some(request) = job.request_ns {
             let _ = writeln!(text, "request='{request}ns'");
         }
@@ -256,6 +262,7 @@ fn burners(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         sleep_ns: None,
         period_ns: None,
         request_ns: None,
+        real_time: None,
     })
 }
 
@@ -267,6 +274,7 @@ fn sleepers(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         sleep_ns: Some(sleep * MS),
         period_ns: None,
         request_ns: None,
+        real_time: None,
     })
 }
 
@@ -279,6 +287,7 @@ fn uneven(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         sleep_ns: Some(sleep),
         period_ns: None,
         request_ns: None,
+        real_time: None,
     })
 }
 
@@ -290,12 +299,18 @@ fn periodic() -> impl Strategy<Value = Job> {
         sleep_ns: None,
         period_ns: Some(period * MS),
         request_ns: None,
+        real_time: None,
     })
 }
 
 /// The same with requests of their own, from a part of the quantum to several, or of the usual length.
 fn asking(jobs: impl Strategy<Value = Job>, lengths: std::ops::Range<u64>) -> impl Strategy<Value = Job> {
     (jobs, prop::option::of(lengths)).prop_map(|(job, request_ns)| Job { request_ns, ..job })
+}
+
+/// Of few priorities, so that some are equal, and of none.
+pub(super) fn ranked(jobs: impl Strategy<Value = Job>) -> impl Strategy<Value = Job> {
+    (jobs, prop::option::of((any::<bool>(), 1u8..4))).prop_map(|(job, real_time)| Job { real_time, ..job })
 }
 
 const QUANTUM: u64 = 10 * MS;
@@ -378,11 +393,17 @@ proptest! {
 
     #[test]
     fn queues_are_their_laws(jobs in prop::collection::vec(prop_oneof![burners(1u64..9), sleepers(1u64..9)], 1..6)) {
-        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(jobs.len(), u64::MAX))?;
-        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(jobs.len(), QUANTUM))?;
+        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(&jobs, QUANTUM))?;
         agree(&jobs, PolicyKind::Sjf, &mut queues::Shortest { preemptive: false })?;
         agree(&jobs, PolicyKind::Srtf, &mut queues::Shortest { preemptive: true })?;
         agree(&jobs, PolicyKind::Mlfq, &mut queues::Feedback::new(jobs.len(), QUANTUM))?;
+    }
+
+    #[test]
+    fn priorities_are_their_law(jobs in prop::collection::vec(ranked(sleepers(1u64..2)), 1..8)) {
+        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(&jobs, QUANTUM))?;
     }
 
     #[test]
@@ -407,6 +428,7 @@ fn close_decisions_are_few() {
         sleep_ns: Some(sleep),
         period_ns: None,
         request_ns: None,
+        real_time: None,
     };
     let jobs = [
         job(3, 1, 17_123_457, 29_012_345),

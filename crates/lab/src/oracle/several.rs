@@ -5,7 +5,7 @@
 
 use super::proportional::Stride;
 use super::queues::{Deadlines, InTurn, Shortest};
-use super::{Choice, Job, Law, QUANTUM, Task, UNTIL, Why, burners, periodic, scenario, sleepers};
+use super::{Choice, Job, Law, QUANTUM, Task, UNTIL, Why, burners, periodic, ranked, scenario, sleepers};
 use crate::laws::slices_under;
 use crate::policy::PolicyKind;
 use proptest::prelude::*;
@@ -179,10 +179,18 @@ proptest! {
     fn queues_on_several_cpus_are_their_laws(
         cpus in 2usize..5, jobs in prop::collection::vec(prop_oneof![burners(1u64..9), sleepers(1u64..9)], 1..9),
     ) {
-        agree(&jobs, cpus, PolicyKind::Fifo, &mut InTurn::new(jobs.len(), u64::MAX))?;
-        agree(&jobs, cpus, PolicyKind::RoundRobin, &mut InTurn::new(jobs.len(), QUANTUM))?;
+        agree(&jobs, cpus, PolicyKind::Fifo, &mut InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, cpus, PolicyKind::RoundRobin, &mut InTurn::new(&jobs, QUANTUM))?;
         agree(&jobs, cpus, PolicyKind::Sjf, &mut Shortest { preemptive: false })?;
         agree(&jobs, cpus, PolicyKind::Srtf, &mut Shortest { preemptive: true })?;
+    }
+
+    #[test]
+    fn priorities_on_several_cpus_are_their_law(
+        cpus in 2usize..5, jobs in prop::collection::vec(ranked(sleepers(1u64..2)), 1..12),
+    ) {
+        agree(&jobs, cpus, PolicyKind::Fifo, &mut InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, cpus, PolicyKind::RoundRobin, &mut InTurn::new(&jobs, QUANTUM))?;
     }
 
     #[test]
