@@ -215,7 +215,7 @@ impl Playback {
     /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
     ///
     /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings it up to an instant.
-    pub fn snapshot_at(&self, ts_ns: u64) -> Snapshot {
+    pub fn snapshot_at(&mut self, ts_ns: u64) -> Snapshot {
         let at_ns = ts_ns.max(self.normaliser.now_ns());
         self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
     }
@@ -229,7 +229,7 @@ impl Playback {
 
     /// The machine at the end: where the header says that the recording is complete up to then, and it was read up to there, then; otherwise
     /// at the last event that was played.
-    pub fn snapshot_at_end(&self) -> Snapshot {
+    pub fn snapshot_at_end(&mut self) -> Snapshot {
         self.snapshot_at(self.known_until_ns())
     }
 

@@ -193,3 +193,41 @@ fn a_playback_that_is_cut_ends_with_the_last_event() {
     assert_eq!(kept.end, frame.snapshot);
     assert_eq!(kept.lanes.unwrap().pieces(0, 480).last().unwrap().to_ns.div_ceil(MS), last_ns.div_ceil(MS));
 }
+
+/// Totals of tasks and CPUs never go back, wherever a recording is looked at, and the books balance: what turns out to be hidden later
+/// does not take back what was shown.
+#[test]
+fn what_was_shown_is_not_taken_back() {
+    let mut hidden = 0;
+    for ms in [10, 50, 70, 100, 200, 700] {
+        let mut playback = Playback::new(demo());
+        let mut before: Option<tombola_core::snapshot::Snapshot> = None;
+        while let Some(frame) = playback.next(Some(Duration::from_millis(ms))).unwrap() {
+            let now = frame.snapshot;
+            hidden = now.loss.unseen_switches;
+            let Some(before) = before.replace(now.clone()) else { continue };
+            for (was, is) in before.cpus.iter().zip(&now.cpus) {
+                assert!(is.busy_ns >= was.busy_ns && is.idle_ns >= was.idle_ns, "{ms} ms: {was:?} {is:?}");
+                assert!(is.unfair_ns >= was.unfair_ns, "{ms} ms: {was:?} {is:?}");
+                let known_ns = is.busy_ns + is.idle_ns - was.busy_ns - was.idle_ns;
+                assert_eq!(known_ns, now.taken_ns - before.taken_ns, "{ms} ms, CPU {}", is.cpu);
+            }
+            let is_of: BTreeMap<_, _> = now.tasks.iter().map(|task| (task.id, &task.usage)).collect();
+            for was in &before.tasks {
+                let Some(is) = is_of.get(&was.id) else { continue };
+                assert!(is.runtime_ns >= was.usage.runtime_ns, "{ms} ms, {:?}", was.id);
+                assert!(is.wait_ns >= was.usage.wait_ns, "{ms} ms, {:?}", was.id);
+            }
+            // A slice of a task is a slice of its CPU.
+            let busy = |snapshot: &tombola_core::snapshot::Snapshot| {
+                snapshot.cpus.iter().map(|cpu| cpu.busy_ns).sum::<u64>() - snapshot.loss.untracked_ns
+            };
+            let ran = |snapshot: &tombola_core::snapshot::Snapshot| {
+                let living: u64 = snapshot.tasks.iter().map(|task| task.usage.runtime_ns).sum();
+                living + snapshot.exits.runtime_ns
+            };
+            assert_eq!(busy(&now), ran(&now), "{ms} ms at {}", now.taken_ns);
+        }
+    }
+    assert!(hidden > 0, "the demonstration has hidden switches, or this shows nothing");
+}
