@@ -128,11 +128,13 @@ fn names(object: &Object) -> BTreeMap<u32, String> {
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
     };
-    let held = object.progs().filter(|program| program.autoload());
-    held.filter_map(|program| {
-        Some((id(program.as_fd().as_raw_fd())?, program.name().to_string_lossy().into()))
-    })
-    .collect()
+    object
+        .progs()
+        .filter_map(|program| {
+            let fd = program.autoload().then(|| program.as_fd().as_raw_fd())?;
+            Some((id(fd)?, program.name().to_string_lossy().into()))
+        })
+        .collect()
 }
 
 /// Time in ns and runs of these programs so far, by name.
