@@ -3,7 +3,7 @@
  * The monitor: exact books of every task and every CPU, kept at each context switch.
  *
  * One program does the work. A CPU's time is cut at its switches; the slot of the CPU holds the begin of the open slice,
- * and the slice is booked to the task that leaves, in one map lookup. So each nanosecond of each CPU belongs to one task
+ * and the slice is booked to the task that leaves, whose record is found in an array or, if not there, in a hash map. So each nanosecond of each CPU belongs to one task
  * or to idle, and the sum over tasks plus idle is wall time: whatever could not be booked to a task is counted as such.
  *
  * Run-queue wait costs no wakeup program and no second clock: the kernel keeps sched_info.run_delay for every task, on
@@ -11,7 +11,7 @@
  * slice begins. What it grew by since the task's previous slice ended is the wait of this slice. A wakeup that led to
  * a slice shows in the same place: the slice before it ended in sleep.
  *
- * A task dies in a switch, with TASK_DEAD in its state, after sched_process_exit: there its record moves from task_map to
+ * A task dies in a switch, with TASK_DEAD in its state, after sched_process_exit: there its record moves from its map to
  * a ring of the CPU, where a reader finds its final totals. The ring forgets; the sums in the slot do not. A leader that
  * dies because another thread execs leaves its record to that thread (monitor_exec.bpf.h).
  *

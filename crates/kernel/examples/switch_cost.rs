@@ -12,9 +12,9 @@
 //! `--grown` is for an object whose loader lets the map of tasks grow.
 
 use anyhow::{Context, Result, bail, ensure};
-use libbpf_rs::libbpf_sys::{BPF_F_NO_PREALLOC, BPF_STATS_RUN_TIME, bpf_enable_stats};
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::Struct;
+use libbpf_rs::libbpf_sys::{BPF_F_NO_PREALLOC, BPF_STATS_RUN_TIME, bpf_enable_stats};
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{Link, MapCore as _, MapFlags, Object, ObjectBuilder};
 use std::collections::BTreeMap;
@@ -109,7 +109,8 @@ fn load(path: &str, grown: bool) -> Result<(Object, Vec<Link>)> {
     }
     let object = open.load().with_context(failed)?;
     let programs = object.progs_mut().filter(|program| program.autoload());
-    let links = programs.map(|program| program.attach()).collect::<Result<Vec<_>, _>>().with_context(failed)?;
+    let links =
+        programs.map(|program| program.attach()).collect::<Result<Vec<_>, _>>().with_context(failed)?;
     if let Some(control) = object.maps().find(|map| map.name() == "control_map") {
         // struct control: begin_ns, begin_boot_ns, ring_bits, near_mask (padding before it was there).
         let now = u64::try_from(nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?.tv_sec())?;
@@ -127,8 +128,13 @@ fn names(object: &Object) -> BTreeMap<u32, String> {
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
     };
-    let held = object.progs().filter(|program| program.autoload());
-    held.filter_map(|program| Some((id(program.as_fd().as_raw_fd())?, program.name().to_string_lossy().into()))).collect()
+    object
+        .progs()
+        .filter_map(|program| {
+            let fd = program.autoload().then(|| program.as_fd().as_raw_fd())?;
+            Some((id(fd)?, program.name().to_string_lossy().into()))
+        })
+        .collect()
 }
 
 /// Time in ns and runs of these programs so far, by name.

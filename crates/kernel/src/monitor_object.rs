@@ -130,3 +130,15 @@ fn layout_of(object: &[u8], shared: &[&str]) -> Result<u64> {
         .ok_or_else(|| damaged("it has no BTF; compile it with -g".into()))?;
     layout::fingerprint(&btf, shared)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The programs find a place by a mask: its length less one.
+    #[test]
+    fn places_are_a_power_of_two_and_at_most_a_sixteenth() {
+        let of = [1, 8, 31, 32, 100, 65_536, 1 << 20].map(near_places);
+        assert_eq!(of, [1, 1, 1, 2, 4, 4096, 4096]);
+    }
+}
