@@ -14,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Duration;
 use tombola_core::audit::{Audit, By, Order};
@@ -98,7 +99,7 @@ fn measure(tasks: u32, rounds: u32) {
         let stage = times.get_mut(stage).expect("measured");
         stage.sort_unstable();
         let ms = |part: usize| stage[(stage.len() - 1) * part / 4].as_secs_f64() * 1e3;
-        line += &format!(" | {:.2} ({:.2}–{:.2})", ms(2), ms(1), ms(3));
+        write!(line, " | {:.2} ({:.2}–{:.2})", ms(2), ms(1), ms(3)).expect("a String takes everything");
     }
     println!("{line} | {} | {} | {} |", snapshot_bytes / 1000, of_dump / 1000, of_audit / 1000);
 }
