@@ -15,6 +15,7 @@
  *
  *	task PID START | RUN WAIT SWITCHES INVOLUNTARY | RUN WAIT SWITCHES INVOLUNTARY | DOUBT
  *	sums RUN_OF_TASKS UNTRACKED BUSY IDLE WALL
+ *	ends RUN_AS_COUNTED RUN_IN_RING RECORDS_OF_THE_DEAD
  *	loss NAME COUNTED FORCED
  *
  * DOUBT: 1 a wait of it was put right; 2 its record is made of two, for it has taken over its leader, or another task had its PID before its
@@ -80,6 +81,7 @@ static struct task {
 	int cpu;
 	bool busy;	     /* somebody wakes or moves it */
 	bool woken_falsely;  /* its next slice ends a wait whose stamp is false */
+	bool sets_state;     /* preempted after it had set its state to sleep */
 	bool zombie, reaped, freed, has_ended;
 	bool killed;	     /* by the execve of another thread */
 	bool is_execing;
@@ -355,9 +357,10 @@ static void schedule(int cpu, enum how how)
 			cpus[cpu].first = clock;
 		if (!is_idle && !faults.hidden && !prev->is_execing && !prev->killed)
 			expect_record(prev, (__u32)prev->p.pid);
-		/* Who has set its state to sleep and is preempted is runnable. */
+		prev->sets_state = how == PREEMPT && below(2);
+		/* It is runnable all the same. */
 		sched_lottery(how == PREEMPT && !is_idle, &prev->p, &next->p,
-			      how == PREEMPT ? (unsigned int)below(2) : is_idle || how == YIELD ? 0 : how == DIE ? TASK_DEAD : 1);
+			      is_idle || how == YIELD ? 0 : how == PREEMPT ? prev->sets_state : how == DIE ? TASK_DEAD : 1);
 		cpus[cpu].shown_any = true;
 		cpus[cpu].shown_tgid = next->p.tgid;
 		cpus[cpu].shown_since = cpus[cpu].last = clock;
@@ -530,6 +533,13 @@ static void step(int cpu)
 		other = below(2) ? some_task(ASLEEP, -1) : some_task(ASLEEP_QUEUED, -1);
 		if (other)
 			wake(other);
+		/* Who was preempted after it had set its state to sleep is woken while it waits. */
+		other = some_task(QUEUED, -1);
+		if (other && other->sets_state) {
+			other->busy = true;
+			sched_waking(&other->p);
+			other->busy = false;
+		}
 		break;
 	case 3:
 		other = below(2) ? some_task(QUEUED, -1) : some_task(ASLEEP_QUEUED, -1);
@@ -623,13 +633,21 @@ static void print_loss(const char *name, __u64 counted, __u64 forced)
 
 static void tell(void)
 {
-	__u64 busy = 0, idle_ns = 0, untracked = 0, wall = 0, run = 0, ends_runtime = 0, ring_runtime = 0;
+	__u64 busy = 0, idle_ns = 0, untracked = 0, wall = 0, run = 0, ends_runtime = 0, ring_runtime = 0, kept = 0;
 	struct cpu_slot sum = {};
 	int i, k;
 
 	for (i = 0; i < ROOM; i++)
-		if (element_of[i])
-			add_booked(&elements[element_of[i] - 1].record);
+		if (element_of[i]) {
+			const struct task_record *rec = &elements[element_of[i] - 1].record;
+
+			add_booked(rec);
+			for (k = 0; k < task_count; k++)
+				if (truths[tasks[k].identity].pid == rec->pid && truths[tasks[k].identity].start_ns == rec->start_ns &&
+				    !tasks[k].has_ended)
+					break;
+			kept += k == task_count;
+		}
 	for (i = 0; i < CPUS << RING_BITS; i++)
 		if (the_ends[i].number) {
 			if (the_ends[i].number != the_ends[i].begun)
@@ -667,7 +685,7 @@ static void tell(void)
 		       is_true->involuntary, is_true->corrected + 2 * is_true->parted);
 	}
 	printf("sums %llu %llu %llu %llu %llu\n", run, untracked, busy, idle_ns, wall);
-	printf("ends %llu %llu\n", ends_runtime, ring_runtime);
+	printf("ends %llu %llu %llu\n", ends_runtime, ring_runtime, kept);
 	print_loss("map_full", sum.map_full, expected.full);
 	print_loss("map_busy", sum.map_busy, expected.busy);
 	print_loss("map_other", sum.map_other, expected.other);
