@@ -24,6 +24,14 @@
 #include "monitor_host.h"
 #include "monitor.bpf.c"
 
+#define RING_BITS 13
+
+static struct control the_control = { .ring_bits = RING_BITS };
+static struct cpu_slot the_slots[CPUS];
+static struct exited_record the_ends[CPUS << RING_BITS];
+static ucontext_t outside;
+static bool over;
+
 static void *host_lookup(void *map, const void *key)
 {
 	__u32 index = *(const __u32 *)key;

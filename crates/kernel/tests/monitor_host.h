@@ -35,7 +35,6 @@ static __u32 bpf_get_smp_processor_id(void);
 #include "compat.bpf.h"
 
 #define CPUS 4
-#define RING_BITS 13
 #define ROOM 4096 /* of task_map at most; PIDs are below it */
 #define GROUP_ROOM 256
 
@@ -54,10 +53,9 @@ static struct {
 	bool done;
 } vcpus[CPUS];
 
-static ucontext_t outside;
 static int vcpu_count = CPUS, me;
 static __u64 turns, now = 5000000000ULL;
-static bool interleaved, over;
+static bool interleaved;
 static __u64 dice;
 
 static __u64 below(__u64 n)
@@ -111,10 +109,6 @@ static bool strikes(__u64 one_in)
 }
 
 /* --- maps ------------------------------------------------------------------------------------------------------------- */
-
-static struct control the_control = { .ring_bits = RING_BITS };
-static struct cpu_slot the_slots[CPUS];
-static struct exited_record the_ends[CPUS << RING_BITS];
 
 /* An element that is deleted is the next that is taken, as in the kernel: who holds it still, writes to another's. */
 static struct {

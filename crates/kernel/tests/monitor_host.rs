@@ -197,7 +197,7 @@ fn a_thread_that_takes_over_its_leader_has_what_both_had() {
             played.assert_counted(&name, &COUNTERS[..10]);
             execs += played.tasks.iter().filter(|task| task.parted).count();
         }
-        assert!(execs > 100, "{execs}");
+        assert!(execs > 10, "{execs}");
     }
 }
 
