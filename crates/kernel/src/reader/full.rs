@@ -12,6 +12,7 @@
 use super::groups::groups_of;
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
+use super::whole::whole;
 use crate::batch::{each_value, each_value_of};
 use crate::clock;
 use crate::ended;
@@ -187,18 +188,36 @@ impl FullReader {
 
     /// The tasks of the map at the instant.
     fn living(&self, moment: &Moment<'_>) -> Result<Living> {
-        let mut tasks = Vec::new();
+        let (mut tasks, mut doubtful) = (Vec::new(), Vec::new());
         each_value::<task_record>(&self.task_map, |record| {
             // A record is all zero between its insertion and its first slice's end.
-            if record.pid != 0 {
+            if record.pid == 0 {
+            } else if moment.is_in_doubt(record) {
+                doubtful.push(*record);
+            } else {
                 tasks.push(LivingTask::of(moment, record));
             }
         })?;
+        for record in doubtful {
+            let key = record.pid;
+            // Another task's by now: the end of this one tells what it had.
+            let same = |now: &task_record| (now.pid, now.start_ns) == (record.pid, record.start_ns);
+            let look = || Ok(self.record_of(key)?.filter(same));
+            tasks.push(LivingTask::of(moment, &whole(record, look)?));
+        }
         // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
         tasks.reverse();
         tasks.sort_by_cached_key(|task| task.totals.id);
         tasks.dedup_by_key(|task| task.totals.id);
         Ok(Living { tasks })
+    }
+
+    fn record_of(&self, pid: u32) -> Result<Option<task_record>> {
+        let value = self
+            .task_map
+            .lookup(&pid.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| Error::ReadMap { map: "task_map".into(), reason: io::Error::other(error) })?;
+        Ok(value.and_then(|bytes| task_record::read(&bytes)))
     }
 
     /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
