@@ -76,6 +76,7 @@ fn window(tasks: u32) -> Window {
         unlisted_exits: ExitTotals::default(),
         group_rule: tombola_core::entitlement::GroupRule::default(),
         ext_runs: false,
+        reservations: std::collections::BTreeMap::new(),
         groups: (1..=GROUPS).map(group).collect(),
         interference: None,
         loss: Loss::default(),

@@ -1,12 +1,14 @@
 //! A snapshot with the names and the machine it belongs to.
 
+use crate::identity::TaskId;
+use crate::reservation::Reservation;
 use crate::snapshot::{Group, Snapshot};
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Number of the form in which frames are written. It grows when a field is added, changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 use std::collections::BTreeMap;
 
 /// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and not the one it runs on.
@@ -20,6 +22,9 @@ pub struct Frame {
     pub groups: BTreeMap<Group, String>,
     /// Effective user of each process; `None` where the source was not asked for them, or does not know.
     pub owners: Option<BTreeMap<u32, u32>>,
+    /// What tasks under `SCHED_DEADLINE` are promised, as far as the source knows it.
+    #[serde(with = "crate::serial::map")]
+    pub reservations: BTreeMap<TaskId, Reservation>,
     /// The machine.
     pub machine: Machine,
 }
@@ -65,6 +70,7 @@ impl Frame {
         Window {
             group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(),
             ext_runs: self.machine.scheduler.is_some(),
+            reservations: self.reservations.clone(),
             ..window
         }
     }

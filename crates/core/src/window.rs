@@ -1,7 +1,9 @@
 //! What happened between two snapshots.
 
 use crate::entitlement::GroupRule;
+use crate::identity::TaskId;
 use crate::interference::Interference;
+use crate::reservation::Reservation;
 use crate::shared::Shared;
 use crate::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
@@ -9,7 +11,7 @@ use crate::snapshot::{
 use crate::usage::Usage;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the snapshots of an interval may be wrong by in one task beside the time they take to read, nanoseconds: the clocks of two
 /// CPUs, and what of a machine that stands still for a moment.
@@ -39,6 +41,8 @@ pub struct Window {
     /// Whether a scheduler in BPF runs the tasks of `SCHED_EXT`: without one the fair class does, by their weights. Snapshots do not tell
     /// ([`crate::frame::Frame::since`]).
     pub ext_runs: bool,
+    /// What tasks under `SCHED_DEADLINE` are promised, as far as it is known. Snapshots do not tell ([`crate::frame::Frame::since`]).
+    pub reservations: BTreeMap<TaskId, Reservation>,
     /// Groups that tasks were in, and their ancestors, as they were at the end; ordered by id.
     pub groups: Vec<GroupWindow>,
     /// Who stood in whose way in the interval; `None` where the source does not look.
@@ -174,6 +178,7 @@ impl Window {
             tasks,
             group_rule: GroupRule::default(),
             ext_runs: false,
+            reservations: BTreeMap::new(),
             groups,
             interference: later.interference.as_ref().map(|now| match &earlier.interference {
                 Some(then) => now.since(then),

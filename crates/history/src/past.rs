@@ -213,6 +213,7 @@ impl Past {
             snapshot: self.totals.snapshot(),
             groups: self.totals.names.clone(),
             owners: None,
+            reservations: std::collections::BTreeMap::new(),
             machine: Machine { host: self.host.clone(), ..Machine::default() },
         }
     }

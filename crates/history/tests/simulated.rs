@@ -53,7 +53,13 @@ fn frame(snapshot: Snapshot) -> Frame {
         Group::Cgroup(1) => (group.id, "/".to_owned()),
         id => (id, format!("/system.slice/{id:?}.service")),
     });
-    Frame { groups: groups.collect(), owners: None, machine: Machine::default(), snapshot }
+    Frame {
+        groups: groups.collect(),
+        owners: None,
+        reservations: std::collections::BTreeMap::new(),
+        machine: Machine::default(),
+        snapshot,
+    }
 }
 
 /// Snapshots of the simulated machine, a second apart, the one at 0 first.

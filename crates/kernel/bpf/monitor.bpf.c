@@ -153,6 +153,9 @@ static __always_inline void begin_record(struct task_record *rec, struct task_st
 	rec->start_ns = p->start_boottime;
 	rec->cpu = slice->cpu;
 	rec->run_delay_ns = slice->seen_from_start ? slot->delay_ns : task_run_delay(p);
+	/* Before its first slice ever it may have waited in other queues, which the kernel books as soon as it leaves them. */
+	if (slice->seen_from_start && task_slices(p) == 1)
+		rec->run_delay_ns = 0;
 	/* A wait that began before measuring did counts from there. */
 	since_begin = slice->start_ns - slot->ref_clock_ns + slot->ref_mono_ns - control->begin_ns;
 	wait = task_run_delay(p) - rec->run_delay_ns;

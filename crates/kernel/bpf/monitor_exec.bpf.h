@@ -64,7 +64,7 @@ static __always_inline struct task_record *open_record(struct task_struct *p, __
 
 	if (rec) {
 		begin_record(rec, p, pid, slot, control, &slice);
-		rec->slice_end_ns = slot->since_ns - (task_run_delay(p) - slot->delay_ns);
+		rec->slice_end_ns = slot->since_ns - (task_run_delay(p) - rec->run_delay_ns);
 		rec->slice_start_ns = rec->slice_end_ns;
 	}
 	return rec;

@@ -1,6 +1,7 @@
 //! What this kernel lets this user do, found out by trying and looking, never by comparing version numbers where a
 //! feature can be asked for itself.
 
+mod books;
 mod bpffs;
 mod btf;
 mod machine;

@@ -4,6 +4,7 @@ mod full;
 mod groups;
 mod light;
 mod moment;
+mod whole;
 
 pub(crate) use full::FullReader;
 pub(crate) use light::LightReader;

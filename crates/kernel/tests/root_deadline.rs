@@ -7,7 +7,9 @@ use std::io;
 use std::time::Duration;
 use tombola_core::audit::{About, Audit};
 use tombola_core::policy::Policy;
+use tombola_core::reservation::Reservation;
 use tombola_core::window::Window;
+use tombola_kernel::reservation;
 
 /// `struct sched_attr` of `sched_setattr(2)`, as it was first.
 #[repr(C)]
@@ -61,7 +63,10 @@ fn root_a_used_up_budget_is_throttled_and_no_contention() {
         let waited_ns = schedstat_of_it() - before_ns;
         (waited_ns > 1_000_000_000).then_some(waited_ns)
     });
-    let window = Window::between(&first, &seen(&monitor));
+    let mut window = Window::between(&first, &seen(&monitor));
+    let (pid, promised) = (reserved.tid, reservation(reserved.tid).expect("it has one"));
+    window.reservations =
+        window.tasks.iter().filter(|t| t.totals.id.pid == pid).map(|t| (t.totals.id, promised)).collect();
     let outer_ns = schedstat_of_it() - outer_ns;
     let audit = Audit::new(&window).expect("groups do not contradict themselves");
     let others_ns: u64 = window
@@ -88,6 +93,8 @@ fn root_a_used_up_budget_is_throttled_and_no_contention() {
     );
     assert!(line.waiting.contention_ns <= others_ns && line.waiting.other_ns == 0, "{:?}", line.waiting);
     assert_eq!(line.waiting.throttled_ns + line.waiting.contention_ns, wait_ns);
-    let is_it = |about: &About| matches!(about, About::Budget { runtime_ns, .. } if *runtime_ns == run_ns);
+    let (runtime_ns, period_ns) = (RUNTIME_NS, PERIOD_NS);
+    let as_set = Reservation { runtime_ns, deadline_ns: PERIOD_NS, period_ns };
+    let is_it = |about: &About| matches!(about, About::Budget { runtime_ns, reservation, .. } if (*runtime_ns, *reservation) == (run_ns, Some(as_set)));
     assert!(audit.findings.iter().any(|f| is_it(&f.about) && f.foremost == of_it.totals.id));
 }

@@ -342,6 +342,12 @@ impl Source for Playback {
             release: header.release.clone().unwrap_or_default(),
             ..Machine::default()
         };
-        Ok(Some(Frame { snapshot, groups, owners: None, machine }))
+        Ok(Some(Frame {
+            snapshot,
+            groups,
+            owners: None,
+            reservations: std::collections::BTreeMap::new(),
+            machine,
+        }))
     }
 }

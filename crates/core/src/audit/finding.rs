@@ -8,6 +8,7 @@ use crate::cpu_set::CpuSet;
 use crate::entitlement::{Bound, Demand, DemandError, Entitlement, GroupId, entitle};
 use crate::identity::TaskId;
 use crate::policy::Policy;
+use crate::reservation::Reservation;
 use crate::snapshot::Group;
 use crate::tickets::Nice;
 use crate::window::{TaskWindow, Window};
@@ -100,6 +101,8 @@ pub enum About {
         runtime_ns: u64,
         /// What it waited with its budget used up.
         throttled_ns: u64,
+        /// What it is promised, where that is known.
+        reservation: Option<Reservation>,
     },
     /// Tasks are run by a `sched_ext` scheduler: whether it heeds weights is its own affair.
     NotFair {
@@ -340,7 +343,8 @@ impl Search<'_> {
         let found = |(task, waiting): (&TaskWindow, &Waiting)| {
             let (runtime_ns, throttled_ns) = (task.delta.runtime_ns, waiting.throttled_ns);
             let is_found = task.totals.policy == Policy::Deadline && throttled_ns >= self.least_ns.max(1);
-            let about = About::Budget { runtime_ns, throttled_ns };
+            let reservation = self.window.reservations.get(&task.totals.id).copied();
+            let about = About::Budget { runtime_ns, throttled_ns, reservation };
             is_found.then(|| finding(about, throttled_ns, std::iter::once(task), |_| 0)).flatten()
         };
         self.window.tasks.iter().zip(waits).filter_map(found).collect()

@@ -3,6 +3,7 @@
 use super::*;
 use crate::identity::TaskId;
 use crate::policy::Policy;
+use crate::reservation::Reservation;
 use crate::snapshot::{ExitTotals, GroupTotals, Quota, TaskState, TaskTotals};
 use crate::tickets::Nice;
 use crate::usage::Usage;
@@ -33,6 +34,7 @@ impl Case {
             unlisted_exits: ExitTotals::default(),
             group_rule: crate::entitlement::GroupRule::default(),
             ext_runs: false,
+            reservations: std::collections::BTreeMap::new(),
             groups: Vec::new(),
             interference: None,
             loss: Loss::default(),

@@ -74,6 +74,7 @@ pub(crate) fn window(tasks: &[Task]) -> Window {
         unlisted_exits: ExitTotals::default(),
         group_rule: crate::entitlement::GroupRule::default(),
         ext_runs: false,
+        reservations: std::collections::BTreeMap::new(),
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),

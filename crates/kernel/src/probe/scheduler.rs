@@ -1,6 +1,6 @@
 //! What the scheduler of this kernel offers to a monitor.
 
-use super::{Finding, Verdict, kernel_file};
+use super::{Finding, Verdict, books, kernel_file};
 use crate::btf_file::{has_member, tracepoint_arguments};
 use crate::group_mode::GroupMode;
 use crate::sched_ext_state::SchedExtState;
@@ -10,6 +10,7 @@ use std::path::Path;
 pub(super) fn probe(btf: &Path) -> Vec<Finding> {
     let btf = Btf::from_path(btf).ok();
     let mut findings: Vec<Finding> = btf.iter().flat_map(|btf| [sched_switch(btf), run_delay(btf)]).collect();
+    findings.extend(btf.iter().flat_map(books::probe));
     findings.push(sched_ext(btf.as_ref()));
     findings.extend(autogroup());
     findings.push(group_weights(&GroupMode::now()));

@@ -12,6 +12,7 @@
 use super::groups::groups_of;
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
+use super::whole::whole;
 use crate::batch::{each_value, each_value_of};
 use crate::clock;
 use crate::ended;
@@ -197,28 +198,54 @@ impl FullReader {
 
     /// The tasks of both maps at the instant.
     fn living(&self, moment: &Moment<'_>) -> Result<Living> {
-        let (mut tasks, mut far) = (Vec::new(), 0);
+        let (mut tasks, mut doubtful, mut far) = (Vec::new(), Vec::new(), 0);
         let mut near_taken = Vec::with_capacity(self.near_map.max_entries() as usize);
-        let mut take = |record: &task_record| {
+        let mut take = |record: &task_record, is_near: bool| {
             // A record has no pid between its insertion and its first slice's end. One whose place changed hands during the copy is
             // nobody's: who had it before is among the ended.
-            if record.pid != 0 && record.turn == record.turn_behind {
+            if record.pid == 0 || record.turn != record.turn_behind {
+            } else if moment.is_in_doubt(record) {
+                doubtful.push((*record, is_near));
+            } else {
                 tasks.push(LivingTask::of(moment, record));
             }
         };
         each_value(&self.near_map, |record: &task_record| {
             near_taken.push(record.pid != 0);
-            take(record);
+            take(record, true);
         })?;
         each_value(&self.task_map, |record| {
             far += 1;
-            take(record);
+            take(record, false);
         })?;
+        for (record, is_near) in doubtful {
+            // Another task's by now: the end of this one tells what it had.
+            let same = |now: &task_record| {
+                (now.pid, now.start_ns) == (record.pid, record.start_ns) && now.turn == now.turn_behind
+            };
+            let look = || Ok(self.record_of(record.pid, is_near)?.filter(same));
+            tasks.push(LivingTask::of(moment, &whole(record, look)?));
+        }
         // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
         tasks.reverse();
         tasks.sort_by_cached_key(|task| task.totals.id);
         tasks.dedup_by_key(|task| task.totals.id);
         Ok(Living { tasks, near_taken, far })
+    }
+
+    /// The record of a task, which never moves from one map to the other.
+    fn record_of(&self, pid: u32, is_near: bool) -> Result<Option<task_record>> {
+        // As many places as a power of two says.
+        let place = pid & self.near_map.max_entries().saturating_sub(1);
+        let (map, name, key) = if is_near {
+            (&self.near_map, companion::NEAR_MAP, place)
+        } else {
+            (&self.task_map, "task_map", pid)
+        };
+        let value = map
+            .lookup(&key.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| Error::ReadMap { map: name.into(), reason: io::Error::other(error) })?;
+        Ok(value.and_then(|bytes| task_record::read(&bytes)))
     }
 
     /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive

@@ -12,7 +12,8 @@ use tombola_core::snapshot::{CpuBooks, ExitedTask, Running, TaskState, TaskTotal
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 
-/// `TASK_WAITING` and `TASK_MISSTAMPED` in `bpf/wire.h`.
+/// `TASK_SLEEPING`, `TASK_WAITING` and `TASK_MISSTAMPED` in `bpf/wire.h`.
+const SLEEPING: u32 = 0;
 const WAITING: u32 = 1;
 const MISSTAMPED: u32 = 3;
 
@@ -82,6 +83,16 @@ impl Moment<'_> {
             idle_ns: slot.idle_ns + if running.is_none() && online { open_ns } else { 0 },
             running,
         }
+    }
+
+    /// Whether the copy of a record may be a mixture that matters (`whole.rs`): its task ran, waited or was not asleep at the instant, or has
+    /// ended a slice since.
+    pub(super) fn is_in_doubt(&self, record: &task_record) -> bool {
+        let id = identity(record);
+        record.state != SLEEPING
+            || self.open.contains_key(&id)
+            || self.queued.contains_key(&id)
+            || self.latest_slice(record).1 >= self.taken_ns
     }
 
     /// Totals of a task at the instant, from its record of about that time.
@@ -303,6 +314,22 @@ mod tests {
         later.cpu = 1;
         (later.slice_start_ns, later.runtime_ns) = (80_000_000, 28_000_000);
         assert_eq!(moment(&slots).living(&later).usage.runtime_ns, 25_000_000);
+    }
+
+    #[test]
+    fn who_slept_at_the_instant_and_since_is_not_looked_at_twice() {
+        let slots = slots();
+        let mut moment = moment(&slots);
+        let asleep = task_record { pid: 8, state: SLEEPING, ..record(90_000_000) };
+        assert!(!moment.is_in_doubt(&asleep));
+        assert!(moment.is_in_doubt(&task_record { state: WAITING, ..asleep }));
+        assert!(moment.is_in_doubt(&task_record { state: MISSTAMPED, ..asleep }));
+        assert!(moment.is_in_doubt(&task_record { slice_end_ns: 100_000_001, ..asleep }));
+        // The second CPU runs it.
+        assert!(moment.is_in_doubt(&task_record { pid: 7, ..asleep }));
+        let woken = queued_task { pid: 8, start_ns: 1, ..queued_task::default() };
+        moment.queued.insert(queued_identity(&woken), woken);
+        assert!(moment.is_in_doubt(&asleep));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::print::seconds;
 use crate::audit_view::AuditView;
 use std::borrow::Cow;
 use tombola_core::audit::{About, Finding};
+use tombola_core::reservation::Reservation;
 use tombola_core::tickets::Nice;
 
 /// What a finding is called in files.
@@ -102,12 +103,24 @@ pub(crate) fn sentence(view: &AuditView<'_>, finding: &Finding) -> String {
             tasks(count),
             percent(*runtime_ns)
         ),
-        About::Budget { runtime_ns, throttled_ns } => format!(
-            "{foremost} used up its budget (SCHED_DEADLINE): it had {} of a CPU, and waited {} s for its next periods, behind nobody",
+        About::Budget { runtime_ns, throttled_ns, reservation } => format!(
+            "{foremost} used up its budget (SCHED_DEADLINE{}): it had {} of a CPU, and waited {} s for its next periods, behind nobody",
+            reservation.map(promise).unwrap_or_default(),
             percent(*runtime_ns),
             seconds(*throttled_ns)
         ),
     }
+}
+
+/// What a reservation promises, by the names that `sched_setattr(2)` and `chrt(1)` have for its parameters.
+fn promise(of: Reservation) -> String {
+    let ms = |ns: u64| format!("{} ms", ns as f64 / 1e6);
+    format!(
+        ", runtime {} of each period of {}, by a deadline of {}",
+        ms(of.runtime_ns),
+        ms(of.period_ns),
+        ms(of.deadline_ns)
+    )
 }
 
 fn tasks(count: usize) -> String {
@@ -116,4 +129,15 @@ fn tasks(count: usize) -> String {
 
 fn percent_of(ns: u64, of_ns: u64) -> String {
     if of_ns == 0 { "0 %".to_owned() } else { format!("{:.1} %", ns as f64 / of_ns as f64 * 100.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_named_by_its_parameters() {
+        let of = Reservation { runtime_ns: 1_500_000, deadline_ns: 20_000_000, period_ns: 100_000_000 };
+        assert_eq!(promise(of), ", runtime 1.5 ms of each period of 100 ms, by a deadline of 20 ms");
+    }
 }

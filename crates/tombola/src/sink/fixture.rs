@@ -74,6 +74,7 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
         unlisted_exits: ExitTotals::default(),
         group_rule: tombola_core::entitlement::GroupRule::default(),
         ext_runs: false,
+        reservations: std::collections::BTreeMap::new(),
         groups: Vec::new(),
         interference: None,
         loss: Loss::default(),
@@ -96,7 +97,13 @@ pub(crate) fn frame(groups: Groups) -> Frame {
         interference: None,
         loss: Loss::default(),
     };
-    Frame { snapshot, groups, owners: None, machine: Machine::default() }
+    Frame {
+        snapshot,
+        groups,
+        owners: None,
+        reservations: std::collections::BTreeMap::new(),
+        machine: Machine::default(),
+    }
 }
 
 pub(crate) fn report(window: Window) -> Report {

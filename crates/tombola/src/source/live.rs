@@ -1,6 +1,7 @@
 //! The live machine: a pinned monitor, or a private one.
 
 use super::Wanted;
+use crate::visibility;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
@@ -10,12 +11,15 @@ use std::path::Path;
 use std::time::Duration;
 use tombola_core::frame::{Frame, Machine, Scheduler};
 use tombola_core::identity::TaskId;
+use tombola_core::policy::Policy;
+use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::{ExitedTask, Group, Snapshot};
 use tombola_core::source::{Origin, Source};
 use tombola_kernel::SchedExtState;
 use tombola_kernel::scheduler;
 use tombola_kernel::{
     Error, GroupMode, GroupNames, InterferenceMonitor, PinnedMonitor, Pins, PrivateMonitor, Reader, Settings,
+    reservation,
 };
 
 /// The live machine.
@@ -161,7 +165,8 @@ impl Source for Live {
             group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
             ..self.machine.clone()
         };
-        Ok(Some(Frame { snapshot, groups, owners, machine }))
+        let reservations = reservations(&snapshot);
+        Ok(Some(Frame { snapshot, groups, owners, reservations, machine }))
     }
 }
 
@@ -169,6 +174,15 @@ fn this_machine() -> Machine {
     let name = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Machine { host: text(name.nodename()), release: text(name.release()), ..Machine::default() }
+}
+
+/// What tasks under `SCHED_DEADLINE` are promised. From within another PID namespace nobody can be asked for by the kernel's own numbers.
+fn reservations(snapshot: &Snapshot) -> BTreeMap<TaskId, Reservation> {
+    if visibility::foreign_pids().is_some() {
+        return BTreeMap::new();
+    }
+    let reserved = snapshot.tasks.iter().filter(|task| task.policy == Policy::Deadline);
+    reserved.filter_map(|task| Some((task.id, reservation(task.id.pid)?))).collect()
 }
 
 /// Effective users of living processes.

@@ -57,6 +57,7 @@ impl Source for Simulated {
             snapshot: self.simulation.snapshot(),
             groups: self.groups.clone(),
             owners: None,
+            reservations: BTreeMap::new(),
             machine: self.machine.clone(),
         }))
     }

@@ -103,8 +103,13 @@ pub(crate) fn log(
         simulation.run_until(number * step_ns).unwrap();
         let now = simulation.snapshot();
         let window = Window::between(&before, &now);
-        let frame =
-            Frame { snapshot: now.clone(), groups: names.clone(), owners: None, machine: Machine::default() };
+        let frame = Frame {
+            snapshot: now.clone(),
+            groups: names.clone(),
+            owners: None,
+            reservations: BTreeMap::new(),
+            machine: Machine::default(),
+        };
         let rows = maker.rows(&window, &Audit::new(&window).unwrap(), &frame, 0);
         assert!(log.append(&rows).unwrap().is_none());
         before = now;

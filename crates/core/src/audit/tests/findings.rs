@@ -243,10 +243,13 @@ fn who_has_used_up_its_budget_waited_for_nobody_but_others_of_its_kind() {
     case.burner(ROOT, 1024, 4 * SECOND / 5);
     case.burner(ROOT, 1024, SECOND / 5).totals.policy = Policy::Deadline;
     case.0.cpus[0].unfair_ns = SECOND / 5;
+    let promised = Reservation { runtime_ns: 20_000_000, deadline_ns: 50_000_000, period_ns: 100_000_000 };
+    case.0.reservations.insert(TaskId { pid: 101, start_ns: 1 }, promised);
     let audit = case.audit();
     let waiting = audit.lines[1].waiting;
     assert_eq!(waiting, Waiting { throttled_ns: 4 * SECOND / 5, ..Waiting::default() });
-    let budget = About::Budget { runtime_ns: SECOND / 5, throttled_ns: 4 * SECOND / 5 };
+    let budget =
+        About::Budget { runtime_ns: SECOND / 5, throttled_ns: 4 * SECOND / 5, reservation: Some(promised) };
     let found: Vec<_> = audit.findings.iter().filter(|f| f.about == budget).collect();
     assert_eq!((found.len(), found[0].foremost.pid), (1, 101));
     // Who ran meanwhile is not to blame.
