@@ -11,6 +11,7 @@ use super::{
 use crate::laws::slices_under;
 use crate::policy::PolicyKind;
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// What a CPU does.
@@ -106,7 +107,7 @@ impl Machine<'_> {
             }
             let running = (0..self.cpus.len()).filter_map(|cpu| Some((cpu, self.cpus[cpu]?.task)));
             let beaten = running.filter(|(_, task)| self.law.beats(&self.tasks, *task) == Some(true));
-            let last = beaten.max_by_key(|(cpu, task)| (self.law.rank(&self.tasks, *task), -(*cpu as i64)));
+            let last = beaten.max_by_key(|(cpu, task)| (self.law.rank(&self.tasks, *task), Reverse(*cpu)));
             if let Some((cpu, _)) = last {
                 self.choose(cpu, Why::Preempted);
             }
