@@ -21,6 +21,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenario = Scenario::from_toml(&text)?;
     let mut simulation = Simulation::new(&scenario, policy, 1, 0);
     simulation.run_until(decisions * 1_000_000)?;
-    println!("{} of {decisions} decisions, of {tasks} tasks", policy);
+    println!("{policy}: {decisions} decisions among {tasks} tasks");
     Ok(())
 }

@@ -136,7 +136,7 @@ pub type IndexedHeap<K> = Heap<(K, u32)>;
 /// Of equal keys the smaller item comes first.
 #[derive(Clone, Debug)]
 pub struct Heap<E> {
-    heap: Vec<E>,
+    entries: Vec<E>,
     place: Vec<u32>,
     /// The first entry was taken out and nothing has taken its place: what stands there does not count.
     hole: bool,
@@ -145,13 +145,13 @@ pub struct Heap<E> {
 impl<E: Entry> Heap<E> {
     /// An empty heap for items below `items`; it grows when a larger item comes.
     pub fn new(items: usize) -> Self {
-        Self { heap: Vec::new(), place: vec![ABSENT; items], hole: false }
+        Self { entries: Vec::new(), place: vec![ABSENT; items], hole: false }
     }
 
     /// How many items are in it.
     #[inline]
     pub fn len(&self) -> usize {
-        self.heap.len() - usize::from(self.hole)
+        self.entries.len() - usize::from(self.hole)
     }
 
     /// Whether it holds nothing.
@@ -164,7 +164,7 @@ impl<E: Entry> Heap<E> {
     pub fn key(&self, item: usize) -> Option<E::Key> {
         match self.place.get(item) {
             None | Some(&ABSENT) => None,
-            Some(&at) => Some(self.heap[at as usize].key()),
+            Some(&at) => Some(self.entries[at as usize].key()),
         }
     }
 
@@ -174,7 +174,7 @@ impl<E: Entry> Heap<E> {
         if self.is_empty() {
             return None; // said at once: the events of one CPU are most often just one
         }
-        let first = if self.hole { first_child(&self.heap, 0)?.1 } else { *self.heap.first()? };
+        let first = if self.hole { first_child(&self.entries, 0)?.1 } else { *self.entries.first()? };
         Some((first.key(), first.item() as usize))
     }
 
@@ -190,26 +190,26 @@ impl<E: Entry> Heap<E> {
         if at == ABSENT {
             let entry = E::new(key, u32::try_from(item).expect("items are 32-bit indices"));
             if std::mem::take(&mut self.hole) {
-                if self.heap.len() == 1 {
-                    settle(&mut self.heap, &mut self.place, 0, entry);
+                if self.entries.len() == 1 {
+                    settle(&mut self.entries, &mut self.place, 0, entry);
                 } else {
                     self.down(0, entry);
                 }
             } else {
-                self.heap.push(entry);
-                self.up(self.heap.len() - 1, entry);
+                self.entries.push(entry);
+                self.up(self.entries.len() - 1, entry);
             }
         } else {
             self.fill_hole();
             let at = self.place[item] as usize;
-            self.put(at, E::new(key, self.heap[at].item()));
+            self.put(at, E::new(key, self.entries[at].item()));
         }
     }
 
     /// Takes out the item with the smallest key.
     pub fn pop(&mut self) -> Option<(E::Key, usize)> {
         self.fill_hole();
-        let first = *self.heap.first()?;
+        let first = *self.entries.first()?;
         self.place[first.item() as usize] = ABSENT;
         self.hole = true;
         Some((first.key(), first.item() as usize))
@@ -222,10 +222,10 @@ impl<E: Entry> Heap<E> {
         }
         self.fill_hole();
         let at = self.place[item] as usize;
-        let key = self.heap[at].key();
+        let key = self.entries[at].key();
         self.place[item] = ABSENT;
-        let last = self.heap.pop()?;
-        if at < self.heap.len() {
+        let last = self.entries.pop()?;
+        if at < self.entries.len() {
             self.put(at, last);
         }
         Some(key)
@@ -233,7 +233,7 @@ impl<E: Entry> Heap<E> {
 
     /// All entries, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (E::Key, usize)> + '_ {
-        self.heap.iter().skip(usize::from(self.hole)).map(|entry| (entry.key(), entry.item() as usize))
+        self.entries.iter().skip(usize::from(self.hole)).map(|entry| (entry.key(), entry.item() as usize))
     }
 
     /// The last entry takes the place of the first if that was taken out.
@@ -241,8 +241,8 @@ impl<E: Entry> Heap<E> {
     fn fill_hole(&mut self) {
         if self.hole {
             self.hole = false;
-            if let Some(last) = self.heap.pop()
-                && !self.heap.is_empty()
+            if let Some(last) = self.entries.pop()
+                && !self.entries.is_empty()
             {
                 self.down(0, last);
             }
@@ -251,7 +251,7 @@ impl<E: Entry> Heap<E> {
 
     /// Puts an entry where another was that it may come before or after.
     fn put(&mut self, at: usize, entry: E) {
-        if at > 0 && entry.comes_before(&self.heap[(at - 1) / ARITY]) {
+        if at > 0 && entry.comes_before(&self.entries[(at - 1) / ARITY]) {
             self.up(at, entry);
         } else {
             self.down(at, entry);
@@ -262,20 +262,20 @@ impl<E: Entry> Heap<E> {
     fn up(&mut self, mut at: usize, entry: E) {
         while at > 0 {
             let parent = (at - 1) / ARITY;
-            let moved = self.heap[parent];
+            let moved = self.entries[parent];
             if !entry.comes_before(&moved) {
                 break;
             }
-            settle(&mut self.heap, &mut self.place, at, moved);
+            settle(&mut self.entries, &mut self.place, at, moved);
             at = parent;
         }
-        settle(&mut self.heap, &mut self.place, at, entry);
+        settle(&mut self.entries, &mut self.place, at, entry);
     }
 
     /// Puts an entry at `at` or below it.
     #[inline(never)] // most calls of what calls it do not come here
     fn down(&mut self, mut at: usize, entry: E) {
-        let (heap, place) = (self.heap.as_mut_slice(), self.place.as_mut_slice());
+        let (heap, place) = (self.entries.as_mut_slice(), self.place.as_mut_slice());
         while let Some((child, moved)) = first_child(heap, at) {
             if !moved.comes_before(&entry) {
                 break;

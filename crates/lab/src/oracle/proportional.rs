@@ -225,12 +225,14 @@ impl Law for Eevdf {
         if self.rounds && ready.len() > 1 && ready.iter().any(|i| near(&self.v[*i], &average)) {
             return Choice::Close;
         }
+        let least = ready.iter().copied().min_by_key(|i| (self.v[*i].clone(), *i));
         let mut eligible: Vec<usize> = ready.into_iter().filter(|i| self.v[*i] <= average).collect();
         eligible.sort_by_key(|i| (self.deadline[*i].clone(), *i));
         match eligible[..] {
             [a, b, ..] if self.rounds && near(&self.deadline[a], &self.deadline[b]) => Choice::Close,
             [a, ..] => Choice::Run(a, self.request_ns[a] - self.served_ns[a]),
-            [] => unreachable!("somebody is not above the average"),
+            // On several CPUs all who are not above the average may be running.
+            [] => least.map_or(Choice::Close, |i| Choice::Run(i, self.request_ns[i] - self.served_ns[i])),
         }
     }
 }

@@ -3,12 +3,15 @@
 //! What happens at one instant happens in the order in which it was set; then the CPUs whose slices are over choose, from the first
 //! on, then those that idle, and then who is behind somebody in the queue gives way, the last of them first.
 
-use super::proportional::Stride;
+use super::proportional::{Eevdf, Stride};
 use super::queues::{Deadlines, InTurn, Shortest};
-use super::{Choice, Job, Law, QUANTUM, Task, UNTIL, Why, burners, periodic, ranked, scenario, sleepers};
+use super::{
+    Choice, Job, Law, MS, QUANTUM, Task, UNTIL, Why, asking, burners, periodic, ranked, scenario, sleepers,
+};
 use crate::laws::slices_under;
 use crate::policy::PolicyKind;
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// What a CPU does.
@@ -104,7 +107,7 @@ impl Machine<'_> {
             }
             let running = (0..self.cpus.len()).filter_map(|cpu| Some((cpu, self.cpus[cpu]?.task)));
             let beaten = running.filter(|(_, task)| self.law.beats(&self.tasks, *task) == Some(true));
-            let last = beaten.max_by_key(|(cpu, task)| (self.law.rank(&self.tasks, *task), -(*cpu as i64)));
+            let last = beaten.max_by_key(|(cpu, task)| (self.law.rank(&self.tasks, *task), Reverse(*cpu)));
             if let Some((cpu, _)) = last {
                 self.choose(cpu, Why::Preempted);
             }
@@ -173,6 +176,15 @@ proptest! {
         cpus in 2usize..5, jobs in prop::collection::vec(prop_oneof![burners(1u64..6), sleepers(1u64..6)], 1..9),
     ) {
         agree(&jobs, cpus, PolicyKind::Stride, &mut Stride::new(&jobs, QUANTUM))?;
+    }
+
+    /// From the beginning: then no average is rounded.
+    #[test]
+    fn eevdf_of_burners_on_several_cpus_is_its_law(
+        cpus in 2usize..5, jobs in prop::collection::vec(asking(burners(1u64..6), 2 * MS..35 * MS), 1..9),
+    ) {
+        let jobs: Vec<Job> = jobs.into_iter().map(|job| Job { arrive_ns: 0, ..job }).collect();
+        agree(&jobs, cpus, PolicyKind::Eevdf, &mut Eevdf::new(&jobs, QUANTUM))?;
     }
 
     #[test]
