@@ -18,13 +18,52 @@ pub use error::{Damage, Place, ReadError};
 use crate::capabilities::Header;
 use crate::event::Event;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Bytes that can be read and gone back in: a file, or `Cursor` of a slice.
 pub trait Input: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Input for T {}
+
+/// A file with a buffer that outlives a jump to what is in it: the pieces of several CPUs lie side by side, and are read in turns.
+struct Buffered {
+    file: BufReader<File>,
+    at: u64,
+}
+
+impl Buffered {
+    /// Of a file at its begin.
+    fn new(file: File) -> Self {
+        Self { file: BufReader::with_capacity(1 << 16, file), at: 0 }
+    }
+}
+
+impl Read for Buffered {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Buffered {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let by = match to {
+            SeekFrom::Start(to) => i64::try_from(i128::from(to) - i128::from(self.at)).ok(),
+            SeekFrom::Current(by) => Some(by),
+            SeekFrom::End(_) => None,
+        };
+        self.at = match by.and_then(|by| Some((by, self.at.checked_add_signed(by)?))) {
+            Some((by, at)) => {
+                self.file.seek_relative(by)?;
+                at
+            }
+            None => self.file.seek(to)?,
+        };
+        Ok(self.at)
+    }
+}
 
 /// A recording being read.
 ///
@@ -136,7 +175,7 @@ pub type Look<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 /// # Errors
 /// As [`open`].
 pub fn open_watched(path: &Path, look: Look<'_>) -> Result<Box<dyn Reader>, ReadError> {
-    open_looking(Box::new(BufReader::with_capacity(1 << 16, File::open(path)?)), look)
+    open_looking(Box::new(Buffered::new(File::open(path)?)), look)
 }
 
 /// Opens a recording that cannot be gone back in, such as standard input, by way of a temporary file without a name.
@@ -147,7 +186,7 @@ pub fn open_stream(from: &mut dyn Read) -> Result<Box<dyn Reader>, ReadError> {
     let mut file = tempfile::tempfile()?;
     std::io::copy(from, &mut file)?;
     file.rewind()?;
-    open_input(Box::new(BufReader::with_capacity(1 << 16, file)))
+    open_input(Box::new(Buffered::new(file)))
 }
 
 /// Opens a recording of any format.
@@ -165,7 +204,7 @@ fn open_looking(mut input: Box<dyn Input>, look: Look<'_>) -> Result<Box<dyn Rea
             let mut plain = tempfile::tempfile()?;
             decompress(&mut input, &mut plain, look)?;
             plain.rewind()?;
-            let mut plain: Box<dyn Input> = Box::new(BufReader::with_capacity(1 << 16, plain));
+            let mut plain: Box<dyn Input> = Box::new(Buffered::new(plain));
             let begin = beginning(&mut plain)?;
             match recognise(&begin) {
                 Some(Format::Gzip) => Err(not_recognised(&begin)),
@@ -242,4 +281,36 @@ fn not_recognised(begin: &[u8]) -> ReadError {
         format!("\"{}\"", begin[..begin.len().min(16)].escape_ascii())
     };
     ReadError::NotRecognised { begins }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    proptest! {
+        /// Jumps and readings give what they give in memory.
+        #[test]
+        fn a_buffered_file_is_the_file(steps in prop::collection::vec((0u8..3, -200_000i64..200_000, 0usize..90_000), 0..40)) {
+            let bytes: Vec<u8> = (0..150_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file.rewind().unwrap();
+            let (mut file, mut memory) = (Buffered::new(file), io::Cursor::new(bytes));
+            for (from, by, length) in steps {
+                let to = match from {
+                    0 => SeekFrom::Start(by.unsigned_abs()),
+                    1 => SeekFrom::Current(by),
+                    _ => SeekFrom::End(by),
+                };
+                prop_assert_eq!(file.seek(to).ok(), memory.seek(to).ok());
+                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                (&mut file).take(length as u64).read_to_end(&mut ours).unwrap();
+                (&mut memory).take(length as u64).read_to_end(&mut theirs).unwrap();
+                prop_assert_eq!(ours, theirs);
+                prop_assert_eq!(file.stream_position().unwrap(), memory.stream_position().unwrap());
+            }
+        }
+    }
 }

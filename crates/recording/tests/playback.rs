@@ -1,4 +1,5 @@
 //! A recording judged as a live machine is: windows and audits of it.
+#![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
 mod common;
 
@@ -77,7 +78,9 @@ fn lanes_alone(from_ns: u64, to_ns: u64) -> Lanes {
         let Some(event) = event.filter(|event| event.ts_ns <= to_ns) else { return };
         normaliser.event(&event);
         let facts: Vec<_> = normaliser.facts().collect();
-        facts.iter().for_each(|fact| lanes.fact(fact, normaliser));
+        for fact in &facts {
+            lanes.fact(fact, normaliser);
+        }
     };
     while let Some(event) = reader.next_event().unwrap() {
         take(early.add(event), &mut normaliser, &mut lanes);
@@ -87,7 +90,9 @@ fn lanes_alone(from_ns: u64, to_ns: u64) -> Lanes {
     }
     normaliser.finish(Some(reader.header().end_ns.unwrap().min(to_ns)));
     let facts: Vec<_> = normaliser.facts().collect();
-    facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+    for fact in &facts {
+        lanes.fact(fact, &normaliser);
+    }
     lanes
 }
 

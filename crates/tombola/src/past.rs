@@ -40,16 +40,15 @@ pub fn open_or(past: &PastArgs, live: impl FnOnce() -> Result<Box<dyn Source>>) 
     Ok(Box::new(log.context("cannot read the log")?))
 }
 
+/// A recording as a world, and where it tells what it kept beside its frames.
+pub type WithBeside = (Box<dyn Source>, Receiver<Beside>);
+
 /// The same of a recording of events, of which at most the first `most` are looked at, with what is told beside its frames; `None` where
 /// that is none, or comes through standard input.
 ///
 /// # Errors
 /// As [`open_or`].
-pub fn open_with(
-    past: &PastArgs,
-    most: Option<Duration>,
-    aside: Aside,
-) -> Result<Option<(Box<dyn Source>, Receiver<Beside>)>> {
+pub fn open_with(past: &PastArgs, most: Option<Duration>, aside: Aside) -> Result<Option<WithBeside>> {
     let Some((path, from, to)) = events(past, most)? else { return Ok(None) };
     let (recorded, beside) = Recorded::open_with(path, (from, to), aside)?;
     Ok(Some((Box::new(recorded), beside)))
