@@ -15,8 +15,8 @@ pub(super) fn table(costs: &Path, tools: &[Tool]) -> Result<String> {
 fn rows(lines: &[String], tools: &[Tool]) -> Result<String> {
     let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for line in lines {
-        let [_, tool, took, seconds] = words(line)?;
-        all.entry(tool).or_default().push(number::<f64>(took)? / number::<f64>(seconds)?);
+        let [_, tool, milliseconds, seconds] = words(line)?;
+        all.entry(tool).or_default().push(number::<f64>(milliseconds)? / number::<f64>(seconds)?);
     }
     let mut text =
         String::from("| runs beside | ms of its own CPU time a second | quartiles |\n|---|---:|---|\n");
