@@ -7,12 +7,12 @@ source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/bench/head.sh"
 
 help() {
     cat <<'HELP'
-Usage: scripts/bench-against.sh COMMIT [--rounds N] [--threads N] [--switch]
+Usage: scripts/bench-against.sh COMMIT [--rounds N] [--threads N] [--only "QUESTION …" | --switch]
 
 Builds COMMIT apart (its tree in target/against, kept for the next time), and measures both builds in turns: the start of the binary, the
 simulator with 100 and 10,000 runnable tasks, and, as root, with a monitor of each build loaded and N threads that ran once and sleep, the
-CPU time and the memory of `dump --iterations 1` and the CPU time of an `audit` of all of them. Told are medians, and quartiles of the ratios
-of each round.
+CPU time and the memory of `dump --iterations 1` and of an `audit` of all of them. Told are medians, and quartiles of the ratios of each
+round.
 
 As root, and with perf and clang, also what a context switch costs: the programs of both commits are compiled and loaded in turns, each
 beside an empty program on the same hooks, while perf bench sched pipe (on one CPU) and sched messaging run. The kernel counts their time
@@ -24,6 +24,9 @@ Needs GNU time; root for what reads a monitor, which is left out without.
   --rounds N     rounds                [BENCH_ROUNDS, default 11]
   --threads N    threads that sleep    [default 10000]
   --switch       what a switch costs and nothing else: builds no binary of COMMIT, and takes a minute or two
+  --only "Q …"   which of version lottery100 lottery10000 stride100 stride10000 eevdf100 eevdf10000 dump audit memory audit_memory,
+                  and switch_pipe switch_messaging wall_pipe
+                 [default: all]
 
 The table goes to standard output:
   scripts/run.sh bench --against 9218c33 >table.md
@@ -31,13 +34,14 @@ HELP
 }
 
 rounds=${BENCH_ROUNDS:-11}
-threads=10000 commit="" switch_only=""
+threads=10000 commit='' only='' switch_only=''
 while (($#)); do
     case $1 in
-    --rounds | --threads) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
+    --rounds | --threads | --only) (($# >= 2)) || die "$1 needs a value; see --help" ;;&
     --rounds) rounds=$2 && shift 2 ;;
     --threads) threads=$2 && shift 2 ;;
     --switch) switch_only=yes && shift ;;
+    --only) only=$2 && shift 2 ;;
     -h | --help) help && exit ;;
     -*) unknown "$1" ;;
     *)
@@ -107,16 +111,15 @@ if [[ -z $switch_only ]] && ((EUID == 0)) && [[ $(stat -f -c %T /sys/fs/bpf 2>/d
     sleepers=$SLEEPERS_PID
     read -r -t 60 word <&"${SLEEPERS[0]}" || true
     [[ ${word:-} == asleep ]] || die "the threads did not start"
-    questions+=(dump audit memory)
+    questions+=(dump audit memory audit_memory)
 elif [[ -z $switch_only ]]; then
     note "no root, or no BPF file system: what reads a monitor is left out"
 fi
 
 # What a switch costs: as one run of perf bench with each build's programs, in turns.
 cpu=$(last_cpu) pipe_ops=50000 messaging_loops=100
-switch_questions=()
 if ((EUID == 0)) && have perf && have clang; then
-    switch_questions=(switch_pipe switch_messaging wall_pipe)
+    questions+=(switch_pipe switch_messaging wall_pipe)
     run_cargo build --package tombola-kernel --example switch_cost >&2
     switch_cost=$target/debug/examples/switch_cost
     case $(uname -m) in
@@ -139,6 +142,15 @@ else
     note "no root, perf or clang: what a switch costs is left out"
 fi
 
+if [[ -n $only ]]; then
+    wanted=()
+    for question in $only; do
+        [[ " ${questions[*]} " == *" $question "* ]] || die "'$question' is not asked here: it is one of ${questions[*]}"
+        wanted+=("$question")
+    done
+    questions=("${wanted[@]}")
+fi
+
 # switch_cost_of BUILD QUESTION: in `took`.
 switch_cost_of() {
     local empty=$work/floor.o
@@ -155,26 +167,32 @@ name_of() {
     lottery* | stride* | eevdf*) say "simulator, ${1%%1*}, ${1##*[a-z]} tasks, a million decisions, ms" ;;
     dump) say "dump --iterations 1, $threads threads, ms" ;;
     audit) say "audit of 0.2 s, $threads threads, ms" ;;
-    memory) say "peak memory of that dump, MB" ;;
+    memory) say "peak memory of dump --iterations 1, $threads threads, MB" ;;
+    audit_memory) say "peak memory of audit, $threads threads, MB" ;;
     switch_*) say "a switch above an empty program, sched ${1#*_}, ns" ;;
     wall_pipe) say "sched pipe, $pipe_ops operations, wall, ms" ;;
     esac
 }
 
-# cost WORDS…: user and system time in milliseconds and peak memory in megabytes, in `took` and `peak`.
+# cost WORDS…: user and system time in milliseconds, in `took`.
 cost() {
-    local user system kilobytes
-    /usr/bin/time -o "$work/time" -f '%U %S %M' "$@" >/dev/null 2>"$work/log" || die "$*: $(tail -n 1 "$work/log")"
-    read -r user system kilobytes < <(tail -n 1 "$work/time")
+    local user system TIMEFORMAT='%3U %3S'
+    { time "$@" >/dev/null 2>"$work/log"; } 2>"$work/time" || die "$*: $(tail -n 1 "$work/log")"
+    read -r user system <"$work/time"
     took=$(awk "BEGIN { print ($user + $system) * 1000 }")
-    peak=$(awk "BEGIN { print $kilobytes / 1024 }")
+}
+
+# peak WORDS…: peak memory in megabytes, in `took`.
+peak() {
+    /usr/bin/time -o "$work/time" -f '%M' "$@" >/dev/null 2>"$work/log" || die "$*: $(tail -n 1 "$work/log")"
+    took=$(awk "BEGIN { print $(tail -n 1 "$work/time") / 1024 }")
 }
 
 for ((round = 0; round < rounds; round++)); do
     note "round $((round + 1)) of $rounds"
     builds=(old new)
     ((round % 2 == 0)) || builds=(new old)
-    for question in "${questions[@]}" "${switch_questions[@]}"; do
+    for question in "${questions[@]}"; do
         for build in "${builds[@]}"; do
             pins=/sys/fs/bpf/tombola_against_$$_$build
             with=(env "MAP_PIN=${pins}_map" "${binary[$build]}")
@@ -185,8 +203,9 @@ for ((round = 0; round < rounds; round++)); do
                 ;;
             dump) cost "${with[@]}" dump --iterations 1 ;;
             audit) cost "${with[@]}" audit --interval 200ms --no-interference --top 0 ;;
+            memory) peak "${with[@]}" dump --iterations 1 ;;
+            audit_memory) peak "${with[@]}" audit --interval 200ms --no-interference --top 0 ;;
             switch_* | wall_*) switch_cost_of "$build" "$question" ;;
-            memory) cost "${with[@]}" dump --iterations 1 && took=$peak ;;
             esac
             say "$round $build $question $took" >>"$work/costs"
         done
@@ -197,5 +216,5 @@ say "$(git -C "$root" rev-parse --short "$full") beside this tree, medians of $r
     "$(cut -d ' ' -f 1-3 /proc/loadavg)."
 [[ -n $switch_only ]] || say "Binary: $(stat -c %s "${binary[old]}") and $(stat -c %s "${binary[new]}") bytes."
 say
-write_names "${questions[@]}" "${switch_questions[@]}"
+write_names "${questions[@]}"
 figures against "$work/costs" "$work/names"

@@ -12,13 +12,14 @@ help() {
 Usage: scripts/bench.sh [--quick] [--rounds N] [--pipe-ops N] [--messaging-loops N] [--cpu C] [--tools "A B …"]
 
 Measures what the monitor costs, and prints tables in Markdown:
-  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, full and light, with runqlat, cpudist,
-     perf sched record and pidstat (all threads, once a second) where they are installed, and with two references
-     built for this bench: an empty program on sched_switch (the floor) and five fields a task kept on the classic
+  1. perf bench sched pipe (on one CPU) and sched messaging with nothing attached, with tombola, full and light, with runqlat, cpudist and
+     perf sched record, with what samples once a second (tombola dump, watched here; pidstat of all threads; below record)
+     where they are installed, and with two references built for this bench: an empty program on sched_switch (the floor) and five fields a task kept on the classic
      tracepoint (scripts/bench/*.bpf.c);
-  2. the time of the BPF programs themselves (kernel.bpf_stats_enabled, switched back afterwards);
-  3. time and memory to read 1,000 and 10,000 tasks;
-  4. time and memory of tombola --version, status and dump.
+  2. the CPU time that those take for themselves that have a process beside the benchmark;
+  3. the time of the BPF programs themselves (kernel.bpf_stats_enabled, switched back afterwards);
+  4. time and memory to read 1,000 and 10,000 tasks;
+  5. time and memory of tombola --version, status and dump.
 
 Every round runs each tool once, in an order that rotates; a tool's slowdown is the median over the rounds of its time
 against the time of the same round with nothing attached. It is told twice: by wall-clock time, and by the CPU time of
@@ -32,7 +33,8 @@ are not touched, and nothing stays behind. For figures worth keeping, nothing el
   --pipe-ops N          operations of sched pipe         [BENCH_PIPE_OPS, default 200000; quick 20000]
   --messaging-loops N   messages each sender sends       [BENCH_MESSAGING_LOOPS, default 200; quick 50]
   --cpu C               the CPU that sched pipe runs on  [BENCH_CPU, default: the last one allowed]
-  --tools "A B …"       which of tombola light floor five_field runqlat cpudist perf_sched pidstat [BENCH_TOOLS, default: all]
+  --tools "A B …"       which of tombola light watched floor five_field runqlat cpudist perf_sched pidstat below
+                        [BENCH_TOOLS, default: all]
 
 Progress goes to standard error, the tables to standard output:
   scripts/run.sh bench >tables.md
@@ -145,6 +147,25 @@ watch_with() {
     die "$1 attached nothing"
 }
 
+# Its folders and the cgroups it looks at are in its configuration; it runs once its store is there.
+record_with_below() {
+    local tries
+    rm -rf -- "$work/below"
+    mkdir -- "$work/below" "$work/below/log"
+    cat >"$work/below.conf" <<CONF
+log_dir = '$work/below/log'
+store_dir = '$work/below/store'
+cgroup_root = '$(findmnt --noheadings --first-only --output TARGET --types cgroup2)'
+CONF
+    below --config "$work/below.conf" record --interval-s 1 >"$work/below.said" 2>&1 &
+    holder=$!
+    for ((tries = 0; tries < 200; tries++)); do
+        [[ -z $(find "$work/below/store" -name 'data_*' 2>/dev/null) ]] || return 0
+        sleep 0.05
+    done
+    die "below recorded nothing: $(tail -n 3 "$work/below.said")"
+}
+
 loaded=
 attach() {
     case $1 in
@@ -157,11 +178,20 @@ attach() {
         "$tombola" load --light >/dev/null
         loaded=yes
         ;;
+    watched)
+        "$tombola" load >/dev/null
+        loaded=yes
+        "$tombola" dump --interval 1 >/dev/null 2>&1 &
+        holder=$!
+        ;;
     floor | five_field) hold "$hold" "$work/$1.o" ;;
     runqlat | cpudist) watch_with "$1" ;;
     pidstat)
         pidstat -t 1 >/dev/null 2>&1 &
         holder=$!
+        ;;
+    below)
+        record_with_below
         ;;
     esac
 }
@@ -181,12 +211,16 @@ detach() {
 # Why a tool cannot be measured here, or nothing.
 unusable() {
     case $1 in
-    tombola | light) ;;
+    tombola | light | watched) ;;
     floor | five_field)
         have clang || { say "clang is not installed" && return; }
         compile_bpf "$1" "$work/$1.o" >&2 || say "it does not compile"
         ;;
     runqlat | cpudist) have "$1" || say "it is not installed (libbpf-tools)" ;;
+    below)
+        have below || { say "it is not installed (cargo install below)" && return; }
+        [[ -n $(findmnt --noheadings --first-only --output TARGET --types cgroup2) ]] || say "no cgroup2 is mounted"
+        ;;
     pidstat) have pidstat || say "it is not installed (sysstat)" ;;
     perf_sched)
         perf sched record -o "$work/sched.data" -- true >/dev/null 2>&1 || say "perf sched record does not work here"
@@ -200,21 +234,36 @@ name_of() {
     case $1 in
     tombola) say "**tombola**" ;;
     light) say "**tombola, light**" ;;
+    watched) say "**tombola**, dumped once a second" ;;
     floor) say "empty tp_btf program on sched_switch" ;;
     five_field) say "five fields a task, classic tracepoint" ;;
     perf_sched) say "perf sched record" ;;
+    pidstat) say "pidstat -t 1" ;;
+    below) say "below record, once a second" ;;
     *) say "$1" ;;
     esac
 }
 
 # --- slowdown -----------------------------------------------------------------------------------------------------
 
+# own ROUND TOOL SINCE: adds a line of what the tool's process took of the CPU, and for how many seconds it ran, if it has one.
+own() {
+    local stat ticks
+    [[ -n $holder && $2 != floor && $2 != five_field ]] || return 0
+    stat=$(<"/proc/$holder/stat")
+    read -r -a stat <<<"${stat##*) }" # state is the first word, user and system time are the 12th and 13th
+    ticks=$((stat[11] + stat[12]))
+    say "$1 $2 $((ticks * 1000 / $(getconf CLK_TCK))) $(((${EPOCHREALTIME/./} - $3) / 1000))e-3" >>"$work/own"
+}
+
 slowdown() {
-    local round tool what prefix
+    local round tool what prefix since
+    : >"$work/own"
     for ((round = 0; round < rounds; round++)); do
         note "round $((round + 1)) of $rounds"
         in_turn "$round" "${usable[@]}"
         for tool in "${order[@]}"; do
+            since=${EPOCHREALTIME/./}
             attach "$tool"
             prefix=()
             [[ $tool != perf_sched ]] || prefix=(perf sched record -o "$work/sched.data" --)
@@ -222,10 +271,15 @@ slowdown() {
                 measure "$round" "$tool" "$what" "${prefix[@]}"
                 rm -f -- "$work/sched.data"
             done
+            own "$round" "$tool" "$since"
             detach
         done
     done
     figures slowdown "$work/times" "$work/names"
+    say
+    say "CPU time of the tools' own processes meanwhile, start and all (the monitor has none; perf's is not counted here):"
+    say
+    figures own "$work/own" "$work/names"
 }
 
 # --- time of the programs -----------------------------------------------------------------------------------------
@@ -249,7 +303,10 @@ program_time() {
     say 1 >"$stats"
     for ((repeat = 0; repeat < repeats; repeat++)); do
         for tool in "${usable[@]}"; do
-            [[ $tool != perf_sched && $tool != pidstat && $tool != light ]] || continue # no program at a switch
+            case $tool in
+            perf_sched | pidstat | light | below) continue ;; # no program at a switch
+            watched) continue ;; # those of tombola
+            esac
             attach "$tool"
             benchmark pipe
             "${command[@]}" >/dev/null 2>&1
@@ -310,7 +367,7 @@ binary() {
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 usable=()
-for tool in ${tools:-tombola light floor five_field runqlat cpudist perf_sched pidstat}; do
+for tool in ${tools:-tombola light watched floor five_field runqlat cpudist perf_sched pidstat below}; do
     why=$(unusable "$tool")
     if [[ -z $why ]]; then
         usable+=("$tool")

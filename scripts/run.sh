@@ -41,6 +41,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
              --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
              --record: what recording costs, beside perf record and ftrace
              --import: what reading a perf.data costs, beside perf sched timehist (no root with --file)
+             --reading [--rounds N] [TASKS...]: from snapshots of many tasks to rows, without a kernel (no root)
              --against COMMIT: this build and that commit's in turns: start, simulator, reading (root for the last)
   bpf        the monitor's object alone, for load --obj: bpf [FILE]; CLANG is the compiler, BPF_CFLAGS come after our flags
   completions, man           for the shell, for man
@@ -182,7 +183,12 @@ main() {
     case $verb in
     setup) setup "$@" ;;
     build) build "$@" ;;
-    load | unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
+    load)
+        # On a fresh machine it may be missing; load says what is wrong where it cannot be mounted.
+        asks_for_help "$@" || mount_bpffs || true
+        root_verb load "$@"
+        ;;
+    unload | record | schedule | tickets) root_verb "$verb" "$@" ;;
     top | dump | audit | hist | report | log | export) reading "$verb" "$@" ;;
     status | simulate | workload | doctor | query | info | convert | timehist | replay | periods | completions | man) verb "$verb" "$@" ;;
     bpf) bpf "$@" ;;
@@ -205,6 +211,7 @@ main() {
         --scheduler) companion bench-scheduler "${@:2}" ;;
         --record) companion bench-record "${@:2}" ;;
         --import) companion bench-import "${@:2}" ;;
+        --reading) run_cargo bench --package tombola-core --bench reading -- "${@:2}" ;;
         --against) companion bench-against "${@:2}" ;;
         *) companion bench "$@" ;;
         esac

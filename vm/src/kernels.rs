@@ -16,12 +16,25 @@ pub struct Kernels {
     pub root: Vec<Selection>,
     /// What an ordinary user with `CAP_BPF` and `CAP_PERFMON` runs in every kernel.
     pub user: Vec<Selection>,
+    /// What runs besides in kernels that are [whole](Kernel::whole).
+    #[serde(default)]
+    pub whole: Whole,
     /// How long one test may take, seconds.
     pub limit_s: u64,
     /// How long one test of a kernel's `scheduler` may take, seconds: proofs by many draws.
     pub scheduler_limit_s: u64,
     /// The kernels, oldest first.
     pub kernel: Vec<Kernel>,
+}
+
+/// What runs in some kernels only, because it tells little more in the others.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whole {
+    /// What root runs.
+    pub root: Vec<Selection>,
+    /// What an ordinary user with `CAP_BPF` and `CAP_PERFMON` runs.
+    pub user: Vec<Selection>,
 }
 
 /// The live tests of a test program, or one of them: `program` or `program:test`.
@@ -57,6 +70,9 @@ pub struct Kernel {
     pub arch: Arch,
     /// Debian's name of its configuration, where that is not the one for cloud machines.
     pub flavour: Option<String>,
+    /// Whether [`Kernels::whole`] runs in it too.
+    #[serde(default)]
+    pub whole: bool,
     /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has not.
     #[serde(default)]
     pub scheduler: Vec<Vec<Selection>>,
@@ -106,7 +122,8 @@ impl Kernels {
 
     /// The test programs that run in this kernel.
     pub fn programs(&self, kernel: &Kernel) -> BTreeSet<String> {
-        let lists = [&self.root, &self.user].into_iter().chain(&kernel.scheduler).chain(kernel.wide.values());
+        let lists = [&self.root, &self.user, &self.whole.root, &self.whole.user];
+        let lists = lists.into_iter().chain(&kernel.scheduler).chain(kernel.wide.values());
         lists.flatten().map(|selection| selection.program.clone()).collect()
     }
 
@@ -141,6 +158,9 @@ mod tests {
         assert!(kernels.kernel.len() >= 6);
         assert!(kernels.kernel[0].scheduler.is_empty());
         assert!(kernels.kernel.iter().any(|k| !k.scheduler.is_empty()));
+        let whole = |k: &&Kernel| k.whole && k.arch == Arch::X86_64;
+        let whole: Vec<String> = kernels.kernel.iter().filter(whole).map(Kernel::name).collect();
+        assert_eq!(whole, ["5.10", "6.12", "7.3"], "the oldest, one between, the newest");
         let chosen = kernels.select(&["7.3".into(), "5.10".into()]).unwrap();
         assert_eq!(chosen[1].suite, "bullseye");
         // Other architectures only where they are named.

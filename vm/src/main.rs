@@ -68,6 +68,9 @@ enum Verb {
         /// Only the tests whose names contain this
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         only: String,
+        /// Every test in every kernel; without it the kernels between the oldest and the newest get what differs in them
+        #[arg(long)]
+        whole: bool,
         #[command(flatten)]
         options: Options,
         /// Kernels of the list, such as 6.12, or an architecture; all of this machine's if none is given
@@ -133,11 +136,14 @@ fn run(verb: Verb) -> Result<u8> {
             }
             return Ok(0);
         }
-        Verb::Test { messages, only, options, names } => {
-            let chosen = match chosen(&kernels, &options, &names) {
+        Verb::Test { messages, only, whole, options, names } => {
+            let mut chosen = match chosen(&kernels, &options, &names) {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(usage(&error)),
             };
+            for kernel in &mut chosen {
+                kernel.whole |= whole;
+            }
             let mut status = GOOD;
             for arch in Arch::ALL {
                 let of_arch: Vec<Kernel> =

@@ -148,14 +148,23 @@ impl Binaries {
         Ok(Self { with: files, ..self })
     }
 
-    /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them.
+    /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them. What is asked for by
+    /// name runs in every kernel.
     ///
     /// # Errors
     /// If a test program or a test of the list is not there, or a program does not run here.
     pub fn plans(&self, kernels: &Kernels, kernel: &Kernel, only: &str) -> Result<Plans> {
+        let is_whole = kernel.whole || !only.is_empty();
+        let besides = |list| if is_whole { list } else { [].as_slice() };
         let mut monitor = vec![self.doctor(false), self.doctor(true)];
-        monitor.extend(self.steps(&kernels.root, false, kernels.limit_s)?);
-        monitor.extend(self.steps(&kernels.user, true, kernels.limit_s)?);
+        for (list, as_user) in [
+            (kernels.root.as_slice(), false),
+            (besides(&kernels.whole.root), false),
+            (&kernels.user, true),
+            (besides(&kernels.whole.user), true),
+        ] {
+            monitor.extend(self.steps(list, as_user, kernels.limit_s)?);
+        }
         let mut all = vec![("monitor".to_owned(), MONITOR_CPUS, SMP, monitor)];
         for (number, list) in (1..).zip(&kernel.scheduler) {
             let steps = self.steps(list, false, kernels.scheduler_limit_s)?;
@@ -375,8 +384,8 @@ mod tests {
             foreign: None,
         };
         let list = "root = ['a', 'b:root_b_2']\nuser = ['a']\nlimit_s = 1\n\
-                    scheduler_limit_s = 9\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
-                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nscheduler = [['s:root_s_1'], ['s:root_s_2', 'b']]\nwide = { 4 = ['b'] }\n";
+                    scheduler_limit_s = 9\nwhole = { root = ['b:root_b_1'], user = ['b:root_b_2'] }\n[[kernel]]\nname = 'old'\nsuite = 'x'\n[kernel.skip]\n\
+                    root_a_2 = 'no such field'\n[[kernel]]\nname = 'new'\nsuite = 'x'\nwhole = true\nscheduler = [['s:root_s_1'], ['s:root_s_2', 'b']]\nwide = { 4 = ['b'] }\n";
         let kernels: Kernels = toml::from_str(list).unwrap();
         let steps = |kernel: usize, only: &str| {
             let Plans { jobs, skipped } = binaries.plans(&kernels, &kernels.kernel[kernel], only).unwrap();
@@ -393,11 +402,13 @@ mod tests {
             jobs.iter().map(|job| (job.machine.as_str(), job.smp, job.plan.steps.len())).collect();
         assert_eq!(
             machines,
-            [("monitor", 2, 7), ("scheduler-1", 2, 1), ("scheduler-2", 2, 3), ("4-cpus", 4, 2)]
+            [("monitor", 2, 9), ("scheduler-1", 2, 1), ("scheduler-2", 2, 3), ("4-cpus", 4, 2)]
         );
         let (names, skipped) = steps(1, "_s_1");
         assert_eq!((names, skipped.len()), (vec!["root_s_1 9".to_owned()], 0));
         assert_eq!(steps(1, "user root_a").0, ["user root_a_1 1", "user root_a_2 1"]);
+        // Not in the old kernel unless it is asked for.
+        assert_eq!(steps(0, "root_b_1").0, ["root_b_1 1"]);
 
         let wrong: Kernels = toml::from_str(&list.replace("b:root_b_2", "b:root_b_3")).unwrap();
         let refused = binaries.plans(&wrong, &wrong.kernel[0], "").unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 mod against;
 mod import;
+mod own;
 mod quartiles;
 mod record;
 mod rounds;
@@ -28,6 +29,8 @@ pub(crate) enum Figure {
     Against { costs: PathBuf, questions: PathBuf },
     /// Time of BPF programs: lines of 'round tool programs nanoseconds'
     Time { costs: PathBuf, names: PathBuf },
+    /// What tools that run beside take for themselves: lines of 'round tool milliseconds seconds'
+    Own { costs: PathBuf, names: PathBuf },
     /// One row for a command: its runs, microseconds, one a line, and peaks of memory, KiB
     Runs { label: String, walls: PathBuf, peaks: PathBuf },
 }
@@ -50,6 +53,7 @@ impl Figure {
                 Ok(against::table(&against::costs(costs)?, &tools(questions)?))
             }
             Self::Time { costs, names } => time::table(costs, &tools(names)?),
+            Self::Own { costs, names } => own::table(costs, &tools(names)?),
             Self::Runs { label, walls, peaks } => runs::row(label, walls, peaks),
         }
     }

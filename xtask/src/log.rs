@@ -13,6 +13,10 @@ pub(crate) struct Tests {
     pub(crate) skipped: Vec<(String, String)>,
     /// Tests that were not asked for, with the reasons of their `#[ignore]`.
     pub(crate) ignored: BTreeMap<String, String>,
+    /// Tests that failed, with what they printed.
+    pub(crate) failures: Vec<(String, String)>,
+    /// Test programs that ended badly and did not say which of their tests failed: they crashed, or did not build.
+    pub(crate) silent: usize,
 }
 
 impl Tests {
@@ -22,8 +26,12 @@ impl Tests {
         let mut section = Section::Other;
         // Of the test program at hand: a test that says two reasons is one skipped test.
         let mut here = BTreeSet::new();
+        let (mut told, mut bad) = (0, 0);
         for line in output.lines() {
-            if let Some(result) = line.strip_prefix("test result: ") {
+            if let Some(targets) = line.strip_prefix("error: ").filter(|rest| rest.contains(" failed:")) {
+                bad += count(targets, " target");
+            } else if let Some(result) = line.strip_prefix("test result: ") {
+                told += usize::from(result.starts_with("FAILED"));
                 tests.passed += count(result, " passed");
                 tests.failed += count(result, " failed");
                 tests.passed -= here.len().min(tests.passed);
@@ -32,15 +40,27 @@ impl Tests {
             } else if line == "successes:" {
                 section = Section::Successes(None);
             } else if line == "failures:" {
-                section = Section::Other;
+                // What they printed, and then once more their names alone.
+                section = if matches!(section, Section::Failures { .. }) {
+                    Section::Other
+                } else {
+                    Section::Failures { has_name: false }
+                };
             } else if let Some((name, reason)) =
                 line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored"))
             {
                 let reason = reason.strip_prefix(", ").unwrap_or("left out where it is written").to_owned();
                 tests.ignored.insert(name.to_owned(), reason);
+            } else if let Section::Failures { has_name } = &mut section {
+                if let Some(head) = head_of(line) {
+                    *has_name = true;
+                    tests.failures.push((head.to_owned(), String::new()));
+                } else if let Some((_, said)) = tests.failures.last_mut().filter(|_| *has_name) {
+                    said.push_str(line);
+                    said.push('\n');
+                }
             } else if let Section::Successes(name) = &mut section {
-                let head = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
-                if let Some(head) = head {
+                if let Some(head) = head_of(line) {
                     *name = Some(head.to_owned());
                 } else if let (Some(reason), Some(name)) = (line.strip_prefix("SKIP: "), name)
                     && here.insert(name.clone())
@@ -49,14 +69,56 @@ impl Tests {
                 }
             }
         }
+        tests.silent = bad.saturating_sub(told);
         tests
     }
+
+    /// Whether what failed may have failed by accident and gets a second try. More failures are no accident, and a program that
+    /// crashed did not say what to try.
+    pub(crate) fn may_be_accidents(&self) -> bool {
+        (1..=ACCIDENTS).contains(&self.failed) && self.failures.len() == self.failed && self.silent == 0
+    }
+
+    /// Adds what came of the second try. What failed once and then passed has shown nothing: it is skipped, never passed.
+    pub(crate) fn settle(&mut self, second: &Self) {
+        let names = |failures: &[(String, String)]| -> BTreeSet<String> {
+            failures.iter().map(|(name, _)| name.clone()).collect()
+        };
+        let again = names(&second.failures);
+        // A name that two programs share, a second try that did not build: what is not seen to pass has failed.
+        let ran = second.passed + second.skipped.len() + second.failed;
+        if second.silent > 0 || ran != names(&self.failures).len() || self.failures.len() != self.failed {
+            return;
+        }
+        for (name, said) in std::mem::take(&mut self.failures) {
+            if again.contains(&name) {
+                self.failures.push((name, said));
+            } else {
+                let why = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+                let why = why.unwrap_or("no reason was given");
+                self.skipped.push((name, format!("failed at first ({why}) and then passed")));
+                self.failed -= 1;
+            }
+        }
+    }
 }
+
+/// How many tests of a run may get a second try, as in a machine of the lane (`vm/src/again.rs`).
+const ACCIDENTS: usize = 2;
 
 enum Section {
     /// Output of tests that passed, and whose it is.
     Successes(Option<String>),
+    /// Output of tests that failed, once one of them was named.
+    Failures {
+        has_name: bool,
+    },
     Other,
+}
+
+/// Whose output begins with this line.
+fn head_of(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?.strip_suffix(" stdout ----")
 }
 
 /// The number before a word, as in `3 passed; 0 failed`.
@@ -99,6 +161,7 @@ failures:
 ---- wrong stdout ----
 SKIP: this one failed
 thread 'wrong' panicked at x.rs:1:1:
+left: 1
 
 failures:
     wrong
@@ -117,6 +180,44 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!((tests.passed, tests.failed), (2, 1));
         assert_eq!(tests.skipped, [("quick".to_owned(), "one CPU".to_owned())]);
         assert_eq!(tests.ignored.get("root_load").map(String::as_str), Some("root: loads the monitor"));
+        let said = "SKIP: this one failed\nthread 'wrong' panicked at x.rs:1:1:\nleft: 1\n\n";
+        assert_eq!(tests.failures, [("wrong".to_owned(), said.to_owned())]);
+        assert_eq!(tests.silent, 0);
+    }
+
+    #[test]
+    fn what_fails_twice_has_failed_and_what_passes_then_is_skipped() {
+        let first = Tests::read(&format!("{OUTPUT}error: 1 target failed:\n    `-p x --lib`\n"));
+        assert!(first.may_be_accidents());
+        let passed = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out\n";
+        let mut tests = first.clone();
+        tests.settle(&Tests::read(passed));
+        assert_eq!((tests.passed, tests.failed, tests.failures.len()), (2, 0, 0));
+        let why = "failed at first (left: 1) and then passed".to_owned();
+        assert_eq!(tests.skipped.last(), Some(&("wrong".to_owned(), why)));
+
+        let mut tests = first.clone();
+        tests.settle(&first);
+        assert_eq!((tests.failed, tests.failures.len()), (1, 1), "a second try that ran other tests");
+        let again = "failures:\n\n---- wrong stdout ----\nno\n\nfailures:\n    wrong\n\n\
+                     test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out\n";
+        tests.settle(&Tests::read(again));
+        assert_eq!((tests.failed, tests.failures.len()), (1, 1));
+        tests.settle(&Tests::read("error: could not compile `x`\n"));
+        assert_eq!(tests.failed, 1, "nothing was tried");
+    }
+
+    #[test]
+    fn a_program_that_crashed_gets_no_second_try() {
+        let crash = "error: test failed, to rerun pass `-p x --lib`\n  process didn't exit successfully: (signal: 11)\n";
+        let tests = Tests::read(&format!(
+            "{OUTPUT}{crash}error: 2 targets failed:\n    `-p x --lib`\n    `-p y --lib`\n"
+        ));
+        assert_eq!(tests.silent, 1);
+        assert!(!tests.may_be_accidents());
+        assert!(!Tests::read("error: could not compile `x`\n").may_be_accidents());
+        let many = Tests { failed: 3, failures: vec![Default::default(); 3], ..Tests::default() };
+        assert!(!many.may_be_accidents());
     }
 
     #[test]

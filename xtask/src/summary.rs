@@ -12,8 +12,12 @@ pub(crate) struct Summary {
     ignored: BTreeMap<String, String>,
     passed: usize,
     failed: usize,
-    failures: usize,
+    bad_stages: usize,
+    failures: Vec<(String, String)>,
 }
+
+/// How many lines of what a failed test said are said again: its reason is at the end.
+const LAST_LINES: usize = 25;
 
 impl Summary {
     /// A stage that ended; `tests` is what cargo's harness said in it.
@@ -30,7 +34,8 @@ impl Summary {
             String::new()
         };
         self.lines.push(format!("{word} {name}{counts}"));
-        self.failures += usize::from(!succeeded);
+        self.bad_stages += usize::from(!succeeded);
+        self.failures.extend(tests.failures);
         self.passed += tests.passed;
         self.failed += tests.failed;
         self.skipped.extend(tests.skipped);
@@ -59,7 +64,7 @@ impl Summary {
 
     /// Whether nothing failed.
     pub(crate) fn is_good(&self) -> bool {
-        self.failures == 0
+        self.bad_stages == 0
     }
 }
 
@@ -71,6 +76,14 @@ impl fmt::Display for Summary {
         }
         for (name, why) in self.ignored.iter().chain(self.skipped.iter().map(|(name, why)| (name, why))) {
             writeln!(f, "  skipped  test {name}: {why}")?;
+        }
+        for (name, said) in &self.failures {
+            writeln!(f, "  FAILED   test {name}")?;
+            let said = said.split_once("stack backtrace:").map_or(said.as_str(), |(before, _)| before);
+            let lines: Vec<&str> = said.trim_end().lines().collect();
+            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+                writeln!(f, "           {line}")?;
+            }
         }
         let skipped = self.ignored.len() + self.skipped.len();
         writeln!(f, "tests: {} passed, {} failed, {skipped} skipped", self.passed, self.failed)
@@ -87,9 +100,13 @@ mod tests {
         let pair = |name: &str| (name.to_owned(), "why".to_owned());
         summary.ended("format", true, Tests::default());
         let ignored = [pair("root_a"), pair("scx_b")].into();
-        summary.ended("tests", true, Tests { passed: 3, failed: 0, skipped: vec![pair("c")], ignored });
+        summary.ended(
+            "tests",
+            true,
+            Tests { passed: 3, skipped: vec![pair("c")], ignored, ..Tests::default() },
+        );
         assert!(summary.is_good());
-        summary.ended("live", false, Tests { passed: 0, failed: 1, ..Tests::default() });
+        summary.ended("live", false, Tests { failed: 1, failures: vec![pair("root_a")], ..Tests::default() });
         summary.ran(|name| name.contains("root"));
         summary.skipped("clippy", "cargo has none");
         assert!(!summary.is_good());
@@ -97,7 +114,7 @@ mod tests {
             summary.to_string(),
             "\nSummary\n  passed   format\n  passed   tests (3 passed, 0 failed, 1 skipped)\n  \
              FAILED   live (0 passed, 1 failed)\n  skipped  clippy: cargo has none\n  \
-             skipped  test scx_b: why\n  skipped  test c: why\ntests: 3 passed, 1 failed, 2 skipped\n"
+             skipped  test scx_b: why\n  skipped  test c: why\n  FAILED   test root_a\n           why\ntests: 3 passed, 1 failed, 2 skipped\n"
         );
     }
 }

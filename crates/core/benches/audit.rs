@@ -41,9 +41,9 @@ fn window(tasks: u32) -> Window {
                 affinity: (pid % 2 == 0).then(|| (first..first + 16).collect()),
                 cpu: first,
                 state: TaskState::Sleeping,
-                usage: delta,
+                usage: delta.clone(),
             };
-            TaskWindow { totals, delta, ended: false }
+            TaskWindow { totals: totals.into(), delta, ended: false }
         })
         .collect();
     let group = |id| GroupWindow {

@@ -33,6 +33,7 @@ pub mod report;
 pub mod reservation;
 pub mod rolling;
 mod serial;
+pub mod shared;
 pub mod snapshot;
 pub mod source;
 pub mod statistics;

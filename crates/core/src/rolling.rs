@@ -2,7 +2,6 @@
 
 use crate::identity::TaskId;
 use crate::window::Window;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -61,31 +60,33 @@ impl FromStr for Alpha {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Rolling {
     alpha: Alpha,
-    values_ns: BTreeMap<TaskId, f64>,
+    /// Ordered by identity, as the tasks of a window are.
+    values_ns: Vec<(TaskId, f64)>,
 }
 
 impl Rolling {
     /// Knows nobody yet.
     pub fn new(alpha: Alpha) -> Self {
-        Self { alpha, values_ns: BTreeMap::new() }
+        Self { alpha, values_ns: Vec::new() }
     }
 
     /// Takes in the next window.
     pub fn update(&mut self, window: &Window) {
         let alpha = self.alpha.get();
-        let next = |id: &TaskId, delta_ns: f64| {
-            self.values_ns.get(id).map_or(delta_ns, |old_ns| alpha * delta_ns + (1.0 - alpha) * old_ns)
-        };
-        self.values_ns = window
-            .tasks
-            .iter()
-            .map(|t| (t.totals.id, next(&t.totals.id, t.delta.runtime_ns as f64)))
-            .collect();
+        let mut old = std::mem::take(&mut self.values_ns).into_iter().peekable();
+        let values_ns = window.tasks.iter().map(|task| {
+            let (id, delta_ns) = (task.totals.id, task.delta.runtime_ns as f64);
+            while old.next_if(|(other, _)| *other < id).is_some() {}
+            let old_ns = old.next_if(|(same, _)| *same == id).map(|(_, old_ns)| old_ns);
+            (id, old_ns.map_or(delta_ns, |old_ns| alpha * delta_ns + (1.0 - alpha) * old_ns))
+        });
+        self.values_ns = values_ns.collect();
     }
 
     /// The task's average run time per window in nanoseconds; `None` for a task the latest window did not list.
     pub fn get(&self, id: TaskId) -> Option<f64> {
-        self.values_ns.get(&id).copied()
+        let at = self.values_ns.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(self.values_ns[at].1)
     }
 
     /// How many tasks it knows.

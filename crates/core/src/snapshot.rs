@@ -4,6 +4,7 @@ use crate::cpu_set::CpuSet;
 use crate::identity::TaskId;
 use crate::interference::Interference;
 use crate::policy::Policy;
+use crate::shared::Shared;
 use crate::tickets::Nice;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub struct Snapshot {
     /// Books of each CPU that exists, by number.
     pub cpus: Vec<CpuBooks>,
     /// Living tasks, ordered by identity, no identity twice.
-    pub tasks: Vec<TaskTotals>,
+    pub tasks: Vec<Shared<TaskTotals>>,
     /// Tasks whose end is remembered, ordered by identity, no identity twice. The source's memory is bounded: old ends are forgotten here,
     /// and remain in `exits`.
     pub exited: Vec<ExitedTask>,
@@ -154,7 +155,7 @@ pub struct ExitedTask {
     /// When its last slice ended.
     pub ended_ns: u64,
     /// Its final totals.
-    pub totals: TaskTotals,
+    pub totals: Shared<TaskTotals>,
 }
 
 /// Sums over all tasks that ended.

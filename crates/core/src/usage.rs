@@ -4,7 +4,7 @@ use crate::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// Growing counters of one task: over its life, or over a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Time on a CPU, the open slice included.
     pub runtime_ns: u64,

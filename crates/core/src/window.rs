@@ -2,6 +2,7 @@
 
 use crate::entitlement::GroupRule;
 use crate::interference::Interference;
+use crate::shared::Shared;
 use crate::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
 };
@@ -80,7 +81,7 @@ pub struct GroupWindow {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskWindow {
     /// Its totals at the end of the interval, or at its own end.
-    pub totals: TaskTotals,
+    pub totals: Shared<TaskTotals>,
     /// What it got in the interval.
     pub delta: Usage,
     /// Whether it ended in the interval.
@@ -139,18 +140,19 @@ impl Window {
     /// The interval from `earlier` to `later`, two snapshots of one source.
     pub fn between(earlier: &Snapshot, later: &Snapshot) -> Self {
         let length_ns = later.taken_ns.saturating_sub(earlier.taken_ns);
-        let before = lives(earlier);
-        let mut before = before.iter().peekable();
+        let mut before = lives(earlier).peekable();
         let mut loss = later.loss.since(&earlier.loss);
         let floor_ns = OVERLONG_FLOOR_NS + earlier.read_ns + later.read_ns;
         let mut tasks = Vec::with_capacity(later.tasks.len());
         for now in lives(later) {
             while before.next_if(|b| b.totals.id < now.totals.id).is_some() {}
             let base = before.next_if(|b| b.totals.id == now.totals.id);
-            if now.ended_ns.is_some() && base.is_some_and(|b| b.ended_ns.is_some()) {
+            if now.ended_ns.is_some() && base.as_ref().is_some_and(|b| b.ended_ns.is_some()) {
                 continue; // an earlier window has reported this end
             }
-            let mut delta = base.map_or(now.totals.usage, |b| now.totals.usage.since(&b.totals.usage));
+            let mut delta = base
+                .as_ref()
+                .map_or_else(|| now.totals.usage.clone(), |b| now.totals.usage.since(&b.totals.usage));
             fit(&mut delta, length_ns, floor_ns, &mut loss);
             tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals.into_owned(), delta });
         }
@@ -216,7 +218,7 @@ fn fit(delta: &mut Usage, length_ns: u64, floor_ns: u64, loss: &mut Loss) {
 
 /// One identity in one snapshot, with the parts of its life put together.
 struct Life<'s> {
-    totals: Cow<'s, TaskTotals>,
+    totals: Cow<'s, Shared<TaskTotals>>,
     /// When it ended; `None` while it lives.
     ended_ns: Option<u64>,
 }
@@ -225,19 +227,18 @@ struct Life<'s> {
 ///
 /// One identity may be in both lists: a thread that calls `execve` takes over PID and start time of its leader, whose
 /// own end is then a part of the same life.
-fn lives(snapshot: &Snapshot) -> Vec<Life<'_>> {
-    let mut merged = Vec::with_capacity(snapshot.tasks.len() + snapshot.exited.len());
+fn lives(snapshot: &Snapshot) -> impl Iterator<Item = Life<'_>> {
     let (mut living, mut ended) = (snapshot.tasks.iter().peekable(), snapshot.exited.iter().peekable());
-    loop {
+    std::iter::from_fn(move || {
         let order = match (living.peek(), ended.peek()) {
-            (None, None) => break,
+            (None, None) => return None,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(l), Some(e)) => l.id.cmp(&e.totals.id),
         };
         let life = if order == Ordering::Greater { None } else { living.next() };
         let end = if order == Ordering::Less { None } else { ended.next() };
-        merged.extend(match (life, end) {
+        match (life, end) {
             (Some(totals), None) => Some(Life { totals: Cow::Borrowed(totals), ended_ns: None }),
             (None, Some(ExitedTask { ended_ns, totals })) => {
                 Some(Life { totals: Cow::Borrowed(totals), ended_ns: Some(*ended_ns) })
@@ -248,9 +249,8 @@ fn lives(snapshot: &Snapshot) -> Vec<Life<'_>> {
                 Some(Life { totals: Cow::Owned(totals), ended_ns: None })
             }
             (None, None) => None,
-        });
-    }
-    merged
+        }
+    })
 }
 
 /// All time that tracked tasks received since the source began.

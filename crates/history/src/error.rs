@@ -76,6 +76,16 @@ pub enum Error {
         /// The first of them.
         hosts: String,
     },
+    /// A host that has no log here.
+    #[error("'{}' holds no host '{host}'; there are {hosts}", .dir.display())]
+    NoHost {
+        /// The directory.
+        dir: PathBuf,
+        /// The host that was asked for.
+        host: String,
+        /// The first of those that are there.
+        hosts: String,
+    },
     /// No interval in the time that was asked for.
     #[error("no interval of host '{host}' lies in that time; the log has {from} to {to}")]
     NothingThere {

@@ -57,14 +57,20 @@ impl Past {
     /// What the file system refuses; no log; several hosts and none chosen; nothing in that time.
     pub fn open(dir: &Path, host: Option<&str>, span: Span) -> Result<Self> {
         let hosts = place::hosts(dir)?;
+        let first = || {
+            let shown: Vec<&str> = hosts.iter().take(5).map(String::as_str).collect();
+            shown.join(", ") + if hosts.len() > 5 { ", …" } else { "" }
+        };
+        let dir_of = || dir.to_owned();
         let host = match (host, &hosts[..]) {
-            (_, []) => return Err(Error::NoLog { dir: dir.to_owned() }),
-            (Some(host), _) => host.to_owned(),
+            (_, []) => return Err(Error::NoLog { dir: dir_of() }),
+            (Some(host), _) if hosts.iter().any(|known| known == host) => host.to_owned(),
+            (Some(host), _) => {
+                return Err(Error::NoHost { dir: dir_of(), host: host.to_owned(), hosts: first() });
+            }
             (None, [host]) => host.clone(),
             (None, _) => {
-                let shown: Vec<&str> = hosts.iter().take(5).map(String::as_str).collect();
-                let hosts_text = shown.join(", ") + if hosts.len() > 5 { ", …" } else { "" };
-                return Err(Error::ManyHosts { dir: dir.to_owned(), count: hosts.len(), hosts: hosts_text });
+                return Err(Error::ManyHosts { dir: dir_of(), count: hosts.len(), hosts: first() });
             }
         };
         let all = place::sealed(dir, &host)?;

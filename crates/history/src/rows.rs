@@ -383,7 +383,8 @@ fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, acc
         row.set(Int::Denied, bounded(received + wait - entitled));
     }
     if usage.waits.count() > 0 {
-        row.waits = Some(Box::new(usage.waits.0.map(|count| i64::try_from(count).unwrap_or(i64::MAX))));
+        row.waits =
+            Some(Box::new(usage.waits.counts().map(|count| i64::try_from(count).unwrap_or(i64::MAX))));
     }
 }
 

@@ -233,6 +233,7 @@ fn a_log_says_what_it_has_not() {
     let late = Span { from_us: 10_000_000, to_us: 20_000_000 };
     assert!(refusal(None, late).contains("the log has 1970-01-01 00:00:00 UTC to 1970-01-01 00:00:02 UTC"));
     fs::create_dir(dir.path().join("date=1970-01-01/host=other")).unwrap();
+    assert!(refusal(Some("nosuch"), ALL).contains("holds no host 'nosuch'; there are other, sim/1"));
     assert!(refusal(None, ALL).contains("holds 2 hosts (other, sim/1); choose one with --host"));
 }
 

@@ -109,7 +109,7 @@ fn a_row_costs_at_most_thirty_bytes() {
     let mut now = Snapshot {
         unix_us: 1_793_491_200_000_000,
         cpus: (0..CPUS).map(|cpu| CpuBooks { cpu, online: true, ..CpuBooks::default() }).collect(),
-        tasks: threads(),
+        tasks: threads().into_iter().map(Into::into).collect(),
         groups: groups.collect(),
         taken_ns: 0,
         read_ns: 0,

@@ -86,7 +86,7 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
         println!("NOTE: this kernel has booked no sleep as a wait, so there was nothing to put right");
     }
     let window = Window::between(&first, &last);
-    let usage = row(&window, tid).delta;
+    let usage = &row(&window, tid).delta;
     println!(
         "false waits: {false_waits}; at most {most:?}, longest {longest:?}; kernel: {kernel:?}; here {usage:?}"
     );

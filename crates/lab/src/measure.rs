@@ -2,7 +2,7 @@
 
 use super::machine::{CpuIx, TaskIx};
 use super::scenario::Scenario;
-use tombola_core::histogram::Histogram;
+use tombola_core::histogram::{BUCKETS, Histogram};
 use tombola_core::usage::Usage;
 
 /// Parts of each power of two in a [`Sketch`].
@@ -175,7 +175,7 @@ pub(super) struct Tally {
 pub(super) struct Meter {
     pub(super) tallies: Vec<Tally>,
     /// Ended waits of each instance.
-    histograms: Vec<Histogram>,
+    histograms: Vec<[u64; BUCKETS]>,
     /// Waits and response times by entry of the scenario.
     pub(super) waits: Vec<Sketch>,
     pub(super) responses: Vec<Sketch>,
@@ -190,7 +190,7 @@ impl Meter {
             tallies.extend(std::iter::repeat_n(Tally { entry, ..Tally::default() }, task.count as usize));
         }
         Self {
-            histograms: vec![Histogram::default(); tallies.len()],
+            histograms: vec![[0; BUCKETS]; tallies.len()],
             tallies,
             waits: vec![Sketch::default(); scenario.tasks.len()],
             responses: vec![Sketch::default(); scenario.tasks.len()],
@@ -204,7 +204,7 @@ impl Meter {
             let Tally { waits_from_ns, entry, woken, ended_ns, .. } = *tally;
             *tally = Tally { waits_from_ns, entry, woken, ended_ns, ..Tally::default() };
         }
-        self.histograms.fill(Histogram::default());
+        self.histograms.fill([0; BUCKETS]);
         self.waits.fill(Sketch::default());
         self.responses.fill(Sketch::default());
         self.busy_ns.fill(0);
@@ -217,7 +217,7 @@ impl Meter {
             runtime_ns: tally.runtime_ns,
             wait_ns: tally.wait_ns,
             wait_max_ns: tally.wait_max_ns,
-            waits: self.histograms[task],
+            waits: self.histograms[task].into(),
             switches: tally.switches,
             involuntary: tally.involuntary,
             wakeups: tally.wakeups,
@@ -250,7 +250,7 @@ impl Meter {
             tally.wakeups += 1;
         }
         tally.migrations += u64::from(moved);
-        self.histograms[task].record(wait);
+        self.histograms[task][Histogram::bucket(wait)] += 1;
         self.waits[tally.entry as usize].record(wait);
     }
 

@@ -1,5 +1,5 @@
-//! Every deterministic policy a second time, slowly, in exact fractions: the laws as their files state them, for one CPU and
-//! tasks of fixed lengths. Nothing here is shared with the engine or the policies but the list of slices that is compared.
+//! Every deterministic policy a second time, slowly, in exact fractions: the laws as their files state them, for
+//! tasks of fixed lengths, on one CPU; on `several` those that have one queue for all. Nothing here is shared with the engine or the policies but the list of slices that is compared.
 //!
 //! All is recomputed from scratch at every decision. Where a law keeps lag over sleep its fractions have ever longer
 //! denominators, which no integer of the policies holds: there a decision between keys that differ by less than 10⁻¹² is
@@ -8,6 +8,7 @@
 mod fair;
 mod proportional;
 mod queues;
+mod several;
 
 use crate::laws::slices_under;
 use crate::policy::PolicyKind;
@@ -45,6 +46,10 @@ pub(super) struct Job {
     sleep_ns: Option<u64>,
     /// Release every period instead of a sleep.
     pub(super) period_ns: Option<u64>,
+    /// Length of its requests, for the laws that have them; the usual one without.
+    pub(super) request_ns: Option<u64>,
+    /// Priority of the class fifo (`true`) or rr; without one it is of the fair class.
+    pub(super) real_time: Option<(bool, u8)>,
 }
 
 /// Where a task is.
@@ -57,6 +62,51 @@ pub(super) struct Task {
     pub(super) deadline_ns: u64,
     release_ns: u64,
     wakes: Option<(u64, u64)>,
+    /// Of several CPUs, the one it has.
+    on: Option<usize>,
+}
+
+impl Task {
+    /// All before they come, in order of declaration.
+    fn all(jobs: &[Job]) -> Vec<Self> {
+        let unborn = |(sequence, job): (u64, &Job)| Self {
+            job: job.clone(),
+            ready: false,
+            left_ns: 0,
+            deadline_ns: u64::MAX,
+            release_ns: job.arrive_ns,
+            wakes: Some((job.arrive_ns, sequence)),
+            on: None,
+        };
+        (1..).zip(jobs).map(unborn).collect()
+    }
+
+    /// Whether it wants a CPU and has none of several.
+    pub(super) fn waits(&self) -> bool {
+        self.ready && self.on.is_none()
+    }
+
+    /// It wants the CPU.
+    fn wake(&mut self) {
+        (self.wakes, self.ready, self.left_ns) = (None, true, self.job.run_ns);
+        if let Some(period) = self.job.period_ns {
+            self.deadline_ns = self.release_ns + period;
+        }
+    }
+
+    /// It has done what it woke for; when it wakes next, as the `sequence`th thing to happen at that time.
+    fn sleep(&mut self, now: u64, sequence: u64) {
+        (self.ready, self.on) = (false, None);
+        self.deadline_ns = u64::MAX;
+        let at = match (self.job.period_ns, self.job.sleep_ns) {
+            (Some(period), _) => {
+                self.release_ns += period;
+                self.release_ns.max(now)
+            }
+            (None, sleep) => now + sleep.unwrap_or(0),
+        };
+        self.wakes = Some((at, sequence));
+    }
 }
 
 /// What a law decides.
@@ -86,6 +136,14 @@ pub(super) trait Law {
     fn ran(&mut self, _tasks: &[Task], _task: usize, _from_ns: u64, _ns: u64) {}
     /// Who of the ready tasks runs next.
     fn next(&mut self, tasks: &[Task], now_ns: u64) -> Choice;
+    /// Somebody has come at this instant while another runs; whether what that means is plain.
+    fn came(&mut self, _tasks: &[Task], _task: usize, _running: usize) -> bool {
+        true
+    }
+    /// Of those who should give way on several CPUs, the one with the largest does.
+    fn rank(&self, _tasks: &[Task], _task: usize) -> (u64, u64) {
+        (0, 0)
+    }
     /// Whether somebody should have the CPU of `running`; `None`: too close to tell.
     fn beats(&self, _tasks: &[Task], _running: usize) -> Option<bool> {
         Some(false)
@@ -94,38 +152,21 @@ pub(super) trait Law {
 
 /// Who ran from when for how long, until a decision was too close.
 fn simulate(jobs: &[Job], until_ns: u64, law: &mut dyn Law) -> Vec<(usize, u64, u64)> {
-    let mut sequence = 0;
-    let mut tasks: Vec<Task> = jobs
-        .iter()
-        .map(|job| {
-            sequence += 1;
-            Task {
-                job: job.clone(),
-                ready: false,
-                left_ns: 0,
-                deadline_ns: u64::MAX,
-                release_ns: job.arrive_ns,
-                wakes: Some((job.arrive_ns, sequence)),
-            }
-        })
-        .collect();
+    let mut sequence = jobs.len() as u64;
+    let mut tasks = Task::all(jobs);
     let (mut now, mut slices) = (0, Vec::new());
     // Who runs, since when, and until when at most.
     let mut running: Option<(usize, u64, u64)> = None;
     loop {
         let mut arrived = false;
-        let mut born = vec![false; tasks.len()];
+        let mut newcomers = Vec::new();
         loop {
             // All who wake at this instant, in order of having gone to sleep.
             let next = tasks.iter().enumerate().filter_map(|(i, t)| t.wakes.map(|(at, s)| (at, s, i)));
             if let Some((_, seq, task)) = next.filter(|(at, ..)| *at <= now).min() {
                 let first = seq <= jobs.len() as u64;
-                let this = &mut tasks[task];
-                (this.wakes, this.ready, this.left_ns) = (None, true, this.job.run_ns);
-                if let Some(period) = this.job.period_ns {
-                    this.deadline_ns = this.release_ns + period;
-                }
-                born[task] = first;
+                tasks[task].wake();
+                newcomers.push(task);
                 law.comes(&tasks, task, if first { Why::New } else { Why::Woken });
                 arrived = true;
                 continue;
@@ -138,19 +179,10 @@ fn simulate(jobs: &[Job], until_ns: u64, law: &mut dyn Law) -> Vec<(usize, u64, 
             slices.push((task, since, now - since));
             law.leaves(&tasks, task);
             sequence += 1;
-            let this = &mut tasks[task];
-            this.ready = false;
-            this.deadline_ns = u64::MAX;
-            let at = match (this.job.period_ns, this.job.sleep_ns) {
-                (Some(period), _) => {
-                    this.release_ns += period;
-                    this.release_ns.max(now)
-                }
-                (None, sleep) => now + sleep.unwrap_or(0),
-            };
-            this.wakes = Some((at, sequence));
+            tasks[task].sleep(now, sequence);
         }
         let mut why = Why::Expired;
+        let mut new = newcomers;
         loop {
             if let Some((task, since, _)) = running.filter(|(_, _, end)| why == Why::Preempted || *end <= now)
             {
@@ -164,6 +196,12 @@ fn simulate(jobs: &[Job], until_ns: u64, law: &mut dyn Law) -> Vec<(usize, u64, 
                 match law.next(&tasks, now) {
                     Choice::Run(task, ns) => running = Some((task, now, now.saturating_add(ns))),
                     Choice::Close => return slices,
+                }
+            }
+            if let Some((running, ..)) = running {
+                let others = std::mem::take(&mut new).into_iter().filter(|task| *task != running);
+                if !others.fold(true, |plain, task| plain & law.came(&tasks, task, running)) {
+                    return slices;
                 }
             }
             match running.filter(|_| arrived).map(|(task, ..)| law.beats(&tasks, task)) {
@@ -197,6 +235,13 @@ fn scenario(jobs: &[Job], quantum_ns: u64, until_ns: u64) -> Scenario {
     for (i, job) in jobs.iter().enumerate() {
         let _ =
             write!(text, "[[task]]\nname='t{i}'\ntickets={}\narrive='{}ns'\n", job.tickets, job.arrive_ns);
+        if let Some((fifo, priority)) = job.real_time {
+            let class = if fifo { "fifo" } else { "rr" };
+            let _ = writeln!(text, "class='{class}'\npriority={priority}");
+        }
+        if let Some(request) = job.request_ns {
+            let _ = writeln!(text, "request='{request}ns'");
+        }
         if job.run_ns != u64::MAX {
             let _ = writeln!(text, "run='{}ns'", job.run_ns);
         }
@@ -216,6 +261,8 @@ fn burners(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         run_ns: u64::MAX,
         sleep_ns: None,
         period_ns: None,
+        request_ns: None,
+        real_time: None,
     })
 }
 
@@ -226,6 +273,8 @@ fn sleepers(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         run_ns: run * MS,
         sleep_ns: Some(sleep * MS),
         period_ns: None,
+        request_ns: None,
+        real_time: None,
     })
 }
 
@@ -237,6 +286,8 @@ fn uneven(tickets: impl Strategy<Value = u64>) -> impl Strategy<Value = Job> {
         run_ns,
         sleep_ns: Some(sleep),
         period_ns: None,
+        request_ns: None,
+        real_time: None,
     })
 }
 
@@ -247,7 +298,19 @@ fn periodic() -> impl Strategy<Value = Job> {
         run_ns: run * MS,
         sleep_ns: None,
         period_ns: Some(period * MS),
+        request_ns: None,
+        real_time: None,
     })
+}
+
+/// The same with requests of their own, from a part of the quantum to several, or of the usual length.
+fn asking(jobs: impl Strategy<Value = Job>, lengths: std::ops::Range<u64>) -> impl Strategy<Value = Job> {
+    (jobs, prop::option::of(lengths)).prop_map(|(job, request_ns)| Job { request_ns, ..job })
+}
+
+/// Of few priorities, so that some are equal, and of none.
+pub(super) fn ranked(jobs: impl Strategy<Value = Job>) -> impl Strategy<Value = Job> {
+    (jobs, prop::option::of((any::<bool>(), 1u8..4))).prop_map(|(job, real_time)| Job { real_time, ..job })
 }
 
 const QUANTUM: u64 = 10 * MS;
@@ -303,12 +366,44 @@ proptest! {
     }
 
     #[test]
+    fn eevdf_with_requests_is_its_law(
+        jobs in prop::collection::vec(asking(prop_oneof![burners(1u64..9), uneven(1u64..9)], 2 * MS..35 * MS), 2..6),
+    ) {
+        agree(&jobs, PolicyKind::Eevdf, &mut proportional::Eevdf::new(&jobs, QUANTUM))?;
+    }
+
+    /// Beyond the bounds of a slice too: .1 and 100 ms.
+    #[test]
+    fn linux_slices_of_ones_own_are_the_law(
+        jobs in prop::collection::vec(
+            asking(
+                prop_oneof![burners(100u64..3000), uneven(100u64..3000)],
+                50_000..12 * MS,
+            ),
+            2..6,
+        ),
+        longest in prop::option::of(100 * MS..200 * MS),
+    ) {
+        let mut jobs = jobs;
+        if longest.is_some() {
+            jobs[0].request_ns = longest;
+        }
+        agree(&jobs, PolicyKind::EevdfLinux, &mut fair::LinuxEevdf::new(&jobs))?;
+    }
+
+    #[test]
     fn queues_are_their_laws(jobs in prop::collection::vec(prop_oneof![burners(1u64..9), sleepers(1u64..9)], 1..6)) {
-        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(jobs.len(), u64::MAX))?;
-        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(jobs.len(), QUANTUM))?;
+        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(&jobs, QUANTUM))?;
         agree(&jobs, PolicyKind::Sjf, &mut queues::Shortest { preemptive: false })?;
         agree(&jobs, PolicyKind::Srtf, &mut queues::Shortest { preemptive: true })?;
         agree(&jobs, PolicyKind::Mlfq, &mut queues::Feedback::new(jobs.len(), QUANTUM))?;
+    }
+
+    #[test]
+    fn priorities_are_their_law(jobs in prop::collection::vec(ranked(sleepers(1u64..2)), 1..8)) {
+        agree(&jobs, PolicyKind::Fifo, &mut queues::InTurn::new(&jobs, u64::MAX))?;
+        agree(&jobs, PolicyKind::RoundRobin, &mut queues::InTurn::new(&jobs, QUANTUM))?;
     }
 
     #[test]
@@ -332,6 +427,8 @@ fn close_decisions_are_few() {
         run_ns,
         sleep_ns: Some(sleep),
         period_ns: None,
+        request_ns: None,
+        real_time: None,
     };
     let jobs = [
         job(3, 1, 17_123_457, 29_012_345),

@@ -119,7 +119,7 @@ pub struct Task {
     pub periodic: Option<Periodic>,
     /// Budget and period of a constant bandwidth server that serves it under EDF.
     pub reserve: Option<Quota>,
-    /// Length of its requests under `eevdf`; 0 = the quantum.
+    /// Length of its requests under `eevdf`, and its slice under `eevdf-linux`; 0 = the usual one.
     pub request_ns: u64,
 }
 

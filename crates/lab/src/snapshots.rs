@@ -35,11 +35,11 @@ impl Simulation<'_> {
             }
             let totals = self.totals(task);
             match self.meter.tallies[task].ended_ns {
-                None => tasks.push(totals),
+                None => tasks.push(totals.into()),
                 Some(ended_ns) => {
                     exits.count += 1;
                     exits.runtime_ns += totals.usage.runtime_ns;
-                    exited.push(ExitedTask { ended_ns, totals });
+                    exited.push(ExitedTask { ended_ns, totals: totals.into() });
                 }
             }
         }

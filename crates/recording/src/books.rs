@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, Loss, Running, Snapshot, TaskState, TaskTotals,
 };
@@ -95,9 +96,28 @@ struct CpuEntry {
     hidden_ns: u64,
 }
 
+/// What a snapshot has shown of something that was open then. Totals never go back: where that turns out to be unknown later, what lies
+/// before the snapshot stays what it was shown as.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    /// [`What::Running`] or [`What::Runnable`] of a task.
+    what: What,
+    at_ns: u64,
+}
+
+/// The same of a CPU: idle, or busy with a task.
+#[derive(Clone, Copy, Debug)]
+struct ShownCpu {
+    is_idle: bool,
+    is_unfair: bool,
+    at_ns: u64,
+}
+
 /// The totals.
 #[derive(Debug, Default)]
 pub struct Books {
+    shown: HashMap<TaskId, Shown, RandomState>,
+    shown_cpus: BTreeMap<u32, ShownCpu>,
     tasks: HashMap<TaskId, Entry, RandomState>,
     cpus: BTreeMap<u32, CpuEntry>,
     exited: VecDeque<(ExitedTask, Certainty)>,
@@ -125,8 +145,18 @@ impl Books {
                 self.interval(&Interval { from_ns, ..interval });
             }
             Fact::Cpu(CpuInterval { cpu, from_ns, to_ns, doubt }) => {
-                let ns = to_ns - self.clipped(from_ns, to_ns);
+                let mut ns = to_ns - self.clipped(from_ns, to_ns);
                 let entry = self.cpus.entry(cpu).or_default();
+                if let (Some(_), Some(shown)) = (doubt, self.shown_cpus.get(&cpu)) {
+                    let shown_ns = ns.min(shown.at_ns.saturating_sub(to_ns - ns));
+                    ns -= shown_ns;
+                    if shown.is_idle {
+                        entry.idle_ns += shown_ns;
+                    } else {
+                        entry.busy_ns += shown_ns;
+                        entry.unfair_ns += if shown.is_unfair { shown_ns } else { 0 };
+                    }
+                }
                 match doubt {
                     None => entry.idle_ns += ns,
                     Some(Doubt::Hidden) => entry.hidden_ns += ns,
@@ -179,7 +209,14 @@ impl Books {
                 }
             }
             What::Blocked { .. } => {}
-            What::Unknown(why) => entry.certainty.add(why, ns),
+            What::Unknown(why) => {
+                let mut ns = ns;
+                if let Some(shown) = self.shown.get(&interval.task) {
+                    // The CPU's part is told by the CPU.
+                    ns -= usage_shown(usage, *shown, interval.from_ns, interval.to_ns);
+                }
+                entry.certainty.add(why, ns);
+            }
         }
     }
 
@@ -191,7 +228,7 @@ impl Books {
         if self.exited.len() == EXITED {
             self.exited.pop_front();
         }
-        self.exited.push_back((ExitedTask { ended_ns: at_ns, totals }, entry.certainty));
+        self.exited.push_back((ExitedTask { ended_ns: at_ns, totals: totals.into() }, entry.certainty));
     }
 
     /// How sure the totals of a task are, living or remembered.
@@ -206,14 +243,54 @@ impl Books {
 
     /// The machine at `at_ns`, not before the normaliser's latest event. What is open then is counted up to then; what is unknown then is
     /// counted when it ends. CPU time of which nothing is known is in `busy_ns` and, as time of no task, in the loss.
-    pub fn snapshot(&self, normaliser: &Normaliser, at_ns: u64, unix_us: u64) -> Snapshot {
+    pub fn snapshot(&mut self, normaliser: &Normaliser, at_ns: u64, unix_us: u64) -> Snapshot {
         let at_ns = at_ns.max(normaliser.now_ns());
+        let snapshot = self.seen(normaliser, at_ns, unix_us);
+        self.note_shown(normaliser, at_ns);
+        snapshot
+    }
+
+    /// Remembers what is open, which is shown now.
+    fn note_shown(&mut self, normaliser: &Normaliser, at_ns: u64) {
+        let before = std::mem::take(&mut self.shown);
+        self.shown = normaliser
+            .lives()
+            .filter_map(|life| {
+                let what = match life.doing {
+                    Doing::Running(cpu) => What::Running { cpu, left: None },
+                    Doing::Runnable(since) => What::Runnable { since, ran: false },
+                    // What is not known of it is still open, and told when it ends.
+                    Doing::Unknown { .. } => {
+                        let earlier = before.get(&life.id).filter(|shown| shown.at_ns > life.since_ns);
+                        return earlier.map(|shown| (life.id, *shown));
+                    }
+                    Doing::Blocked(_) | Doing::Unborn => return None,
+                };
+                Some((life.id, Shown { what, at_ns }))
+            })
+            .collect();
+        let running: BTreeMap<u32, &Life> =
+            normaliser.lives().filter_map(|life| Some((running_on(life)?, life))).collect();
+        for (cpu, of) in normaliser.cpus() {
+            let is_unfair = running.get(cpu).is_some_and(|life| is_unfair(life.attributes.prio));
+            match of.doing {
+                OnCpu::Idle | OnCpu::Task(_) => {
+                    let is_idle = of.doing == OnCpu::Idle;
+                    self.shown_cpus.insert(*cpu, ShownCpu { is_idle, is_unfair, at_ns });
+                }
+                // As of a task.
+                OnCpu::Unknown { .. } | OnCpu::Offline => {}
+            }
+        }
+    }
+
+    fn seen(&self, normaliser: &Normaliser, at_ns: u64, unix_us: u64) -> Snapshot {
         let mut open: BTreeMap<u32, &Life> = BTreeMap::new();
-        let mut tasks: Vec<TaskTotals> = normaliser
+        let mut tasks: Vec<Shared<TaskTotals>> = normaliser
             .lives()
             .map(|life| {
                 let entry = self.tasks.get(&life.id);
-                let mut usage = entry.map(|entry| entry.usage).unwrap_or_default();
+                let mut usage = entry.map(|entry| entry.usage.clone()).unwrap_or_default();
                 let ns = at_ns - self.clipped(life.since_ns, at_ns);
                 let state = match life.doing {
                     Doing::Running(cpu) => {
@@ -228,9 +305,15 @@ impl Books {
                         usage.wait_max_ns = usage.wait_max_ns.max(ns);
                         TaskState::Waiting
                     }
-                    Doing::Blocked(_) | Doing::Unborn | Doing::Unknown { .. } => TaskState::Sleeping,
+                    Doing::Unknown { .. } => {
+                        if let Some(shown) = self.shown.get(&life.id) {
+                            usage_shown(&mut usage, *shown, at_ns - ns, at_ns);
+                        }
+                        TaskState::Sleeping
+                    }
+                    Doing::Blocked(_) | Doing::Unborn => TaskState::Sleeping,
                 };
-                totals(life, usage, state)
+                totals(life, usage, state).into()
             })
             .collect();
         tasks.sort_unstable_by_key(|task| task.id);
@@ -283,11 +366,40 @@ impl Books {
                     books.unfair_ns += if is_unfair(life.attributes.prio) { ns } else { 0 };
                     books.running = Some(Running { id: life.id, since_ns: life.since_ns });
                 }
-                _ => {}
+                // What it did is told when that ends.
+                (OnCpu::Task(_) | OnCpu::Unknown { .. }, _) => {
+                    if let Some(shown) = self.shown_cpus.get(cpu) {
+                        let ns = shown.at_ns.min(at_ns).saturating_sub(at_ns - ns);
+                        *(if shown.is_idle { &mut books.idle_ns } else { &mut books.busy_ns }) += ns;
+                        books.unfair_ns += if shown.is_unfair { ns } else { 0 };
+                    }
+                }
+                (OnCpu::Offline, _) => {}
             }
             books
         };
         normaliser.cpus().iter().map(one).collect()
+    }
+}
+
+/// Adds what of a stretch that is not known was shown as running or waiting before; gives its length.
+fn usage_shown(usage: &mut Usage, shown: Shown, from_ns: u64, to_ns: u64) -> u64 {
+    let ns = shown.at_ns.min(to_ns).saturating_sub(from_ns);
+    match shown.what {
+        What::Running { .. } => usage.runtime_ns += ns,
+        What::Runnable { .. } => {
+            usage.wait_ns += ns;
+            usage.wait_max_ns = usage.wait_max_ns.max(ns);
+        }
+        What::Blocked { .. } | What::Unknown(_) => return 0,
+    }
+    ns
+}
+
+fn running_on(life: &Life) -> Option<u32> {
+    match life.doing {
+        Doing::Running(cpu) => Some(cpu),
+        _ => None,
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::books::{Books, Certainty};
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
+use crate::fact::Fact;
 use crate::gaps::Early;
+use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
@@ -22,6 +24,7 @@ pub struct Playback {
     normaliser: Normaliser,
     books: Books,
     ledger: Option<Ledger>,
+    lanes: Option<Lanes>,
     early: Early,
     /// The first event behind the present instant.
     next: Option<Event>,
@@ -29,6 +32,8 @@ pub struct Playback {
     failed: Option<ReadError>,
     events: u64,
     is_over: bool,
+    /// Whether that is before the end of the recording: an error or a [`Watch`] ended it.
+    is_cut: bool,
     /// The instant of the latest frame, at first the begin of the span; `None` when it is over.
     seen_ns: Option<u64>,
     /// Whether the span was set.
@@ -37,6 +42,16 @@ pub struct Playback {
     end_ns: u64,
     /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
     watch: Option<Watch>,
+}
+
+/// What a playback kept beside its frames.
+pub struct Kept {
+    /// The machine at its end.
+    pub end: Snapshot,
+    /// The exact ledger, where it was kept.
+    pub ledger: Option<Ledger>,
+    /// Who ran where, where that was kept.
+    pub lanes: Option<Lanes>,
 }
 
 /// Told how far a file is read, (bytes, of bytes); false ends the recording there.
@@ -53,11 +68,13 @@ impl Playback {
             reader,
             books: Books::default(),
             ledger: None,
+            lanes: None,
             early: Early::default(),
             next: None,
             failed: None,
             events: 0,
             is_over: false,
+            is_cut: false,
             seen_ns: Some(0),
             has_span: false,
             end_ns: u64::MAX,
@@ -73,6 +90,37 @@ impl Playback {
     /// The exact ledger up to the latest event, if it is kept.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
+    }
+
+    /// Also keeps who ran where in the span, in so many pieces a CPU; see [`end`](Self::end). To be called once the span is set, and before
+    /// the first frame.
+    pub fn keep_lanes(&mut self, most: usize) {
+        self.lanes = Some(Lanes::new(self.seen_ns.unwrap_or_default(), self.end_ns, most));
+    }
+
+    /// Ends the playback where it has come to, and gives what was kept beside the frames.
+    pub fn end(mut self) -> Kept {
+        let is_span_over = self.has_span && self.seen_ns.is_none() && !self.is_cut && self.next.is_some();
+        let until_ns = if is_span_over { self.end_ns } else { self.known_until_ns().min(self.end_ns) };
+        let at_ns = until_ns.max(self.normaliser.now_ns());
+        let end = self.snapshot_at(at_ns);
+        self.settle_ledger(end.taken_ns);
+        if let Some(lanes) = &mut self.lanes {
+            // What is open goes on to there.
+            self.normaliser.finish(Some(at_ns.min(self.end_ns)));
+            let facts: Vec<Fact> = self.normaliser.facts().collect();
+            for fact in &facts {
+                lanes.fact(fact, &self.normaliser);
+            }
+        }
+        Kept { end, ledger: self.ledger, lanes: self.lanes }
+    }
+
+    /// Up to when all is known: the end that the header tells, where everything was played up to there, or the latest event.
+    fn known_until_ns(&self) -> u64 {
+        let is_at_end = self.is_over && !self.is_cut && self.next.is_none();
+        let end_ns = self.header().end_ns.filter(|_| is_at_end).unwrap_or(0);
+        end_ns.max(self.normaliser.now_ns())
     }
 
     /// What stands at the head, and what the events can tell.
@@ -113,7 +161,7 @@ impl Playback {
                 }
                 Ok(None) => self.is_over = true,
                 Err(error) => {
-                    self.is_over = true;
+                    (self.is_over, self.is_cut) = (true, true);
                     self.failed = Some(error);
                 }
             }
@@ -132,7 +180,9 @@ impl Playback {
             && let Some(watch) = &mut self.watch
         {
             let (done, all) = self.reader.progress();
-            self.is_over |= !watch(done, all);
+            if !self.is_over && !watch(done, all) {
+                (self.is_over, self.is_cut) = (true, true);
+            }
         }
         if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_loss(event)) {
             ledger.before(event, &self.normaliser);
@@ -141,8 +191,16 @@ impl Playback {
         if let Some(ledger) = &mut self.ledger {
             ledger.after(event, &self.normaliser);
         }
-        for fact in self.normaliser.facts() {
-            self.books.fact(fact);
+        if let Some(lanes) = &mut self.lanes {
+            let facts: Vec<Fact> = self.normaliser.facts().collect();
+            for fact in facts {
+                lanes.fact(&fact, &self.normaliser);
+                self.books.fact(fact);
+            }
+        } else {
+            for fact in self.normaliser.facts() {
+                self.books.fact(fact);
+            }
         }
     }
 
@@ -157,7 +215,7 @@ impl Playback {
     /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
     ///
     /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings it up to an instant.
-    pub fn snapshot_at(&self, ts_ns: u64) -> Snapshot {
+    pub fn snapshot_at(&mut self, ts_ns: u64) -> Snapshot {
         let at_ns = ts_ns.max(self.normaliser.now_ns());
         self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
     }
@@ -169,9 +227,10 @@ impl Playback {
         }
     }
 
-    /// The machine at the end: where the header says that the recording is complete up to then, there, otherwise at the last event.
-    pub fn snapshot_at_end(&self) -> Snapshot {
-        self.snapshot_at(self.header().end_ns.unwrap_or(0))
+    /// The machine at the end: where the header says that the recording is complete up to then, and it was read up to there, then; otherwise
+    /// at the last event that was played.
+    pub fn snapshot_at_end(&mut self) -> Snapshot {
+        self.snapshot_at(self.known_until_ns())
     }
 
     /// An instant on the wall clock, µs since the Unix epoch; where the recording does not tell, µs of its own clock.

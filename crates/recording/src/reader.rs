@@ -124,7 +124,19 @@ fn looks_like_text(begin: &[u8]) -> bool {
 /// # Errors
 /// [`ReadError`] where it cannot be read or holds nothing that is known.
 pub fn open(path: &Path) -> Result<Box<dyn Reader>, ReadError> {
-    open_input(Box::new(BufReader::with_capacity(1 << 16, File::open(path)?)))
+    open_watched(path, &mut |_, _| true)
+}
+
+/// Told how far a file is read, (bytes, of bytes); false ends the recording there.
+pub type Look<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
+/// The same, telling how far it is: what is packed as a whole and Perfetto traces are gone through when they are opened. Where that is ended,
+/// the recording is what was gone through until then.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_watched(path: &Path, look: Look<'_>) -> Result<Box<dyn Reader>, ReadError> {
+    open_looking(Box::new(BufReader::with_capacity(1 << 16, File::open(path)?)), look)
 }
 
 /// Opens a recording that cannot be gone back in, such as standard input, by way of a temporary file without a name.
@@ -142,21 +154,25 @@ pub fn open_stream(from: &mut dyn Read) -> Result<Box<dyn Reader>, ReadError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_input(mut input: Box<dyn Input>) -> Result<Box<dyn Reader>, ReadError> {
+pub fn open_input(input: Box<dyn Input>) -> Result<Box<dyn Reader>, ReadError> {
+    open_looking(input, &mut |_, _| true)
+}
+
+fn open_looking(mut input: Box<dyn Input>, look: Look<'_>) -> Result<Box<dyn Reader>, ReadError> {
     let begin = beginning(&mut input)?;
     match recognise(&begin) {
         Some(Format::Gzip) => {
             let mut plain = tempfile::tempfile()?;
-            decompress(&mut input, &mut plain)?;
+            decompress(&mut input, &mut plain, look)?;
             plain.rewind()?;
             let mut plain: Box<dyn Input> = Box::new(BufReader::with_capacity(1 << 16, plain));
             let begin = beginning(&mut plain)?;
             match recognise(&begin) {
                 Some(Format::Gzip) => Err(not_recognised(&begin)),
-                format => open_format(format, plain, &begin),
+                format => open_format(format, plain, &begin, look),
             }
         }
-        format => open_format(format, input, &begin),
+        format => open_format(format, input, &begin, look),
     }
 }
 
@@ -164,11 +180,12 @@ fn open_format(
     format: Option<Format>,
     input: Box<dyn Input>,
     begin: &[u8],
+    look: Look<'_>,
 ) -> Result<Box<dyn Reader>, ReadError> {
     match format {
         Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
         Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
-        Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input)?)),
+        Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input, look)?)),
         Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
         Some(Format::Gzip) | None => Err(not_recognised(begin)),
     }
@@ -183,13 +200,25 @@ fn beginning(mut input: &mut dyn Input) -> Result<Vec<u8>, ReadError> {
 }
 
 /// Unpacks as far as it goes: a cut file gives what stands before the cut, and the reader of the format says that it is cut.
-fn decompress(packed: &mut dyn Read, plain: &mut dyn std::io::Write) -> Result<(), ReadError> {
+fn decompress(
+    packed: &mut dyn Input,
+    plain: &mut dyn std::io::Write,
+    look: Look<'_>,
+) -> Result<(), ReadError> {
+    let length = packed.seek(SeekFrom::End(0))?;
+    packed.seek(SeekFrom::Start(0))?;
     let mut decoder = flate2::read::MultiGzDecoder::new(packed);
     let mut buffer = vec![0; 1 << 16];
     loop {
         match decoder.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(n) => plain.write_all(&buffer[..n])?,
+            Ok(n) => {
+                plain.write_all(&buffer[..n])?;
+                let at = decoder.get_mut().stream_position()?;
+                if !look(at, length) {
+                    return Ok(());
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error)
                 if matches!(

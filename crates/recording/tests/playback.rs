@@ -3,11 +3,20 @@
 mod common;
 
 use common::foreign;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use tombola_core::source::Source;
 use tombola_core::window::Window;
+use tombola_recording::capabilities::Header;
+use tombola_recording::comm::Comm;
+use tombola_recording::event::{Event, Kind, Left, Task};
+use tombola_recording::gaps::Early;
+use tombola_recording::lanes::Lanes;
+use tombola_recording::ledger::Ledger;
+use tombola_recording::normaliser::Normaliser;
 use tombola_recording::playback::Playback;
-use tombola_recording::reader;
+use tombola_recording::reader::{self, Damage, ReadError, Reader};
 
 const MS: u64 = 1_000_000;
 
@@ -53,4 +62,172 @@ fn windows_of_a_recording_add_up() {
     assert_eq!(switches, sum(|task| task.delta.switches));
     // Switches away from a task; the others leave the idle task.
     assert_eq!(whole.events(), 15_267 + 8_743 + 4 + 4 + 4);
+}
+
+fn demo() -> Box<dyn Reader> {
+    reader::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/mixture.pftrace")).unwrap()
+}
+
+/// Who ran where from `from_ns` to `to_ns`, by a pass for nothing else.
+fn lanes_alone(from_ns: u64, to_ns: u64) -> Lanes {
+    let mut reader = demo();
+    let mut normaliser = Normaliser::new(reader.header());
+    let (mut early, mut lanes) = (Early::default(), Lanes::new(from_ns, to_ns, 480));
+    let take = |event: Option<Event>, normaliser: &mut Normaliser, lanes: &mut Lanes| {
+        let Some(event) = event.filter(|event| event.ts_ns <= to_ns) else { return };
+        normaliser.event(&event);
+        let facts: Vec<_> = normaliser.facts().collect();
+        facts.iter().for_each(|fact| lanes.fact(fact, normaliser));
+    };
+    while let Some(event) = reader.next_event().unwrap() {
+        take(early.add(event), &mut normaliser, &mut lanes);
+    }
+    while let Some(event) = early.rest() {
+        take(Some(event), &mut normaliser, &mut lanes);
+    }
+    normaliser.finish(Some(reader.header().end_ns.unwrap().min(to_ns)));
+    let facts: Vec<_> = normaliser.facts().collect();
+    facts.iter().for_each(|fact| lanes.fact(fact, &normaliser));
+    lanes
+}
+
+/// Frames, lanes and the exact ledger of one pass are those of three.
+#[test]
+fn one_pass_keeps_what_passes_of_their_own_keep() {
+    let header = demo().header().clone();
+    let (begin_ns, end_ns) = (header.begin_ns.unwrap(), header.end_ns.unwrap());
+    let length_ns = end_ns - begin_ns;
+    for (from_ns, to_ns) in [(begin_ns, u64::MAX), (begin_ns + length_ns / 4, begin_ns + length_ns / 2)] {
+        let mut playback = Playback::new(demo());
+        playback.keep_ledger();
+        playback.span(Some(from_ns), Some(to_ns)).unwrap();
+        playback.keep_lanes(480);
+        let (mut plain, mut frames) = (Playback::new(demo()), 0);
+        plain.span(Some(from_ns), Some(to_ns)).unwrap();
+        while let Some(frame) = playback.next(Some(Duration::from_millis(100))).unwrap() {
+            assert_eq!(
+                plain.next(Some(Duration::from_millis(100))).unwrap().unwrap().snapshot,
+                frame.snapshot
+            );
+            frames += 1;
+        }
+        assert!(frames > 4, "{frames}");
+        let kept = playback.end();
+        assert_eq!(kept.end.taken_ns, end_ns.min(to_ns));
+        let (one, other) = (kept.lanes.unwrap(), lanes_alone(from_ns, to_ns));
+        assert!(one.cpus().eq(other.cpus()) && one.cpus().count() == 2);
+        for cpu in one.cpus() {
+            assert_eq!(one.pieces(cpu, 480), other.pieces(cpu, 480), "CPU {cpu} from {from_ns}");
+        }
+        assert_eq!(one.foremost(), other.foremost());
+        assert!(one.foremost().into_iter().all(|task| one.name(task) == other.name(task)));
+        if to_ns == u64::MAX {
+            let mut alone = Playback::new(demo());
+            alone.keep_ledger();
+            alone.advance_to_end().unwrap();
+            alone.settle_ledger(end_ns);
+            let accounts = |ledger: &Ledger| {
+                let told =
+                    ledger.accounts().map(|(task, of)| (task, (of.entitled_ns.to_bits(), of.received_ns)));
+                told.collect::<BTreeMap<_, _>>()
+            };
+            assert_eq!(accounts(&kept.ledger.unwrap()), accounts(alone.ledger().unwrap()));
+        }
+    }
+}
+
+/// A CPU that two tasks share, a microsecond each, for ever; the header says that all of it is known up to 1 s.
+struct Turns {
+    header: Header,
+    events: u64,
+    damage: Damage,
+}
+
+impl Turns {
+    fn new() -> Self {
+        let header = Header { begin_ns: Some(0), end_ns: Some(1000 * MS), ..demo().header().clone() };
+        Self { header, events: 0, damage: Damage::default() }
+    }
+}
+
+impl Reader for Turns {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
+        self.events += 1;
+        let task = |pid: u64| Task {
+            pid: u32::try_from(pid).unwrap(),
+            tgid: None,
+            prio: Some(120),
+            comm: Comm::default(),
+        };
+        let (prev, next) = (task(1 + self.events % 2), task(1 + (self.events + 1) % 2));
+        let kind = Kind::Switch { prev: Some(prev), state: Left::Runnable { preempted: Some(true) }, next };
+        Ok(Some(Event { ts_ns: 1000 * self.events, cpu: 0, seq: 0, kind }))
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.events, 1_000_000)
+    }
+
+    fn damage(&self) -> &Damage {
+        &self.damage
+    }
+}
+
+/// Of what was not read nothing is told: no task runs on to the end, and no CPU idles there.
+#[test]
+fn a_playback_that_is_cut_ends_with_the_last_event() {
+    let mut playback = Playback::new(Box::new(Turns::new()));
+    playback.span(None, None).unwrap();
+    playback.keep_lanes(480);
+    playback.watch(Box::new(|done, _| done < 50_000));
+    let frame = playback.next(None).unwrap().unwrap();
+    assert!(playback.next(None).unwrap().is_none());
+    let last_ns = 1000 * playback.events();
+    assert!((50 * MS..100 * MS).contains(&last_ns), "{last_ns}");
+    assert_eq!(frame.snapshot.taken_ns, last_ns);
+    let kept = playback.end();
+    assert_eq!(kept.end, frame.snapshot);
+    assert_eq!(kept.lanes.unwrap().pieces(0, 480).last().unwrap().to_ns.div_ceil(MS), last_ns.div_ceil(MS));
+}
+
+/// Totals of tasks and CPUs never go back, wherever a recording is looked at, and the books balance: what turns out to be hidden later
+/// does not take back what was shown.
+#[test]
+fn what_was_shown_is_not_taken_back() {
+    let mut hidden = 0;
+    for ms in [10, 50, 70, 100, 200, 700] {
+        let mut playback = Playback::new(demo());
+        let mut before: Option<tombola_core::snapshot::Snapshot> = None;
+        while let Some(frame) = playback.next(Some(Duration::from_millis(ms))).unwrap() {
+            let now = frame.snapshot;
+            hidden = now.loss.unseen_switches;
+            let Some(before) = before.replace(now.clone()) else { continue };
+            for (was, is) in before.cpus.iter().zip(&now.cpus) {
+                assert!(is.busy_ns >= was.busy_ns && is.idle_ns >= was.idle_ns, "{ms} ms: {was:?} {is:?}");
+                assert!(is.unfair_ns >= was.unfair_ns, "{ms} ms: {was:?} {is:?}");
+                let known_ns = is.busy_ns + is.idle_ns - was.busy_ns - was.idle_ns;
+                assert_eq!(known_ns, now.taken_ns - before.taken_ns, "{ms} ms, CPU {}", is.cpu);
+            }
+            let is_of: BTreeMap<_, _> = now.tasks.iter().map(|task| (task.id, &task.usage)).collect();
+            for was in &before.tasks {
+                let Some(is) = is_of.get(&was.id) else { continue };
+                assert!(is.runtime_ns >= was.usage.runtime_ns, "{ms} ms, {:?}", was.id);
+                assert!(is.wait_ns >= was.usage.wait_ns, "{ms} ms, {:?}", was.id);
+            }
+            // A slice of a task is a slice of its CPU.
+            let busy = |snapshot: &tombola_core::snapshot::Snapshot| {
+                snapshot.cpus.iter().map(|cpu| cpu.busy_ns).sum::<u64>() - snapshot.loss.untracked_ns
+            };
+            let ran = |snapshot: &tombola_core::snapshot::Snapshot| {
+                let living: u64 = snapshot.tasks.iter().map(|task| task.usage.runtime_ns).sum();
+                living + snapshot.exits.runtime_ns
+            };
+            assert_eq!(busy(&now), ran(&now), "{ms} ms at {}", now.taken_ns);
+        }
+    }
+    assert!(hidden > 0, "the demonstration has hidden switches, or this shows nothing");
 }

@@ -156,7 +156,7 @@ fn root_run_times_are_those_of_perf_sched_timehist() {
     for ended in playback.snapshot_at_end().exited {
         let Some((slices, ms)) = theirs.get(&ended.totals.id.pid) else { continue };
         let sure = playback.certainty(ended.totals.id);
-        let usage = ended.totals.usage;
+        let usage = &ended.totals.usage;
         let Figure::Exact(ns) = sure.runtime(usage.runtime_ns) else {
             hidden += 1;
             continue;

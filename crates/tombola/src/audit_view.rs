@@ -30,6 +30,8 @@ pub(crate) struct AuditView<'a> {
     pub(crate) width: Option<usize>,
     /// Rows in the order in which they are shown.
     pub(crate) rows: &'a [Row],
+    /// Who waited longest, of the rows that are left out too.
+    pub(crate) longest: Option<&'a Row>,
     /// Rows that are not hidden, and left out because there are too many.
     pub(crate) rows_left_out: usize,
     /// Findings about what is shown.
@@ -42,6 +44,11 @@ pub(crate) struct AuditView<'a> {
     pub(crate) command: Option<CommandView>,
     /// Whether the rows stay away.
     pub(crate) nice_check: bool,
+}
+
+/// Who waited longest, of several the first.
+pub(crate) fn longest(rows: &[Row]) -> Option<&Row> {
+    rows.iter().rev().max_by_key(|row| row.usage.wait_ns)
 }
 
 /// A command that was run for an audit.

@@ -354,7 +354,8 @@ fn find_column<R>(text: &str, metrics: &'static [Metric<R>]) -> Result<&'static 
     metrics.iter().find(|metric| names(metric)).ok_or_else(|| {
         let keys: Vec<&str> = metrics.iter().map(|metric| metric.key).collect();
         let hint = crate::nearest::did_you_mean(&text.to_ascii_lowercase(), keys.iter().copied());
-        format!("there is no such column{hint} There are: {}", keys.join(", "))
+        let stop = if hint.is_empty() { "." } else { "" };
+        format!("there is no such column{hint}{stop} There are: {}", keys.join(", "))
     })
 }
 

@@ -168,3 +168,57 @@ fn keys_of_a_scenario_are_those_of_the_parser() {
         assert_eq!(on_page, scenario_keys(&place), "{heading} of docs/scenarios.md");
     }
 }
+
+#[test]
+fn the_manual_has_a_section_for_every_verb() {
+    let Some(manual) = page("docs/manual.md") else { return };
+    for verb in Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()) {
+        assert!(manual.contains(&format!("\n### {verb}\n")), "docs/manual.md has no section '### {verb}'");
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages: Vec<_> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into();
+    pages.extend(fs::read_dir(root.join("docs")).into_iter().flatten().map(|entry| entry.unwrap().path()));
+    pages.retain(|path| path.extension().is_some_and(|ending| ending == "md") && path.exists());
+    if pages.len() < 4 {
+        println!("SKIP: the pages are not there: this is a package without its repository");
+        return;
+    }
+    for path in &pages {
+        let text = fs::read_to_string(path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(to.exists(), "{} links to {link}", path.display());
+            if anchor.is_empty() || to.extension().is_none_or(|ending| ending != "md") {
+                continue;
+            }
+            let to = fs::read_to_string(to).unwrap();
+            let mut headings = to.lines().filter(|line| line.starts_with('#')).map(anchor_of);
+            assert!(headings.any(|known| known == anchor), "{} links to {link}", path.display());
+        }
+    }
+}
+
+/// What forges make of a heading: small letters, blanks as dashes, nothing else but letters and digits.
+fn anchor_of(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A page of the repository; `None`, and said, where this is a package without it.
+fn page(name: &str) -> Option<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name));
+    if text.is_err() {
+        println!("SKIP: {name} is not there: this is a package without its repository");
+    }
+    text.ok()
+}

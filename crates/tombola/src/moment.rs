@@ -82,6 +82,7 @@ impl Moment {
             group_mode: self.machine.group_mode.clone(),
             by: By::Task,
             rows: &[],
+            longest: None,
             rows_left_out: 0,
             findings: self.audit.findings.iter().collect(),
             groups: &self.groups,

@@ -1,10 +1,11 @@
 //! The past that the command line asks for, as a world to look at.
 
 use crate::cli::{Edge, PastArgs};
-use crate::source::{Frames, Kept, Overview, Recorded, holds_frames};
+use crate::source::{self, Aside, Beside, Frames, Kept, Recorded, holds_frames};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tombola_core::source::Source;
 use tombola_history::past::Past;
@@ -39,19 +40,39 @@ pub fn open_or(past: &PastArgs, live: impl FnOnce() -> Result<Box<dyn Source>>) 
     Ok(Box::new(log.context("cannot read the log")?))
 }
 
-/// The recording that is asked for as a whole, at most so long; `None` where that is no recording of events, or standard input, which is
-/// read once.
+/// The same of a recording of events, of which at most the first `most` are looked at, with what is told beside its frames; `None` where
+/// that is none, or comes through standard input.
+///
+/// # Errors
+/// As [`open_or`].
+pub fn open_with(
+    past: &PastArgs,
+    most: Option<Duration>,
+    aside: Aside,
+) -> Result<Option<(Box<dyn Source>, Receiver<Beside>)>> {
+    let Some((path, from, to)) = events(past, most)? else { return Ok(None) };
+    let (recorded, beside) = Recorded::open_with(path, (from, to), aside)?;
+    Ok(Some((Box::new(recorded), beside)))
+}
+
+/// How long the recording of events is that is asked for, at most `most`; `None` as with [`open_with`].
 ///
 /// # Errors
 /// It cannot be opened. One that breaks off is looked at up to there.
-pub fn overview(past: &PastArgs, most: Option<Duration>) -> Result<Option<Overview>> {
-    let is_read_twice = |path: &&Path| *path != Path::new("-") && !holds_frames(path);
-    let Some(path) = past.input.as_deref().filter(is_read_twice) else { return Ok(None) };
+pub fn length(past: &PastArgs, most: Option<Duration>) -> Result<Option<Duration>> {
+    let Some((path, from, to)) = events(past, most)? else { return Ok(None) };
+    source::length(path, from.unwrap_or_default(), to.unwrap_or(Duration::MAX)).map(Some)
+}
+
+/// A stretch of a recording: where it is, from when and to when.
+type Stretch<'a> = (&'a Path, Option<Duration>, Option<Duration>);
+
+fn events(past: &PastArgs, most: Option<Duration>) -> Result<Option<Stretch<'_>>> {
+    let has_events = |path: &&Path| *path != Path::new("-") && !holds_frames(path);
+    let Some(path) = past.input.as_deref().filter(has_events) else { return Ok(None) };
     let (from, to) = edges(past)?;
-    let from = from.unwrap_or_default();
-    let most = most.and_then(|most| from.checked_add(most));
-    let to = to.into_iter().chain(most).min().unwrap_or(Duration::MAX);
-    Overview::read(path, from, to).map(Some)
+    let most = most.and_then(|most| from.unwrap_or_default().checked_add(most));
+    Ok(Some((path, from, to.into_iter().chain(most).min())))
 }
 
 fn edges(past: &PastArgs) -> Result<(Option<Duration>, Option<Duration>)> {

@@ -1,15 +1,15 @@
 //! The one place where a world is chosen.
 
+mod extent;
 mod frames;
 mod live;
-mod overview;
 mod recorded;
 mod simulated;
 
+pub use extent::length;
 pub use frames::{Frames, Kept, holds_frames};
 pub use live::Live;
-pub use overview::Overview;
-pub use recorded::{Recorded, open_recording, watched};
+pub use recorded::{Aside, Beside, Recorded, open_recording};
 pub use simulated::Simulated;
 
 use crate::pace::notify;

@@ -1,9 +1,9 @@
 //! Where a whole result goes: standard output, or a file that it replaces once it is whole.
 
 use crate::text::harmless;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,25 @@ enum Place {
     Stream(BufWriter<File>),
     /// A file beside the one that it is going to be.
     New(BufWriter<NamedTempFile>, PathBuf),
+}
+
+/// Why a file cannot be made: the directory that is missing, with the way to make it, or the kernel's reason.
+pub fn cannot_create(path: &Path, error: io::Error) -> anyhow::Error {
+    let name = format!("'{}'", harmless(path.as_os_str().as_bytes()));
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+        Some(parent) if error.kind() == ErrorKind::NotFound => {
+            let parent = harmless(parent.as_os_str().as_bytes());
+            anyhow!(
+                "cannot create {name}: there is no directory '{parent}'; create it with: mkdir -p '{parent}'"
+            )
+        }
+        _ => {
+            // The words of what is not the kernel's own error name a temporary file, which nobody asked for.
+            let is_kernels = error.raw_os_error().is_some();
+            let error = if is_kernels { error } else { io::Error::from(error.kind()) };
+            anyhow::Error::new(error).context(format!("cannot create {name}"))
+        }
+    }
 }
 
 impl Target {
@@ -54,7 +73,7 @@ impl Target {
             .prefix(".tombola-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(dir)
-            .with_context(|| format!("cannot write {name}: its directory takes no new file"))?;
+            .map_err(|error| cannot_create(&path, error))?;
         if let Some(mode) = mode {
             new.as_file().set_permissions(Permissions::from_mode(mode)).with_context(cannot)?;
         }
@@ -198,6 +217,7 @@ mod tests {
         let error = format!("{:#}", Target::open(Some(dir.path())).err().unwrap());
         assert!(error.contains("Is a directory") && error.contains(dir.path().to_str().unwrap()), "{error}");
         let error = format!("{:#}", Target::open(Some(&dir.path().join("no/file"))).err().unwrap());
-        assert!(error.contains("takes no new file"), "{error}");
+        let parent = dir.path().join("no");
+        assert!(error.contains(&format!("mkdir -p '{}'", parent.display())), "{error}");
     }
 }

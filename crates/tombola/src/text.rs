@@ -54,10 +54,14 @@ pub(crate) fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain("+".chars()).collect())
 }
 
-/// A number with the noun it counts, which takes an s unless it is 1.
+/// A number with the noun it counts, which takes an s unless it is 1, or es where the s would not be heard.
 pub(crate) fn count(number: impl TryInto<u64> + Display + Copy, noun: &str) -> String {
-    let s = if number.try_into().is_ok_and(|number| number == 1) { "" } else { "s" };
-    format!("{number} {noun}{s}")
+    let ending = match number.try_into() {
+        Ok(1) => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
 }
 
 /// Whether a character outside ASCII does more than fill its place.

@@ -59,6 +59,17 @@ pub(crate) struct Verdict {
     pub(crate) quotas: Vec<String>,
 }
 
+/// What became of a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It is kept.
+    Kept,
+    /// It is exceeded: the sentence says by what.
+    Exceeded(String),
+    /// What it is about was not seen: the sentence says why.
+    Unknown(String),
+}
+
 /// What the command's own tasks are called where they stand in each other's way.
 const ITS_OWN: &str = "its own tasks";
 
@@ -110,8 +121,14 @@ impl Verdict {
         }
     }
 
-    /// What is said of a limit that is exceeded; `None` where it is kept.
-    pub(crate) fn exceeds(&self, threshold: &Threshold) -> Option<String> {
+    /// Whether a limit is kept. Of tasks that were not seen only a loss is known, which is the machine's.
+    pub(crate) fn judge(&self, threshold: &Threshold) -> Judgement {
+        if self.tasks == 0 && threshold.measure != Measure::Lost {
+            return Judgement::Unknown(format!(
+                "{threshold} is not known: no task was seen to run. {}",
+                unseen()
+            ));
+        }
         let (ns, whole_ns) = self.measured(threshold.measure);
         let part = part(ns, whole_ns);
         let is_exceeded = match threshold.limit {
@@ -124,8 +141,12 @@ impl Verdict {
             Measure::Lag => "was owed, of what it was entitled to",
             Measure::Lost => "was not measured for certain, of all CPU time",
         };
-        is_exceeded
-            .then(|| format!("{:.1} % ({} s) {what}: {threshold} is exceeded", 100.0 * part, seconds(ns)))
+        if is_exceeded {
+            let percent = 100.0 * part;
+            Judgement::Exceeded(format!("{percent:.1} % ({} s) {what}: {threshold} is exceeded", seconds(ns)))
+        } else {
+            Judgement::Kept
+        }
     }
 
     /// The verdict as a paragraph. `name` is what it is about, harmless.
@@ -180,7 +201,7 @@ impl Verdict {
 }
 
 /// Why nothing may have been seen.
-fn unseen() -> &'static str {
+pub(crate) fn unseen() -> &'static str {
     visibility::foreign_pids()
         .unwrap_or("It ended before it was on a CPU, or what it started left it at once.")
 }

@@ -33,21 +33,34 @@ fn shells_read_their_completions() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "simulate");
 }
 
+/// The verbs that the help of a command line lists.
+fn verbs_of(line: &[String]) -> Vec<String> {
+    let words: Vec<&str> = line.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = String::from_utf8(run(&words).stdout).unwrap();
+    let verbs =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    verbs
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned))
+        .filter(|verb| !verb.is_empty() && verb != "help")
+        .collect()
+}
+
 #[test]
 fn every_verb_has_a_page() {
     let dir = TempDir::new().unwrap();
     assert_eq!(run(&["man", "--directory", dir.path().to_str().unwrap()]).status.code(), Some(0));
-    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    let verbs =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let mut names: Vec<String> = verbs
-        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned))
-        .filter(|verb| !verb.is_empty() && verb != "help")
-        .map(|verb| format!("tombola-{verb}.1"))
-        .chain(["tombola.1".to_owned()])
-        .collect();
+    // Those of verbs of a verb's too, as `tombola export --help` lists them.
+    let mut lines = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(line) = lines.get(at).cloned() {
+        lines.extend(verbs_of(&line).into_iter().map(|verb| [line.clone(), vec![verb]].concat()));
+        at += 1;
+    }
+    let page_of =
+        |line: &Vec<String>| format!("{}.1", [vec!["tombola".to_owned()], line.clone()].concat().join("-"));
+    let mut names: Vec<String> = lines.iter().map(page_of).collect();
     names.sort();
-    assert!(names.len() > 10, "{help}");
+    assert!(names.len() > 20 && names.contains(&"tombola-export-prometheus.1".to_owned()), "{names:?}");
     let mut files: Vec<String> = std::fs::read_dir(dir.path())
         .unwrap()
         .map(|f| f.unwrap().file_name().into_string().unwrap())
@@ -55,6 +68,9 @@ fn every_verb_has_a_page() {
     files.sort();
     assert_eq!(files, names);
     assert_eq!(run(&["man", "frobnicate"]).status.code(), Some(1));
+    assert_eq!(run(&["man", "export", "frobnicate"]).status.code(), Some(1));
+    let page = run(&["man", "export", "prometheus"]).stdout;
+    assert_eq!(page, std::fs::read(dir.path().join("tombola-export-prometheus.1")).unwrap());
     let page = run(&["man", "audit"]).stdout;
     assert_eq!(page, std::fs::read(dir.path().join("tombola-audit.1")).unwrap());
     if !is_installed("man") {

@@ -29,7 +29,7 @@ fn intervals(text: &str) -> Vec<Value> {
 
 /// Run and wait of each task, ns, by PID.
 fn truth(end: &Snapshot) -> Vec<(u64, u64, u64)> {
-    let of = |task: &tombola_core::snapshot::TaskTotals| {
+    let of = |task: &tombola_core::shared::Shared<tombola_core::snapshot::TaskTotals>| {
         (u64::from(task.id.pid), task.usage.runtime_ns, task.usage.wait_ns)
     };
     end.tasks.iter().map(of).collect()

@@ -1,10 +1,13 @@
 //! The verbs for recordings, on a recording of a known truth: two tasks on one CPU, as ftrace prints them.
 #![allow(clippy::unwrap_used)]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// From 10 s on: `first` runs for 3 ms and is preempted, `second` runs for 2 ms and sleeps, `first` runs for 5 ms and sleeps for 4 ms;
 /// woken by `second`'s CPU time it waits for 1 ms, and runs for 2 ms.
@@ -166,4 +169,86 @@ fn a_monitor_that_the_environment_names_gives_way_to_a_recording() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stdout, ok(&["audit", "--input", text.to_str().unwrap()]).into_bytes());
     assert_eq!(audit(&["--map", "/sys/fs/bpf/elsewhere"]).status.code(), Some(2), "both were typed");
+}
+
+/// A recording that takes a while to read: three tasks that take turns of a millisecond for 200 s.
+fn long(dir: &Path) -> PathBuf {
+    let scenario = dir.join("turns.toml");
+    let tasks = ["a", "b", "c"].map(|name| format!("[[task]]\nname = \"{name}\"\n")).concat();
+    std::fs::write(
+        &scenario,
+        format!("name = \"turns\"\nduration = \"200s\"\nquantum = \"1ms\"\npolicies = [\"rr\"]\n{tasks}"),
+    )
+    .unwrap();
+    let path = dir.join("turns.pftrace");
+    ok(&["simulate", scenario.to_str().unwrap(), "--runs", "1", "--record", path.to_str().unwrap()]);
+    path
+}
+
+/// Ends the program by SIGINT as soon as it would catch it.
+fn interrupted(arguments: &[&str]) -> Output {
+    let child = Command::new(env!("CARGO_BIN_EXE_tombola"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let is_caught = || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() >> (Signal::SIGINT as i32 - 1) & 1 == 1
+    };
+    while !is_caught() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Whoever also waits for a live machine catches signals a moment before the recording is opened.
+    std::thread::sleep(Duration::from_millis(100));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What was read until a signal came is told as what it is: a part, which ends where the reading did.
+#[test]
+fn a_signal_ends_a_long_reading_and_what_was_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = long(dir.path());
+    let path = path.to_str().unwrap();
+    let part = dir.path().join("part.pftrace");
+    let part = part.to_str().unwrap();
+    let page = dir.path().join("page.html");
+    let page = page.to_str().unwrap();
+    for arguments in [
+        vec!["info", path],
+        vec!["timehist", "-i", path],
+        vec!["periods", "-i", path],
+        vec!["replay", path, "--policy", "rr"],
+        vec!["audit", "-i", path],
+        vec!["audit", "-i", path, "--report", page],
+        vec!["dump", "-i", path],
+        vec!["hist", "-i", path],
+        vec!["report", "-i", path, "-o", page],
+        vec!["convert", path, part],
+    ] {
+        let output = interrupted(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert_eq!(said.matches("ended by a signal").count(), 1, "{arguments:?}: {said}");
+        assert!(!output.stdout.is_empty() || std::fs::metadata(arguments[2]).is_ok(), "{arguments:?}");
+    }
+    let span = |path: &str| {
+        let info: Value = serde_json::from_str(&ok(&["info", path, "--format", "json"])).unwrap();
+        (
+            info["events"].as_u64().unwrap(),
+            info["end_ns"].as_u64().unwrap() - info["begin_ns"].as_u64().unwrap(),
+        )
+    };
+    let (whole, part) = (span(path), span(part));
+    assert_eq!(whole.1, 200_000_000_000);
+    assert!(part.0 < whole.0 && part.1 < whole.1, "{part:?} of {whole:?}");
+    let json = interrupted(&["audit", "-i", path, "--format", "json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let length_ns = json["intervals"][0]["interval_ns"].as_u64().unwrap();
+    assert!(length_ns < whole.1, "{length_ns}");
 }

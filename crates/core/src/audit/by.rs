@@ -136,7 +136,7 @@ impl Row {
             policy: Some(totals.policy),
             weight: entry.map(|entry| entry.weight),
             tickets_set: entry.is_some() && totals.tickets_set.is_some(),
-            usage: line.task.delta,
+            usage: line.task.delta.clone(),
             account: entry.map(|entry| entry.account),
             got_share: entry.map_or(0.0, |entry| entry.got_share),
             fair_share: entry.map_or(0.0, |entry| entry.fair_share),

@@ -72,9 +72,9 @@ impl Case {
             affinity: None,
             cpu: 0,
             state: TaskState::Waiting,
-            usage: delta,
+            usage: delta.clone(),
         };
-        self.0.tasks.push(TaskWindow { totals, delta, ended: false });
+        self.0.tasks.push(TaskWindow { totals: totals.into(), delta, ended: false });
         self.0.tasks.last_mut().unwrap()
     }
 

@@ -45,9 +45,9 @@ impl Task {
             affinity: None,
             cpu: 0,
             state: self.state,
-            usage: delta,
+            usage: delta.clone(),
         };
-        TaskWindow { totals, delta, ended: self.ended }
+        TaskWindow { totals: totals.into(), delta, ended: self.ended }
     }
 }
 

@@ -32,7 +32,7 @@ fn snapshot(taken_ns: u64, tasks: Vec<TaskTotals>, exited: Vec<ExitedTask>) -> S
         unix_us: taken_ns / 1000,
         begin_ns: 0,
         cpus: Vec::new(),
-        tasks,
+        tasks: tasks.into_iter().map(Shared::from).collect(),
         exited,
         exits: ExitTotals { count, runtime_ns },
         groups: Vec::new(),
@@ -63,7 +63,7 @@ fn run_and_wait_fit_into_the_interval_and_what_does_not_is_counted() {
 
 #[test]
 fn an_end_is_reported_once_wherever_its_instant_lies() {
-    let end = |ended_ns| vec![ExitedTask { ended_ns, totals: task(1, 50 * MS, 0) }];
+    let end = |ended_ns| vec![ExitedTask { ended_ns, totals: task(1, 50 * MS, 0).into() }];
     let living = snapshot(100 * MS, vec![task(1, 30 * MS, 0)], vec![]);
     for ended_ns in [90, 110, 250].map(|ms| ms * MS) {
         let then = snapshot(200 * MS, vec![], end(ended_ns));

@@ -8,6 +8,7 @@ use tombola_core::cpu_set::CpuSet;
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{
     CpuBooks, ExitTotals, Group, GroupTotals, Loss, Quota, Snapshot, TaskState, TaskTotals,
 };
@@ -24,7 +25,7 @@ pub(super) struct Totals {
     pub(super) interval_ns: u64,
     pub(super) unix_us: i64,
     pub(super) cpus: BTreeMap<u32, CpuBooks>,
-    pub(super) tasks: BTreeMap<TaskId, TaskTotals>,
+    pub(super) tasks: BTreeMap<TaskId, Shared<TaskTotals>>,
     /// Tasks of the latest frame's intervals.
     pub(super) active: BTreeSet<TaskId>,
     pub(super) exits: ExitTotals,
@@ -133,7 +134,7 @@ impl Totals {
             wait_ns: row.count(Int::Wait),
             wait_max_ns: row.count(Int::WaitMax),
             waits: row.waits.as_ref().map_or_else(Histogram::default, |waits| {
-                Histogram(waits.map(|count| u64::try_from(count).unwrap_or(0)))
+                waits.map(|count| u64::try_from(count).unwrap_or(0)).into()
             }),
             switches: row.count(Int::Switches),
             involuntary: row.count(Int::Involuntary),
@@ -161,7 +162,7 @@ impl Totals {
         if let Some(before) = self.tasks.get(&id) {
             totals.usage.merge(&before.usage);
         }
-        self.tasks.insert(id, totals);
+        self.tasks.insert(id, totals.into());
     }
 
     /// Forgets tasks without a part in the latest frame. What they ran stays in the sum, so that nothing is missing later.

@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use tombola_core::identity::TaskId;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{ExitTotals, ExitedTask, Group, Loss, Snapshot, TaskState, TaskTotals};
 use tombola_core::usage::Usage;
 
@@ -137,7 +138,7 @@ impl FullReader {
         let mut tasks = living.into_tasks();
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let known = tasks.len();
-        let lives = |tasks: &[TaskTotals], id: TaskId| {
+        let lives = |tasks: &[Shared<TaskTotals>], id: TaskId| {
             tasks[..known].binary_search_by_key(&id, |task| task.id).is_ok()
         };
         let has_ended = |id: TaskId| exited.binary_search_by_key(&id, |end| end.totals.id).is_ok();
@@ -151,14 +152,14 @@ impl FullReader {
                 // Its slice will find no room when it is closed: open or closed, it is in the same account.
                 loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
             } else if first_slices.insert(id) {
-                tasks.push(self.first_slice(&moment, id, cpu, slot));
+                tasks.push(self.first_slice(&moment, id, cpu, slot).into());
             }
         }
         // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
         for (id, task) in &moment.queued {
             let is_known = lives(&tasks, *id) || first_slices.contains(id);
             if task.on_cpu == 0 && !is_known && !has_ended(*id) {
-                tasks.push(moment.first_wait(*id, task));
+                tasks.push(moment.first_wait(*id, task).into());
             }
         }
         tasks.sort_by_cached_key(|task| task.id);
@@ -359,7 +360,7 @@ struct Living {
 
 /// A task that lives, and what tells whether an end is its own.
 struct LivingTask {
-    totals: TaskTotals,
+    totals: Shared<TaskTotals>,
     exec_tid: u32,
     /// When its latest closed slice ended, on the monotonic clock.
     slice_end_ns: u64,
@@ -368,7 +369,7 @@ struct LivingTask {
 impl LivingTask {
     fn of(moment: &Moment<'_>, record: &task_record) -> Self {
         Self {
-            totals: moment.living(record),
+            totals: moment.living(record).into(),
             exec_tid: record.exec_tid,
             slice_end_ns: moment.latest_slice(record).1,
         }
@@ -396,7 +397,7 @@ impl Living {
         }
     }
 
-    fn into_tasks(self) -> Vec<TaskTotals> {
+    fn into_tasks(self) -> Vec<Shared<TaskTotals>> {
         self.tasks.into_iter().map(|task| task.totals).collect()
     }
 }

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
+use tombola_core::shared::Shared;
 use tombola_core::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Loss, Running, Snapshot, TaskState, TaskTotals,
 };
@@ -126,13 +127,13 @@ impl LightReader {
             }
         }
         let measured_ns = taken_ns.saturating_sub(self.begin_ns);
-        let tasks: Vec<TaskTotals> =
-            seen.iter().map(|seen| totals(&seen.task, &possible, measured_ns)).collect();
+        let tasks: Vec<Shared<TaskTotals>> =
+            seen.iter().map(|seen| totals(&seen.task, &possible, measured_ns).into()).collect();
         let exited: Vec<ExitedTask> = ended
             .values()
             .map(|end| ExitedTask {
                 ended_ns: end.ended_ns.min(taken_ns),
-                totals: totals(&end.task, &possible, measured_ns),
+                totals: totals(&end.task, &possible, measured_ns).into(),
             })
             .collect();
         let of_ended = exited.iter().map(|end| end.totals.group);

@@ -6,7 +6,6 @@ use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use tombola_core::cpu_set::CpuSet;
-use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
 use tombola_core::snapshot::{CpuBooks, ExitedTask, Running, TaskState, TaskTotals};
@@ -146,7 +145,7 @@ impl Moment<'_> {
     pub(super) fn ended(&self, end: &exited_record) -> ExitedTask {
         let mut totals = self.totals(&end.task);
         totals.usage.runtime_ns -= self.overshoot_ns(&end.task);
-        ExitedTask { ended_ns: self.monotonic_ns(end.task.cpu, end.ended_ns), totals }
+        ExitedTask { ended_ns: self.monotonic_ns(end.task.cpu, end.ended_ns), totals: totals.into() }
     }
 
     /// A task that waits for its first slice since measuring began.
@@ -195,7 +194,7 @@ impl Moment<'_> {
                 runtime_ns: record.runtime_ns,
                 wait_ns: record.wait_ns,
                 wait_max_ns: record.wait_max_ns,
-                waits: Histogram(record.wait_hist),
+                waits: record.wait_hist.into(),
                 switches: record.switches,
                 involuntary: record.involuntary,
                 wakeups: record.wakeups,

@@ -93,7 +93,12 @@ pub(in crate::oracle) struct LinuxEevdf {
     v: Vec<BigRational>,
     deadline: Vec<BigRational>,
     lag: Vec<BigRational>,
+    /// Service of the present request, and its length: a new task's first is half.
     served_ns: Vec<u64>,
+    request_ns: Vec<u64>,
+    slice_ns: Vec<u64>,
+    /// Who runs and may not be preempted while it is eligible: nobody with a shorter slice has come.
+    protected: Option<usize>,
     floor: BigRational,
     /// Somebody has come back with lag: from then on integers round.
     rounds: bool,
@@ -109,6 +114,12 @@ impl LinuxEevdf {
             deadline: zeros(),
             lag: zeros(),
             served_ns: vec![0; jobs.len()],
+            request_ns: vec![0; jobs.len()],
+            slice_ns: jobs
+                .iter()
+                .map(|job| job.request_ns.map_or(SLICE, |ns| ns.clamp(MS / 10, 100 * MS)))
+                .collect(),
+            protected: None,
             floor: whole(0),
             rounds: false,
         }
@@ -150,13 +161,14 @@ impl Law for LinuxEevdf {
                 average - &self.lag[task] * ratio(load(tasks), load(tasks) - weight)
             }
         };
-        let slice = if why == Why::New { SLICE / 2 } else { SLICE };
-        self.deadline[task] = &self.v[task] + virtual_ns(slice, weight);
-        self.served_ns[task] = SLICE - slice;
+        let slice = self.slice_ns[task];
+        self.request_ns[task] = if why == Why::New { slice / 2 } else { slice };
+        self.deadline[task] = &self.v[task] + virtual_ns(self.request_ns[task], weight);
+        self.served_ns[task] = 0;
     }
 
     fn leaves(&mut self, tasks: &[Task], task: usize) {
-        let most = virtual_ns(2 * SLICE, tasks[task].job.tickets);
+        let most = virtual_ns(2 * self.slice_ns[task], tasks[task].job.tickets);
         let lag = self.average(tasks, None).unwrap() - &self.v[task];
         self.lag[task] = lag.clamp(-most.clone(), most);
         if ready(tasks).count() == 1 && self.v[task] > self.floor {
@@ -167,9 +179,10 @@ impl Law for LinuxEevdf {
     fn ran(&mut self, tasks: &[Task], task: usize, _: u64, ns: u64) {
         self.v[task] += virtual_ns(ns, tasks[task].job.tickets);
         self.served_ns[task] += ns;
-        if self.served_ns[task] >= SLICE {
+        if self.served_ns[task] >= self.request_ns[task] {
             self.served_ns[task] = 0;
-            self.deadline[task] = &self.v[task] + virtual_ns(SLICE, tasks[task].job.tickets);
+            self.request_ns[task] = self.slice_ns[task];
+            self.deadline[task] = &self.v[task] + virtual_ns(self.request_ns[task], tasks[task].job.tickets);
         }
         raise(&mut self.floor, &self.v, tasks);
     }
@@ -178,7 +191,27 @@ impl Law for LinuxEevdf {
         let (first, plain) = self.earliest(tasks, None);
         let first = first.unwrap();
         raise(&mut self.floor, &self.v, tasks);
-        if plain { Choice::Run(first, SLICE - self.served_ns[first]) } else { Choice::Close }
+        self.protected = Some(first);
+        if plain { Choice::Run(first, self.request_ns[first] - self.served_ns[first]) } else { Choice::Close }
+    }
+
+    /// Who came with a shorter slice, may run and has the earlier deadline, or finds the running task no longer eligible.
+    fn came(&mut self, tasks: &[Task], task: usize, running: usize) -> bool {
+        let average = self.average(tasks, None).unwrap();
+        let close = |i: usize| self.rounds && near(&self.v[i], &average);
+        if self.slice_ns[task] < self.slice_ns[running] {
+            if close(task)
+                || close(running)
+                || self.rounds && near(&self.deadline[task], &self.deadline[running])
+            {
+                return false;
+            }
+            let is_earlier = self.deadline[task] < self.deadline[running] || self.v[running] > average;
+            if self.v[task] <= average && is_earlier {
+                self.protected = None;
+            }
+        }
+        true
     }
 
     fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
@@ -188,7 +221,10 @@ impl Law for LinuxEevdf {
         if !plain || close {
             return None;
         }
+        if self.rounds && other.is_some_and(|other| near(&self.deadline[other], &self.deadline[running])) {
+            return None;
+        }
         let beaten = other.is_some_and(|other| self.deadline[other] < self.deadline[running]);
-        Some(self.v[running] > average && beaten)
+        Some((self.v[running] > average || self.protected.is_none()) && beaten)
     }
 }

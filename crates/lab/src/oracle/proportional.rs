@@ -45,7 +45,7 @@ impl Law for Stride {
     }
 
     fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
-        let ready = (0..tasks.len()).filter(|i| tasks[*i].ready);
+        let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         Choice::Run(ready.min_by_key(|i| (self.pass[*i].clone(), *i)).unwrap(), self.quantum_ns)
     }
 }
@@ -155,7 +155,9 @@ pub(in crate::oracle) struct Eevdf {
     deadline: Vec<BigRational>,
     lag: Vec<BigRational>,
     served_ns: Vec<u64>,
-    quantum_ns: u64,
+    request_ns: Vec<u64>,
+    /// The longest request, or quantum.
+    longest_ns: u64,
     /// Somebody has come back with lag: from then on integers round.
     rounds: bool,
 }
@@ -163,12 +165,14 @@ pub(in crate::oracle) struct Eevdf {
 impl Eevdf {
     pub(in crate::oracle) fn new(jobs: &[Job], quantum_ns: u64) -> Self {
         let n = jobs.len();
+        let request_ns: Vec<u64> = jobs.iter().map(|job| job.request_ns.unwrap_or(quantum_ns)).collect();
         Self {
+            longest_ns: request_ns.iter().copied().fold(quantum_ns, u64::max),
+            request_ns,
             v: vec![whole(0); n],
             deadline: vec![whole(0); n],
             lag: vec![whole(0); n],
             served_ns: vec![0; n],
-            quantum_ns,
             rounds: false,
         }
     }
@@ -195,10 +199,10 @@ impl Law for Eevdf {
                     average - &self.lag[task] / whole(others) - &self.lag[task] / whole(weight)
                 }
             };
-            self.served_ns[task] = self.quantum_ns;
+            self.served_ns[task] = self.request_ns[task];
         }
-        if self.served_ns[task] >= self.quantum_ns {
-            self.deadline[task] = &self.v[task] + ratio(self.quantum_ns, tasks[task].job.tickets);
+        if self.served_ns[task] >= self.request_ns[task] {
+            self.deadline[task] = &self.v[task] + ratio(self.request_ns[task], tasks[task].job.tickets);
             self.served_ns[task] = 0;
         }
     }
@@ -206,7 +210,7 @@ impl Law for Eevdf {
     fn leaves(&mut self, tasks: &[Task], task: usize) {
         let average = self.average(tasks, None).unwrap();
         let lag = (average - &self.v[task]) * whole(tasks[task].job.tickets);
-        let most = whole(self.quantum_ns);
+        let most = whole(self.longest_ns);
         self.lag[task] = lag.clamp(-most.clone(), most);
     }
 
@@ -217,7 +221,7 @@ impl Law for Eevdf {
 
     fn next(&mut self, tasks: &[Task], _: u64) -> Choice {
         let average = self.average(tasks, None).unwrap();
-        let ready: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].ready).collect();
+        let ready: Vec<usize> = (0..tasks.len()).filter(|i| tasks[*i].waits()).collect();
         if self.rounds && ready.len() > 1 && ready.iter().any(|i| near(&self.v[*i], &average)) {
             return Choice::Close;
         }
@@ -225,7 +229,7 @@ impl Law for Eevdf {
         eligible.sort_by_key(|i| (self.deadline[*i].clone(), *i));
         match eligible[..] {
             [a, b, ..] if self.rounds && near(&self.deadline[a], &self.deadline[b]) => Choice::Close,
-            [a, ..] => Choice::Run(a, self.quantum_ns - self.served_ns[a]),
+            [a, ..] => Choice::Run(a, self.request_ns[a] - self.served_ns[a]),
             [] => unreachable!("somebody is not above the average"),
         }
     }

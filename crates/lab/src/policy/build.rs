@@ -42,8 +42,8 @@ pub(crate) fn build(kind: K, machine: &Machine, scenario: &Scenario) -> Box<dyn 
         K::StrideInteger => Box::new(Stride::new(machine, Arithmetic::Stride1(1 << 20), tuning.first_pass)),
         K::HierarchicalStride => Box::new(Hierarchical::new(machine)),
         K::Eevdf => Box::new(Eevdf::new(machine, scenario)),
-        K::EevdfLinux => Box::new(Fair::new(machine, Generation::Eevdf)),
-        K::Cfs => Box::new(Fair::new(machine, Generation::Cfs)),
+        K::EevdfLinux => Box::new(Fair::new(machine, scenario, Generation::Eevdf)),
+        K::Cfs => Box::new(Fair::new(machine, scenario, Generation::Cfs)),
         // The engine itself moves a fluid machine; its queue stays empty.
         K::Fluid | K::RoundRobin => Box::new(RoundRobin::new(machine, true)),
         K::Fifo => Box::new(RoundRobin::new(machine, false)),

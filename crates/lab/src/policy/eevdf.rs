@@ -20,7 +20,7 @@
 //! v is an integer of 1/[`SCALE`](super::stride::SCALE) ns per ticket with the remainder carried. When nobody is there, V
 //! begins at 0 again: only differences count.
 
-use super::queue::ClassQueue;
+use super::queue::PassQueue;
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
@@ -117,9 +117,9 @@ pub struct Eevdf {
     longest_ns: u64,
     average: Average,
     /// Not eligible when last looked at, by v.
-    early: ClassQueue<i128>,
+    early: PassQueue,
     /// Eligible when last looked at, by deadline.
-    eligible: ClassQueue<i128>,
+    eligible: PassQueue,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,8 +156,8 @@ impl Eevdf {
             longest_ns: clients.iter().map(|client| client.request_ns).fold(machine.quantum_ns, u64::max),
             clients,
             average: Average::default(),
-            early: ClassQueue::new(machine),
-            eligible: ClassQueue::new(machine),
+            early: PassQueue::new(machine),
+            eligible: PassQueue::new(machine),
         }
     }
 

@@ -13,7 +13,10 @@
 //! - **EEVDF**: run the eligible task (v ≤ V, the weighted average of its queue) with the earliest deadline
 //!   v + slice/w; base slice .70 ms · (1 + ⌊log₂ CPUs⌋), CPUs counted up to 8. Lag is kept over sleep, within
 //!   twice the slice or a tick. The running task gives way when its slice is served; one that wakes with an earlier
-//!   deadline takes the CPU before that only if the running task is past parity (no longer eligible).
+//!   deadline takes the CPU before that only if the running task is past parity (no longer eligible), or has the longer slice
+//!   (`PREEMPT_SHORT`).
+//! - **Slices of one's own** (`request`; `sched_attr.sched_runtime` since Linux 6.12): within .1 to 100 ms (`__setparam_fair`),
+//!   of EEVDF alone. A group's entity has the shortest of its members' from its next request on (`cfs_rq_min_slice`).
 //! - **Groups** (`hierarchy.rs`): every group has a queue on every CPU, and there an entity in the queue above. The choice
 //!   descends from the root by the same rule at every level; what a task runs is charged to it and to the entities above. A CFS
 //!   slice is the period times w/W of every level; an EEVDF slice ends with the first request on the path that is served.
@@ -31,8 +34,13 @@ mod hierarchy;
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
+use crate::scenario::Scenario;
 use balance::{Balancer, Burden, imbalance};
 use hierarchy::{EntityIx, Hierarchy};
+
+/// Bounds of a slice that a task asks for (`__setparam_fair`).
+const SHORTEST_NS: u64 = 100_000;
+const LONGEST_NS: u64 = 100_000_000;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +59,11 @@ pub struct Fair {
     home: Vec<CpuIx>,
     lanes: Vec<Lane>,
     balancer: Balancer,
+    /// Who has come since somebody's preemption was last thought of; empty while all slices are the same.
+    came: Vec<TaskIx>,
+    /// CFS: minimum granularity, EEVDF: base slice.
     slice_ns: u64,
-    /// CFS: latency and minimum granularity, EEVDF: none.
+    /// Of CFS alone, like the next.
     latency_ns: u64,
     wakeup_ns: u64,
 }
@@ -69,16 +80,24 @@ struct Lane {
 
 impl Fair {
     /// For a machine.
-    pub fn new(machine: &Machine, generation: Generation) -> Self {
+    pub fn new(machine: &Machine, scenario: &Scenario, generation: Generation) -> Self {
         let cpus = machine.cpus().len();
         let factor = 1 + u64::from(cpus.min(8).ilog2());
+        let slice_ns = factor * if generation == Generation::Cfs { 750_000 } else { 700_000 };
+        let own_slice = |task: TaskIx| match scenario.tasks[machine.tasks()[task].entry].request_ns {
+            request_ns if request_ns > 0 && generation == Generation::Eevdf => {
+                request_ns.clamp(SHORTEST_NS, LONGEST_NS)
+            }
+            _ => slice_ns,
+        };
         Self {
             generation,
-            tree: Hierarchy::new(machine),
+            tree: Hierarchy::new(machine, slice_ns, own_slice),
             home: vec![0; machine.tasks().len()],
             lanes: vec![Lane::default(); cpus],
             balancer: Balancer::new(cpus, machine.tasks().len(), machine.tick_ns),
-            slice_ns: factor * if generation == Generation::Cfs { 750_000 } else { 700_000 },
+            came: Vec::new(),
+            slice_ns,
             latency_ns: factor * 6_000_000,
             wakeup_ns: factor * 1_000_000,
         }
@@ -122,9 +141,10 @@ impl Fair {
             entity.v.add(service, entity.weight);
             average.join(entity.weight, entity.v);
             entity.served_ns += service;
-            if entity.served_ns >= self.slice_ns {
+            if entity.served_ns >= entity.request_ns {
                 entity.served_ns = 0;
-                entity.deadline = entity.v.whole + Self::virtual_ns(self.slice_ns, entity.weight);
+                entity.request_ns = entity.slice_ns;
+                entity.deadline = entity.v.whole + Self::virtual_ns(entity.request_ns, entity.weight);
             }
             let v = entity.v.whole;
             self.tree.raise_floor(queue, v);
@@ -167,12 +187,12 @@ impl Fair {
             Generation::Eevdf => {
                 entity.v.whole =
                     if average.weight == 0 { floor } else { average.place(entity.weight, entity.lag) };
-                let mut slice = self.slice_ns;
+                entity.request_ns = entity.slice_ns;
                 if entity.is_new {
-                    slice /= 2; // PLACE_DEADLINE_INITIAL: half a slice, to get into the competition
+                    entity.request_ns /= 2; // PLACE_DEADLINE_INITIAL: half a slice, to get into the competition
                 }
-                entity.deadline = entity.v.whole + Self::virtual_ns(slice, entity.weight);
-                entity.served_ns = self.slice_ns - slice;
+                entity.deadline = entity.v.whole + Self::virtual_ns(entity.request_ns, entity.weight);
+                entity.served_ns = 0;
             }
         }
         entity.is_new = false;
@@ -193,6 +213,7 @@ impl Fair {
         let mut at = Some(task);
         while let Some(entity) = at {
             let queue = self.tree.queue(entity, cpu);
+            self.tree.renew_slice(entity, cpu);
             if !self.tree.entities[entity].member {
                 // A group's entity never leaves its CPU.
                 let before = if entity == task { self.tree.queue(task, before) } else { queue };
@@ -217,9 +238,11 @@ impl Fair {
             if self.tree.members(index).is_none_or(|members| self.tree.queues[members].members == 0) {
                 let now = self.tree.queues[queue].average.value();
                 let entity = &mut self.tree.entities[index];
-                let most = Self::virtual_ns((2 * self.slice_ns).max(machine.tick_ns), entity.weight);
+                let most = Self::virtual_ns((2 * entity.slice_ns).max(machine.tick_ns), entity.weight);
                 entity.lag = i128::from(entity.weight) * (now - entity.v.whole).clamp(-most, most);
                 self.tree.depart(index, queue);
+            } else {
+                self.tree.renew_slice(index, cpu);
             }
             self.tree.reweigh(queue, self.generation == Generation::Eevdf);
             at = self.tree.owner(queue);
@@ -331,13 +354,31 @@ impl Fair {
                 self.tree.portion(task, cpu, period).max(self.slice_ns)
             }
             Generation::Eevdf => {
-                let (mut left, mut at) = (self.slice_ns, Some(task));
-                while let Some(entity) = at {
-                    left = left.min(self.slice_ns.saturating_sub(self.tree.entities[entity].served_ns));
-                    at = self.tree.above(entity, cpu);
+                let (mut left, mut at) = (u64::MAX, Some(task));
+                while let Some(index) = at {
+                    let entity = &self.tree.entities[index];
+                    left = left.min(entity.request_ns.saturating_sub(entity.served_ns));
+                    at = self.tree.above(index, cpu);
                 }
                 left.max(1)
             }
+        }
+    }
+
+    /// Who comes with a shorter slice than who runs, and is eligible, takes the shield from it, if its deadline is earlier or the
+    /// other is past parity (`PREEMPT_SHORT`).
+    fn pierce(&mut self, machine: &Machine, task: TaskIx) {
+        let cpu = self.home[task];
+        let Some(running) = self.lanes[cpu].running.filter(|_| self.tree.entities[task].member) else {
+            return;
+        };
+        self.catch_up(machine, cpu);
+        let Some((new, old)) = self.tree.rivals(task, running, cpu) else { return };
+        let now = self.tree.queues[self.tree.queue(new, cpu)].average.value();
+        let (comes, runs) = (self.tree.entities[new], self.tree.entities[old]);
+        let is_earlier = comes.deadline < runs.deadline || runs.v.whole > now;
+        if comes.slice_ns < runs.slice_ns && comes.v.whole <= now && is_earlier {
+            self.tree.entities[old].shielded = false;
         }
     }
 
@@ -352,7 +393,7 @@ impl Fair {
             // Run to parity: while the running task is eligible it keeps the CPU.
             Generation::Eevdf => {
                 let now = self.tree.queues[queue].average.value();
-                running.v.whole > now
+                (running.v.whole > now || !running.shielded)
                     && self.earliest(queue).is_some_and(|entity| {
                         entities[entity].v.whole <= now && entities[entity].deadline < running.deadline
                     })
@@ -369,6 +410,9 @@ impl Policy for Fair {
         } else {
             let cpu = self.choose_cpu(machine, task);
             self.insert(machine, task, cpu);
+            if self.tree.has_requests() {
+                self.came.push(task);
+            }
         }
     }
 
@@ -384,6 +428,7 @@ impl Policy for Fair {
                 Generation::Eevdf => self.earliest(queue)?,
             };
             self.tree.queues[queue].by_v.remove(entity);
+            self.tree.entities[entity].shielded = true;
             self.tree.raise_floor(queue, self.tree.entities[entity].v.whole);
             match self.tree.members(entity) {
                 Some(members) => queue = members,
@@ -416,6 +461,9 @@ impl Policy for Fair {
     }
 
     fn preempt(&mut self, machine: &mut Machine) -> Option<CpuIx> {
+        for task in std::mem::take(&mut self.came) {
+            self.pierce(machine, task);
+        }
         (0..self.lanes.len()).find(|&cpu| {
             self.catch_up(machine, cpu);
             let mut at = self.lanes[cpu].running;

@@ -17,7 +17,7 @@
 //! (5·10⁻¹⁸ ns) each time somebody comes or goes. [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋,
 //! and what is cut off adds up for ever.
 
-use super::queue::ClassQueue;
+use super::queue::PassQueue;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::scenario::tuning::FirstPass;
@@ -79,7 +79,7 @@ pub(super) fn common_factor(machine: &Machine, also: u64) -> u64 {
 /// The stride policy.
 pub struct Stride {
     arithmetic: Arithmetic,
-    queue: ClassQueue<i128>,
+    queue: PassQueue,
     clients: Vec<Client>,
     global: Quotient,
     /// Service since the global pass was last brought up to date.
@@ -105,7 +105,7 @@ impl Stride {
     pub fn new(machine: &Machine, arithmetic: Arithmetic, first_pass: FirstPass) -> Self {
         let mut stride = Self {
             arithmetic,
-            queue: ClassQueue::new(machine),
+            queue: PassQueue::new(machine),
             clients: Vec::new(),
             global: Quotient::default(),
             pending_ns: 0,

@@ -25,7 +25,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The file cannot be opened or read.
-    #[error("cannot read the recording: {0}")]
+    #[error("it cannot be read")]
     Io(#[from] std::io::Error),
     /// The first bytes are those of no format that is known.
     #[error(

@@ -9,7 +9,7 @@ mod index;
 mod wire;
 
 use super::merge::Merge;
-use super::{Damage, Input, Place, ReadError, Reader};
+use super::{Damage, Input, Look, Place, ReadError, Reader};
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
 use crate::proto::Own;
@@ -158,13 +158,13 @@ pub struct PerfettoReader {
 }
 
 impl PerfettoReader {
-    /// Finds what is in the file, and what it can tell.
+    /// Finds what is in the file, and what it can tell; tells how far it is.
     ///
     /// # Errors
     /// [`ReadError`] where it cannot be read, or has no packet of scheduling events.
-    pub fn new(mut input: Box<dyn Input>) -> Result<Self, ReadError> {
+    pub fn new(mut input: Box<dyn Input>, look: Look<'_>) -> Result<Self, ReadError> {
         let mut damage = Damage::default();
-        let (mut index, bytes) = Index::read(&mut *input, &mut damage)?;
+        let (mut index, bytes) = Index::read(&mut *input, &mut damage, look)?;
         if index.cpus.is_empty() && index.own_head.is_none() {
             return Err(index.stopped.take().unwrap_or_else(|| ReadError::Unsupported {
                 format: FORMAT,

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tombola_core::audit::{By, Row};
+use tombola_core::duration::parse_ns;
 use tombola_core::metric::{Metric, audit};
 use tombola_kernel::{GroupNames, MaxPairs};
 
@@ -29,7 +30,7 @@ Examples:
   sudo tombola audit --nice-check -- stress-ng --cpu 4 -t 10
   sudo tombola audit --report build.html --fail-if 'waited>20%' -- make -j8
   sudo tombola audit --format ndjson --output audit.ndjson
-  sudo tombola audit --comm '^nginx$' --max-lag 50         status 3 if one is owed more than 50 ms
+  sudo tombola audit --comm '^nginx$' --max-lag 50ms       status 3 if one is owed more than 50 ms
 
 Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 5 if --fail-if is, 1 if a filter matched nothing.")]
 #[allow(clippy::struct_excessive_bools)] // one for each flag of the command line
@@ -102,8 +103,8 @@ pub struct AuditArgs {
     /// End with status 3 if the monitor lost data
     #[arg(long)]
     pub strict: bool,
-    /// End with status 3 if a shown row is owed more than this many milliseconds, 0 to 10^9, in one interval
-    #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = lag_limit)]
+    /// End with status 3 if a shown row is owed more than this in one interval: a number of milliseconds, 0 to 10^9, or with a unit
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = lag_limit)]
     pub max_lag: Option<f64>,
     /// End with status 3 if Jain's index of received / entitled, over all tasks, is below this in one interval, 0 to 1
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = index)]
@@ -238,7 +239,11 @@ fn user(text: &str) -> Result<u32, String> {
 }
 
 fn lag_limit(text: &str) -> Result<f64, String> {
-    number(text, 1e9).ok_or_else(|| "it must be a number of milliseconds from 0 to 1000000000".to_owned())
+    let with_unit = || Some(parse_ns(text).ok()? as f64 / 1e6).filter(|ms| *ms <= 1e9);
+    number(text, 1e9).or_else(with_unit).ok_or_else(|| {
+        "it must be a number of milliseconds from 0 to 1000000000, or a time with its unit, as in 50ms"
+            .to_owned()
+    })
 }
 
 fn index(text: &str) -> Result<f64, String> {

@@ -35,8 +35,8 @@ Examples:
   sudo tombola export prometheus --interference --top 100
   tombola export prometheus --textfile /var/lib/prometheus/node-exporter/tombola.prom")]
 pub struct PrometheusArgs {
-    /// Address and port to listen on; whoever can reach it can read the names of groups
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9477")]
+    /// Address and port to listen on, as in 127.0.0.1:9477 or [::1]:9477; whoever can reach it can read the names of groups
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9477", value_parser = address)]
     pub listen: SocketAddr,
     /// File to write after every interval in place of listening, under another name until it is whole; `node_exporter` reads *.prom
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
@@ -65,4 +65,10 @@ pub struct PrometheusArgs {
 
 fn length(text: &str) -> Result<Duration, NoLength> {
     interval::length_between(text, Duration::from_millis(100), Duration::from_secs(3600))
+}
+
+/// An address, no name: what a name stands for may change, and with it who can read.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "it must be an IP address and a port, as in 127.0.0.1:9477 or [::1]:9477".to_owned())
 }

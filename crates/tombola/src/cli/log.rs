@@ -33,7 +33,7 @@ pub struct LogArgs {
     /// Length of an interval, 100ms to 1h
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true, value_parser = length)]
     pub interval: Duration,
-    /// Age at which this host's files are removed, 1m to 3650d
+    /// Age at which this host's files are removed, 1min to 3650d
     #[arg(long, value_name = "TIME", default_value = "14d", allow_negative_numbers = true, value_parser = age)]
     pub keep: Duration,
     /// Size of this host's files beyond which the oldest are removed, in MiB, 1 to 2^40 [default: no limit]

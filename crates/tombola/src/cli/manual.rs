@@ -23,12 +23,13 @@ pub struct CompletionsArgs {
 Examples:
   tombola man | man -l -
   tombola man audit | man -l -
+  tombola man export prometheus | man -l -
   sudo tombola man --directory /usr/local/share/man/man1")]
 pub struct ManArgs {
-    /// Verb whose page is printed [default: tombola itself]
+    /// Verb whose page is printed, and a verb of that one's [default: tombola itself]
     #[arg(value_name = "VERB", conflicts_with = "directory")]
-    pub verb: Option<String>,
-    /// Directory for tombola.1 and tombola-VERB.1
+    pub verb: Vec<String>,
+    /// Directory for tombola.1, tombola-VERB.1 and those of verbs of a verb's
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
 }

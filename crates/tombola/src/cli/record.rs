@@ -34,7 +34,7 @@ pub struct RecordArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
-    /// How long to record, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: until COMMAND ends, or Ctrl-C]
+    /// How long to record, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: until COMMAND ends, or Ctrl-C]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = super::duration)]
     pub duration: Option<Duration>,
     /// Keep the last so much time in memory, 1s to 1d, and write it to the file on SIGUSR1 or --trigger. On each further SIGUSR1 it

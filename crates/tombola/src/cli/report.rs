@@ -48,7 +48,7 @@ pub struct ReportArgs {
     /// File for the page, which it replaces when all is measured
     #[arg(short = 'o', long, value_name = "FILE", required_unless_present = "sides")]
     pub output: Option<PathBuf>,
-    /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d); Ctrl-C ends it early, with the
+    /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d); Ctrl-C ends it early, with the
     /// page [default: 10s; of what is past, all of it]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub duration: Option<Interval>,

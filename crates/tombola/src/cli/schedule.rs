@@ -76,11 +76,15 @@ pub struct TicketsArgs {
 #[derive(Debug, Subcommand)]
 pub enum TicketsVerb {
     /// All tasks of the scheduler
+    #[command(after_help = "Example: sudo tombola tickets show --format json")]
     Show {
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Set the tickets of a task
+    #[command(
+        after_help = "Examples:\n  sudo tombola tickets set 4711 500\n  sudo tombola tickets set 4711 --by-nice"
+    )]
     Set {
         /// PID of the task; of a thread its thread id
         #[arg(value_name = "PID", allow_negative_numbers = true, value_parser = pid())]
@@ -94,6 +98,7 @@ pub enum TicketsVerb {
         by_nice: bool,
     },
     /// Move tickets from a task to another of the same group
+    #[command(after_help = "Example: sudo tombola tickets give 4711 4712 100")]
     Give {
         /// PID of the task that gives
         #[arg(value_name = "FROM", allow_negative_numbers = true, value_parser = pid())]

@@ -31,7 +31,7 @@ pub struct TopArgs {
     /// were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "input", "dir", "simulate"])]
     pub light: bool,
-    /// Time between two refreshes, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, m, h, d) [default: 1s]
+    /// Time between two refreshes, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 1s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Colours: for a dark background, for a light one, or none [default: dark]

@@ -3,7 +3,7 @@
 mod instants;
 mod judging;
 
-use crate::audit_view::{AuditView, CommandView};
+use crate::audit_view::{AuditView, CommandView, longest};
 use crate::cli::{AuditArgs, Format, Sort};
 use crate::command::Command;
 use crate::exit::Exit;
@@ -15,9 +15,10 @@ use crate::past;
 use crate::sink::json::intervals::Pieces;
 use crate::sink::line_file::LineFile;
 use crate::sink::{audit_csv, audit_table, checks, json};
-use crate::source::{self, Wanted, holds_frames};
+use crate::source::{self, Aside, Wanted};
 use crate::target::Target;
 use crate::terminal;
+use crate::verdict::unseen;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use judging::{Judged, Judging};
@@ -63,7 +64,11 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         ..Wanted::default()
     };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
+    let aside = Aside { lanes: report.is_some(), ledger: is_whole(args) };
+    let (source, beside) = match past::open_with(&args.past, None, aside)? {
+        Some((source, beside)) => (source, Some(beside)),
+        None => (past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?, None),
+    };
     let origin = source.origin();
     let mut pace =
         Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;
@@ -97,13 +102,17 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         }
     }
     sink.end_document(out)?;
-    if let Some(path) = whole_recording(args) {
+    // The recording tells what else it kept when it is over.
+    drop(pace);
+    let beside = beside.and_then(|beside| beside.try_recv().ok());
+    if let Some(beside) = &beside {
         let is_shown = |id| seen.as_ref().is_none_or(|tasks| tasks.contains(&id));
-        out.write_all(instants::table(path, is_shown)?.as_bytes())?;
+        out.write_all(instants::table(beside, is_shown).as_bytes())?;
         out.flush()?;
     }
-    if let Some(judged) = judging.finish(args, command.as_ref())? {
-        outcome.exceeded = judged.exceeded();
+    let lanes = beside.as_ref().and_then(|beside| beside.lanes.as_ref());
+    if let Some(judged) = judging.finish(args, command.as_ref(), lanes)? {
+        (outcome.exceeded, outcome.unknown) = (judged.exceeded(), judged.unknown());
         sink.conclude(&judged, command.is_some(), out)?;
     }
     if let Some(mut command) = command {
@@ -116,12 +125,10 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(outcome.exit(args, origin))
 }
 
-/// The recording of which the exact ledger is printed too: one of events that is looked at whole, and that can be read twice.
-fn whole_recording(args: &AuditArgs) -> Option<&Path> {
+/// Whether the exact ledger of a recording is printed too: of one that is looked at as a whole.
+fn is_whole(args: &AuditArgs) -> bool {
     let is_whole = args.past.from.is_none() && args.past.to.is_none() && args.interval.is_none();
-    let is_printed = args.format() == Format::Table && args.output.is_none();
-    let has_events = |path: &Path| path != Path::new("-") && !holds_frames(path);
-    args.past.input.as_deref().filter(|path| is_whole && is_printed && has_events(path))
+    is_whole && args.format() == Format::Table && args.output.is_none()
 }
 
 /// What of an audit is shown.
@@ -192,6 +199,7 @@ impl Shown {
             by: args.by,
             columns: &args.columns,
             width: if args.output.is_none() { terminal::columns() } else { None },
+            longest: longest(&self.rows),
             rows: &self.rows[..self.count],
             rows_left_out: self.rows.len() - self.count,
             findings: self.findings.iter().collect(),
@@ -355,6 +363,8 @@ impl Sink {
 struct Outcome {
     /// Limits of `--fail-if` that are exceeded, in words.
     exceeded: Vec<String>,
+    /// Limits of `--fail-if` of which nothing is known, in words.
+    unknown: Vec<String>,
     lost: bool,
     found: bool,
     violations: Vec<String>,
@@ -377,7 +387,7 @@ impl Outcome {
     }
 
     fn exit(&self, args: &AuditArgs, origin: Origin) -> Exit {
-        for violation in self.violations.iter().chain(&self.exceeded) {
+        for violation in self.violations.iter().chain(&self.exceeded).chain(&self.unknown) {
             notify(violation);
         }
         if !self.found && !args.select.is_all() {
@@ -389,6 +399,14 @@ impl Outcome {
         }
         if !self.exceeded.is_empty() {
             return Exit::Verdict;
+        }
+        // What was to be judged was not seen, so nothing is fair for certain.
+        if !self.unknown.is_empty() {
+            return Exit::Failure;
+        }
+        if !self.found && !args.command.is_empty() {
+            notify(&format!("no task of the command was seen to run. {}", unseen()));
+            return Exit::Failure;
         }
         match (self.violations.is_empty(), self.lost && args.strict) {
             (false, _) => Exit::Check,

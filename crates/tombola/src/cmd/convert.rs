@@ -5,14 +5,15 @@ use crate::exit::Exit;
 use crate::pace::notify;
 use crate::replay::world::{Machine, world};
 use crate::replay::{recorded, rtapp, toml};
-use crate::source::{open_recording, watched};
-use crate::target::Target;
+use crate::source::open_recording;
+use crate::target::{Target, cannot_create};
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow};
 use std::fs::Permissions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
 use tombola_recording::writer::table::{Form, TableWriter};
 use tombola_recording::writer::{Options, PerfettoWriter};
@@ -26,9 +27,9 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     if matches!(format, ConvertFormat::Scenario | ConvertFormat::RtApp) {
         return demand(args, format, out);
     }
-    let mut reader = open_recording(&args.from)?;
+    let mut opened = open_recording(&args.from)?;
     if args.to == Path::new("-") {
-        write(reader.as_mut(), format, &mut *out, &args.from)?;
+        write(&mut opened, format, &mut *out, &args.from)?;
         out.flush()?;
         return Ok(Exit::Ok);
     }
@@ -36,9 +37,10 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The mask of the user's new files holds for this one too.
     let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder).with_context(writing)?;
+    let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+    let mut file = file.map_err(|error| cannot_create(&args.to, error))?;
     let mut buffered = BufWriter::new(file.as_file_mut());
-    let events = write(reader.as_mut(), format, &mut buffered, &args.from)?;
+    let events = write(&mut opened, format, &mut buffered, &args.from)?;
     buffered.flush().with_context(writing)?;
     drop(buffered);
     let bytes = file.as_file().metadata().with_context(writing)?.len();
@@ -80,7 +82,12 @@ fn of_name(path: &Path) -> ConvertFormat {
 }
 
 /// Writes all events; returns how many.
-fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: &Path) -> Result<u64> {
+fn write(
+    (reader, watch): &mut (Box<dyn Reader>, Watch),
+    format: ConvertFormat,
+    out: impl Write,
+    name: &Path,
+) -> Result<u64> {
     enum Writer<W: Write> {
         Trace(PerfettoWriter<W>),
         Table(TableWriter<W>),
@@ -94,14 +101,14 @@ fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: 
             Writer::Table(TableWriter::new(out, Form::Ndjson))
         }
     };
-    let mut watch = watched()?;
-    let mut events = 0u64;
+    let (mut events, mut is_whole) = (0u64, true);
     loop {
         let event = match reader.next_event() {
             Ok(Some(event)) => event,
             Ok(None) => break,
             Err(error) => {
                 notify(&format!("{}: {error}", name.display()));
+                is_whole = false;
                 break;
             }
         };
@@ -113,13 +120,15 @@ fn write(reader: &mut dyn Reader, format: ConvertFormat, out: impl Write, name: 
         if events.is_multiple_of(WATCHED_EVENTS) {
             let (done, all) = reader.progress();
             if !watch(done, all) {
+                is_whole = false;
                 break;
             }
         }
     }
     match writer {
         Writer::Trace(writer) => {
-            writer.finish(reader.header().end_ns)?;
+            // What was not read is not told to be empty.
+            writer.finish(reader.header().end_ns.filter(|_| is_whole))?;
         }
         Writer::Table(writer) => {
             writer.finish()?;

@@ -8,9 +8,10 @@ use crate::export::text::{Encoder, Texts};
 use crate::interrupt::Interrupt;
 use crate::pace::{ACQUAINTANCE, Rhythm, cpu_ns, notify};
 use crate::source::{self, Wanted};
+use crate::target::cannot_create;
 use anyhow::{Context, Result, anyhow};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tombola_core::audit::Audit;
@@ -27,10 +28,15 @@ pub fn run(args: &ExportArgs) -> Result<Exit> {
 fn prometheus(args: &PrometheusArgs) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let page = Page::default();
-    // A port that is taken is told before anything is attached.
+    // A port that is taken, a directory that is not there: told before anything is attached.
     if args.textfile.is_none() {
         let address = server::start(args.listen, page.clone())?;
         notify(&format!("metrics are at http://{address}/metrics"));
+    }
+    if let Some(path) = &args.textfile {
+        let part = part_of(path);
+        fs::write(&part, "").map_err(|error| cannot_create(path, error))?;
+        let _ = fs::remove_file(part);
     }
     let mut source = source::open(
         args.map.as_deref(),
@@ -76,9 +82,14 @@ fn look(source: &mut dyn Source) -> Result<Frame> {
     frame.context("the monitor has ended")
 }
 
+/// What a file is called until it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    path.with_extension("part")
+}
+
 /// Under another name until it is whole; `node_exporter` looks at `*.prom` alone.
 fn write(path: &Path, texts: &Texts) -> Result<()> {
-    let part = path.with_extension("part");
+    let part = part_of(path);
     fs::write(&part, &texts.plain)
         .and_then(|()| fs::rename(&part, path))
         .inspect_err(|_| drop(fs::remove_file(&part)))

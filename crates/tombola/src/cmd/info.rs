@@ -6,7 +6,7 @@ use crate::pace::notify;
 use crate::sink::result;
 use crate::sink::result::info::{Info, Known};
 use crate::sink::result::outlet::ResultFormat;
-use crate::source::{open_recording, watched};
+use crate::source::open_recording;
 use crate::target::Target;
 use crate::text::harmless;
 use crate::wall_time::utc;
@@ -36,8 +36,7 @@ pub fn run(args: &InfoArgs, out: &mut dyn Write) -> Result<Exit> {
 }
 
 fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> {
-    let mut reader = open_recording(file)?;
-    let mut watch = watched()?;
+    let (mut reader, mut watch) = open_recording(file)?;
     let mut normaliser = Normaliser::new(reader.header());
     let mut info = Info::default();
     let (mut summary, mut early) = (Summary::default(), Early::default());

@@ -7,8 +7,10 @@ use crate::pace::{ACQUAINTANCE, Rhythm, cpu_ns, notify};
 use crate::source::{self, Wanted};
 use anyhow::{Context, Result, anyhow};
 use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::thread;
 use tombola_core::audit::Audit;
+use tombola_core::duration::Plain;
 use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
 use tombola_history::file::About;
@@ -37,6 +39,10 @@ pub fn run(args: &LogArgs) -> Result<Exit> {
     let about = About { host: host.clone(), boot: boot.clone(), release: before.machine.release.clone() };
     let (mut log, trouble) = Log::open(&args.dir, about, keep)?;
     let mut trouble = Trouble::new(trouble);
+    if io::stderr().is_terminal() {
+        let interval = Plain(args.interval);
+        notify(&format!("every {interval} into {} of {}; Ctrl-C ends it", args.dir.display(), host));
+    }
     let most = Most { threads: args.top, processes: args.top_processes, ..Most::default() };
     let mut maker = Maker::new(&host, &boot, most, Names::of_this_machine());
     let mut rhythm = Rhythm::new(args.interval, false);

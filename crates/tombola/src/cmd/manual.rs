@@ -23,22 +23,28 @@ pub fn man(args: &ManArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut whole = Cli::command();
     whole.build();
     if let Some(directory) = &args.directory {
-        let verbs = whole.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
-        let pages: Vec<Command> = verbs.chain([whole.clone()]).collect();
+        let mut pages = vec![&whole];
+        let mut at = 0;
+        while let Some(command) = pages.get(at).copied() {
+            pages.extend(command.get_subcommands().filter(|verb| verb.get_name() != "help"));
+            at += 1;
+        }
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         for command in pages {
-            let path = directory.join(format!("{}.1", file_name(&command)));
-            fs::write(&path, page(command)?).with_context(|| format!("cannot write {}", path.display()))?;
+            let path = directory.join(format!("{}.1", file_name(command)));
+            fs::write(&path, page(command.clone())?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         return Ok(Exit::Ok);
     }
-    let command = match &args.verb {
-        None => whole,
-        Some(verb) => whole.find_subcommand(verb).cloned().ok_or_else(|| {
-            anyhow!("there is no verb '{}'; tombola --help lists them", harmless(verb.as_bytes()))
-        })?,
-    };
-    out.write_all(&page(command)?)?;
+    let mut command = &whole;
+    for verb in &args.verb {
+        command = command.find_subcommand(verb).ok_or_else(|| {
+            let of = command.get_bin_name().unwrap_or("tombola");
+            anyhow!("there is no verb '{}'; {of} --help lists them", harmless(verb.as_bytes()))
+        })?;
+    }
+    out.write_all(&page(command.clone())?)?;
     Ok(Exit::Ok)
 }
 

@@ -5,12 +5,15 @@ use crate::exit::Exit;
 use crate::nearest::did_you_mean;
 use crate::target::Target;
 use anyhow::{Context, Result, bail};
-use std::io::{ErrorKind, Write};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tombola_history::Error;
 use tombola_history::file::Reader;
-use tombola_history::place;
+use tombola_history::schema::VERSION;
 
 /// Names and SQL; the first line of each is a comment with the sentence.
 const QUESTIONS: [(&str, &str); 6] = [
@@ -65,24 +68,72 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> Result<Exit> {
     let Some(dir) = &args.dir else {
         bail!("which log is to be asked? Name it with --dir, or see the SQL with --print")
     };
-    let hosts = place::hosts(dir)?;
-    let mut is_sealed = false;
-    for host in &hosts {
-        let files = place::sealed(dir, host)?;
-        if let Some(oldest) = files.first() {
-            // Columns of another version would be null, without a word.
-            Reader::open(&oldest.path)?;
-            is_sealed = true;
+    check_schemas(dir)?;
+    target.put(out, &ask(&view(dir)?, sql, args.format)?)?;
+    Ok(Exit::Ok)
+}
+
+/// That all files have the columns of this version: those of another one would be null, without a word.
+fn check_schemas(dir: &Path) -> Result<()> {
+    let (mut readable, mut others) = (0usize, BTreeMap::<String, (usize, PathBuf)>::new());
+    for path in files(dir).with_context(|| format!("cannot list the files of '{}'", dir.display()))? {
+        match Reader::open(&path) {
+            Ok(_) => readable += 1,
+            Err(Error::Schema { path, found, .. }) => others.entry(found).or_insert((0, path)).0 += 1,
+            // Retention may have removed it since it was listed.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    if !is_sealed {
+    if !others.is_empty() {
+        let told = |(schema, (count, path)): (&String, &(usize, PathBuf))| {
+            format!("{count} of schema {schema} (the first is '{}')", path.display())
+        };
+        let others: Vec<String> = others.iter().map(told).collect();
+        bail!(
+            "of the files in '{}' {readable} have schema {VERSION}, which the questions ask, and others have not: {}. Move those to a \
+             directory of their own, and ask that with the version of tombola that wrote them; `--print` shows the SQL",
+            dir.display(),
+            others.join(", ")
+        );
+    }
+    if readable == 0 {
         bail!(
             "'{}' holds no sealed file: `tombola log` seals once an hour, or as --seal says, and when it ends",
             dir.display()
         );
     }
-    target.put(out, &ask(&view(dir)?, sql, args.format)?)?;
-    Ok(Exit::Ok)
+    Ok(())
+}
+
+/// All files that the view reads, in order: whatever its pattern matches, however it is called.
+fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut level = vec![dir.to_owned()];
+    for (begin, end) in [("date=", ""), ("host=", ""), ("", ".parquet")] {
+        let mut next = Vec::new();
+        for folder in level {
+            let entries = match fs::read_dir(&folder) {
+                // Retention removes folders too, and what is no folder holds nothing.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    if folder == dir {
+                        return Err(error);
+                    }
+                    continue;
+                }
+                entries => entries?,
+            };
+            for entry in entries {
+                let name = entry?.file_name();
+                let bytes = name.as_encoded_bytes();
+                if bytes.starts_with(begin.as_bytes()) && bytes.ends_with(end.as_bytes()) {
+                    next.push(folder.join(name));
+                }
+            }
+        }
+        next.sort();
+        level = next;
+    }
+    Ok(level)
 }
 
 fn sentence(sql: &str) -> &str {
@@ -138,6 +189,8 @@ fn ask(view: &str, sql: &str, format: QueryFormat) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tombola_history::file::{About, Writer};
+    use tombola_history::place;
 
     #[test]
     fn every_question_has_a_sentence_and_asks_the_log() {
@@ -165,5 +218,54 @@ mod tests {
         let odd = dir.path().join("a*b");
         std::fs::create_dir(&odd).unwrap();
         assert!(view(&odd).is_err());
+    }
+
+    /// A sealed file of this version, led to say that it has another schema where one is given.
+    fn seal(dir: &Path, host: &str, from_us: i64, schema: Option<&str>) -> PathBuf {
+        let path = place::sealed_path(dir, host, from_us, from_us + 1, "0123456789ab");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let about = About { host: host.to_owned(), ..About::default() };
+        Writer::create(&path, &about).unwrap().finish().unwrap();
+        if let Some(schema) = schema {
+            let mut bytes = fs::read(&path).unwrap();
+            let key = b"tombola.schema";
+            let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+            // Two bytes of Thrift, a field of texts and the length, stand before the value.
+            let value = at + 2..at + 2 + VERSION.to_string().len();
+            assert_eq!(bytes[value.clone()], *VERSION.to_string().as_bytes());
+            bytes[value].copy_from_slice(schema.as_bytes());
+            fs::write(&path, bytes).unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn files_of_another_schema_are_refused_wherever_they_stand() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let refused = || check_schemas(dir.path()).err().map(|error| error.to_string());
+        assert!(refused().unwrap().contains("no sealed file"));
+        let day_us = 86_400_000_000;
+        for (host, from_us) in [("a", 0), ("a", day_us), ("b", day_us)] {
+            seal(dir.path(), host, from_us, None);
+        }
+        assert_eq!(refused(), None);
+        // The oldest of each host is of this version: a tombola that went back to an older one writes such a log.
+        let first = seal(dir.path(), "a", 2 * day_us, Some("1"));
+        seal(dir.path(), "b", 2 * day_us, Some("1"));
+        // DuckDB reads whatever its pattern matches.
+        let odd = seal(dir.path(), "b", 3 * day_us, Some("7")).with_file_name("copy.parquet");
+        fs::rename(place::sealed_path(dir.path(), "b", 3 * day_us, 3 * day_us + 1, "0123456789ab"), &odd)
+            .unwrap();
+        let message = refused().unwrap();
+        assert!(message.contains(&format!("3 have schema {VERSION}")), "{message}");
+        assert!(
+            message.contains(&format!("2 of schema 1 (the first is '{}')", first.display())),
+            "{message}"
+        );
+        assert!(message.contains(&format!("1 of schema 7 (the first is '{}')", odd.display())), "{message}");
+        assert!(
+            dir.path().join("nothing").metadata().is_err()
+                && check_schemas(&dir.path().join("nothing")).is_err()
+        );
     }
 }

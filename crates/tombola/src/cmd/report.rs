@@ -17,8 +17,9 @@ use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
 use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{contrast_table, result};
-use crate::source::{self, Simulated, Wanted};
+use crate::source::{self, Aside, Simulated, Wanted};
 use crate::target::Target;
+use crate::terminal;
 use crate::verdict;
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -48,11 +49,12 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         return compare(args, [first, second], out);
     }
     let (past, _spooled) = spool(&args.past)?;
-    let overview = past::overview(&past, args.duration.map(Interval::get))?;
-    let duration = match (args.duration, &overview) {
-        (Some(duration), _) => duration.get(),
-        (None, Some(overview)) => Duration::from_nanos(overview.length_ns.max(1)),
-        (None, None) => length_of_past(args, &past)?.unwrap_or(LENGTH),
+    let asked = args.duration.map(Interval::get);
+    let duration = match asked {
+        Some(duration) => duration,
+        None => past::length(&past, None)?
+            .map_or_else(|| length_of_past(args, &past), |length| Ok(Some(length)))?
+            .map_or(LENGTH, |length| length.max(Duration::from_nanos(1))),
     };
     // Rounded up, so that no interval of some nanoseconds is left at the end.
     let fraction =
@@ -64,10 +66,16 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let target = Target::open(args.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
-    let source = world(args, &past)?;
+    let (source, beside) = match past::open_with(&past, asked, Aside { lanes: true, ..Aside::default() })? {
+        Some((source, beside)) => (source, Some(beside)),
+        None => (world(args, &past)?, None),
+    };
     let mut gathering = Gathering::new(source.origin());
     let mut steps = Pace::new(source, Some(interval), 0, First::FromNow)?;
     gathering.begin(steps.before());
+    if gathering.origin.is_live() {
+        terminal::tell_long("watching", duration);
+    }
     let begin = Instant::now();
     let end = begin.checked_add(duration);
     let mut is_last = false;
@@ -88,7 +96,10 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     let (whole, series, _) = gathering.finish()?;
     let measured = measured(&whole, series.intervals.len(), interference);
     let verdict = verdict::machine(&whole);
-    let lanes = overview.as_ref().map(|overview| &overview.lanes);
+    // The recording tells its lanes when it is over.
+    drop(steps);
+    let lanes = beside.and_then(|beside| beside.try_recv().ok()?.lanes);
+    let lanes = lanes.as_ref();
     let report = Report { verdict: &verdict, whole: &whole, series: &series, lanes, measured: &measured };
     let page = render(&report)?;
     target.put(out, page.as_bytes())?;
@@ -114,7 +125,7 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
     past::open_or(past, || source::open(args.map.as_deref(), wanted))
 }
 
-/// The past that is asked for; standard input as a file, which can be read twice, and is gone with what is returned beside it.
+/// The past that is asked for; standard input as a file, which can be looked at before it is played, and is gone with what is returned beside it.
 fn spool(past: &PastArgs) -> Result<(PastArgs, Option<NamedTempFile>)> {
     if past.input.as_deref() != Some(Path::new("-")) {
         return Ok((past.clone(), None));

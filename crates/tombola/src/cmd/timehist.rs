@@ -3,7 +3,7 @@
 use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
-use crate::source::{open_recording, watched};
+use crate::source::open_recording;
 use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
 use anyhow::{Context, Result};
@@ -37,19 +37,19 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
 fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let length = |edge: Option<crate::cli::Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
     let (from, to) = (length(args.from, "--from")?, length(args.to, "--to")?);
-    let mut reader = open_recording(&args.input)?;
+    let (mut reader, mut watch) = open_recording(&args.input)?;
     let mut normaliser = Normaliser::new(reader.header());
-    let mut watch = watched()?;
     let mut early = Early::default();
     let mut before: HashMap<TaskId, Before> = HashMap::new();
     let mut begin_ns = reader.header().begin_ns;
-    let mut events = 0u64;
+    let (mut events, mut is_cut) = (0u64, false);
     head(args.format, out)?;
     loop {
         let event = match reader.next_event() {
             Ok(event) => event,
             Err(error) => {
                 notify(&format!("{}: {error}; what comes before it is shown", args.input.display()));
+                is_cut = true;
                 None
             }
         };
@@ -71,8 +71,7 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
             }
             normaliser.event(&event);
         } else {
-            let end_ns = reader.header().end_ns;
-            normaliser.finish(end_ns);
+            normaliser.finish(reader.header().end_ns.filter(|_| !is_cut));
         }
         let facts: Vec<Fact> = normaliser.facts().collect();
         for fact in facts {

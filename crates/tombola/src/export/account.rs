@@ -70,7 +70,7 @@ impl GroupSum {
 }
 
 /// The whole machine; durations in ns.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MachineSum {
     /// Intervals measured.
     pub intervals: u64,

@@ -245,8 +245,9 @@ fn machine(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
     if machine.loss.light {
         return Ok(()); // waits of known length are none of the kernel's own counters
     }
+    let counts = machine.waits.counts();
     let buckets: Vec<(f64, u64)> = (0..BUCKETS)
-        .map(|at| (Histogram::edges_ns(at).1.map_or(f64::INFINITY, seconds), machine.waits.0[at]))
+        .map(|at| (Histogram::edges_ns(at).1.map_or(f64::INFINITY, seconds), counts[at]))
         .collect();
     let mut waits =
         out.encode_descriptor("wait", "Ended waits for a CPU, by length", unit, MetricType::Histogram)?;

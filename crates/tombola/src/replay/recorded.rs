@@ -1,7 +1,7 @@
 //! What a recording tells of a span: the demand, and what came of it.
 
 use crate::pace::notify;
-use crate::source::{open_recording, watched};
+use crate::source::open_recording;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tombola_recording::event::{Event, Kind};
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::periods::{Gathered, Jobs};
+use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
 use tombola_recording::simulated::UNDER;
 
@@ -38,17 +39,17 @@ pub(crate) fn read(path: &Path, from: Option<Duration>, to: Option<Duration>) ->
     {
         bail!("--from is not before --to");
     }
-    let mut reader = open_recording(path)?;
-    let span = read_from(reader.as_mut(), from, to, &path.display().to_string(), &|_| true)?;
+    let (mut reader, watch) = open_recording(path)?;
+    let span = read_from((reader.as_mut(), watch), from, to, &path.display().to_string(), &|_| true)?;
     if span.demand.tasks.is_empty() || span.demand.span_ns == 0 {
         bail!("{0}: no task is known in that span: 'tombola info {0}' tells what is in it", path.display());
     }
     Ok(span)
 }
 
-/// The same from a reader; events that `is_kept` refuses are passed over.
+/// The same from a reader and who is told how far it is; events that `is_kept` refuses are passed over.
 pub(crate) fn read_from(
-    reader: &mut dyn Reader,
+    (reader, mut watch): (&mut dyn Reader, Watch),
     from: Option<Duration>,
     to: Option<Duration>,
     name: &str,
@@ -56,16 +57,18 @@ pub(crate) fn read_from(
 ) -> Result<Span> {
     let ns = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
     let mut normaliser = Normaliser::new(reader.header());
-    let (mut early, mut watch, mut events) = (Early::default(), watched()?, 0u64);
+    let (mut early, mut events) = (Early::default(), 0u64);
     let mut state: Option<(Gatherer, Activities, Gathered, (u64, u64))> = None;
-    let mut is_read = false;
+    // Whether all was read that is to be read, and whether that is less than the recording.
+    let (mut is_read, mut is_cut) = (false, false);
     loop {
         if !is_read {
             match reader.next_event() {
                 Ok(Some(event)) => {
                     events += 1;
                     let (done, all) = reader.progress();
-                    is_read = events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all);
+                    is_cut = events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all);
+                    is_read = is_cut;
                     // A loss goes where its gap begins, so events come out later than they go in.
                     let Some(event) = early.add(event) else { continue };
                     if !step(reader.header(), &mut normaliser, &mut state, event, (from, to), ns, is_kept) {
@@ -76,7 +79,7 @@ pub(crate) fn read_from(
                 Ok(None) => is_read = true,
                 Err(error) => {
                     notify(&format!("{name}: {error}; what comes before it is used"));
-                    is_read = true;
+                    (is_read, is_cut) = (true, true);
                 }
             }
         }
@@ -89,7 +92,8 @@ pub(crate) fn read_from(
     let Some((mut gatherer, mut activities, jobs, (from_ns, to_ns))) = state else {
         bail!("{name}: it has no events");
     };
-    let end_ns = header.end_ns.unwrap_or(0).max(normaliser.now_ns()).min(to_ns);
+    let told_ns = header.end_ns.filter(|_| !is_cut).unwrap_or(0);
+    let end_ns = told_ns.max(normaliser.now_ns()).min(to_ns);
     gatherer.close();
     normaliser.finish(Some(end_ns));
     let facts: Vec<_> = normaliser.facts().collect();

@@ -111,9 +111,10 @@ fn with_shuffled_wake_edges_the_score_falls() {
         true
     };
     let shuffled = std::sync::Mutex::new(shuffle);
-    let span =
-        recorded::read_from(reader.as_mut(), None, None, "x", &|event| (shuffled.lock().unwrap())(event))
-            .unwrap();
+    let span = recorded::read_from((reader.as_mut(), Box::new(|_, _| true)), None, None, "x", &|event| {
+        (shuffled.lock().unwrap())(event)
+    })
+    .unwrap();
     let (_, _, fallen) = judged(&span, PolicyKind::EevdfLinux);
     assert!(
         fallen.median.completions > honest.median.completions + 0.01

@@ -144,10 +144,7 @@ fn write_rows(out: &mut String, view: &AuditView<'_>) {
 
 /// Who waited longest, and for what.
 fn write_longest(out: &mut String, view: &AuditView<'_>) {
-    let Some(row) = view.rows.iter().rev().max_by_key(|row| row.usage.wait_ns) else { return };
-    if row.usage.wait_ns == 0 {
-        return;
-    }
+    let Some(row) = view.longest.filter(|row| row.usage.wait_ns > 0) else { return };
     let who = match &row.who {
         Who::Task(id) => format!("{} ({})", harmless(&row.comm), id.pid),
         Who::Process(pid) => format!("{} ({pid})", harmless(&row.comm)),

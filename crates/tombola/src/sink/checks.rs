@@ -1,39 +1,45 @@
 //! A verdict for machines that build: test cases of `JUnit`, annotations of GitHub's workflows.
 
+use crate::verdict::Judgement;
 use std::fmt::Write;
 
 /// What is told.
 pub(crate) struct Checks<'a> {
     /// The verdict in words, harmless.
     pub(crate) paragraph: &'a str,
-    /// Each limit as it was written, and what is said where it is exceeded.
-    pub(crate) limits: &'a [(String, Option<String>)],
+    /// Each limit as it was written, and what became of it.
+    pub(crate) limits: &'a [(String, Judgement)],
     /// Findings in words, harmless.
     pub(crate) findings: &'a [String],
 }
 
-/// A suite with a test case for each limit, as text that ends with a line break.
+/// A suite with a test case for each limit, as text that ends with a line break. A limit of which nothing is known is an error, not a
+/// failure: the test did not run.
 pub(crate) fn junit(checks: &Checks<'_>) -> String {
-    let failures = checks.limits.iter().filter(|(_, said)| said.is_some()).count();
+    let count = |is_one: fn(&Judgement) -> bool| checks.limits.iter().filter(|(_, it)| is_one(it)).count();
+    let failures = count(|it| matches!(it, Judgement::Exceeded(_)));
+    let errors = count(|it| matches!(it, Judgement::Unknown(_)));
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"tombola audit\" tests=\"{}\" failures=\"{failures}\" \
-         errors=\"0\" skipped=\"0\">\n",
+         errors=\"{errors}\" skipped=\"0\">\n",
         checks.limits.len()
     );
-    for (limit, said) in checks.limits {
+    for (limit, judgement) in checks.limits {
         let limit = xml(limit);
-        match said {
-            None => put(&mut out, format_args!("<testcase classname=\"tombola.audit\" name=\"{limit}\"/>\n")),
-            Some(said) => {
-                let said = xml(said);
-                put(
-                    &mut out,
-                    format_args!(
-                        "<testcase classname=\"tombola.audit\" name=\"{limit}\"><failure message=\"{said}\">{said}</failure></testcase>\n"
-                    ),
-                );
+        let (what, said) = match judgement {
+            Judgement::Kept => {
+                put(&mut out, format_args!("<testcase classname=\"tombola.audit\" name=\"{limit}\"/>\n"));
+                continue;
             }
-        }
+            Judgement::Exceeded(said) => ("failure", xml(said)),
+            Judgement::Unknown(said) => ("error", xml(said)),
+        };
+        put(
+            &mut out,
+            format_args!(
+                "<testcase classname=\"tombola.audit\" name=\"{limit}\"><{what} message=\"{said}\">{said}</{what}></testcase>\n"
+            ),
+        );
     }
     put(&mut out, format_args!("<system-out>{}", xml(checks.paragraph)));
     for finding in checks.findings {
@@ -42,11 +48,11 @@ pub(crate) fn junit(checks: &Checks<'_>) -> String {
     out + "</system-out>\n</testsuite>\n</testsuites>\n"
 }
 
-/// A line each: the verdict, limits that are exceeded, findings.
+/// A line each: the verdict, limits that are exceeded or of which nothing is known, findings.
 pub(crate) fn github(checks: &Checks<'_>) -> String {
     let mut out = format!("::notice title=tombola::{}\n", command(checks.paragraph));
-    for (_, said) in checks.limits {
-        if let Some(said) = said {
+    for (_, judgement) in checks.limits {
+        if let Judgement::Exceeded(said) | Judgement::Unknown(said) = judgement {
             put(&mut out, format_args!("::error title=tombola::{}\n", command(said)));
         }
     }
@@ -83,17 +89,24 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
 
-    fn checks(limits: &[(String, Option<String>)], of: fn(&Checks<'_>) -> String) -> String {
+    fn checks(limits: &[(String, Judgement)], of: fn(&Checks<'_>) -> String) -> String {
         let findings = ["<b> & \"quota\" 100 %".to_owned()];
         of(&Checks { paragraph: "waited 43 % of \\x1b", limits, findings: &findings })
     }
 
     #[test]
     fn a_suite_counts_its_cases_and_escapes_what_it_says() {
-        let limits =
-            [("waited>20%".to_owned(), Some("43.0 % waited".to_owned())), ("lag>1s".to_owned(), None)];
+        let limits = [
+            ("waited>20%".to_owned(), Judgement::Exceeded("43.0 % waited".to_owned())),
+            ("lag>1s".to_owned(), Judgement::Kept),
+            ("lag>2s".to_owned(), Judgement::Unknown("nobody seen".to_owned())),
+        ];
         let text = checks(&limits, junit);
-        assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
+        assert!(text.contains("tests=\"3\" failures=\"1\" errors=\"1\""), "{text}");
+        assert!(
+            text.contains("name=\"lag&gt;2s\"><error message=\"nobody seen\">nobody seen</error>"),
+            "{text}"
+        );
         assert!(text.contains("name=\"waited&gt;20%\"><failure message=\"43.0 % waited\">"), "{text}");
         assert!(text.contains("&lt;b&gt; &amp; &quot;quota&quot; 100 %"), "{text}");
         assert_eq!(text.matches('<').count(), text.matches('>').count(), "{text}");
@@ -101,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line() {
-        let limits = [("waited>20%".to_owned(), Some("43.0 % waited\nmore".to_owned()))];
+        let limits = [("waited>20%".to_owned(), Judgement::Exceeded("43.0 % waited\nmore".to_owned()))];
         let text = checks(&limits, github);
         assert_eq!(
             text,

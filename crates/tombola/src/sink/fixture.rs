@@ -27,7 +27,7 @@ pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u
         migrations: 1,
         light: false,
     };
-    let mut usage = delta;
+    let mut usage = delta.clone();
     usage.merge(&Usage { runtime_ns: 2_000_000_000, switches: 100, wait_ns: 1, ..Usage::default() });
     let id = TaskId { pid, start_ns: 1_000_000 + u64::from(pid) };
     let totals = TaskTotals {
@@ -47,7 +47,7 @@ pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u
         state: TaskState::Sleeping,
         usage,
     };
-    TaskWindow { totals, delta, ended: false }
+    TaskWindow { totals: totals.into(), delta, ended: false }
 }
 
 /// One second of two CPUs.

@@ -3,7 +3,7 @@
 use super::ms3;
 use super::print::line;
 use crate::audit_view::AuditView;
-use crate::text::harmless;
+use crate::text::{count, harmless};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tombola_core::audit::Hindrance;
@@ -24,7 +24,8 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
         let part = |ns: u64| format!("{:.1} %", 100.0 * ns as f64 / hindrance.wait_ns as f64);
         let tasks = hindrance.tasks.iter().take(CULPRITS);
         let tasks = tasks.map(|(id, standing)| {
-            format!("{} {} ({} preemptions)", view.task(*id), part(standing.held_ns), standing.preemptions)
+            let preemptions = count(standing.preemptions, "preemption");
+            format!("{} {} ({preemptions})", view.task(*id), part(standing.held_ns))
         });
         let quota = hindrance.quota.map(|(ns, group)| match group {
             Some(group) => format!("its own quota ({}) {}", view.group(group), part(ns)),

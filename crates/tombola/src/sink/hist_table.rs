@@ -57,7 +57,7 @@ pub(crate) fn render(waits: &Waits, groups: &Groups) -> String {
 
 /// From the first bucket to the last one that holds something.
 fn write_bars(out: &mut String, histogram: &Histogram) {
-    let counts = &histogram.0;
+    let counts = histogram.counts();
     let Some(last) = counts.iter().rposition(|count| *count > 0) else { return };
     let most = counts.iter().copied().max().unwrap_or(1);
     line(out, format_args!("{:>10} {:<13} : {:<10} distribution", "", "usecs", "count"));

@@ -11,6 +11,7 @@
 //! went out cannot be taken back. A FIFO that nobody reads is refused instead of waiting for a reader. Directories, block
 //! devices and sockets are refused. `-` is standard output, always a stream, even where it is redirected to a file.
 
+use crate::target::cannot_create;
 use crate::text::{clip, harmless};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -226,15 +227,8 @@ fn open_target(path: &Path, name: &str) -> Result<Target> {
     // O_NONBLOCK means nothing to a regular file; should the name mean something else by now, nothing hangs.
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
     let file = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(path);
-    let file = file.map_err(|error| match path.parent() {
-        Some(parent)
-            if error.kind() == ErrorKind::NotFound && !parent.as_os_str().is_empty() && !parent.exists() =>
-        {
-            let parent = harmless(parent.as_os_str().as_bytes());
-            anyhow!(
-                "cannot create {name}: there is no directory '{parent}'; create it with: mkdir -p '{parent}'"
-            )
-        }
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => cannot_create(path, error),
         _ => anyhow::Error::new(error).context(format!("cannot open {name} for appending")),
     })?;
     if !file.metadata().with_context(|| format!("cannot examine {name}"))?.is_file() {

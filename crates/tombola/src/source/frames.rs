@@ -3,6 +3,7 @@
 //! A line of JSON each. What a verb says of the live machine it says of the frames that it kept of it, on any machine.
 
 use crate::pace::notify;
+use crate::target::cannot_create;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
@@ -43,11 +44,10 @@ impl Kept {
     /// # Errors
     /// It cannot be written, or holds something else.
     pub fn new(source: Box<dyn Source>, path: &Path) -> Result<Self> {
-        let cannot = || format!("cannot keep frames in {}", path.display());
         if path.metadata().is_ok_and(|meta| meta.len() > 0 && meta.is_file()) && !holds_frames(path) {
             bail!("{} is left as it is: it holds no frames; choose another file", path.display());
         }
-        let file = File::create(path).with_context(cannot)?;
+        let file = File::create(path).map_err(|error| cannot_create(path, error))?;
         Ok(Self { source, file, path: path.to_owned() })
     }
 }

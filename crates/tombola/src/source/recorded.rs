@@ -9,51 +9,86 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
+use tombola_core::snapshot::Snapshot;
 use tombola_core::source::{Origin, Source};
+use tombola_recording::lanes::Lanes;
+use tombola_recording::ledger::Ledger;
 use tombola_recording::playback::{Playback, Watch};
 use tombola_recording::reader::{self, Reader};
 
 /// What takes longer than this says how far it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A recording as a world to look at.
-pub struct Recorded {
-    playback: Playback,
-    path: PathBuf,
+/// Pieces that a lane is kept in.
+const PIECES: usize = 480;
+
+/// What of a recording is wanted beside its frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// Who ran where.
+    pub lanes: bool,
+    /// The exact ledger.
+    pub ledger: bool,
 }
 
-/// Opens a recording of any known format; `-` is standard input.
+/// What a recording told beside its frames: it is read once for both.
+pub struct Beside {
+    /// Begin of the recording, ns of its clock.
+    pub begin_ns: u64,
+    /// The machine at the end of what was looked at.
+    pub end: Snapshot,
+    /// The exact ledger, where it was wanted.
+    pub ledger: Option<Ledger>,
+    /// Who ran where, where that was wanted.
+    pub lanes: Option<Lanes>,
+}
+
+/// A recording as a world to look at.
+pub struct Recorded {
+    /// `None` once it is dropped.
+    playback: Option<Playback>,
+    path: PathBuf,
+    begin_ns: u64,
+    /// Who is told what was kept beside the frames.
+    beside: Option<Sender<Beside>>,
+}
+
+/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read.
 ///
 /// # Errors
 /// It cannot be read, or is none.
-pub fn open_recording(path: &Path) -> Result<Box<dyn Reader>> {
+pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
     if holds_frames(path) {
         bail!(
             "{} holds frames, not events: audit, dump, hist, report and top read it with --input",
             path.display()
         );
     }
-    let reader = if path == Path::new("-") {
-        reader::open_stream(&mut io::stdin().lock())
+    // What comes through a pipe ends with who writes it, and a signal before that ends both.
+    let (reader, watch) = if path == Path::new("-") {
+        let reader = reader::open_stream(&mut io::stdin().lock());
+        (reader, watched()?)
     } else {
-        reader::open(path)
+        let mut watch = watched()?;
+        (reader::open_watched(path, &mut watch), watch)
     };
-    reader.with_context(|| format!("cannot read the recording {}", path.display()))
+    Ok((reader.with_context(|| format!("cannot read the recording {}", path.display()))?, watch))
 }
 
 /// Says on a terminal how far a long reading is, and ends it after a signal: what was read until then counts.
 ///
 /// # Errors
 /// Signals cannot be handled.
-pub fn watched() -> Result<Watch> {
+fn watched() -> Result<Watch> {
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&ended)).context("cannot handle signals")?;
     }
     let (begin, terminal) = (Instant::now(), io::stderr().is_terminal());
-    let mut shown = None;
+    let (mut shown, mut is_told) = (None, false);
     Ok(Box::new(move |done, all| {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
         if terminal && begin.elapsed() > PATIENCE && shown != Some(percent) {
@@ -62,7 +97,8 @@ pub fn watched() -> Result<Watch> {
             let _ = write!(io::stderr(), "\rreading: {percent} %{end}");
         }
         let goes_on = !ended.load(Ordering::Relaxed);
-        if !goes_on {
+        if !goes_on && !is_told {
+            is_told = true;
             notify(&format!("ended by a signal: {percent} % of the recording was read"));
         }
         goes_on
@@ -75,13 +111,36 @@ impl Recorded {
     /// # Errors
     /// It cannot be read, or is none; `to` is not behind `from`.
     pub fn open(path: &Path, from: Option<Duration>, to: Option<Duration>) -> Result<Self> {
+        Self::start(path, from, to, Aside::default())
+    }
+
+    /// The same, and what is told beside the frames: it comes when the world is dropped, and holds up to where that was.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        path: &Path,
+        (from, to): (Option<Duration>, Option<Duration>),
+        aside: Aside,
+    ) -> Result<(Self, Receiver<Beside>)> {
+        let (sender, receiver) = channel();
+        let mut recorded = Self::start(path, from, to, aside)?;
+        recorded.beside = Some(sender);
+        Ok((recorded, receiver))
+    }
+
+    fn start(path: &Path, from: Option<Duration>, to: Option<Duration>, aside: Aside) -> Result<Self> {
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
             bail!("--from is not before --to");
         }
-        let mut playback = Playback::new(open_recording(path)?);
-        playback.watch(watched()?);
+        let (reader, watch) = open_recording(path)?;
+        let mut playback = Playback::new(reader);
+        if aside.ledger {
+            playback.keep_ledger();
+        }
+        playback.watch(watch);
         let reading = || format!("cannot read the recording {}", path.display());
         let begin_ns = playback.begin_ns().with_context(reading)?;
         let at =
@@ -94,20 +153,35 @@ impl Recorded {
                 path.display()
             );
         }
-        Ok(Self { playback, path: path.to_owned() })
+        if aside.lanes {
+            playback.keep_lanes(PIECES);
+        }
+        Ok(Self { playback: Some(playback), path: path.to_owned(), begin_ns, beside: None })
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if let (Some(playback), Some(beside)) = (self.playback.take(), &self.beside) {
+            let kept = playback.end();
+            let (end, ledger, lanes) = (kept.end, kept.ledger, kept.lanes);
+            // Whoever does not want it any more has dropped the other end.
+            let _ = beside.send(Beside { begin_ns: self.begin_ns, end, ledger, lanes });
+        }
     }
 }
 
 impl Source for Recorded {
     fn origin(&self) -> Origin {
-        self.playback.origin()
+        Origin::Recorded
     }
 
     fn next(&mut self, interval: Option<Duration>) -> Result<Option<Frame>, Box<dyn StdError + Send + Sync>> {
-        self.playback.next(interval).or_else(|error| {
+        let Some(playback) = &mut self.playback else { return Ok(None) };
+        playback.next(interval).or_else(|error| {
             // What was whole is looked at, and the rest is said.
             notify(&format!("{}: {error}; what comes before it is used", self.path.display()));
-            self.playback.next(None)
+            playback.next(None)
         })
     }
 }

@@ -268,7 +268,8 @@ impl FromStr for Column {
                 all.iter().flat_map(|column| [column.key(), column.title()]).map(str::to_lowercase).collect();
             let hint = did_you_mean(&word.to_lowercase(), names.iter().map(String::as_str));
             let titles: Vec<&str> = all.iter().map(|column| column.title()).collect();
-            format!("there is no such column{hint} There are: {}", titles.join(", "))
+            let stop = if hint.is_empty() { "." } else { "" };
+            format!("there is no such column{hint}{stop} There are: {}", titles.join(", "))
         })
     }
 }

@@ -71,7 +71,7 @@ fn histogram(row: &Row, screen: &Screen, width: usize) -> Vec<String> {
     if row.usage.light {
         return vec!["not known: the monitor is a light one".to_owned()];
     }
-    let counts = &row.usage.waits.0;
+    let counts = row.usage.waits.counts();
     let (Some(first), Some(last)) =
         (counts.iter().position(|count| *count > 0), counts.iter().rposition(|count| *count > 0))
     else {

@@ -59,15 +59,21 @@ fn a_limit_is_exceeded_above_it_and_not_at_it() {
         ("lag>50ns", false),
         ("lost>0", false),
     ] {
-        assert_eq!(verdict.exceeds(&limit.parse().unwrap()).is_some(), is_exceeded, "{limit}");
+        let judgement = verdict.judge(&limit.parse().unwrap());
+        assert_eq!(judgement != Judgement::Kept, is_exceeded, "{limit}: {judgement:?}");
+        assert!(!matches!(judgement, Judgement::Unknown(_)), "{limit}");
     }
     verdict.lag_ns = -50;
-    assert_eq!(verdict.exceeds(&"lag>0%".parse().unwrap()), None, "who is ahead is owed nothing");
+    assert_eq!(verdict.judge(&"lag>0%".parse().unwrap()), Judgement::Kept, "who is ahead is owed nothing");
 }
 
 #[test]
 fn a_command_that_was_not_seen_is_said_to_be() {
     let verdict = Verdict::of(&moment(), |_| false);
     assert!(verdict.paragraph("make", None).contains("none of its tasks was seen"));
-    assert_eq!(verdict.exceeds(&"waited>0%".parse().unwrap()), None);
+    for limit in ["waited>0%", "throttled>99%", "lag>1h"] {
+        let judgement = verdict.judge(&limit.parse().unwrap());
+        assert!(matches!(&judgement, Judgement::Unknown(why) if why.starts_with(limit)), "{judgement:?}");
+    }
+    assert_eq!(verdict.judge(&"lost>0".parse().unwrap()), Judgement::Kept, "a loss is the machine's");
 }

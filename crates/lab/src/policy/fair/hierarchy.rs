@@ -8,6 +8,7 @@ use crate::heap::IndexedHeap;
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::policy::eevdf::Average;
 use crate::policy::stride::{Quotient, common_factor};
+use std::collections::BTreeMap;
 
 /// Index of an entity: the tasks come first, then the groups, CPU by CPU.
 pub(super) type EntityIx = usize;
@@ -26,7 +27,13 @@ pub(super) struct Entity {
     /// EEVDF: w·(V − v) while away.
     pub(super) lag: i128,
     pub(super) deadline: i128,
+    /// Service of the present request, and its length.
     pub(super) served_ns: u64,
+    pub(super) request_ns: u64,
+    /// Length of its next request: a task's own, or the shortest of a group's members (`cfs_rq_min_slice`).
+    pub(super) slice_ns: u64,
+    /// Keeps the CPU while it is eligible (`RUN_TO_PARITY`): from its choice until somebody with a shorter slice comes.
+    pub(super) shielded: bool,
     /// A task that has never run. Groups are never new: their queues are there before their tasks.
     pub(super) is_new: bool,
     /// Wants the CPU: counted in its queue.
@@ -42,6 +49,8 @@ pub(super) struct RunQueue {
     /// Least v: never goes back.
     pub(super) floor: i128,
     pub(super) members: u64,
+    /// How many members have a slice of each length; empty while all have the same.
+    slices: BTreeMap<u64, u32>,
 }
 
 /// All queues of a machine.
@@ -55,29 +64,55 @@ pub(super) struct Hierarchy {
     parents: Vec<usize>,
     shares: Vec<u64>,
     node_of: Vec<usize>,
+    /// Some task has a slice of its own.
+    has_requests: bool,
     pub(super) entities: Vec<Entity>,
     pub(super) queues: Vec<RunQueue>,
 }
 
+impl RunQueue {
+    fn drop_slice(&mut self, slice_ns: u64) {
+        if let Some(count) = self.slices.get_mut(&slice_ns) {
+            *count -= 1;
+            if *count == 0 {
+                self.slices.remove(&slice_ns);
+            }
+        }
+    }
+}
+
 impl Hierarchy {
-    pub(super) fn new(machine: &Machine) -> Self {
+    /// `slice_ns`: of every task; a group begins with `base_ns`.
+    pub(super) fn new(machine: &Machine, base_ns: u64, slice_ns: impl Fn(TaskIx) -> u64) -> Self {
         let node = |group: Option<usize>| group.map_or(0, |g| g + 1);
         let (cpus, nodes) = (machine.cpus().len(), machine.groups().len() + 1);
-        let entity = |weight: u64, is_new| Entity {
+        let entity = |weight: u64, slice_ns, is_new| Entity {
             weight,
             v: Quotient::default(),
             lag: 0,
             deadline: 0,
             served_ns: 0,
+            request_ns: slice_ns,
+            slice_ns,
+            shielded: false,
             is_new,
             member: false,
         };
         // Without groups no weight is divided, and what all have in common is left out, so that v is exact more often.
         let unit = if machine.groups().is_empty() { SCALE_LOAD * common_factor(machine, NICE_0) } else { 1 };
-        let tasks = machine.tasks().iter().map(|t| entity(t.tickets * SCALE_LOAD / unit, true));
-        let groups = machine.groups().iter().flat_map(|g| vec![entity(g.weight * SCALE_LOAD, false); cpus]);
-        let queue = RunQueue { by_v: IndexedHeap::new(0), average: Average::default(), floor: 0, members: 0 };
+        let tasks = machine.tasks().iter().enumerate();
+        let tasks = tasks.map(|(i, t)| entity(t.tickets * SCALE_LOAD / unit, slice_ns(i), true));
+        let groups = machine.groups().iter();
+        let groups = groups.flat_map(|g| vec![entity(g.weight * SCALE_LOAD, base_ns, false); cpus]);
+        let queue = RunQueue {
+            by_v: IndexedHeap::new(0),
+            average: Average::default(),
+            floor: 0,
+            members: 0,
+            slices: BTreeMap::new(),
+        };
         Self {
+            has_requests: (0..machine.tasks().len()).any(|task| slice_ns(task) != base_ns),
             nice_0: NICE_0 * SCALE_LOAD / unit,
             cpus,
             nodes,
@@ -141,24 +176,57 @@ impl Hierarchy {
 
     /// Counts an entity in its queue, where its v says.
     pub(super) fn join(&mut self, entity: EntityIx, queue: usize) {
-        let Entity { weight, v, member, .. } = &mut self.entities[entity];
+        let Entity { weight, v, member, slice_ns, .. } = &mut self.entities[entity];
         *member = true;
         let queue = &mut self.queues[queue];
         queue.average.join(*weight, *v);
         queue.members += 1;
+        if self.has_requests {
+            *queue.slices.entry(*slice_ns).or_default() += 1;
+        }
     }
 
     /// Counts an entity no more.
     pub(super) fn depart(&mut self, entity: EntityIx, queue: usize) {
-        let Entity { weight, v, member, .. } = &mut self.entities[entity];
+        let Entity { weight, v, member, slice_ns, .. } = &mut self.entities[entity];
         *member = false;
         let queue = &mut self.queues[queue];
+        queue.drop_slice(*slice_ns);
         queue.by_v.remove(entity);
         queue.average.leave(*weight, *v);
         queue.members -= 1;
         if queue.members == 0 {
             queue.floor = queue.floor.max(v.whole);
         }
+    }
+
+    /// A group's entity has the shortest slice of its members, so that it serves them in the time they ask for. The request it
+    /// is at stays as it is.
+    pub(super) fn renew_slice(&mut self, entity: EntityIx, cpu: CpuIx) {
+        let Some(members) = self.members(entity).filter(|_| self.has_requests) else { return };
+        let Some((&shortest, _)) = self.queues[members].slices.first_key_value() else { return };
+        let queue = self.queue(entity, cpu);
+        let Entity { slice_ns, member, .. } = &mut self.entities[entity];
+        let before = std::mem::replace(slice_ns, shortest);
+        if *member {
+            let queue = &mut self.queues[queue];
+            queue.drop_slice(before);
+            *queue.slices.entry(shortest).or_default() += 1;
+        }
+    }
+
+    /// Whether some task has a slice of its own.
+    pub(super) fn has_requests(&self) -> bool {
+        self.has_requests
+    }
+
+    /// Where the paths of two tasks of a CPU to its root first come to one queue: the entities of both there (`find_matching_se`).
+    pub(super) fn rivals(&self, one: TaskIx, other: TaskIx, cpu: CpuIx) -> Option<(EntityIx, EntityIx)> {
+        let path = |task: TaskIx| std::iter::successors(Some(task), move |at| self.above(*at, cpu));
+        path(one).find_map(|mine| {
+            let same = |at: &EntityIx| self.queue(*at, cpu) == self.queue(mine, cpu);
+            path(other).find(same).filter(|theirs| *theirs != mine).map(|theirs| (mine, theirs))
+        })
     }
 
     /// Gives the entities of a group their weights anew: the load of its queues has changed. `keep_lag` moves v and

@@ -92,7 +92,7 @@ fn a_new_weight_keeps_the_lag() {
     let text = "name='x'\ncpus=2\nduration='1s'\n[[group]]\nname='g'\nweight=1024\n\
          [[task]]\nname='a'\ngroup='g'\ncpus=[0]\n[[task]]\nname='b'\ngroup='g'\ncpus=[1]\n[[task]]\nname='c'\ncpus=[0]\n";
     let scenario = Scenario::from_toml(text).unwrap();
-    let mut tree = Hierarchy::new(&Machine::new(&scenario, 1, 0));
+    let mut tree = Hierarchy::new(&Machine::new(&scenario, 1, 0), 1_400_000, |_| 1_400_000);
     let (a, b, c) = (0, 1, 2);
     let group = tree.above(a, 0).unwrap();
     for (entity, v) in [(a, 0), (group, 7 << 30), (c, 9 << 30)] {

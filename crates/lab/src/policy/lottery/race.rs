@@ -15,7 +15,7 @@
 
 use super::{Currencies, Draw, TaskIx};
 use crate::chance::unit;
-use crate::heap::IndexedHeap;
+use crate::heap::{Heap, Short};
 use crate::machine::Machine;
 use crate::ziggurat::exponential;
 use rand_chacha::ChaCha8Rng;
@@ -56,7 +56,7 @@ enum Member {
 struct Node {
     /// Keys by their bits: numbers that are not negative have the order of their bits, and integers are compared in fewer
     /// instructions.
-    queue: IndexedHeap<u64>,
+    queue: Heap<Short>,
     /// Its clock when the parent's stood at `parent_clock`.
     clock: f64,
     parent_clock: f64,
@@ -76,7 +76,7 @@ impl Race {
             machine.tasks().iter().enumerate().map(|(i, t)| join(t.group, Member::Owner(i))).collect();
         let group_local =
             machine.groups().iter().enumerate().map(|(i, g)| join(g.parent, Member::Group(i))).collect();
-        let node = Node { queue: IndexedHeap::new(0), clock: 0.0, parent_clock: 0.0 };
+        let node = Node { queue: Heap::new(0), clock: 0.0, parent_clock: 0.0 };
         let width = machine.groups().len() + 1;
         Self { flaw, nodes: vec![node; width * machine.class_count()], width, local, group_local, members }
     }

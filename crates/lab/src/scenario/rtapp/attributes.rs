@@ -44,9 +44,8 @@ impl Importer {
                         if fair == "SCHED_BATCH" {
                             self.notes.push(format!("{name}: SCHED_BATCH is SCHED_OTHER here"));
                         }
-                        if raw.get("dl-runtime").is_some() {
-                            self.notes
-                                .push(format!("{name}: dl-runtime (a slice of its own): no meaning here"));
+                        if let Some(slice) = raw.get("dl-runtime") {
+                            task.request_ns = Self::micros(slice, &format!("{name}: dl-runtime"))?;
                         }
                     }
                     _ => return fail(format!("{name}: priority is a nice value here, -20 to 19")),

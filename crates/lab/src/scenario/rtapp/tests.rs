@@ -80,7 +80,7 @@ fn settings_mean_what_they_mean_there() {
     let text = r#"{ "tasks": {
         "rt": { "policy": "SCHED_RR", "run": 1000, "sleep": 9000 },
         "idle": { "policy": "SCHED_IDLE", "run": 1000 },
-        "batch": { "policy": "SCHED_BATCH", "priority": 5, "taskgroup": "/a/b", "run": 1000, "yield": "" },
+        "batch": { "policy": "SCHED_BATCH", "priority": 5, "taskgroup": "/a/b", "dl-runtime": 3000, "run": 1000, "yield": "" },
         "dl": { "policy": "SCHED_DEADLINE", "dl-runtime": 4000, "run": 1000, "sleep": 1000 },
         "phase": { "phases": { "p": { "cpus": [1], "policy": "SCHED_FIFO", "run": 5 } } } },
         "global": { "duration": 1 } }"#;
@@ -88,6 +88,7 @@ fn settings_mean_what_they_mean_there() {
     let tasks = &import.scenario.tasks;
     assert_eq!((tasks[0].class, tasks[0].priority), (Class::RoundRobin, 10));
     assert_eq!((tasks[1].tickets, tasks[2].tickets), (3, 335));
+    assert_eq!((tasks[1].request_ns, tasks[2].request_ns), (0, 3_000_000));
     assert_eq!(tasks[3].reserve, Some(Quota { quota_ns: 4_000_000, period_ns: 4_000_000 }));
     assert_eq!((tasks[4].class, tasks[4].cpus.as_deref()), (Class::Fifo, Some(&[1][..])));
     let groups: Vec<(&str, Option<usize>)> =

@@ -4,10 +4,13 @@ use super::wire::{Column, Fields, Value, varint};
 use super::{FORMAT, MOST_INFLATED};
 use crate::capabilities::{Capabilities, Header, LossTold};
 use crate::proto::{BOOTTIME, ClockSnapshot, OWN_FIELD, Own, OwnHead, ProcessTree, REALTIME, SystemInfo};
-use crate::reader::{Damage, Input, Place, ReadError};
+use crate::reader::{Damage, Input, Look, Place, ReadError};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, SeekFrom};
+
+/// Packets between two looks of whoever is told how far this is.
+const LOOKED_PACKETS: u64 = 64;
 
 /// Where a piece lies.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +52,17 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn read(input: &mut dyn Input, damage: &mut Damage) -> Result<(Self, u64), ReadError> {
+    pub(super) fn read(
+        input: &mut dyn Input,
+        damage: &mut Damage,
+        look: Look<'_>,
+    ) -> Result<(Self, u64), ReadError> {
         let mut index = Self::default();
         let bytes = input.seek(SeekFrom::End(0))?;
         input.seek(SeekFrom::Start(0))?;
         let mut at = 0;
         let mut packet = Vec::new();
+        let mut packets = 0u64;
         while at < bytes {
             let begin = at;
             let Some((field, wire)) = number(input, &mut at)?.map(|tag| (tag >> 3, tag & 7)) else {
@@ -83,6 +91,10 @@ impl Index {
                 index.packet(&packet, at, damage, bytes);
             }
             at += length;
+            packets += 1;
+            if packets.is_multiple_of(LOOKED_PACKETS) && !look(at, bytes) {
+                break;
+            }
         }
         Ok((index, bytes))
     }

@@ -1,14 +1,11 @@
 //! The exact ledger of a recording: what was due at every instant, and when it was furthest from what was got.
 
-use crate::source::{open_recording, watched};
+use crate::source::Beside;
 use crate::text::{clip, harmless};
-use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 use tombola_core::identity::TaskId;
 use tombola_recording::ledger::Basis;
-use tombola_recording::playback::Playback;
 
 /// Tasks that are shown.
 const SHOWN: usize = 5;
@@ -17,19 +14,8 @@ const SHOWN: usize = 5;
 const COMM_COLUMNS: usize = 16;
 
 /// The tasks that were furthest from their entitlement at some instant, as a table. `is_shown` tells whom the filters hold for.
-///
-/// # Errors
-/// The recording cannot be opened any more; what could be read of it is used.
-pub(super) fn table(path: &Path, is_shown: impl Fn(TaskId) -> bool) -> Result<String> {
-    let mut playback = Playback::new(open_recording(path)?);
-    playback.keep_ledger();
-    playback.watch(watched()?);
-    let begin_ns = playback.begin_ns()?;
-    // What cannot be read has been told by the audit itself.
-    let _ = playback.advance_to_end();
-    let end = playback.snapshot_at_end();
-    playback.settle_ledger(end.taken_ns);
-    let Some(ledger) = playback.ledger() else { return Ok(String::new()) };
+pub(super) fn table(beside: &Beside, is_shown: impl Fn(TaskId) -> bool) -> String {
+    let Beside { begin_ns, end, ledger: Some(ledger), .. } = beside else { return String::new() };
     let ended = end.exited.iter().map(|task| &task.totals);
     let names: BTreeMap<TaskId, &[u8]> =
         end.tasks.iter().chain(ended).map(|task| (task.id, task.comm.as_slice())).collect();
@@ -58,12 +44,12 @@ pub(super) fn table(path: &Path, is_shown: impl Fn(TaskId) -> bool) -> Result<St
             account.received_ns as f64 / 1e6,
             account.lag_ns() / 1e6,
             account.lag_max_ns / 1e6,
-            account.lag_max_at_ns.saturating_sub(begin_ns) as f64 / 1e9,
+            account.lag_max_at_ns.saturating_sub(*begin_ns) as f64 / 1e9,
         );
     }
     let doubtful_ns = ledger.doubtful_ns();
     if doubtful_ns > 0 {
         let _ = writeln!(text, "in {:.6} s of it something was not known", doubtful_ns as f64 / 1e9);
     }
-    Ok(text)
+    text
 }

@@ -4,20 +4,20 @@ use super::Shown;
 use crate::cli::AuditArgs;
 use crate::cmd::report::{Gathering, measured};
 use crate::command::Command;
-use crate::past;
 use crate::pressure::Pressure;
 use crate::sink::checks::Checks;
 use crate::sink::finding_sentence;
 use crate::sink::html::report::{Report, render};
 use crate::target::Target;
 use crate::text::harmless;
-use crate::verdict::Verdict;
+use crate::verdict::{Judgement, Verdict};
 use anyhow::Result;
 use std::path::Path;
 use tombola_core::audit::Line;
 use tombola_core::frame::Frame;
 use tombola_core::source::Origin;
 use tombola_core::window::Window;
+use tombola_recording::lanes::Lanes;
 
 /// Findings that are told to a build.
 const FINDINGS: usize = 8;
@@ -33,8 +33,8 @@ pub(super) struct Judging {
 pub(super) struct Judged {
     /// The verdict in words.
     pub(super) paragraph: String,
-    /// Each limit, and what is said where it is exceeded.
-    limits: Vec<(String, Option<String>)>,
+    /// Each limit as it was written, and what became of it.
+    limits: Vec<(String, Judgement)>,
     findings: Vec<String>,
 }
 
@@ -51,8 +51,13 @@ impl Judging {
         if is_wanted(args) { self.gathering.add(window, frame) } else { Ok(()) }
     }
 
-    /// The verdict, and the page where one is wanted; `None` where neither is.
-    pub(super) fn finish(self, args: &AuditArgs, command: Option<&Command>) -> Result<Option<Judged>> {
+    /// The verdict, and the page where one is wanted, with who ran where if that is known; `None` where neither is.
+    pub(super) fn finish(
+        self,
+        args: &AuditArgs,
+        command: Option<&Command>,
+        lanes: Option<&Lanes>,
+    ) -> Result<Option<Judged>> {
         if !is_wanted(args) {
             return Ok(None);
         }
@@ -77,14 +82,12 @@ impl Judging {
         if let Some(page) = self.page {
             let interference = !args.no_interference && whole.audit.interference.is_some();
             let measured = measured(&whole, series.intervals.len(), interference);
-            let overview = past::overview(&args.past, None)?;
-            let lanes = overview.as_ref().map(|overview| &overview.lanes);
             let verdict = paragraph.as_str();
             let html =
                 render(&Report { verdict, whole: &whole, series: &series, lanes, measured: &measured })?;
             page.put(&mut std::io::stdout(), html.as_bytes())?;
         }
-        let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.exceeds(limit))).collect();
+        let limits = args.fail_if.iter().map(|limit| (limit.to_string(), verdict.judge(limit))).collect();
         let view = whole.view();
         let about_it = shown.findings.iter().take(FINDINGS);
         let findings = about_it.map(|finding| finding_sentence(&view, finding)).collect();
@@ -95,7 +98,20 @@ impl Judging {
 impl Judged {
     /// Limits that are exceeded, in words.
     pub(super) fn exceeded(&self) -> Vec<String> {
-        self.limits.iter().filter_map(|(_, said)| said.clone()).collect()
+        let said = |judgement: &Judgement| match judgement {
+            Judgement::Exceeded(said) => Some(said.clone()),
+            Judgement::Kept | Judgement::Unknown(_) => None,
+        };
+        self.limits.iter().filter_map(|(_, judgement)| said(judgement)).collect()
+    }
+
+    /// Limits of which nothing is known, in words.
+    pub(super) fn unknown(&self) -> Vec<String> {
+        let said = |judgement: &Judgement| match judgement {
+            Judgement::Unknown(said) => Some(said.clone()),
+            Judgement::Kept | Judgement::Exceeded(_) => None,
+        };
+        self.limits.iter().filter_map(|(_, judgement)| said(judgement)).collect()
     }
 
     /// It for a build.

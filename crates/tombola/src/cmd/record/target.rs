@@ -1,6 +1,7 @@
 //! Where a recording goes: into a file as it comes, or into memory until somebody wants it.
 
 use crate::cmd::record::events::Events;
+use crate::target::cannot_create;
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
 use std::collections::VecDeque;
@@ -178,7 +179,7 @@ fn create(path: &Path, force: bool) -> Result<File> {
     let options = options.write(true).truncate(force).create(force).create_new(!force);
     options.open(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => anyhow::anyhow!("{}", exists(path)),
-        _ => anyhow::Error::new(error).context(format!("cannot create {}", path.display())),
+        _ => cannot_create(path, error),
     })
 }
 

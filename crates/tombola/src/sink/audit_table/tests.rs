@@ -1,6 +1,6 @@
 use super::super::fixture::{burners, hostile, task, window};
 use super::*;
-use crate::audit_view::CommandView;
+use crate::audit_view::{CommandView, longest};
 use crate::groups::Groups;
 use tombola_core::audit::{Audit, By, Row};
 use tombola_core::cpu_set::CpuSet;
@@ -73,6 +73,7 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
         group_mode: None,
         by: By::Task,
         rows,
+        longest: longest(rows),
         columns: &[],
         width: None,
         rows_left_out: 0,
@@ -89,6 +90,19 @@ fn tasks_of_three_groups() {
     let (audit, groups) = example();
     let rows = audit.rows(By::Task, |_| true);
     insta::assert_snapshot!(render(&view(&audit, &rows, &groups)));
+}
+
+#[test]
+fn who_waited_longest_is_told_also_where_its_row_is_left_out() {
+    let (audit, groups) = example();
+    let mut rows = audit.rows(By::Task, |_| true);
+    rows.last_mut().unwrap().usage.wait_ns += 1;
+    let all = render(&view(&audit, &rows, &groups));
+    let line = all.lines().find(|line| line.starts_with("waited longest: ")).unwrap();
+    for count in 1..rows.len() {
+        let view = AuditView { rows: &rows[..count], ..view(&audit, &rows, &groups) };
+        assert!(render(&view).contains(line), "{count} rows");
+    }
 }
 
 #[test]

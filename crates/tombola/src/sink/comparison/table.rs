@@ -87,6 +87,7 @@ fn policies(results: &Results, text: &mut String) {
         layout.cell(match (hold, verdicts.len()) {
             _ if result.runs == 0 => "not run".to_owned(),
             (_, 0) => "-".to_owned(),
+            (1, 1) => "it holds".to_owned(),
             (hold, all) if hold == all => format!("all {all} hold"),
             (hold, all) => format!("{} of {all} FAIL", all - hold),
         });

@@ -265,7 +265,7 @@ fn waits(body: &mut String, moment: &Moment, rows: &[Row]) {
 }
 
 fn histogram(label: &str, histogram: &Histogram) -> String {
-    let counts = &histogram.0;
+    let counts = histogram.counts();
     let first = counts.iter().position(|count| *count > 0).unwrap_or(0);
     let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
     let bar = |bucket: usize| {

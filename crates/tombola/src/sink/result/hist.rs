@@ -88,7 +88,14 @@ fn record(waits: &Waits, groups: &Groups) -> HistogramRecord {
         wait_p50_ns: usage.waits.quantile_ns(0.5, usage.wait_max_ns),
         wait_p99_ns: usage.waits.quantile_ns(0.99, usage.wait_max_ns),
         wait_max_ns: usage.wait_max_ns,
-        buckets: usage.waits.0.iter().enumerate().filter(|(_, count)| **count > 0).map(bucket).collect(),
+        buckets: usage
+            .waits
+            .counts()
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(bucket)
+            .collect(),
     }
 }
 

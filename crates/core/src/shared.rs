@@ -1,0 +1,60 @@
+//! A value that several hold.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// A value in one place in memory that snapshots, windows and ledgers hold together. A clone is a further holder; whoever changes the
+/// value changes a copy of its own, unless it is held by nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// As the value itself.
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(to)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(from).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_the_changers_own() {
+        let before = Shared::from(vec![1, 2]);
+        let mut after = before.clone();
+        assert!(std::ptr::eq(&*before, &*after), "one place for both");
+        after.push(3);
+        assert_eq!((&*before, &*after), (&vec![1, 2], &vec![1, 2, 3]));
+        let place = &raw const *after;
+        after.push(4);
+        assert!(std::ptr::eq(place, &*after), "held by nobody else, it is changed where it is");
+    }
+}
