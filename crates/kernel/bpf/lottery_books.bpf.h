@@ -90,7 +90,7 @@ struct task_context {
 	__u64 group_seen;	/* the task_group that group stands for */
 	__u64 compensation;	/* until it next starts a slice */
 	__u64 joined;		/* name of the waiter that it is or was */
-	__u64 waiting_since;	/* CLOCK_MONOTONIC; 0: it does not wait */
+	__u64 waiting_since;	/* by now_ns(); 0: it does not wait */
 	__u64 slice_begin;	/* its CPU time when its slice began */
 	__u64 used_ns;		/* of its latest slice */
 	__u64 base;		/* stride: its queue's clock when its slice began */

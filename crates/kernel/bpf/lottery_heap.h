@@ -19,7 +19,7 @@
 struct waiter {
 	__u64 key;
 	__u64 joined;	/* the how manieth to come, which is its name; 0: this slot is free */
-	__u64 since;	/* CLOCK_MONOTONIC */
+	__u64 since;	/* by now_ns() */
 	__u64 chances;	/* of its queue, when it came or its tickets changed */
 	__u64 squares;
 	__u64 expected;	/* settled before that, in units of 2^-CHANCE_UNIT */
