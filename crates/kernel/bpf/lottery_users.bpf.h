@@ -143,7 +143,8 @@ int tombola_each(struct bpf_iter__task *it)
 		line.tally.expected += w->expected;
 		line.tally.variance += w->variance;
 		if (!w->urgent)
-			line.tally.expected += scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+			line.tally.expected +=
+				scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
 	}
 	bpf_seq_write(it->meta->seq, &line, sizeof(line));
 	return 0;

@@ -35,7 +35,7 @@ Examples:
   sudo tombola export prometheus --interference --top 100
   tombola export prometheus --textfile /var/lib/prometheus/node-exporter/tombola.prom")]
 pub struct PrometheusArgs {
-    /// Address and port to listen on, as in 127.0.0.1:9477 or [::1]:9477; whoever can reach it can read the names of groups
+    /// Address and port to listen on, as in `127.0.0.1:9477` or `[::1]:9477`; whoever can reach it can read the names of groups
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9477", value_parser = address)]
     pub listen: SocketAddr,
     /// File to write after every interval in place of listening, under another name until it is whole; `node_exporter` reads *.prom

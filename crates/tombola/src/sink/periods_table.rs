@@ -45,7 +45,7 @@ pub(crate) fn render(found: &Found) -> String {
     for task in &found.tasks {
         let (rhythm, service) = (&task.rhythm, &task.service);
         layout.cell(task.id.pid.to_string());
-        layout.cell(clip(&task.comm, NAME_COLUMNS).into_owned());
+        layout.cell(clip(&task.comm, NAME_COLUMNS));
         layout.cell(ms(rhythm.period_ns));
         layout.cell(format!("{:.6}", rhythm.period_error_ns / 1e6));
         layout.cell(ms(rhythm.jitter_ns));

@@ -86,7 +86,7 @@ pub(crate) fn render(view: &RehearsalView<'_>) -> String {
         layout.cell(percent(row.measured));
         layout.cell(signed((row.measured - row.simulated.mean) * 100.0));
         layout.cell(percent(row.tolerance));
-        layout.cell(if row.holds() { "ok" } else { "off" }.to_owned());
+        layout.cell(if row.holds() { "ok" } else { "off" });
     }
     layout.write(&mut out, "");
     line(

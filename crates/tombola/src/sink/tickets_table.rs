@@ -44,7 +44,7 @@ pub(crate) fn render(tasks: &[ScheduledTask], groups: &Groups) -> String {
         layout.cell(task.nice.to_string());
         layout.cell(tickets(task));
         layout.cell(if own == 0 { "-".to_owned() } else { percent(own as f64 / (own + others) as f64) });
-        layout.cell(if task.runnable { "yes" } else { "no" }.to_owned());
+        layout.cell(if task.runnable { "yes" } else { "no" });
         layout.cell(task.tally.wins.to_string());
         layout.cell(format!("{:.1}", task.tally.expected));
         let group = harmless(short_name(&group_text(groups, task.group)).as_bytes());

@@ -65,14 +65,14 @@ fn policies(results: &Results, text: &mut String) {
     }
     layout.add_columns(&[("EXPECTED", Left)]);
     for (policy, result) in &results.comparison.policies {
-        layout.cell(policy.name().to_owned());
+        layout.cell(policy.name());
         let Ok(result) = result else {
             let blank = if chance { CHANCE.len() } else { 0 };
-            layout.cell("0".to_owned());
+            layout.cell("0");
             for _ in 0..3 + blank {
-                layout.cell("-".to_owned());
+                layout.cell("-");
             }
-            layout.cell("could not be run to the end".to_owned());
+            layout.cell("could not be run to the end");
             continue;
         };
         layout.cell(result.runs.to_string());
@@ -102,7 +102,7 @@ fn draws(policy: PolicyKind, judgement: Option<&Judgement>, layout: &mut Layout)
     let Some(judgement) = judgement else {
         let why = if policy.traits().random { "not judged" } else { "not random" };
         for cell in ["-", "-", "-", "-", why] {
-            layout.cell(cell.to_owned());
+            layout.cell(cell);
         }
         return;
     };
@@ -165,7 +165,7 @@ fn tasks(results: &Results, text: &mut String) {
             let _ = write!(name, " x{}", task.count);
         }
         layout.cell(name);
-        layout.cell((*policy).to_owned());
+        layout.cell((*policy));
         for (title, cell) in &columns {
             let none = if *title == "MISSES" && periodic(&task.name) { "0" } else { "-" };
             layout.cell(cell(task).unwrap_or_else(|| none.to_owned()));
