@@ -165,7 +165,7 @@ fn tasks(results: &Results, text: &mut String) {
             let _ = write!(name, " x{}", task.count);
         }
         layout.cell(name);
-        layout.cell((*policy));
+        layout.cell(*policy);
         for (title, cell) in &columns {
             let none = if *title == "MISSES" && periodic(&task.name) { "0" } else { "-" };
             layout.cell(cell(task).unwrap_or_else(|| none.to_owned()));
