@@ -8,9 +8,30 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+/// The signals that end a run.
+const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// Set by the first of the signals that comes after somebody first asked for this flag, or for an [`Interrupt`]: who begins to look at it
+/// later, as a recording does that is opened after a while, misses none.
+///
+/// # Errors
+/// Signals cannot be handled.
+pub fn came() -> Result<Arc<AtomicBool>> {
+    static CAME: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(came) = CAME.get() {
+        return Ok(Arc::clone(came));
+    }
+    let came = Arc::new(AtomicBool::new(false));
+    for signal in ENDING.into_iter().filter(|signal| !ignored(*signal)) {
+        flag::register(signal, Arc::clone(&came))
+            .with_context(|| format!("cannot handle signal {signal}"))?;
+    }
+    Ok(Arc::clone(CAME.get_or_init(|| came)))
+}
 
 /// Asked to end? The first signal sets a flag and wakes [`Interrupt::wait`]; the second ends the process at once with
 /// status 128 + signal number, so a run that hangs while it cleans up can still be stopped.
@@ -24,10 +45,11 @@ pub struct Interrupt {
 impl Interrupt {
     /// Takes the three signals over. Those the parent had ignored (`nohup`, `&` in a script) stay ignored.
     pub fn catch() -> Result<Self> {
+        came()?;
         let raised = Arc::new(AtomicBool::new(false));
         let number = Arc::new(AtomicUsize::new(0));
         let (wake, ring) = UnixStream::pair().context("cannot open a socket pair for signals")?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in ENDING {
             if ignored(signal) {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Where a whole result goes: standard output, or a file that it replaces once it is whole.
 
+use crate::terminal;
 use crate::text::harmless;
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -102,6 +103,14 @@ impl Target {
             }
         }
         Ok(target)
+    }
+
+    /// Columns that a table may fill: those of the terminal, if the result goes to one.
+    pub fn columns(&self) -> Option<usize> {
+        match self.place {
+            Place::Output => terminal::columns(),
+            Place::Stream(_) | Place::New(..) => None,
+        }
     }
 
     /// Adds to the result; `out` is standard output.

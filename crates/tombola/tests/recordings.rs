@@ -203,7 +203,7 @@ fn interrupted(arguments: &[&str]) -> Output {
     while !is_caught() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // Whoever also waits for a live machine catches signals a moment before the recording is opened.
+    // Something is to be read before it comes.
     std::thread::sleep(Duration::from_millis(100));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     child.wait_with_output().unwrap()

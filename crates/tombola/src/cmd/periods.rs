@@ -87,7 +87,7 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
         tasks,
     };
     let bytes = match format {
-        ResultFormat::Table => periods_table::render(&found).into_bytes(),
+        ResultFormat::Table => periods_table::render(&found, target.columns()).into_bytes(),
         ResultFormat::Json | ResultFormat::Ndjson => result::periods::line(&found)?,
     };
     target.put(out, &bytes)?;

@@ -86,7 +86,7 @@ pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit> {
         top: args.top,
     };
     let bytes = match args.output.format {
-        ResultFormat::Table => replay_table::render(&verdict).into_bytes(),
+        ResultFormat::Table => replay_table::render(&verdict, target.columns()).into_bytes(),
         ResultFormat::Json | ResultFormat::Ndjson => result::replay::line(&verdict)?,
     };
     target.put(out, &bytes)?;

@@ -84,7 +84,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
 
     let results = Results::new(&scenario, &comparison);
     let mut text = match args.format {
-        ComparisonFormat::Table => comparison::table::render(&results),
+        ComparisonFormat::Table => comparison::table::render(&results, output.columns()),
         ComparisonFormat::Json => comparison::json::render(&results)?,
         ComparisonFormat::Csv => comparison::csv::render(&results)?,
     };

@@ -16,6 +16,8 @@ pub(in crate::sink) enum Side {
 /// Cells are pushed row by row. Widths are terminal columns, so wide characters keep the alignment.
 pub(in crate::sink) struct Layout {
     sides: Vec<Side>,
+    /// Columns that are left out.
+    left_out: Vec<bool>,
     widths: Vec<usize>,
     /// The text of all cells, the titles first.
     text: String,
@@ -35,8 +37,13 @@ fn columns_of(text: &str) -> usize {
 impl Layout {
     /// Columns by title.
     pub(in crate::sink) fn new(columns: &[(&str, Side)]) -> Self {
-        let mut layout =
-            Self { sides: Vec::new(), widths: Vec::new(), text: String::new(), cells: Vec::new() };
+        let mut layout = Self {
+            sides: Vec::new(),
+            left_out: Vec::new(),
+            widths: Vec::new(),
+            text: String::new(),
+            cells: Vec::new(),
+        };
         layout.add_columns(columns);
         layout
     }
@@ -46,6 +53,7 @@ impl Layout {
         debug_assert_eq!(self.cells.len(), self.sides.len(), "columns are added before cells");
         for (title, side) in columns {
             self.sides.push(*side);
+            self.left_out.push(false);
             self.widths.push(columns_of(title));
             self.push(title);
         }
@@ -68,7 +76,47 @@ impl Layout {
 
     /// Columns of the terminal that the longest line fills.
     pub(in crate::sink) fn width(&self) -> usize {
-        self.widths.iter().sum::<usize>() + 2 * self.widths.len().saturating_sub(1)
+        let shown = self.widths.iter().zip(&self.left_out).filter(|(_, left_out)| !**left_out);
+        let (columns, width) = shown.fold((0, 0), |(columns, sum), (width, _)| (columns + 1, sum + width));
+        width + 2 * usize::saturating_sub(columns, 1)
+    }
+
+    /// The same as [`write`](Self::write), without as many of the dispensable columns, in their order, as it takes to fit a width; a line
+    /// then names them, and the way to have them.
+    pub(in crate::sink) fn write_fitted(
+        mut self,
+        out: &mut String,
+        indent: &str,
+        width: Option<usize>,
+        dispensable: &[&str],
+        how: &str,
+    ) {
+        let titles = self.titles();
+        let mut missing = Vec::new();
+        for title in dispensable {
+            if width.is_none_or(|width| indent.len() + self.width() <= width) {
+                break;
+            }
+            if let Some(column) = titles.iter().position(|known| known == title) {
+                self.left_out[column] = true;
+                missing.push(*title);
+            }
+        }
+        self.write(out, indent);
+        if !missing.is_empty() {
+            out.push_str(&format!("{indent}no room for {}: {how}\n", missing.join(", ")));
+        }
+    }
+
+    fn titles(&self) -> Vec<String> {
+        let mut begin = 0;
+        let title = |&(length, _): &(u32, u32)| {
+            let end = begin + length as usize;
+            let title = self.text[begin..end].to_owned();
+            begin = end;
+            title
+        };
+        self.cells.iter().take(self.sides.len()).map(title).collect()
     }
 
     /// Writes titles and rows, each line after `indent`; no line ends in blanks.
@@ -80,13 +128,17 @@ impl Layout {
                 n -= part;
             }
         };
-        let last = self.sides.len() - 1;
+        let last = self.left_out.iter().rposition(|left_out| !left_out).unwrap_or(0);
         let mut begin = 0;
         for row in self.cells.chunks(self.sides.len()) {
             out.push_str(indent);
             for (column, &(length, width)) in row.iter().enumerate() {
                 let gap = self.widths[column] - width as usize;
                 let end = begin + length as usize;
+                if self.left_out[column] {
+                    begin = end;
+                    continue;
+                }
                 if self.sides[column] == Side::Right {
                     blanks(out, gap);
                 }
@@ -98,5 +150,36 @@ impl Layout {
             }
             out.push('\n');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Side::{Left, Right};
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_left_out_and_named() {
+        let table = || {
+            let mut layout = Layout::new(&[("NAME", Left), ("A_MS", Right), ("B_MS", Right), ("NOTE", Left)]);
+            for cell in ["one", "1.000", "22.000", "x", "two", "10.000", "2.000", "y"] {
+                layout.cell(cell);
+            }
+            layout
+        };
+        let at = |width| {
+            let mut out = String::new();
+            table().write_fitted(&mut out, "", width, &["B_MS", "A_MS"], "--format csv has all");
+            out
+        };
+        assert_eq!(table().width(), 4 + 2 + 6 + 2 + 6 + 2 + 4);
+        let whole = "NAME    A_MS    B_MS  NOTE\none    1.000  22.000  x\ntwo   10.000   2.000  y\n";
+        assert_eq!(at(None), whole);
+        assert_eq!(at(Some(26)), whole);
+        let without =
+            "NAME    A_MS  NOTE\none    1.000  x\ntwo   10.000  y\nno room for B_MS: --format csv has all\n";
+        assert_eq!(at(Some(25)), without);
+        assert_eq!(at(Some(18)), without);
+        assert!(at(Some(1)).starts_with("NAME  NOTE\none   x\n"), "{}", at(Some(1)));
     }
 }

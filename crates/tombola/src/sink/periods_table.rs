@@ -3,40 +3,54 @@
 use super::layout::Layout;
 use super::layout::Side::{Left, Right};
 use crate::periodic::{Found, Periodic, utilisation};
-use crate::text::clip;
+use crate::text::{clip, count};
 use std::fmt::Write;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 20;
 
-/// The whole text; times in milliseconds.
-pub(crate) fn render(found: &Found) -> String {
+/// What a narrow terminal goes without, in this order.
+const DISPENSABLE: [&str; 10] = [
+    "±_MS",
+    "PEAK_MS",
+    "RUN_P99",
+    "RESP_MAX",
+    "DEADLINE_MS",
+    "MISSING",
+    "RUN_MAX",
+    "RESP_MS",
+    "JITTER_MS",
+    "LATE_MS",
+];
+
+/// The whole text; times in milliseconds. `width`: columns of the terminal, if it is one.
+pub(crate) fn render(found: &Found, width: Option<usize>) -> String {
     let mut text = format!(
-        "periods in {}: {:.3} s, {} CPUs; {} periodic tasks, {} that wake irregularly\n",
+        "periods in {}: {:.3} s, {}; {}, {} that wake irregularly\n",
         found.name,
         found.span_ns as f64 / 1e9,
-        found.cpus,
-        found.tasks.len(),
+        count(found.cpus, "CPU"),
+        count(found.tasks.len(), "periodic task"),
         found.irregular
     );
     let Some(feasible) = &found.feasible else { return text };
     let titles = [
         ("TID", Right),
         ("COMM", Left),
-        ("PERIOD", Right),
-        ("±", Right),
-        ("JITTER", Right),
-        ("PEAK", Right),
+        ("PERIOD_MS", Right),
+        ("±_MS", Right),
+        ("JITTER_MS", Right),
+        ("PEAK_MS", Right),
         ("MISSING", Right),
         ("JOBS", Right),
-        ("RUN", Right),
-        ("P99", Right),
-        ("MAX", Right),
+        ("RUN_MS", Right),
+        ("RUN_P99", Right),
+        ("RUN_MAX", Right),
         ("U%", Right),
-        ("RESPONSE", Right),
-        ("MAX", Right),
-        ("DEADLINE", Right),
-        ("LATENESS", Right),
+        ("RESP_MS", Right),
+        ("RESP_MAX", Right),
+        ("DEADLINE_MS", Right),
+        ("LATE_MS", Right),
         ("MISSES", Right),
         ("NOTE", Left),
     ];
@@ -63,7 +77,7 @@ pub(crate) fn render(found: &Found) -> String {
         layout.cell(service.misses.to_string());
         layout.cell(notes(task));
     }
-    layout.write(&mut text, "");
+    layout.write_fitted(&mut text, "", width, &DISPENSABLE, "--format json has all");
     let analysis = &feasible.analysis;
     let verdict = |is: bool| if is { "in time" } else { "not in time" };
     let _ = writeln!(
@@ -100,10 +114,10 @@ fn notes(task: &Periodic) -> String {
     let rhythm = &task.rhythm;
     let mut notes = Vec::new();
     if rhythm.wakes > 1 {
-        notes.push(format!("{} wakes a period", rhythm.wakes));
+        notes.push(format!("{} a period", count(rhythm.wakes, "wake")));
     }
     if rhythm.strays > 0 {
-        notes.push(format!("{} stray wakes", rhythm.strays));
+        notes.push(count(rhythm.strays, "stray wake"));
     }
     if !rhythm.is_anchored {
         notes.push("paces itself".to_owned());
@@ -114,7 +128,7 @@ fn notes(task: &Periodic) -> String {
                 .map(|ns| format!("{:.3}", ns as f64 / 1e6));
             notes.push(format!("SCHED_DEADLINE: {run} by {by} of {of}"));
             if task.over_budget > 0 {
-                notes.push(format!("{} jobs over that run time", task.over_budget));
+                notes.push(format!("{} over that run time", count(task.over_budget, "job")));
             }
         }
         None if task.is_deadline_class && !task.is_given => {
@@ -123,7 +137,7 @@ fn notes(task: &Periodic) -> String {
         None => {}
     }
     if task.doubtful > 0 {
-        notes.push(format!("{} jobs unknown", task.doubtful));
+        notes.push(format!("{} unknown", count(task.doubtful, "job")));
     }
     notes.join(", ")
 }

@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::layout::Side::{Left, Right};
 use crate::replay::Verdict;
 use crate::replay::score::{Change, Figures, change};
-use crate::text::clip;
+use crate::text::{clip, count};
 use std::fmt::Write;
 use tombola_recording::demand::End;
 
@@ -12,7 +12,7 @@ use tombola_recording::demand::End;
 const NAME_COLUMNS: usize = 24;
 
 /// The whole text.
-pub(crate) fn render(verdict: &Verdict) -> String {
+pub(crate) fn render(verdict: &Verdict, width: Option<usize>) -> String {
     let mut text = head(verdict);
     let base = &verdict.replayed[0];
     let _ = writeln!(
@@ -44,7 +44,7 @@ pub(crate) fn render(verdict: &Verdict) -> String {
             );
         }
     }
-    tasks(verdict, &mut text);
+    tasks(verdict, width, &mut text);
     text
 }
 
@@ -53,12 +53,11 @@ fn head(verdict: &Verdict) -> String {
     let sleeps = demand.sleeps;
     let scenario = &verdict.world.scenario;
     let mut text = format!(
-        "replay of {}: {:.3} s on {} CPU{}, {} tasks; quantum {:.3} ms, tick {:.3} ms\n",
+        "replay of {}: {:.3} s on {}, {}; quantum {:.3} ms, tick {:.3} ms\n",
         verdict.name,
         demand.span_ns as f64 / 1e9,
-        scenario.cpus,
-        if scenario.cpus == 1 { "" } else { "s" },
-        verdict.world.of.len(),
+        count(scenario.cpus, "CPU"),
+        count(verdict.world.of.len(), "task"),
         scenario.quantum_ns as f64 / 1e6,
         scenario.tick_ns as f64 / 1e6,
     );
@@ -80,14 +79,15 @@ fn head(verdict: &Verdict) -> String {
     let wants = demand.tasks.iter().filter(|task| matches!(task.end, End::Wants { .. })).count();
     let _ = writeln!(
         text,
-        "unknown  {:.3} s of the tasks' time; what {wants} tasks still wanted at the end",
-        unknown as f64 / 1e9
+        "unknown  {:.3} s of the tasks' time; what {} still wanted at the end",
+        unknown as f64 / 1e9,
+        count(wants, "task")
     );
     if verdict.world.above_fair > 0 {
         let _ = writeln!(
             text,
-            "note     {} real-time or deadline tasks stand as the heaviest of the fair class, but under policies with fixed priorities",
-            verdict.world.above_fair
+            "note     {} of the real-time and deadline classes: the heaviest of the fair class here, but under policies with fixed priorities",
+            count(verdict.world.above_fair, "task")
         );
     }
     if !verdict.header.can.groups {
@@ -96,7 +96,10 @@ fn head(verdict: &Verdict) -> String {
     text
 }
 
-fn tasks(verdict: &Verdict, text: &mut String) {
+/// What a narrow terminal goes without, in this order.
+const DISPENSABLE: [&str; 5] = ["DONE_ERROR%", "DONE_CHANGE%", "DONE", "WAIT_ERROR%", "WAIT_CHANGE%"];
+
+fn tasks(verdict: &Verdict, width: Option<usize>, text: &mut String) {
     let recorded = &verdict.honesty.recorded;
     let mut order: Vec<usize> = (0..recorded.len()).collect();
     order.sort_by(|a, b| recorded[*b].share.total_cmp(&recorded[*a].share).then(a.cmp(b)));
@@ -110,11 +113,11 @@ fn tasks(verdict: &Verdict, text: &mut String) {
         ("TASK", Left),
         ("RECORDED%", Right),
         ("SHARE%", Right),
-        ("ERROR", Right),
-        ("WAIT%", Right),
-        ("ERROR", Right),
-        ("DONE", Right),
         ("ERROR%", Right),
+        ("WAIT%", Right),
+        ("WAIT_ERROR%", Right),
+        ("DONE", Right),
+        ("DONE_ERROR%", Right),
     ];
     let mut layout = Layout::new(&titles);
     for task in &order {
@@ -126,18 +129,18 @@ fn tasks(verdict: &Verdict, text: &mut String) {
         layout.cell(format!("{:.0}", is.completions));
         layout.cell(format!("{:.2}", error.completions * 100.0));
     }
-    layout.write(text, "  ");
+    layout.write_fitted(text, "  ", width, &DISPENSABLE, "--format json has all");
     for other in &verdict.replayed[1..] {
         let runs = if other.runs > 1 { format!(", mean of {} runs", other.runs) } else { String::new() };
         let _ = writeln!(text, "{}{runs}, against {}", other.policy, base.policy);
         let titles = [
             ("TASK", Left),
             ("SHARE%", Right),
-            ("CHANGE", Right),
-            ("WAIT%", Right),
-            ("CHANGE", Right),
-            ("DONE", Right),
             ("CHANGE%", Right),
+            ("WAIT%", Right),
+            ("WAIT_CHANGE%", Right),
+            ("DONE", Right),
+            ("DONE_CHANGE%", Right),
         ];
         let mut layout = Layout::new(&titles);
         for task in &order {
@@ -154,7 +157,7 @@ fn tasks(verdict: &Verdict, text: &mut String) {
             layout.cell(format!("{:.1}", is.completions));
             layout.cell(changed(completions));
         }
-        layout.write(text, "  ");
+        layout.write_fitted(text, "  ", width, &DISPENSABLE, "--format json has all");
     }
 }
 

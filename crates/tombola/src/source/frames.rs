@@ -294,8 +294,10 @@ mod tests {
             fs::write(&path, text).unwrap();
             format!("{:#}", Frames::open(&path, None, None).err().unwrap())
         };
-        assert!(refused(b"{\"tombola_frame\":2,\"frame\":[]}\n").contains("has the form 2"), "newer");
-        assert!(refused(b"{\"tombola_frame\":1,\"frame\":{}}\n").contains("line 1 is no frame"));
+        let line = |form: u32, frame: &str| format!("{{\"tombola_frame\":{form},\"frame\":{frame}}}\n");
+        let newer = refused(line(SCHEMA + 1, "[]").as_bytes());
+        assert!(newer.contains(&format!("has the form {}", SCHEMA + 1)), "{newer}");
+        assert!(refused(line(SCHEMA, "{}").as_bytes()).contains("line 1 is no frame"));
         assert!(refused(b"").contains("no frames"));
         let foreign = dir.path().join("foreign");
         fs::write(&foreign, "precious").unwrap();

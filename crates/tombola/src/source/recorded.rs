@@ -1,14 +1,13 @@
 //! A recording, from one instant of it to another.
 
 use super::holds_frames;
+use crate::interrupt;
 use crate::pace::notify;
 use anyhow::{Context, Result, bail};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::error::Error as StdError;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
@@ -83,10 +82,7 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
 /// # Errors
 /// Signals cannot be handled.
 fn watched() -> Result<Watch> {
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&ended)).context("cannot handle signals")?;
-    }
+    let ended = interrupt::came()?;
     let (begin, terminal) = (Instant::now(), io::stderr().is_terminal());
     let (mut shown, mut is_told) = (None, false);
     Ok(Box::new(move |done, all| {

@@ -16,11 +16,31 @@ use tombola_lab::policy::PolicyKind;
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;
 
-/// The whole text: head, policies, tasks, analysis, expectations.
-pub(crate) fn render(results: &Results) -> String {
+/// What a narrow terminal goes without, in this order.
+const DISPENSABLE: [&str; 13] = [
+    "RESP_P99_MS",
+    "RESP_MEAN_MS",
+    "LAG_RMS_MS",
+    "P90_MS",
+    "SWITCHES",
+    "MAX_MS",
+    "DONE/S",
+    "WAIT_P50_MS",
+    "RESP_MAX_MS",
+    "P_WAIT",
+    "P_NEXT",
+    "P_SHARE",
+    "JAIN",
+];
+
+/// How to see what was left out.
+const ALL: &str = "--format csv has all";
+
+/// The whole text: head, policies, tasks, analysis, expectations. `width`: columns of the terminal, if it is one.
+pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let mut text = head(results);
-    policies(results, &mut text);
-    tasks(results, &mut text);
+    policies(results, width, &mut text);
+    tasks(results, width, &mut text);
     if let Some(line) = better::line(results) {
         text += &line;
         text += "\n\n";
@@ -56,7 +76,7 @@ fn head(results: &Results) -> String {
     text
 }
 
-fn policies(results: &Results, text: &mut String) {
+fn policies(results: &Results, width: Option<usize>, text: &mut String) {
     let mut layout =
         Layout::new(&[("POLICY", Left), ("RUNS", Right), ("TIME", Right), ("BUSY%", Right), ("JAIN", Right)]);
     let chance = results.done().any(|(_, result)| result.draws.is_some());
@@ -92,7 +112,7 @@ fn policies(results: &Results, text: &mut String) {
             (hold, all) => format!("{} of {all} FAIL", all - hold),
         });
     }
-    layout.write(text, "");
+    layout.write_fitted(text, "", width, &DISPENSABLE, ALL);
 }
 
 /// Columns about the draws of random policies.
@@ -148,7 +168,7 @@ const COLUMNS: [Column; 15] = [
     ("MISSES", |t| (t.misses.mean > 0.0).then(|| count(t.misses))),
 ];
 
-fn tasks(results: &Results, text: &mut String) {
+fn tasks(results: &Results, width: Option<usize>, text: &mut String) {
     let rows: Vec<(&str, &TaskResult)> = (0..results.scenario.tasks.len())
         .flat_map(|task| results.done().map(move |(policy, result)| (policy.name(), &result.tasks[task])))
         .collect();
@@ -173,7 +193,7 @@ fn tasks(results: &Results, text: &mut String) {
     }
     if !rows.is_empty() {
         text.push('\n');
-        layout.write(text, "");
+        layout.write_fitted(text, "", width, &DISPENSABLE, ALL);
         text.push('\n');
     }
 }

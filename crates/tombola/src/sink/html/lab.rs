@@ -66,7 +66,7 @@ pub(crate) fn render(scenario: &Scenario, comparison: &Comparison, seed: u64) ->
         &mut body,
         format_args!(
             "<h2>The comparison in words</h2>\n<pre>{}</pre>\n",
-            escape_lines(&comparison::table::render(&results))
+            escape_lines(&comparison::table::render(&results, None))
         ),
     );
     let json = format!(

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(value["policies"][1]["figures"][1]["share"], 0.0);
         assert!(value["policies"][1]["changes"][1]["share"].as_f64().unwrap() < -0.1, "{value}");
         assert_eq!(value["policies"][0]["changes"][1]["share"], serde_json::Value::Null);
-        let table = crate::sink::replay_table::render(&verdict);
+        let table = crate::sink::replay_table::render(&verdict, None);
         assert!(table.contains("no difference") && table.contains("mean of 2 runs"), "{table}");
     }
 }
