@@ -26,7 +26,7 @@
 
 #define RING_BITS 13
 
-static struct control the_control = { .ring_bits = RING_BITS };
+static struct control the_control = { .ring_bits = RING_BITS, .near_mask = NEAR - 1 };
 static struct cpu_slot the_slots[CPUS];
 static struct exited_record the_ends[CPUS << RING_BITS];
 static ucontext_t outside;
@@ -38,6 +38,10 @@ static void *host_lookup(void *map, const void *key)
 
 	if (map == (void *)&task_map)
 		return find_task(index);
+	if (map == (void *)&near_map)
+		return index < NEAR ? &near_records[index] : NULL;
+	if (map == (void *)&near_owner)
+		return index < NEAR && near_pids[index] ? &near_pids[index] : NULL;
 	if (map == (void *)&cpu_map)
 		return index < CPUS ? &the_slots[index] : NULL;
 	if (map == (void *)&exited_map)
@@ -54,14 +58,19 @@ static long host_update(void *map, const void *key, const void *value, __u64 fla
 {
 	if (map == (void *)&group_map)
 		return add_group(key, value);
+	if (map == (void *)&near_owner && flags == BPF_NOEXIST)
+		return take_place(*(const __u32 *)key, *(const __u32 *)value);
 	if (map != (void *)&task_map)
 		wrong("a map that nobody writes to");
-	/* What is added by one that asks for it is not a slice that is lost. */
-	return add_task(*(const __u32 *)key, value, flags == BPF_ANY);
+	return add_task(*(const __u32 *)key, value);
 }
 
 static long host_delete(void *map, const void *key)
 {
+	if (map == (void *)&near_owner) {
+		near_pids[*(const __u32 *)key] = 0;
+		return 0;
+	}
 	if (map != (void *)&task_map)
 		wrong("a map that nobody removes from");
 	remove_task(*(const __u32 *)key);
@@ -87,18 +96,18 @@ static struct task {
 	struct signal_struct signal;
 	enum state state;
 	int cpu;
-	bool busy;	     /* somebody wakes or moves it */
-	bool woken_falsely;  /* its next slice ends a wait whose stamp is false */
-	bool sets_state;     /* preempted after it had set its state to sleep */
+	bool busy;	    /* somebody wakes or moves it */
+	bool woken_falsely; /* its next slice ends a wait whose stamp is false */
+	bool sets_state;    /* preempted after it had set its state to sleep */
 	bool zombie, reaped, freed, has_ended;
-	bool killed;	     /* by the execve of another thread */
+	bool killed; /* by the execve of another thread */
 	bool is_execing;
-	bool is_older;	     /* than the monitor, and had no slice since */
+	bool is_older; /* than the monitor, and had no slice since */
 	struct task *leader;
 	__u64 wait_from, woken, run_from; /* true instants */
-	__u64 delay_ns;	     /* what the kernel had booked when its latest slice was closed */
-	__u64 false_ns;	     /* what of the wait before its open slice is false */
-	int identity;	     /* in truths */
+	__u64 delay_ns;			  /* what the kernel had booked when its latest slice was closed */
+	__u64 false_ns;			  /* what of the wait before its open slice is false */
+	int identity;			  /* in truths */
 } tasks[TASKS], idle[CPUS];
 static int task_count;
 
@@ -127,7 +136,7 @@ static struct task_group task_groups[DEEP];
 static void pass(void)
 {
 	now += 1 + below(1ULL << below(22));
-	turn();
+	take_turns();
 }
 
 static void lock_queue(int cpu)
@@ -142,7 +151,7 @@ static void lock_queue(int cpu)
 static void unlock_queue(int cpu)
 {
 	cpus[cpu].locked = false;
-	turn();
+	take_turns();
 }
 
 static void lock_queues(int a, int b)
@@ -268,7 +277,7 @@ static void wake(struct task *t)
 }
 
 /* A balancer's work, on whom waits and on whom sleeps in its queue. */
-static void move(struct task *t)
+static void balance(struct task *t)
 {
 	int from = t->cpu, to = (int)below((__u64)vcpu_count);
 
@@ -368,7 +377,10 @@ static void schedule(int cpu, enum how how)
 		prev->sets_state = how == PREEMPT && below(2);
 		/* It is runnable all the same. */
 		sched_lottery(how == PREEMPT && !is_idle, &prev->p, &next->p,
-			      is_idle || how == YIELD ? 0 : how == PREEMPT ? prev->sets_state : how == DIE ? TASK_DEAD : 1);
+			      is_idle || how == YIELD ? 0
+			      : how == PREEMPT	      ? prev->sets_state
+			      : how == DIE	      ? TASK_DEAD
+						      : 1);
 		cpus[cpu].shown_any = true;
 		cpus[cpu].shown_tgid = next->p.tgid;
 		cpus[cpu].shown_since = cpus[cpu].last = clock;
@@ -422,7 +434,7 @@ static void exec(int cpu, struct task *t)
 	t->is_execing = true;
 	leader->killed = true;
 	leader->signal.group_exec_task = &t->p;
-	turn();
+	take_turns();
 	/* It waits until the leader is a zombie. */
 	while (!leader->zombie) {
 		if (leader->state == ASLEEP || leader->state == ASLEEP_QUEUED) {
@@ -430,19 +442,19 @@ static void exec(int cpu, struct task *t)
 				wake(leader);
 		} else if (leader->state == QUEUED && leader->cpu == cpu) {
 			/* In this queue it gets no turn. */
-			move(leader);
+			balance(leader);
 		}
 		pass();
 		yield_cpu();
 	}
 	t->p.start_boottime = leader->p.start_boottime;
-	turn();
+	take_turns();
 	t->p.pid = leader->p.pid;
-	turn();
+	take_turns();
 	leader->p.pid = old;
-	turn();
+	take_turns();
 	t->p.group_leader = leader->p.group_leader = &t->p;
-	turn();
+	take_turns();
 	leader->signal.group_exec_task = NULL;
 	pid_users[t->p.pid] = t;
 	/* Their books are one. */
@@ -492,7 +504,7 @@ static void die(int cpu, struct task *t)
 	__u64 turns_left;
 
 	t->zombie = true;
-	turn();
+	take_turns();
 	pass();
 	/*
 	 * A thread, or a child that is waited for: its PID is free, and may have another task's whole first slice before this one's final switch.
@@ -552,7 +564,7 @@ static void step(int cpu)
 	case 3:
 		other = below(2) ? some_task(QUEUED, -1) : some_task(ASLEEP_QUEUED, -1);
 		if (other)
-			move(other);
+			balance(other);
 		break;
 	case 4: /* a grace period later */
 		other = some_task(GONE, -1);
@@ -586,7 +598,8 @@ static void step(int cpu)
 			die(cpu, t);
 		break;
 	case 13:
-		if (execs && !over && !somebody_execs && t->leader != t && !t->leader->killed && !t->leader->zombie && threads_of(t->leader) == 1)
+		if (execs && !over && !somebody_execs && t->leader != t && !t->leader->killed && !t->leader->zombie &&
+		    threads_of(t->leader) == 1)
 			exec(cpu, t);
 		break;
 	}
@@ -639,6 +652,19 @@ static void print_loss(const char *name, __u64 counted, __u64 forced)
 	printf("loss %s %llu %llu\n", name, counted, forced);
 }
 
+/* Whether it is of nobody who lives. */
+static bool tell_record(const struct task_record *rec)
+{
+	int k;
+
+	add_booked(rec);
+	for (k = 0; k < task_count; k++)
+		if (truths[tasks[k].identity].pid == rec->pid && truths[tasks[k].identity].start_ns == rec->start_ns &&
+		    !tasks[k].has_ended)
+			return false;
+	return true;
+}
+
 static void tell(void)
 {
 	__u64 busy = 0, idle_ns = 0, untracked = 0, wall = 0, run = 0, ends_runtime = 0, ring_runtime = 0, kept = 0;
@@ -646,16 +672,11 @@ static void tell(void)
 	int i, k;
 
 	for (i = 0; i < ROOM; i++)
-		if (element_of[i]) {
-			const struct task_record *rec = &elements[element_of[i] - 1].record;
-
-			add_booked(rec);
-			for (k = 0; k < task_count; k++)
-				if (truths[tasks[k].identity].pid == rec->pid && truths[tasks[k].identity].start_ns == rec->start_ns &&
-				    !tasks[k].has_ended)
-					break;
-			kept += k == task_count;
-		}
+		if (element_of[i])
+			kept += tell_record(&elements[element_of[i] - 1].record);
+	for (i = 0; i < NEAR; i++)
+		if (near_pids[i])
+			kept += tell_record(&near_records[i]);
 	for (i = 0; i < CPUS << RING_BITS; i++)
 		if (the_ends[i].number) {
 			if (the_ends[i].number != the_ends[i].begun)
@@ -688,9 +709,9 @@ static void tell(void)
 		struct truth *is = &booked[i], *is_true = &truths[i];
 
 		run += is->run_ns;
-		printf("task %llu %llu | %llu %llu %llu %llu | %llu %llu %llu %llu | %d\n", is_true->pid, is_true->start_ns, is->run_ns,
-		       is->wait_ns, is->switches, is->involuntary, is_true->run_ns, is_true->wait_ns, is_true->switches,
-		       is_true->involuntary, is_true->corrected + 2 * is_true->parted);
+		printf("task %llu %llu | %llu %llu %llu %llu | %llu %llu %llu %llu | %d\n", is_true->pid, is_true->start_ns,
+		       is->run_ns, is->wait_ns, is->switches, is->involuntary, is_true->run_ns, is_true->wait_ns,
+		       is_true->switches, is_true->involuntary, is_true->corrected + 2 * is_true->parted);
 	}
 	printf("sums %llu %llu %llu %llu %llu\n", run, untracked, busy, idle_ns, wall);
 	printf("ends %llu %llu %llu\n", ends_runtime, ring_runtime, kept);
