@@ -46,6 +46,17 @@ pub struct Threshold {
 )]
 pub struct NoThreshold;
 
+/// What became of a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is kept.
+    Kept,
+    /// It is exceeded: the sentence says by what.
+    Exceeded(String),
+    /// What it is about was not seen: the sentence says why.
+    Unknown(String),
+}
+
 impl FromStr for Threshold {
     type Err = NoThreshold;
 

@@ -2,7 +2,7 @@
 
 use crate::moment::Moment;
 use crate::sink::{seconds, signed};
-use crate::threshold::{Limit as Allowed, Measure, Threshold};
+use crate::threshold::{Judgement, Limit as Allowed, Measure, Threshold};
 use crate::visibility;
 use crate::why::Blame;
 use tombola_core::audit::{Limit, Line};
@@ -57,17 +57,6 @@ pub(crate) struct Verdict {
     pub(crate) behind: Vec<(String, u64)>,
     /// Groups whose quota bound them, harmless.
     pub(crate) quotas: Vec<String>,
-}
-
-/// What became of a limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    /// It is kept.
-    Kept,
-    /// It is exceeded: the sentence says by what.
-    Exceeded(String),
-    /// What it is about was not seen: the sentence says why.
-    Unknown(String),
 }
 
 /// What the command's own tasks are called where they stand in each other's way.

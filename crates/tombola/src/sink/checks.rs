@@ -1,6 +1,6 @@
 //! A verdict for machines that build: test cases of `JUnit`, annotations of GitHub's workflows.
 
-use crate::verdict::Judgement;
+use crate::threshold::Judgement;
 use std::fmt::Write;
 
 /// What is told.
