@@ -42,6 +42,8 @@ pub struct Playback {
     end_ns: u64,
     /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
     watch: Option<Watch>,
+    /// Whether there was a frame.
+    has_shown: bool,
 }
 
 /// What a playback kept beside its frames.
@@ -79,6 +81,7 @@ impl Playback {
             has_span: false,
             end_ns: u64::MAX,
             watch: None,
+            has_shown: false,
         }
     }
 
@@ -174,15 +177,20 @@ impl Playback {
         self.watch = Some(watch);
     }
 
+    /// Tells how far the reading is; false if that ended it.
+    fn tell_watch(&mut self) -> bool {
+        let Some(watch) = self.watch.as_mut().filter(|_| !self.is_over) else { return true };
+        let (done, all) = self.reader.progress();
+        if !watch(done, all) {
+            (self.is_over, self.is_cut) = (true, true);
+        }
+        !self.is_over
+    }
+
     fn play(&mut self, event: &Event) {
         self.events += 1;
-        if self.events.is_multiple_of(WATCHED_EVENTS)
-            && let Some(watch) = &mut self.watch
-        {
-            let (done, all) = self.reader.progress();
-            if !self.is_over && !watch(done, all) {
-                (self.is_over, self.is_cut) = (true, true);
-            }
+        if self.events.is_multiple_of(WATCHED_EVENTS) {
+            self.tell_watch();
         }
         if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_loss(event)) {
             ledger.before(event, &self.normaliser);
@@ -323,6 +331,12 @@ impl Source for Playback {
             self.span(None, None)?;
         }
         let Some(seen_ns) = self.seen_ns else { return Ok(None) };
+        // Frames may come so fast that none of them has the events after which it is asked otherwise. What was shown ends there.
+        if self.has_shown && !self.tell_watch() {
+            self.seen_ns = None;
+            return Ok(None);
+        }
+        self.has_shown = true;
         let step_ns =
             interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);
         let at_ns = seen_ns.saturating_add(step_ns).min(self.end_ns);

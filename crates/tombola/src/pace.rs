@@ -101,8 +101,9 @@ impl Pace {
             (true, interval) => interval.map(|_| self.rhythm.until_next()),
         };
         self.left = match wait(length)? {
-            Waited::Never => return Ok(None),
-            Waited::Last => Some(0),
+            Waited::Never if self.source.origin().is_live() => return Ok(None),
+            // A past world is asked once more: it says how much of it was read.
+            Waited::Never | Waited::Last => Some(0),
             Waited::Full => self.left.map(|left| left - 1),
         };
         let Some(frame) = sample(self.source.as_mut(), self.interval)? else { return Ok(None) };
