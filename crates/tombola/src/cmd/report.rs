@@ -229,7 +229,7 @@ pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> 
         Origin::Private => {
             "A private monitor, attached for the time of the run: BPF programs at each context switch."
         }
-        Origin::Recorded => "A recording.",
+        Origin::Recorded => "A recording, or a log.",
         Origin::Simulated => "The simulator: no kernel was involved.",
     };
     let mut sentences = vec![
@@ -242,7 +242,14 @@ pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> 
         format!("Not measured: {}.", loss_text(&whole.audit.loss)),
     ];
     if !interference {
-        sentences.push("Who stood in whose way was not watched.".to_owned());
+        let why = match whole.origin {
+            Origin::Loaded | Origin::Private => "Who stood in whose way was not watched.",
+            Origin::Recorded => {
+                "Who stood in whose way is not told of the past here; a log kept with --interference has it by groups, in its level 'blocked'."
+            }
+            Origin::Simulated => "Who stood in whose way is not told of a simulation here.",
+        };
+        sentences.push(why.to_owned());
     }
     if let Some(scheduler) = &whole.view().scheduler {
         let scheduler = crate::text::harmless(scheduler.as_bytes());
