@@ -204,7 +204,7 @@ fn interrupted(arguments: &[&str]) -> Output {
         std::thread::sleep(Duration::from_millis(1));
     }
     // Something is to be read before it comes.
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(20));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     child.wait_with_output().unwrap()
 }

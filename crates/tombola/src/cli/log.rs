@@ -10,8 +10,8 @@ use tombola_kernel::MaxPairs;
 /// Write what every interval came to into Parquet files, as a service that survives being killed and a full disk.
 ///
 /// Reads the loaded monitor, or attaches a private one. An interval goes into a journal at once and whole; journals become sealed files,
-/// which `DuckDB`, Spark and others read, and which `audit`, `dump` and `hist` read with --dir. What cannot be written, because the disk is
-/// full, goes into the next interval that can. SIGTERM writes what has passed, seals, and ends with 0.
+/// which `DuckDB`, Spark and others read, and which `audit`, `dump`, `hist`, `report` and `top` read with --dir. What cannot be written,
+/// because the disk is full, goes into the next interval that can. SIGTERM writes what has passed, seals, and ends with 0.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
