@@ -204,7 +204,7 @@ fn interrupted(arguments: &[&str]) -> Output {
         std::thread::sleep(Duration::from_millis(1));
     }
     // Something is to be read before it comes.
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(20));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     child.wait_with_output().unwrap()
 }
@@ -226,7 +226,7 @@ fn a_signal_ends_a_long_reading_and_what_was_read_is_told() {
         vec!["replay", path, "--policy", "rr"],
         vec!["audit", "-i", path],
         vec!["audit", "-i", path, "--report", page],
-        vec!["dump", "-i", path],
+        vec!["dump", "-i", path, "--interval", "200s"],
         vec!["hist", "-i", path],
         vec!["report", "-i", path, "-o", page],
         vec!["convert", path, part],

@@ -49,8 +49,9 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
     let (mut lost, mut found) = (false, false);
     let mut iteration = 0;
     while let Some(Step { window, frame }) = pace.next(|length| {
-        // A signal ends the run without a last, shorter sample.
-        Ok(if interrupt.wait(length.unwrap_or_default()) { Waited::Never } else { Waited::Full })
+        // A signal ends a live run without a last, shorter sample; of what is past it ends the reading, and what was read is shown.
+        let ending = if origin.is_live() { Waited::Never } else { Waited::Last };
+        Ok(if interrupt.wait(length.unwrap_or_default()) { ending } else { Waited::Full })
     })? {
         iteration += 1;
         lost |= !window.loss.is_none();
