@@ -42,8 +42,6 @@ pub struct Playback {
     end_ns: u64,
     /// Told now and then how far the file is read, (bytes, of bytes); false ends the recording there.
     watch: Option<Watch>,
-    /// Whether there was a frame.
-    has_shown: bool,
 }
 
 /// What a playback kept beside its frames.
@@ -81,7 +79,6 @@ impl Playback {
             has_span: false,
             end_ns: u64::MAX,
             watch: None,
-            has_shown: false,
         }
     }
 
@@ -331,21 +328,17 @@ impl Source for Playback {
             self.span(None, None)?;
         }
         let Some(seen_ns) = self.seen_ns else { return Ok(None) };
-        // Frames may come so fast that none of them has the events after which it is asked otherwise. What was shown ends there.
-        if self.has_shown && !self.tell_watch() {
-            self.seen_ns = None;
-            return Ok(None);
-        }
-        self.has_shown = true;
         let step_ns =
             interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok()).unwrap_or(u64::MAX);
         let at_ns = seen_ns.saturating_add(step_ns).min(self.end_ns);
-        let goes_on = self.advance_to(at_ns)? && at_ns < self.end_ns;
+        let has_more = self.advance_to(at_ns)? && at_ns < self.end_ns;
+        // Frames may come so fast that none of them has the events after which the watch is told otherwise.
+        let goes_on = has_more && (step_ns == 0 || self.tell_watch());
         // Between two events all is as it was after the first.
         let snapshot = if goes_on || at_ns == self.end_ns && at_ns < u64::MAX {
             self.snapshot_at(at_ns)
         } else {
-            self.snapshot_at_end()
+            self.snapshot_at(self.known_until_ns().max(seen_ns))
         };
         self.seen_ns = goes_on.then_some(at_ns);
         let names = self.normaliser.groups().iter();

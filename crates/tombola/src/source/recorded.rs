@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use std::error::Error as StdError;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
@@ -77,6 +77,9 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
     Ok((reader.with_context(|| format!("cannot read the recording {}", path.display()))?, watch))
 }
 
+/// Whether it was said that a signal ended the reading.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
 /// Says on a terminal how far a long reading is, and ends it after a signal: what was read until then counts.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
 fn watched() -> Result<Watch> {
     let ended = interrupt::came()?;
     let (begin, terminal) = (Instant::now(), io::stderr().is_terminal());
-    let (mut shown, mut is_told) = (None, false);
+    let mut shown = None;
     Ok(Box::new(move |done, all| {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
         if terminal && begin.elapsed() > PATIENCE && shown != Some(percent) {
@@ -93,8 +96,8 @@ fn watched() -> Result<Watch> {
             let _ = write!(io::stderr(), "\rreading: {percent} %{end}");
         }
         let goes_on = !ended.load(Ordering::Relaxed);
-        if !goes_on && !is_told {
-            is_told = true;
+        // Of several readings of one run the first that it ends says so.
+        if !goes_on && !TOLD.swap(true, Ordering::Relaxed) {
             notify(&format!("ended by a signal: {percent} % of the recording was read"));
         }
         goes_on
