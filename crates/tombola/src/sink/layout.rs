@@ -1,5 +1,6 @@
 //! Cells in aligned columns.
 
+use super::print::line;
 use unicode_width::UnicodeWidthStr;
 
 /// Where a cell's text stands in its column.
@@ -104,7 +105,7 @@ impl Layout {
         }
         self.write(out, indent);
         if !missing.is_empty() {
-            out.push_str(&format!("{indent}no room for {}: {how}\n", missing.join(", ")));
+            line(out, format_args!("{indent}no room for {}: {how}", missing.join(", ")));
         }
     }
 
