@@ -185,9 +185,9 @@ fn long(dir: &Path) -> PathBuf {
     path
 }
 
-/// Ends the program by SIGINT as soon as it would catch it.
+/// Ends the program by a signal as soon as it would catch it: SIGTERM, for jobs in the background ignore SIGINT, and then so does it.
 fn interrupted(arguments: &[&str]) -> Output {
-    let child = Command::new(env!("CARGO_BIN_EXE_tombola"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tombola"))
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -198,14 +198,14 @@ fn interrupted(arguments: &[&str]) -> Output {
     let is_caught = || {
         let text = std::fs::read_to_string(&status).unwrap();
         let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        u64::from_str_radix(mask.trim(), 16).unwrap() >> (Signal::SIGINT as i32 - 1) & 1 == 1
+        u64::from_str_radix(mask.trim(), 16).unwrap() >> (Signal::SIGTERM as i32 - 1) & 1 == 1
     };
-    while !is_caught() {
+    while !is_caught() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
     // Something is to be read before it comes.
     std::thread::sleep(Duration::from_millis(20));
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     child.wait_with_output().unwrap()
 }
 
