@@ -24,6 +24,22 @@
 #include "monitor_host.h"
 #include "monitor.bpf.c"
 
+/* As few places as make PIDs meet in them: who finds his taken is in task_map. */
+#define NEAR 16
+
+static struct task_record near_records[NEAR];
+static __u32 near_pids[NEAR]; /* whose a place is; 0: nobody's */
+
+static long take_place(__u32 place, __u32 pid)
+{
+	if (near_pids[place])
+		return -17;
+	if (strikes(faults.busy))
+		return -16;
+	near_pids[place] = pid;
+	return 0;
+}
+
 #define RING_BITS 13
 
 static struct control the_control = { .ring_bits = RING_BITS, .near_mask = NEAR - 1 };

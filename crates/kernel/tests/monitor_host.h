@@ -125,22 +125,6 @@ static struct {
 static __u32 group_count;
 static __u64 deepest; /* id of the last group that is looked at below one that lies too deep */
 
-/* As few places as make PIDs meet in them: who finds his taken is in task_map. */
-#define NEAR 16
-
-static struct task_record near_records[NEAR];
-static __u32 near_pids[NEAR]; /* whose a place is; 0: nobody's */
-
-static long take_place(__u32 place, __u32 pid)
-{
-	if (near_pids[place])
-		return -17;
-	if (strikes(faults.busy))
-		return -16;
-	near_pids[place] = pid;
-	return 0;
-}
-
 static void begin_maps(void)
 {
 	__u32 i;
