@@ -15,8 +15,8 @@ pub(crate) struct Tests {
     pub(crate) ignored: BTreeMap<String, String>,
     /// Tests that failed, with what they printed.
     pub(crate) failures: Vec<(String, String)>,
-    /// Test programs that ended badly and did not say which of their tests failed: they crashed, or did not build.
-    pub(crate) silent: usize,
+    /// Test programs that began and did not say how they ended: they crashed, or somebody ended them.
+    pub(crate) silent: Vec<String>,
 }
 
 impl Tests {
@@ -26,12 +26,15 @@ impl Tests {
         let mut section = Section::Other;
         // Of the test program at hand: a test that says two reasons is one skipped test.
         let mut here = BTreeSet::new();
-        let (mut told, mut bad) = (0, 0);
+        // The test program that has begun and not ended.
+        let mut open: Option<&str> = None;
         for line in output.lines() {
-            if let Some(targets) = line.strip_prefix("error: ").filter(|rest| rest.contains(" failed:")) {
-                bad += count(targets, " target");
+            let begun = ["     Running ", "   Doc-tests "].iter().find_map(|begin| line.strip_prefix(begin));
+            if let Some(program) = begun {
+                tests.silent.extend(open.replace(program).map(str::to_owned));
+                section = Section::Other;
             } else if let Some(result) = line.strip_prefix("test result: ") {
-                told += usize::from(result.starts_with("FAILED"));
+                open = None;
                 tests.passed += count(result, " passed");
                 tests.failed += count(result, " failed");
                 tests.passed -= here.len().min(tests.passed);
@@ -69,14 +72,14 @@ impl Tests {
                 }
             }
         }
-        tests.silent = bad.saturating_sub(told);
+        tests.silent.extend(open.map(str::to_owned));
         tests
     }
 
     /// Whether what failed may have failed by accident and gets a second try. More failures are no accident, and a program that
     /// crashed did not say what to try.
     pub(crate) fn may_be_accidents(&self) -> bool {
-        (1..=ACCIDENTS).contains(&self.failed) && self.failures.len() == self.failed && self.silent == 0
+        (1..=ACCIDENTS).contains(&self.failed) && self.failures.len() == self.failed && self.silent.is_empty()
     }
 
     /// Adds what came of the second try. What failed once and then passed has shown nothing: it is skipped, never passed.
@@ -87,7 +90,10 @@ impl Tests {
         let again = names(&second.failures);
         // A name that two programs share, a second try that did not build: what is not seen to pass has failed.
         let ran = second.passed + second.skipped.len() + second.failed;
-        if second.silent > 0 || ran != names(&self.failures).len() || self.failures.len() != self.failed {
+        if !second.silent.is_empty()
+            || ran != names(&self.failures).len()
+            || self.failures.len() != self.failed
+        {
             return;
         }
         for (name, said) in std::mem::take(&mut self.failures) {
@@ -182,12 +188,12 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(tests.ignored.get("root_load").map(String::as_str), Some("root: loads the monitor"));
         let said = "SKIP: this one failed\nthread 'wrong' panicked at x.rs:1:1:\nleft: 1\n\n";
         assert_eq!(tests.failures, [("wrong".to_owned(), said.to_owned())]);
-        assert_eq!(tests.silent, 0);
+        assert!(tests.silent.is_empty());
     }
 
     #[test]
     fn what_fails_twice_has_failed_and_what_passes_then_is_skipped() {
-        let first = Tests::read(&format!("{OUTPUT}error: 1 target failed:\n    `-p x --lib`\n"));
+        let first = Tests::read(OUTPUT);
         assert!(first.may_be_accidents());
         let passed = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out\n";
         let mut tests = first.clone();
@@ -209,12 +215,15 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 
     #[test]
     fn a_program_that_crashed_gets_no_second_try() {
-        let crash = "error: test failed, to rerun pass `-p x --lib`\n  process didn't exit successfully: (signal: 11)\n";
-        let tests = Tests::read(&format!(
-            "{OUTPUT}{crash}error: 2 targets failed:\n    `-p x --lib`\n    `-p y --lib`\n"
-        ));
-        assert_eq!(tests.silent, 1);
-        assert!(!tests.may_be_accidents());
+        let crash = "     Running unittests src/lib.rs (target/debug/deps/x-1)\n\nrunning 1 test\n\
+                     error: test failed, to rerun pass `-p x --lib`\n";
+        let other = format!("     Running tests/y.rs (target/debug/deps/y-2)\n{OUTPUT}");
+        for output in [format!("{crash}{other}"), format!("{other}{crash}")] {
+            let tests = Tests::read(&output);
+            assert_eq!(tests.silent, ["unittests src/lib.rs (target/debug/deps/x-1)"]);
+            assert_eq!(tests.failed, 1);
+            assert!(!tests.may_be_accidents());
+        }
         assert!(!Tests::read("error: could not compile `x`\n").may_be_accidents());
         let many = Tests { failed: 3, failures: vec![Default::default(); 3], ..Tests::default() };
         assert!(!many.may_be_accidents());

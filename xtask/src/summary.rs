@@ -14,6 +14,7 @@ pub(crate) struct Summary {
     failed: usize,
     bad_stages: usize,
     failures: Vec<(String, String)>,
+    silent: Vec<String>,
 }
 
 /// How many lines of what a failed test said are said again: its reason is at the end.
@@ -36,6 +37,7 @@ impl Summary {
         self.lines.push(format!("{word} {name}{counts}"));
         self.bad_stages += usize::from(!succeeded);
         self.failures.extend(tests.failures);
+        self.silent.extend(tests.silent);
         self.passed += tests.passed;
         self.failed += tests.failed;
         self.skipped.extend(tests.skipped);
@@ -77,6 +79,9 @@ impl fmt::Display for Summary {
         for (name, why) in self.ignored.iter().chain(self.skipped.iter().map(|(name, why)| (name, why))) {
             writeln!(f, "  skipped  test {name}: {why}")?;
         }
+        for program in &self.silent {
+            writeln!(f, "  FAILED   did not say how it ended: {program}")?;
+        }
         for (name, said) in &self.failures {
             writeln!(f, "  FAILED   test {name}")?;
             let said = said.split_once("stack backtrace:").map_or(said.as_str(), |(before, _)| before);
@@ -106,7 +111,11 @@ mod tests {
             Tests { passed: 3, skipped: vec![pair("c")], ignored, ..Tests::default() },
         );
         assert!(summary.is_good());
-        summary.ended("live", false, Tests { failed: 1, failures: vec![pair("root_a")], ..Tests::default() });
+        summary.ended(
+            "live",
+            false,
+            Tests { failed: 1, failures: vec![pair("root_a")], silent: vec!["x".into()], ..Tests::default() },
+        );
         summary.ran(|name| name.contains("root"));
         summary.skipped("clippy", "cargo has none");
         assert!(!summary.is_good());
@@ -114,7 +123,7 @@ mod tests {
             summary.to_string(),
             "\nSummary\n  passed   format\n  passed   tests (3 passed, 0 failed, 1 skipped)\n  \
              FAILED   live (0 passed, 1 failed)\n  skipped  clippy: cargo has none\n  \
-             skipped  test scx_b: why\n  skipped  test c: why\n  FAILED   test root_a\n           why\ntests: 3 passed, 1 failed, 2 skipped\n"
+             skipped  test scx_b: why\n  skipped  test c: why\n  FAILED   did not say how it ended: x\n  FAILED   test root_a\n           why\ntests: 3 passed, 1 failed, 2 skipped\n"
         );
     }
 }

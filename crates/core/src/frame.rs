@@ -29,6 +29,13 @@ pub struct Frame {
     pub machine: Machine,
 }
 
+impl Frame {
+    /// What a source has that knows no more than totals and the names of groups.
+    pub fn new(snapshot: Snapshot, groups: BTreeMap<Group, String>) -> Self {
+        Self { snapshot, groups, owners: None, reservations: BTreeMap::new(), machine: Machine::default() }
+    }
+}
+
 /// The machine that was measured.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Machine {

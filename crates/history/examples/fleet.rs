@@ -159,13 +159,7 @@ fn simulate(policy: PolicyKind, text: &str, seed: u64) -> Result<Vec<Vec<Row>>, 
         simulation.run_until(interval * INTERVAL_NS)?;
         let now = simulation.snapshot();
         let window = Window::between(&before, &now);
-        let frame = Frame {
-            snapshot: now,
-            groups: names.clone(),
-            owners: None,
-            reservations: BTreeMap::new(),
-            machine: Machine::default(),
-        };
+        let frame = Frame::new(now, names.clone());
         let mut rows = maker.rows(&window, &Audit::new(&window)?, &frame, 0);
         rows.iter_mut().for_each(throttle);
         all.push(rows);

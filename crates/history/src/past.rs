@@ -209,13 +209,8 @@ impl Past {
     }
 
     fn frame(&self) -> Frame {
-        Frame {
-            snapshot: self.totals.snapshot(),
-            groups: self.totals.names.clone(),
-            owners: None,
-            reservations: std::collections::BTreeMap::new(),
-            machine: Machine { host: self.host.clone(), ..Machine::default() },
-        }
+        let machine = Machine { host: self.host.clone(), ..Machine::default() };
+        Frame { machine, ..Frame::new(self.totals.snapshot(), self.totals.names.clone()) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tombola_core::audit::{Audit, By};
-use tombola_core::frame::{Frame, Machine};
+use tombola_core::frame::Frame;
 use tombola_core::snapshot::{Group, Snapshot};
 use tombola_core::source::Source as _;
 use tombola_core::window::Window;
@@ -53,13 +53,8 @@ fn frame(snapshot: Snapshot) -> Frame {
         Group::Cgroup(1) => (group.id, "/".to_owned()),
         id => (id, format!("/system.slice/{id:?}.service")),
     });
-    Frame {
-        groups: groups.collect(),
-        owners: None,
-        reservations: std::collections::BTreeMap::new(),
-        machine: Machine::default(),
-        snapshot,
-    }
+    let groups = groups.collect();
+    Frame::new(snapshot, groups)
 }
 
 /// Snapshots of the simulated machine, a second apart, the one at 0 first.

@@ -131,13 +131,7 @@ fn a_row_costs_at_most_thirty_bytes() {
         let before = now.clone();
         go_on(&mut random, &mut now);
         let window = Window::between(&before, &now);
-        let frame = Frame {
-            snapshot: now.clone(),
-            groups: names.clone(),
-            owners: None,
-            reservations: BTreeMap::new(),
-            machine: Machine::default(),
-        };
+        let frame = Frame::new(now.clone(), names.clone());
         let rows = maker.rows(&window, &Audit::new(&window).unwrap(), &frame, 20_000_000);
         count += rows.len();
         writer.add(rows).unwrap();

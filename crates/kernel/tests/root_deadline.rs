@@ -11,33 +11,20 @@ use tombola_core::reservation::Reservation;
 use tombola_core::window::Window;
 use tombola_kernel::reservation;
 
-/// `struct sched_attr` of `sched_setattr(2)`, as it was first.
-#[repr(C)]
-struct SchedAttr {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime_ns: u64,
-    deadline_ns: u64,
-    period_ns: u64,
-}
-
 const RUNTIME_NS: u64 = 5_000_000;
 const PERIOD_NS: u64 = 50_000_000;
 
 /// Gives the calling thread a reservation.
 fn reserve() -> io::Result<()> {
-    let attr = SchedAttr {
-        size: 48,
-        policy: 6,
-        flags: 0,
-        nice: 0,
-        priority: 0,
-        runtime_ns: RUNTIME_NS,
-        deadline_ns: PERIOD_NS,
-        period_ns: PERIOD_NS,
+    let attr = libc::sched_attr {
+        size: u32::try_from(size_of::<libc::sched_attr>()).expect("it is small"),
+        sched_policy: libc::SCHED_DEADLINE.cast_unsigned(),
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: 0,
+        sched_runtime: RUNTIME_NS,
+        sched_deadline: PERIOD_NS,
+        sched_period: PERIOD_NS,
     };
     // SAFETY: the call reads as many bytes as `size` says, which are the struct's; 0 is the calling thread.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };

@@ -7,6 +7,7 @@ use crate::fact::Fact;
 use crate::gaps::Early;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
+use crate::life::Life;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
 use std::error::Error;
@@ -349,12 +350,8 @@ impl Source for Playback {
             release: header.release.clone().unwrap_or_default(),
             ..Machine::default()
         };
-        Ok(Some(Frame {
-            snapshot,
-            groups,
-            owners: None,
-            reservations: std::collections::BTreeMap::new(),
-            machine,
-        }))
+        let reserved = |life: &Life| Some((life.id, life.attributes.reservation?));
+        let reservations = self.normaliser.lives().filter_map(reserved).collect();
+        Ok(Some(Frame { reservations, machine, ..Frame::new(snapshot, groups) }))
     }
 }

@@ -32,7 +32,7 @@ Examples:
   sudo tombola audit --format ndjson --output audit.ndjson
   sudo tombola audit --comm '^nginx$' --max-lag 50ms       status 3 if one is owed more than 50 ms
 
-Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 5 if --fail-if is, 1 if a filter matched nothing.")]
+Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 5 if --fail-if is, 1 if a filter matched nothing or no task of COMMAND was seen.")]
 #[allow(clippy::struct_excessive_bools)] // one for each flag of the command line
 pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]

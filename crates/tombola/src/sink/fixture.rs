@@ -97,13 +97,7 @@ pub(crate) fn frame(groups: Groups) -> Frame {
         interference: None,
         loss: Loss::default(),
     };
-    Frame {
-        snapshot,
-        groups,
-        owners: None,
-        reservations: std::collections::BTreeMap::new(),
-        machine: Machine::default(),
-    }
+    Frame::new(snapshot, groups)
 }
 
 pub(crate) fn report(window: Window) -> Report {

@@ -53,13 +53,8 @@ impl Source for Simulated {
         let until_ns = self.simulation.now_ns().saturating_add(step_ns).min(self.duration_ns);
         self.simulation.run_until(until_ns)?;
         self.is_over = until_ns == self.duration_ns;
-        Ok(Some(Frame {
-            snapshot: self.simulation.snapshot(),
-            groups: self.groups.clone(),
-            owners: None,
-            reservations: BTreeMap::new(),
-            machine: self.machine.clone(),
-        }))
+        let machine = self.machine.clone();
+        Ok(Some(Frame { machine, ..Frame::new(self.simulation.snapshot(), self.groups.clone()) }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tombola_core::audit::Audit;
-use tombola_core::frame::{Frame, Machine};
+use tombola_core::frame::Frame;
 use tombola_core::snapshot::{Group, Snapshot};
 use tombola_core::window::Window;
 use tombola_history::file::About;
@@ -103,13 +103,7 @@ pub(crate) fn log(
         simulation.run_until(number * step_ns).unwrap();
         let now = simulation.snapshot();
         let window = Window::between(&before, &now);
-        let frame = Frame {
-            snapshot: now.clone(),
-            groups: names.clone(),
-            owners: None,
-            reservations: BTreeMap::new(),
-            machine: Machine::default(),
-        };
+        let frame = Frame::new(now.clone(), names.clone());
         let rows = maker.rows(&window, &Audit::new(&window).unwrap(), &frame, 0);
         assert!(log.append(&rows).unwrap().is_none());
         before = now;
