@@ -1,7 +1,7 @@
 //! Reports made by hand, for tests.
 
 use crate::groups::Groups;
-use tombola_core::frame::{Frame, Machine};
+use tombola_core::frame::Frame;
 use tombola_core::histogram::Histogram;
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
