@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tombola_core::audit::Audit;
-use tombola_core::frame::{Frame, Machine};
+use tombola_core::frame::Frame;
 use tombola_core::snapshot::Group;
 use tombola_core::window::Window;
 use tombola_history::file::{About, Writer};

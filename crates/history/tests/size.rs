@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use tempfile::TempDir;
 use tombola_core::audit::Audit;
-use tombola_core::frame::{Frame, Machine};
+use tombola_core::frame::Frame;
 use tombola_core::identity::TaskId;
 use tombola_core::policy::Policy;
 use tombola_core::snapshot::{
