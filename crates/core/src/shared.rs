@@ -1,12 +1,13 @@
 //! A value that several hold.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A value in one place in memory that snapshots, windows and ledgers hold together. A clone is a further holder; whoever changes the
-/// value changes a copy of its own, unless it is held by nobody else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// value changes a copy of its own, unless it is held by nobody else. It is written as the value itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Shared<T>(Arc<T>);
 
 impl<T> From<T> for Shared<T> {
@@ -26,19 +27,6 @@ impl<T> Deref for Shared<T> {
 impl<T: Clone> DerefMut for Shared<T> {
     fn deref_mut(&mut self) -> &mut T {
         Arc::make_mut(&mut self.0)
-    }
-}
-
-/// As the value itself.
-impl<T: Serialize> Serialize for Shared<T> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        (**self).serialize(to)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        T::deserialize(from).map(Self::from)
     }
 }
 

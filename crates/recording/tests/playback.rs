@@ -4,11 +4,14 @@
 mod common;
 
 use common::foreign;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
+use tombola_core::identity::TaskId;
+use tombola_core::reservation::Reservation;
 use tombola_core::source::Source;
 use tombola_core::window::Window;
+use tombola_recording::attributes::Attributes;
 use tombola_recording::capabilities::Header;
 use tombola_recording::comm::Comm;
 use tombola_recording::event::{Event, Kind, Left, Task};
@@ -235,4 +238,45 @@ fn what_was_shown_is_not_taken_back() {
         }
     }
     assert!(hidden > 0, "the demonstration has hidden switches, or this shows nothing");
+}
+
+/// A few events.
+struct Few {
+    header: Header,
+    events: VecDeque<Event>,
+    damage: Damage,
+}
+
+impl Reader for Few {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
+        Ok(self.events.pop_front())
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn damage(&self) -> &Damage {
+        &self.damage
+    }
+}
+
+/// What a recording knows of a task's reservation is in its frames, as live: a finding names it.
+#[test]
+fn a_reservation_that_is_recorded_is_in_the_frames() {
+    let reservation = Reservation { runtime_ns: 5 * MS, deadline_ns: 40 * MS, period_ns: 50 * MS };
+    let attributes = |reservation| Box::new(Attributes { reservation, ..Attributes::default() });
+    let of =
+        |pid, reservation| Kind::Attributes { pid, start_ns: Some(1), attributes: attributes(reservation) };
+    let kinds = [of(7, Some(reservation)), of(8, None)];
+    let events = (0..).zip(kinds).map(|(ts_ns, kind)| Event { ts_ns, cpu: 0, seq: 0, kind }).collect();
+    let reader = Few { header: demo().header().clone(), events, damage: Damage::default() };
+    let frame = Playback::new(Box::new(reader)).next(None).unwrap().unwrap();
+    let expected = BTreeMap::from([(TaskId { pid: 7, start_ns: 1 }, reservation)]);
+    assert_eq!(frame.reservations, expected);
+    assert_eq!(frame.snapshot.tasks.len(), 2);
 }
