@@ -17,13 +17,6 @@ const PERIOD_NS: u64 = 50_000_000;
 /// A unit of time in /proc/stat.
 const TICK_NS: u64 = 10_000_000;
 
-/// What the host has taken of all CPUs since they were started, by the kernel's own count.
-fn stolen_ns() -> u64 {
-    let text = std::fs::read_to_string("/proc/stat").expect("/proc is mounted");
-    let steal = text.lines().next().and_then(|line| line.split_whitespace().nth(8));
-    steal.and_then(|ticks| ticks.parse::<u64>().ok()).expect("the first line is of all CPUs") * TICK_NS
-}
-
 /// Gives the calling thread a reservation.
 fn reserve() -> io::Result<()> {
     let attr = libc::sched_attr {
@@ -54,7 +47,7 @@ fn root_a_used_up_budget_is_throttled_and_no_contention() {
     let monitor = monitor();
     let schedstat_of_it = || schedstat(reserved.tid).expect("it lives").wait_ns;
     let outer_ns = schedstat_of_it();
-    let stolen_before_ns = stolen_ns();
+    let stolen_before_ns = common::stolen_ns();
     let first = seen(&monitor);
     let before_ns = schedstat_of_it();
     let inner_ns = wait_for("a second of it", || {
@@ -67,7 +60,7 @@ fn root_a_used_up_budget_is_throttled_and_no_contention() {
         window.tasks.iter().filter(|t| t.totals.id.pid == pid).map(|t| (t.totals.id, promised)).collect();
     let outer_ns = schedstat_of_it() - outer_ns;
     // Ticks of the host's time are counted down, those of each CPU.
-    let stolen_ns = stolen_ns() - stolen_before_ns + TICK_NS * common::cpus().len() as u64;
+    let stolen_ns = common::stolen_ns() - stolen_before_ns + TICK_NS * common::cpus().len() as u64;
     let audit = Audit::new(&window).expect("groups do not contradict themselves");
     let others_ns: u64 = window
         .tasks

@@ -269,10 +269,13 @@ impl Reader for Few {
 #[test]
 fn a_reservation_that_is_recorded_is_in_the_frames() {
     let reservation = Reservation { runtime_ns: 5 * MS, deadline_ns: 40 * MS, period_ns: 50 * MS };
-    let attributes = |reservation| Box::new(Attributes { reservation, ..Attributes::default() });
-    let of =
-        |pid, reservation| Kind::Attributes { pid, start_ns: Some(1), attributes: attributes(reservation) };
-    let kinds = [of(7, Some(reservation)), of(8, None)];
+    // Policy 6 is SCHED_DEADLINE, 0 SCHED_OTHER.
+    let of = |pid, policy, reservation| Kind::Attributes {
+        pid,
+        start_ns: Some(1),
+        attributes: Box::new(Attributes { policy: Some(policy), reservation, ..Attributes::default() }),
+    };
+    let kinds = [of(7, 6, Some(reservation)), of(8, 0, None)];
     let events = (0..).zip(kinds).map(|(ts_ns, kind)| Event { ts_ns, cpu: 0, seq: 0, kind }).collect();
     let reader = Few { header: demo().header().clone(), events, damage: Damage::default() };
     let frame = Playback::new(Box::new(reader)).next(None).unwrap().unwrap();
