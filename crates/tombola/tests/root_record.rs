@@ -309,7 +309,9 @@ fn root_record_knows_what_sched_deadline_promised() {
     let told = String::from_utf8(chrt(&["-p", &tid_text]).unwrap().stdout).unwrap();
     let told = told.lines().find(|line| line.contains("runtime/deadline/period")).unwrap();
     let told: Vec<u64> = told.rsplit(' ').next().unwrap().split('/').map(|ns| ns.parse().unwrap()).collect();
+    let stolen_before_ns = stolen_ns();
     let (file, _) = record(&dir, &["--duration", "3s"], &[]);
+    let stolen_ns = stolen_ns() - stolen_before_ns + TICK_NS;
     let read = Read::file(&file);
     let promised = read.normaliser.life(tid).unwrap().attributes.reservation.unwrap();
     assert_eq!([promised.runtime_ns, promised.deadline_ns, promised.period_ns], told[..]);
