@@ -12,7 +12,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, killpg};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, gettid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -481,6 +481,8 @@ pub(crate) struct Bracket {
     /// How long it took to read.
     pub(crate) reading_ns: u64,
     pub(crate) after: BTreeMap<u32, Schedstat>,
+    /// Who went on waiting for too long: what the monitor knows of that wait is in no book yet.
+    pub(crate) waiting_on: BTreeSet<u32>,
     /// [`stolen_ns`] after the last reading.
     pub(crate) stolen_after_ns: u64,
 }
@@ -495,12 +497,15 @@ impl Bracket {
         let mut after = all_schedstats();
         // The kernel books a wait when it ends, the monitor knows of those that are open.
         let start = Instant::now();
+        let mut waiting_on = BTreeSet::new();
         for task in snapshot.tasks.iter().filter(|t| t.state == TaskState::Waiting) {
             let pid = task.id.pid;
             let Some(earlier) = before.get(&pid) else { continue };
-            while after.get(&pid).is_some_and(|now| now.slices == earlier.slices)
-                && start.elapsed() < Duration::from_secs(2)
-            {
+            while after.get(&pid).is_some_and(|now| now.slices == earlier.slices) {
+                if start.elapsed() > Duration::from_secs(2) {
+                    waiting_on.insert(pid);
+                    break;
+                }
                 thread::sleep(Duration::from_micros(200));
                 if let Some(now) = schedstat(pid) {
                     after.insert(pid, now);
@@ -509,7 +514,15 @@ impl Bracket {
                 }
             }
         }
-        Self { stolen_before_ns, before, snapshot, reading_ns, after, stolen_after_ns: stolen_ns() }
+        Self {
+            stolen_before_ns,
+            before,
+            snapshot,
+            reading_ns,
+            after,
+            waiting_on,
+            stolen_after_ns: stolen_ns(),
+        }
     }
 }
 
