@@ -118,6 +118,8 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 
 	if (!s)
 		return;
+	if (left_behind && scx_bpf_dsq_move_to_local(HANDED))
+		return;
 	if (totals.overflow && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
 	if (prev_task && (prev_task->scx.flags & SCX_TASK_QUEUED) && !is_local_kthread(prev_task) && may_use(prev_task, cpu)) {
@@ -315,6 +317,8 @@ __s32 OPS_SLEEPABLE(lottery_init)
 	error = scx_bpf_create_dsq(GUARDED, -1);
 	if (!error)
 		error = scx_bpf_create_dsq(OVERFLOW, -1);
+	if (!error)
+		error = scx_bpf_create_dsq(HANDED, -1);
 	if (error)
 		return error;
 	bpf_for(i, 0, settings.cpus + 1) {

@@ -5,14 +5,16 @@
 #ifndef TOMBOLA_LOTTERY_TASK_BPF_H
 #define TOMBOLA_LOTTERY_TASK_BPF_H
 
-/* Queues of the kernel, for tasks without room in ours: first in, first out. */
+/* Queues of the kernel, first in, first out. The first two are for tasks without room in ours. */
 #define GUARDED 0ULL		 /* before all draws */
 #define OVERFLOW 1ULL		 /* when nobody waits who found room */
+#define HANDED 2ULL		 /* on their way from one CPU to another */
 
 #define PF_KTHREAD 0x00200000	 /* include/linux/sched.h */
 #define SCHED_IDLE 5
 #define IDLE_WEIGHT 3		 /* WEIGHT_IDLEPRIO */
 #define CLOCK_MONOTONIC 1
+#define HANDOVERS 16		 /* looks of a CPU into HANDED in a row */
 #define DELIVERIES 4		 /* draws of a CPU in a row whose winners the kernel has taken */
 #define VALUE_SCALE 16
 #define QUIET_TICKS 16

@@ -71,6 +71,7 @@ struct bpf_iter_num {
 __s32 scx_bpf_create_dsq(__u64 dsq_id, __s32 node) __ksym;
 __s32 scx_bpf_select_cpu_dfl(struct task_struct *p, __s32 prev_cpu, __u64 wake_flags, bool *is_idle) __ksym;
 __s32 scx_bpf_pick_idle_cpu(const struct cpumask *cpus_allowed, __u64 flags) __ksym;
+__s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
 void scx_bpf_kick_cpu(__s32 cpu, __u64 flags) __ksym;
 void scx_bpf_dispatch_cancel(void) __ksym;
 
@@ -78,6 +79,7 @@ void scx_bpf_dispatch_cancel(void) __ksym;
 /* 6.13 (5209c03c8ed2, 5cbb302880f5, 6462dd53a260) gave dispatch and consume these names; before, the scheduler is refused. */
 void scx_bpf_dsq_insert(struct task_struct *p, __u64 dsq_id, __u64 slice, __u64 enq_flags) __ksym;
 bool scx_bpf_dsq_move_to_local(__u64 dsq_id) __ksym;
+__s32 scx_bpf_dsq_nr_queued(__u64 dsq_id) __ksym;
 bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it__iter, struct task_struct *p, __u64 dsq_id, __u64 enq_flags) __ksym;
 /* 6.19: before, the field is written. */
 bool scx_bpf_task_set_slice(struct task_struct *p, __u64 slice) __ksym __weak;

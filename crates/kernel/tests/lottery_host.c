@@ -28,6 +28,20 @@ static bool mixed(char letter)
 	return strchr(mix, letter) != NULL;
 }
 
+/* A program of the scheduler takes its time, in the name of the task that its CPU has switched to, whose migration it disables. */
+#define RUN(program)                                         \
+	do {                                                 \
+		struct task_struct *___named = vcpus[me].on; \
+                                                             \
+		if (___named)                                \
+			___named->migration_disabled++;      \
+		turn();                                      \
+		program;                                     \
+		turn();                                      \
+		if (___named)                                \
+			___named->migration_disabled--;      \
+	} while (0)
+
 /* do_enqueue_task(): what ops.enqueue chose is done when it has returned. */
 static void enqueue(struct task_struct *p, bool wakeup)
 {
@@ -40,9 +54,9 @@ static void enqueue(struct task_struct *p, bool wakeup)
 	p->scx.flags |= SCX_TASK_QUEUED;
 	cpu->enqueuing = p;
 	if (wakeup)
-		p->cpu = lottery_select_cpu(p, p->cpu, 0);
+		RUN(p->cpu = lottery_select_cpu(p, p->cpu, 0));
 	if (p->direct == NO_QUEUE)
-		lottery_enqueue(p, 0);
+		RUN(lottery_enqueue(p, 0));
 	cpu = &vcpus[me];
 	cpu->enqueuing = NULL;
 	turn();
@@ -53,25 +67,6 @@ static void enqueue(struct task_struct *p, bool wakeup)
 	p->locked = false;
 }
 
-/* finish_dispatch(): who was given to the scheduler anew is left where it is. */
-static void flush(void)
-{
-	struct virtual_cpu *cpu = &vcpus[me];
-	struct task_struct *p = cpu->chosen;
-
-	if (!p)
-		return;
-	turn();
-	while (p->sequence == cpu->chosen_sequence && p->place == COMING)
-		turn();
-	if (p->sequence == cpu->chosen_sequence && p->place == WITH_SCHEDULER) {
-		p->scx.slice = settings.slice_ns;
-		put_local(p, me);
-	}
-	cpu->chosen = NULL;
-	cpu->dispatched++;
-}
-
 /* The end of a slice, or the end of idleness. */
 static void schedule(bool sleeps)
 {
@@ -80,8 +75,8 @@ static void schedule(bool sleeps)
 
 	if (prev && sleeps) {
 		prev->scx.flags &= ~SCX_TASK_QUEUED;
-		lottery_stopping(prev, false);
-		lottery_quiescent(prev, SCX_DEQ_SLEEP);
+		RUN(lottery_stopping(prev, false));
+		RUN(lottery_quiescent(prev, SCX_DEQ_SLEEP));
 		prev->place = NOWHERE;
 		cpu->current = prev = NULL;
 	} else if (prev) {
@@ -91,7 +86,7 @@ static void schedule(bool sleeps)
 		cpu->dispatched = 0;
 		if (cpu->local_count)
 			break;
-		lottery_dispatch(me, prev);
+		RUN(lottery_dispatch(me, prev));
 		flush();
 		if (prev && prev->scx.slice)
 			return;
@@ -99,19 +94,27 @@ static void schedule(bool sleeps)
 	if (!cpu->local_count) {
 		if (prev)
 			prev->scx.slice = settings.slice_ns;
+		else
+			cpu->on = NULL;
 		return;
 	}
 	next = cpu->local[0];
 	memmove(cpu->local, cpu->local + 1, (size_t)--cpu->local_count * sizeof(next));
 	if (prev) {
-		lottery_stopping(prev, true);
+		prev->leaving = true;
+		RUN(lottery_stopping(prev, true));
 		enqueue(prev, false);
 	} else if (sleeps) {
 		turn();
 	}
+	while (next->leaving)
+		turn();
 	next->place = ON_CPU;
 	cpu->current = next;
-	lottery_running(next);
+	RUN(lottery_running(next));
+	if (cpu->on)
+		cpu->on->leaving = false;
+	cpu->on = next;
 }
 
 static void cpu_main(void)
