@@ -202,7 +202,7 @@ APART int decide(__s32 cpu, struct task_context *prev)
 
 	if (!s)
 		return NO_CHOICE;
-	s->exponential = prev ? chance_source() : 0;
+	s->exponential = prev ? chance_source(s) : 0;
 	bpf_spin_lock(&books);
 	gather(s, cpu);
 	choice = choose(s, cpu, prev);

@@ -8,8 +8,10 @@
  *	lottery_host queues		two sets of CPUs with one hash have two queues
  *	lottery_host groups		a group at the address of one that was freed is another
  *
- * MIX, of letters: a, affinity changes while tasks wait; g, the guard is short; k, groups of two weights; p, every other task is
- * pinned to one CPU; s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; none: -.
+ * MIX, of letters: a, affinity changes while tasks wait; c, the timer ends the slices of the first task after a fifth; d, stride;
+ * g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; p, every other task is pinned to one CPU;
+ * s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; y, the first task yields after a fifth of each
+ * slice; none: -.
  */
 #include "lottery_host.h"
 #include "lottery.bpf.c"
@@ -75,7 +77,6 @@ static void schedule(bool sleeps)
 
 	if (prev && sleeps) {
 		prev->scx.flags &= ~SCX_TASK_QUEUED;
-		RUN(lottery_stopping(prev, false));
 		RUN(lottery_quiescent(prev, SCX_DEQ_SLEEP));
 		prev->place = NOWHERE;
 		cpu->current = prev = NULL;
@@ -102,7 +103,6 @@ static void schedule(bool sleeps)
 	memmove(cpu->local, cpu->local + 1, (size_t)--cpu->local_count * sizeof(next));
 	if (prev) {
 		prev->leaving = true;
-		RUN(lottery_stopping(prev, true));
 		enqueue(prev, false);
 	} else if (sleeps) {
 		turn();
@@ -130,9 +130,13 @@ static void cpu_main(void)
 			for (i = 0; i < length; i++)
 				turn();
 			part = mixed('s') && !below(16) ? 2 + below(3) : 1;
-			cpu->current->se.sum_exec_runtime += settings.slice_ns / part;
 			slept = part > 1 ? cpu->current : NULL;
-			schedule(part > 1);
+			if (part == 1 && cpu->current == &tasks[0] && (mixed('y') || mixed('c')))
+				part = 5;
+			if (part > 1 && mixed('c'))
+				this_timer()->slice_end = 0;
+			cpu->current->se.sum_exec_runtime += settings.slice_ns / part;
+			schedule(slept);
 			if (slept)
 				slept->asleep = true;
 			if (totals.draws >= draws_wanted)
@@ -153,9 +157,10 @@ static void cpu_main(void)
 	}
 }
 
-/* set_cpus_allowed_ptr() of a task that waits: it is taken out, changed, and given to the scheduler anew. */
-static void change_affinity(struct task_struct *p)
+/* set_cpus_allowed_ptr() or sched_move_task() of a task that waits: it is taken out, changed, and given to the scheduler anew. */
+static void change(struct task_struct *p, bool group)
 {
+	struct task_group *places[] = {&root_group, &below_root[0], &below_root[1]};
 	struct cpumask one = {};
 
 	if (p->locked || (p->place != WITH_SCHEDULER && p->place != IN_DSQ))
@@ -166,12 +171,15 @@ static void change_affinity(struct task_struct *p)
 	turn();
 	p->scx.flags &= ~SCX_TASK_QUEUED;
 	lottery_quiescent(p, 0);
-	p->cpu = (int)below((__u64)vcpu_count - 1);
-	one.bits[0] = 1ULL << p->cpu;
-	p->mask = p->nr_cpus_allowed > 1 && below(2) ? one : all;
-	lottery_set_cpumask(p, p->cpus_ptr);
+	if (group) {
+		p->sched_task_group = places[below(3)];
+	} else {
+		p->cpu = (int)below((__u64)vcpu_count - 1);
+		one.bits[0] = 1ULL << p->cpu;
+		p->mask = p->nr_cpus_allowed > 1 && below(2) ? one : all;
+		lottery_set_cpumask(p, p->cpus_ptr);
+	}
 	turn();
-	lottery_runnable(p, 0);
 	enqueue(p, false);
 }
 
@@ -180,7 +188,6 @@ static void wake(struct task_struct *p)
 	if (!p->asleep)
 		return;
 	p->asleep = false;
-	lottery_runnable(p, 0);
 	enqueue(p, true);
 }
 
@@ -201,7 +208,9 @@ static void user_main(void)
 			if (!below(8))
 				wake(&tasks[task]);
 		if (mixed('a') && !below(4))
-			change_affinity(&tasks[below((__u64)task_count)]);
+			change(&tasks[below((__u64)task_count)], false);
+		if (mixed('m') && !below(4))
+			change(&tasks[below((__u64)task_count)], true);
 		if (mixed('t') && !below(4)) {
 			request.pid = 1 + (__s32)below((__u64)task_count);
 			request.tickets = 1 + (__u32)below(1 << 16);
@@ -232,6 +241,27 @@ static void configure(int cpus)
 	told->slice_ns = 1000000;
 	told->guard_ns = mixed('g') ? 100000 : 1ULL << 60;
 	told->cpus = (__u32)cpus;
+}
+
+/* What is active of a group is what its runnable members hold, and its parent has its weight while there is any. */
+static void check_groups(void)
+{
+	struct task_context *tc;
+	__u64 active;
+	__u32 slot;
+	int i;
+
+	for (slot = 1; slot < group_count; slot++) {
+		active = 0;
+		for (i = 0; i < task_count; i++) {
+			tc = context_of(&tasks[i]);
+			if (tc->group != ROOT && tc->active && tc->active != tc->tickets)
+				wrong("a task takes part with other tickets than it holds");
+			active += tc->group == slot ? tc->active : 0;
+		}
+		if (groups[slot].active != active)
+			wrong("what is active of a group is not what its members hold");
+	}
 }
 
 static void print_outcome(void)
@@ -301,6 +331,7 @@ static int play(int count, char **arguments)
 	me = cpus;
 	stalls = mixed('v') ? 2000 : 0;
 	swapcontext(&outside, &vcpus[cpus].context);
+	check_groups();
 	print_outcome();
 	return 0;
 }
@@ -394,7 +425,7 @@ static int groups_of_one_address(void)
 	lottery_init_task(p, &args);
 	lottery_enable(p);
 	for (i = 0; i < 2; i++) {
-		lottery_runnable(p, 0);
+		take_part(p, context_of(p));
 		printf("%llu ", (unsigned long long)groups[context_of(p)->group].key.id);
 		lottery_quiescent(p, SCX_DEQ_SLEEP);
 		below_root[0].id = 77;

@@ -78,8 +78,8 @@ struct scx_exit_info {
 	char *msg;
 };
 struct sched_ext_ops {
-	void *select_cpu, *enqueue, *dispatch, *runnable, *running, *stopping, *yield, *quiescent, *set_cpumask, *update_idle, *init_task,
-		*exit_task, *enable, *init, *exit;
+	void *select_cpu, *enqueue, *dispatch, *running, *quiescent, *set_cpumask, *update_idle, *init_task, *exit_task, *enable, *init,
+		*exit;
 	__u64 flags;
 	__u32 timeout_ms;
 	const char *name;
@@ -288,6 +288,11 @@ static void *bpf_task_storage_get(void *map, struct task_struct *p, void *value,
 }
 
 static __u64 bpf_ktime_get_ns(void)
+{
+	return now;
+}
+
+static __u64 now_ns(void)
 {
 	return now;
 }
