@@ -70,9 +70,10 @@ __s32 OPS(lottery_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_
 void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 {
 	struct task_context *tc = context_of(p);
+	struct scratch *s = scratch();
 	__s32 cpu;
 
-	if (!tc) {
+	if (!tc || !s) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, settings.slice_ns, enq_flags);
 		return;
 	}
@@ -80,6 +81,8 @@ void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 	/* Taken out of its queue by the kernel, such as for a CPU that went away. */
 	if (is_waiting(tc))
 		stop_waiting(tc, NONE);
+	end_slice(p, tc);
+	take_part(p, tc);
 	if (is_local_kthread(p)) {
 		begin_undrawn(p, tc);
 		__sync_fetch_and_add(&totals.kernel, 1);
@@ -97,9 +100,9 @@ void OPS(lottery_enqueue, struct task_struct *p, __u64 enq_flags)
 	renew_weights(p, tc);
 	find_queue(p, tc);
 	if (!tc->waiting_since)
-		tc->waiting_since = bpf_ktime_get_ns();
+		tc->waiting_since = now_ns();
 	begin_slice(p, tc);
-	if (wait_in_queue(tc, p->pid, chance_source()))
+	if (wait_in_queue(tc, p->pid, chance_source(s)))
 		return; /* it stays with us until deliver() */
 	if (tc->queue != NONE)
 		__sync_fetch_and_add(&totals.overflow, 1);
@@ -117,6 +120,8 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 	int choice;
 
 	if (!s)
+		return;
+	if (left_behind && scx_bpf_dsq_move_to_local(HANDED))
 		return;
 	if (totals.overflow && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
@@ -157,17 +162,6 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 
 /* --- running and leaving ---------------------------------------------------------------------------------------------------- */
 
-void OPS(lottery_runnable, struct task_struct *p, __u64 enq_flags)
-{
-	struct task_context *tc = context_of(p);
-
-	if (!tc)
-		return;
-	find_group(p, tc);
-	tc->tickets = tc->explicit_tickets ? tc->explicit_tickets : tickets_by_nice(p);
-	stop_waiting(tc, tc->tickets);
-}
-
 void OPS(lottery_running, struct task_struct *p)
 {
 	struct task_context *tc = context_of(p);
@@ -178,35 +172,13 @@ void OPS(lottery_running, struct task_struct *p)
 	/* Run by the kernel itself, as it does while it takes the scheduler out. */
 	if (is_waiting(tc) && stop_waiting(tc, NONE))
 		tc->tally.undrawn++;
+	/* It comes from no program of ours: an idle CPU took it at once, or the kernel had it run without asking. */
+	take_part(p, tc);
+	if (tc->slice == SLICE_DUE)
+		tc->slice = SLICE_BEGUN;
 	tc->drawn = 0;
 	tc->waiting_since = 0;
 	tc->compensation = COMPENSATION_ONE;
-}
-
-void OPS(lottery_stopping, struct task_struct *p, bool runnable)
-{
-	struct task_context *tc = context_of(p);
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
-
-	if (timer)
-		timer->slice_end = 0;
-	if (!tc)
-		return;
-	/* A task of a higher class may come in the middle of a slice, which then goes on afterwards. */
-	if (!runnable || !p->scx.slice)
-		end_slice(p, tc);
-}
-
-/* It gives up the rest of its slice, and competes at once in the draw that follows. */
-bool OPS(lottery_yield, struct task_struct *from, struct task_struct *to)
-{
-	struct task_context *tc = context_of(from);
-
-	if (tc)
-		tc->yielded = 1;
-	set_slice(from, 0);
-	return false;
 }
 
 void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
@@ -217,7 +189,8 @@ void OPS(lottery_quiescent, struct task_struct *p, __u64 deq_flags)
 	if (!tc)
 		return;
 	count_lost_win(tc);
-	stop_waiting(tc, 0);
+	end_slice(p, tc);
+	set_part(tc, 0);
 	q = queue_at(tc->queue);
 	if (settings.policy == POLICY_STRIDE && q && !tc->slept) {
 		tc->debt = draw_left(tc->base + tc->debt, q->clock);
@@ -244,8 +217,15 @@ void OPS(lottery_set_cpumask, struct task_struct *p, const struct cpumask *cpuma
  */
 void OPS(lottery_update_idle, __s32 cpu, bool idle)
 {
-	if (idle)
-		call_if_needed(cpu);
+	__u32 key = cpu;
+	struct cpu_timer *timer;
+
+	if (!idle)
+		return;
+	timer = bpf_map_lookup_elem(&timers, &key);
+	if (timer)
+		timer->slice_end = 0;
+	call_if_needed(cpu);
 }
 
 /* --- a task's life --------------------------------------------------------------------------------------------------------- */
@@ -287,7 +267,7 @@ void OPS(lottery_exit_task, struct task_struct *p, struct scx_exit_task_args *ar
 
 	if (!tc)
 		return;
-	stop_waiting(tc, 0);
+	set_part(tc, 0);
 	bpf_spin_lock(&books);
 	totals.ended++;
 	totals.of_ended.wins += tc->tally.wins;
@@ -315,6 +295,8 @@ __s32 OPS_SLEEPABLE(lottery_init)
 	error = scx_bpf_create_dsq(GUARDED, -1);
 	if (!error)
 		error = scx_bpf_create_dsq(OVERFLOW, -1);
+	if (!error)
+		error = scx_bpf_create_dsq(HANDED, -1);
 	if (error)
 		return error;
 	bpf_for(i, 0, settings.cpus + 1) {
@@ -356,10 +338,7 @@ struct sched_ext_ops lottery = {
 	.select_cpu = (void *)lottery_select_cpu,
 	.enqueue = (void *)lottery_enqueue,
 	.dispatch = (void *)lottery_dispatch,
-	.runnable = (void *)lottery_runnable,
 	.running = (void *)lottery_running,
-	.stopping = (void *)lottery_stopping,
-	.yield = (void *)lottery_yield,
 	.quiescent = (void *)lottery_quiescent,
 	.set_cpumask = (void *)lottery_set_cpumask,
 	.update_idle = (void *)lottery_update_idle,

@@ -80,11 +80,17 @@ struct {
 	__type(value, __u32);
 } queue_slots SEC(".maps");
 
+enum slice_stage {
+	SLICE_OVER = 0, /* and counted */
+	SLICE_DUE = 1,	/* it begins when the task next runs */
+	SLICE_BEGUN = 2,
+};
+
 struct task_context {
 	__u64 group_seen;	/* the task_group that group stands for */
 	__u64 compensation;	/* until it next starts a slice */
 	__u64 joined;		/* name of the waiter that it is or was */
-	__u64 waiting_since;	/* CLOCK_MONOTONIC; 0: it does not wait */
+	__u64 waiting_since;	/* by now_ns(); 0: it does not wait */
 	__u64 slice_begin;	/* its CPU time when its slice began */
 	__u64 used_ns;		/* of its latest slice */
 	__u64 base;		/* stride: its queue's clock when its slice began */
@@ -96,9 +102,9 @@ struct task_context {
 	__u32 explicit_tickets; /* set by the user; 0: by nice value */
 	__u32 active;		/* how much of its group's active amount is its own */
 	__u32 slept;		/* stride: debt counts from when it comes, not from base */
-	__u32 over;		/* its latest slice has been counted */
-	__u32 yielded;		/* it gave up the rest of its slice */
+	__u32 slice;		/* enum slice_stage of its latest slice */
 	__u32 drawn;		/* it has won a draw and not run since */
+	__u32 pad;
 	struct tally tally;
 };
 
@@ -130,6 +136,7 @@ enum choice { NO_CHOICE, CHOSE_WAITER, CHOSE_PREVIOUS };
 
 struct scratch {
 	__u64 cpus[CPU_WORDS];
+	__u64 stream;		/* state of this CPU's random numbers; 0: it has not begun */
 	__u64 exponential;	/* of the previous task */
 	__u64 chance;		/* its chance, in units of 2^-CHANCE_UNIT */
 	__u64 value;		/* of all tickets that compete, in the root's, in units of 2^-VALUE_SCALE */
@@ -193,6 +200,12 @@ static __always_inline __u64 scaled_product(__u64 a, __u64 b, __u32 shift)
 	return draw_high_product(a, b) << (64 - shift) | (a * b) >> shift;
 }
 
+/* The same of a number of 32 bits, for 0 < shift < 33: two products in place of six. */
+static __always_inline __u64 scaled_by_tickets(__u64 a, __u32 tickets, __u32 shift)
+{
+	return ((a >> 32) * tickets << (32 - shift)) + ((a & 0xffffffff) * tickets >> shift);
+}
+
 /* --- currencies; the lock is held -------------------------------------------------------------------------------------- */
 
 static __always_inline void rate(struct group *g)
@@ -200,21 +213,25 @@ static __always_inline void rate(struct group *g)
 	g->up = number_quotient(number_of(g->active), number_of(g->weight));
 }
 
-/* Adds to the active amount of a group, and to that of those above it whose member becomes active or ceases to be. */
+/*
+ * Adds to the active amount of a group, and to that of those above it whose member becomes active or ceases to be. Nobody asks for the
+ * root's, in whose currency all others are told.
+ */
 static __always_inline void change_active(__u32 slot, __s64 by)
 {
 	struct group *g;
 	__u64 before;
 	int level;
 
+	/* A loop that is not begun calls nothing. */
+	if (slot == ROOT)
+		return;
 	bpf_for(level, 0, DEPTH) {
 		g = group_at(slot);
-		if (!g)
+		if (slot == ROOT || !g)
 			break;
 		before = g->active;
 		g->active = before + by;
-		if (slot == ROOT)
-			break;
 		rate(g);
 		if (!before == !g->active)
 			break;
@@ -230,6 +247,8 @@ static __always_inline struct number to_root(__u32 slot)
 	struct group *g;
 	int level;
 
+	if (slot == ROOT)
+		return up;
 	bpf_for(level, 0, DEPTH) {
 		g = group_at(slot);
 		if (slot == ROOT || !g)
@@ -315,9 +334,9 @@ static __always_inline bool join_queue(struct task_context *tc, struct queue *q,
 /* What it stood to win since it came or was settled last. */
 static __always_inline void settle(struct waiter *w, struct queue *q)
 {
-	__u64 expected = scaled_product(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
-	__u64 squares = scaled_product(scaled_product(q->squares - w->squares, w->tickets, 14), w->tickets,
-				       SQUARE_SCALE - CHANCE_UNIT - 14);
+	__u64 expected = scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+	__u64 squares = scaled_by_tickets(scaled_by_tickets(q->squares - w->squares, w->tickets, 14), w->tickets,
+					  SQUARE_SCALE - CHANCE_UNIT - 14);
 
 	w->expected += expected;
 	w->variance += expected > squares ? expected - squares : 0;
@@ -408,6 +427,18 @@ APART int stop_waiting(struct task_context *tc, __u32 active)
 		set_active(tc, active);
 	bpf_spin_unlock(&books);
 	return waited;
+}
+
+/*
+ * So many tickets of a task are active, and it waits no longer. Its run queue is locked. Members of the root change no rate of exchange, so
+ * that for them there is something to do under the lock of the books only if they wait.
+ */
+static __always_inline void set_part(struct task_context *tc, __u32 active)
+{
+	if (is_waiting(tc) || (tc->group != ROOT && tc->active != active))
+		stop_waiting(tc, active);
+	else
+		tc->active = active;
 }
 
 /* What a group is backed by has changed. */

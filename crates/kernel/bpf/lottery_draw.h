@@ -127,6 +127,8 @@ static __always_inline __u64 draw_residual(__u64 exponential, __u32 tickets, __u
 {
 	__u64 each = exponential / tickets;
 
+	if (compensation == COMPENSATION_ONE)
+		return each;
 	return each / compensation * COMPENSATION_ONE + each % compensation * COMPENSATION_ONE / compensation;
 }
 
@@ -184,6 +186,12 @@ static __always_inline struct number number_quotient(struct number a, struct num
 
 	if (!a.m || !b.m)
 		return n;
+	/* Powers of two, such as the exchange rate of the root, need no division. */
+	if (b.m == 1U << 31) {
+		n.m = a.m;
+		n.e = a.e - b.e - 31;
+		return n;
+	}
 	q = ((__u64)a.m << 32) / b.m;
 	n.e = a.e - b.e - 32 + (__s32)(q >> 32);
 	n.m = (__u32)(q >> (q >> 32));

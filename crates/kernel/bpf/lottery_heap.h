@@ -19,7 +19,7 @@
 struct waiter {
 	__u64 key;
 	__u64 joined;	/* the how manieth to come, which is its name; 0: this slot is free */
-	__u64 since;	/* CLOCK_MONOTONIC */
+	__u64 since;	/* by now_ns() */
 	__u64 chances;	/* of its queue, when it came or its tickets changed */
 	__u64 squares;
 	__u64 expected;	/* settled before that, in units of 2^-CHANCE_UNIT */
@@ -104,6 +104,9 @@ static __always_inline __u32 meld(__u32 a, __u32 b, __u32 above, __u32 side)
 	m->b = b;
 	m->above = above;
 	m->side = side;
+	/* A heap without others to be melded with is hung as it is. */
+	if (!a || !b)
+		goto hung;
 	bpf_for(turn, 0, WAITERS) {
 		if (!m->a || !m->b)
 			break;
@@ -120,6 +123,7 @@ static __always_inline __u32 meld(__u32 a, __u32 b, __u32 above, __u32 side)
 		first = waiter_at(m->a);
 		m->a = first->below[m->side & 1];
 	}
+hung:
 	hang(m, m->a ? m->a : m->b);
 	return m->root;
 }

@@ -202,7 +202,7 @@ APART int decide(__s32 cpu, struct task_context *prev)
 
 	if (!s)
 		return NO_CHOICE;
-	s->exponential = prev ? chance_source() : 0;
+	s->exponential = prev ? chance_source(s) : 0;
 	bpf_spin_lock(&books);
 	gather(s, cpu);
 	choice = choose(s, cpu, prev);
@@ -220,6 +220,42 @@ static __always_inline void count_lost_win(struct task_context *tc)
 {
 	if (tc->drawn && __sync_lock_test_and_set(&tc->drawn, 0))
 		__sync_fetch_and_add(&totals.redrawn, 1);
+}
+
+/* Whether a task may have been left in HANDED. */
+__u32 left_behind;
+
+/*
+ * Takes the task that is in HANDED to the CPU that drew it, away from another. The kernel ends a scheduler that inserts a task whose migration
+ * is disabled into the queue of another CPU, and every program of a scheduler disables it for the task in whose name it runs:
+ *
+ *	CPU 0				CPU 1
+ *	A's slice is over: enqueue
+ *	running B, in the name of A
+ *					decide: A wins
+ *					inserted into the queue of CPU 1: the end
+ *	switch from A to B
+ *
+ * In a queue of the kernel's such a task is passed over, and no more. There it is the next one's that looks: this CPU does some times more,
+ * and both are told to do so later.
+ */
+static __always_inline bool take_handed(__s32 from, __s32 cpu)
+{
+	bool taken = false;
+	__u32 look;
+
+	bpf_for(look, 0, HANDOVERS) {
+		taken = scx_bpf_dsq_move_to_local(HANDED);
+		if (taken || scx_bpf_dsq_nr_queued(HANDED) <= 0)
+			break;
+	}
+	if (scx_bpf_dsq_nr_queued(HANDED) > 0) {
+		left_behind = 1;
+		scx_bpf_kick_cpu(from, 0);
+		if (!taken)
+			scx_bpf_kick_cpu(cpu, 0);
+	}
+	return taken;
 }
 
 /*
@@ -240,6 +276,7 @@ APART int deliver(__s32 cpu)
 	struct task_context *tc;
 	struct task_struct *p;
 	bool delivered = false;
+	__s32 from;
 
 	if (!s)
 		return false;
@@ -253,10 +290,13 @@ APART int deliver(__s32 cpu)
 		tc->tally.wins += s->taken.drawn;
 		tc->drawn = s->taken.drawn;
 		tc->base = s->taken.key;
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, settings.slice_ns, 0);
+		from = scx_bpf_task_cpu(p);
+		scx_bpf_dsq_insert(p, from == cpu ? SCX_DSQ_LOCAL : HANDED, settings.slice_ns, 0);
 		delivered = !is_waiting(tc) && may_use(p, cpu);
 		if (delivered) {
 			tc->tally.undrawn += !s->taken.drawn;
+			if (from != cpu)
+				delivered = take_handed(from, cpu);
 		} else {
 			scx_bpf_dispatch_cancel();
 			count_lost_win(tc);

@@ -5,14 +5,16 @@
 #ifndef TOMBOLA_LOTTERY_TASK_BPF_H
 #define TOMBOLA_LOTTERY_TASK_BPF_H
 
-/* Queues of the kernel, for tasks without room in ours: first in, first out. */
+/* Queues of the kernel, first in, first out. The first two are for tasks without room in ours. */
 #define GUARDED 0ULL		 /* before all draws */
 #define OVERFLOW 1ULL		 /* when nobody waits who found room */
+#define HANDED 2ULL		 /* on their way from one CPU to another */
 
 #define PF_KTHREAD 0x00200000	 /* include/linux/sched.h */
 #define SCHED_IDLE 5
 #define IDLE_WEIGHT 3		 /* WEIGHT_IDLEPRIO */
 #define CLOCK_MONOTONIC 1
+#define HANDOVERS 16		 /* looks of a CPU into HANDED in a row */
 #define DELIVERIES 4		 /* draws of a CPU in a row whose winners the kernel has taken */
 #define VALUE_SCALE 16
 #define QUIET_TICKS 16
@@ -33,7 +35,7 @@ const __u32 weight_of_nice[40] = {
 
 struct cpu_timer {
 	struct bpf_timer timer;
-	__u64 slice_end; /* CLOCK_MONOTONIC; 0: nobody of ours runs there */
+	__u64 slice_end; /* by now_ns(); 0: nobody of ours runs there, or the timer has cut the slice short */
 	__u32 quiet;	 /* times in a row that nobody did */
 	__u32 flags;	 /* BPF_F_TIMER_CPU_PIN: it fires on its CPU, and not where it was started */
 };
@@ -45,9 +47,12 @@ struct {
 	__type(value, struct cpu_timer);
 } timers SEC(".maps");
 
-static __always_inline __u64 random_seed(void)
+/* The next of this CPU's random numbers, which begin with one of the kernel's. Interrupts are off. */
+static __always_inline __u64 random_seed(struct scratch *s)
 {
-	return (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	if (!s->stream)
+		s->stream = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	return draw_next(&s->stream);
 }
 
 static __always_inline __u32 tickets_by_nice(struct task_struct *p)
@@ -61,6 +66,9 @@ static __always_inline __u32 tickets_by_nice(struct task_struct *p)
 
 static __always_inline bool may_use(struct task_struct *p, __s32 cpu)
 {
+	/* The usual machine has one word of CPUs: no call for that. */
+	if (settings.cpus <= 64)
+		return p->cpus_ptr->bits[0] >> (cpu & 63) & 1;
 	return bpf_cpumask_test_cpu(cpu, p->cpus_ptr);
 }
 
@@ -137,7 +145,7 @@ static __always_inline void renew_weights(struct task_struct *p, struct task_con
 	struct group *g;
 	__u64 weight;
 
-	if ((__u64)tg != tc->group_seen)
+	if (slot == ROOT || (__u64)tg != tc->group_seen)
 		return;
 	bpf_for(level, 0, DEPTH) {
 		g = group_at(slot);
@@ -151,12 +159,21 @@ static __always_inline void renew_weights(struct task_struct *p, struct task_con
 	}
 }
 
+/* Its tickets count in its group from now on, if they do not yet. */
+static __always_inline void take_part(struct task_struct *p, struct task_context *tc)
+{
+	if (tc->active)
+		return;
+	find_group(p, tc);
+	tc->tickets = tc->explicit_tickets ? tc->explicit_tickets : tickets_by_nice(p);
+	set_part(tc, tc->tickets);
+}
+
 /* A slice of p begins when it next runs. */
 static __always_inline void begin_slice(struct task_struct *p, struct task_context *tc)
 {
 	tc->slice_begin = p->se.sum_exec_runtime;
-	tc->over = 0;
-	tc->yielded = 0;
+	tc->slice = SLICE_DUE;
 }
 
 static __always_inline void begin_undrawn(struct task_struct *p, struct task_context *tc)
@@ -173,13 +190,13 @@ APART __u64 exponential_of(__u64 seed)
 	return draw_exponential(seed);
 }
 
-static __always_inline __u64 chance_source(void)
+static __always_inline __u64 chance_source(struct scratch *s)
 {
 	if (settings.policy == POLICY_STRIDE)
 		return 0;
 	if (settings.flaw == FLAW_UNIFORM_KEYS)
-		return random_seed() >> (64 - DRAW_FRACTION);
-	return exponential_of(random_seed());
+		return random_seed(s) >> (64 - DRAW_FRACTION);
+	return exponential_of(random_seed(s));
 }
 
 /* For the part of its slice that a task left unused, by sleep or yield, until it next starts one. */
@@ -189,16 +206,32 @@ static __always_inline void compensate(struct task_context *tc)
 		tc->compensation = draw_compensation(tc->used_ns, settings.slice_ns);
 }
 
+static __always_inline struct cpu_timer *this_timer(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&timers, &cpu);
+}
+
+/*
+ * Counts the slice of a task that ran until now, on this CPU. What is left of it is 0 once it is used up, when our timer has ended it,
+ * and when the task yields: only then less than a slice has been used, and the timer knows nothing of it.
+ */
 static __always_inline void end_slice(struct task_struct *p, struct task_context *tc)
 {
-	if (tc->over)
+	struct cpu_timer *timer;
+
+	if (tc->slice != SLICE_BEGUN)
 		return;
-	tc->over = 1;
+	tc->slice = SLICE_OVER;
 	tc->used_ns = p->se.sum_exec_runtime - tc->slice_begin;
 	tc->tally.slices++;
 	tc->tally.used_ns += tc->used_ns;
-	if (tc->yielded)
-		compensate(tc);
+	if (!p->scx.slice && tc->used_ns < settings.slice_ns) {
+		timer = this_timer();
+		if (timer && timer->slice_end)
+			compensate(tc);
+	}
 	if (settings.policy == POLICY_STRIDE && tc->tickets)
 		tc->debt = scaled_product(DRAW_ONE / tc->tickets, (tc->used_ns << 20) / settings.slice_ns, 20);
 }
@@ -206,11 +239,10 @@ static __always_inline void end_slice(struct task_struct *p, struct task_context
 /* Tells the timer of this CPU when the slice that begins is over. */
 static __always_inline void note_end(__u64 slice)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct cpu_timer *timer = bpf_map_lookup_elem(&timers, &cpu);
+	struct cpu_timer *timer = this_timer();
 
 	if (timer)
-		timer->slice_end = bpf_ktime_get_ns() + slice;
+		timer->slice_end = now_ns() + slice;
 }
 
 /* The previous task goes on, for another slice: the kernel does not call running for that. */
@@ -220,6 +252,7 @@ static __always_inline void go_on(struct task_struct *p, struct task_context *tc
 	note_end(settings.slice_ns);
 	tc->compensation = COMPENSATION_ONE;
 	begin_slice(p, tc);
+	tc->slice = SLICE_BEGUN;
 }
 
 #endif

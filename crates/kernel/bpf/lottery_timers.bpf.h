@@ -9,8 +9,13 @@
  */
 static int slice_timer(void *map, __u32 *cpu, struct cpu_timer *timer)
 {
-	__u64 now = bpf_ktime_get_ns(), end = timer->slice_end, next = settings.slice_ns;
+	__u64 now = now_ns(), end = timer->slice_end, next = settings.slice_ns;
 
+	/* Whoever ran then is gone, and has made room for one who is not ours. */
+	if (end && now > end + QUIET_NS) {
+		__sync_val_compare_and_swap(&timer->slice_end, end, 0);
+		end = 0;
+	}
 	if (!end) {
 		/* Whoever took it for idle last may have found it so for nothing, and then it is not told that it is idle again. */
 		call_if_needed(*cpu);
@@ -22,7 +27,8 @@ static int slice_timer(void *map, __u32 *cpu, struct cpu_timer *timer)
 		timer->quiet = 0;
 		if (now < end && end - now < next) {
 			next = end - now;
-		} else if (now >= end && waiting) {
+		} else if (now >= end && waiting && __sync_val_compare_and_swap(&timer->slice_end, end, 0) == end) {
+			/* With 0 there it is known not to yield. */
 			__sync_fetch_and_add(&totals.cut, 1);
 			scx_bpf_kick_cpu(*cpu, SCX_KICK_PREEMPT);
 		}
@@ -62,7 +68,7 @@ static __always_inline bool waits_too_long(__u64 since, __u64 now)
 /* Whoever has waited for settings.guard_ns goes before all draws. */
 static int guard_timer(void *map, __u32 *key, struct cpu_timer *timer)
 {
-	__u64 now = bpf_ktime_get_ns(), next = settings.guard_ns / 16;
+	__u64 now = now_ns(), next = settings.guard_ns / 16;
 	struct task_context *tc;
 	struct task_struct *p;
 	struct waiter *w;

@@ -19,7 +19,8 @@ APART int put_tickets(struct task_context *tc, __u32 tickets)
 	bpf_spin_lock(&books);
 	before = tc->tickets;
 	tc->tickets = tickets;
-	if (tc->active)
+	/* Those of members of the root change under the lock of their run queue alone, and count in no sum. */
+	if (tc->active && tc->group != ROOT)
 		set_active(tc, tickets);
 	w = waiter_at(tc->waiter);
 	q = queue_at(w->queue);
@@ -142,7 +143,8 @@ int tombola_each(struct bpf_iter__task *it)
 		line.tally.expected += w->expected;
 		line.tally.variance += w->variance;
 		if (!w->urgent)
-			line.tally.expected += scaled_product(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+			line.tally.expected +=
+				scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
 	}
 	bpf_seq_write(it->meta->seq, &line, sizeof(line));
 	return 0;

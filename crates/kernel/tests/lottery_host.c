@@ -8,8 +8,10 @@
  *	lottery_host queues		two sets of CPUs with one hash have two queues
  *	lottery_host groups		a group at the address of one that was freed is another
  *
- * MIX, of letters: a, affinity changes while tasks wait; g, the guard is short; k, groups of two weights; p, every other task is
- * pinned to one CPU; s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; none: -.
+ * MIX, of letters: a, affinity changes while tasks wait; c, the timer ends the slices of the first task after a fifth; d, stride;
+ * g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; p, every other task is pinned to one CPU;
+ * s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; y, the first task yields after a fifth of each
+ * slice; none: -.
  */
 #include "lottery_host.h"
 #include "lottery.bpf.c"
@@ -28,6 +30,20 @@ static bool mixed(char letter)
 	return strchr(mix, letter) != NULL;
 }
 
+/* A program of the scheduler takes its time, in the name of the task that its CPU has switched to, whose migration it disables. */
+#define RUN(program)                                         \
+	do {                                                 \
+		struct task_struct *___named = vcpus[me].on; \
+                                                             \
+		if (___named)                                \
+			___named->migration_disabled++;      \
+		turn();                                      \
+		program;                                     \
+		turn();                                      \
+		if (___named)                                \
+			___named->migration_disabled--;      \
+	} while (0)
+
 /* do_enqueue_task(): what ops.enqueue chose is done when it has returned. */
 static void enqueue(struct task_struct *p, bool wakeup)
 {
@@ -40,9 +56,9 @@ static void enqueue(struct task_struct *p, bool wakeup)
 	p->scx.flags |= SCX_TASK_QUEUED;
 	cpu->enqueuing = p;
 	if (wakeup)
-		p->cpu = lottery_select_cpu(p, p->cpu, 0);
+		RUN(p->cpu = lottery_select_cpu(p, p->cpu, 0));
 	if (p->direct == NO_QUEUE)
-		lottery_enqueue(p, 0);
+		RUN(lottery_enqueue(p, 0));
 	cpu = &vcpus[me];
 	cpu->enqueuing = NULL;
 	turn();
@@ -53,25 +69,6 @@ static void enqueue(struct task_struct *p, bool wakeup)
 	p->locked = false;
 }
 
-/* finish_dispatch(): who was given to the scheduler anew is left where it is. */
-static void flush(void)
-{
-	struct virtual_cpu *cpu = &vcpus[me];
-	struct task_struct *p = cpu->chosen;
-
-	if (!p)
-		return;
-	turn();
-	while (p->sequence == cpu->chosen_sequence && p->place == COMING)
-		turn();
-	if (p->sequence == cpu->chosen_sequence && p->place == WITH_SCHEDULER) {
-		p->scx.slice = settings.slice_ns;
-		put_local(p, me);
-	}
-	cpu->chosen = NULL;
-	cpu->dispatched++;
-}
-
 /* The end of a slice, or the end of idleness. */
 static void schedule(bool sleeps)
 {
@@ -80,8 +77,7 @@ static void schedule(bool sleeps)
 
 	if (prev && sleeps) {
 		prev->scx.flags &= ~SCX_TASK_QUEUED;
-		lottery_stopping(prev, false);
-		lottery_quiescent(prev, SCX_DEQ_SLEEP);
+		RUN(lottery_quiescent(prev, SCX_DEQ_SLEEP));
 		prev->place = NOWHERE;
 		cpu->current = prev = NULL;
 	} else if (prev) {
@@ -91,7 +87,7 @@ static void schedule(bool sleeps)
 		cpu->dispatched = 0;
 		if (cpu->local_count)
 			break;
-		lottery_dispatch(me, prev);
+		RUN(lottery_dispatch(me, prev));
 		flush();
 		if (prev && prev->scx.slice)
 			return;
@@ -99,19 +95,26 @@ static void schedule(bool sleeps)
 	if (!cpu->local_count) {
 		if (prev)
 			prev->scx.slice = settings.slice_ns;
+		else
+			cpu->on = NULL;
 		return;
 	}
 	next = cpu->local[0];
 	memmove(cpu->local, cpu->local + 1, (size_t)--cpu->local_count * sizeof(next));
 	if (prev) {
-		lottery_stopping(prev, true);
+		prev->leaving = true;
 		enqueue(prev, false);
 	} else if (sleeps) {
 		turn();
 	}
+	while (next->leaving)
+		turn();
 	next->place = ON_CPU;
 	cpu->current = next;
-	lottery_running(next);
+	RUN(lottery_running(next));
+	if (cpu->on)
+		cpu->on->leaving = false;
+	cpu->on = next;
 }
 
 static void cpu_main(void)
@@ -127,9 +130,13 @@ static void cpu_main(void)
 			for (i = 0; i < length; i++)
 				turn();
 			part = mixed('s') && !below(16) ? 2 + below(3) : 1;
-			cpu->current->se.sum_exec_runtime += settings.slice_ns / part;
 			slept = part > 1 ? cpu->current : NULL;
-			schedule(part > 1);
+			if (part == 1 && cpu->current == &tasks[0] && (mixed('y') || mixed('c')))
+				part = 5;
+			if (part > 1 && mixed('c'))
+				this_timer()->slice_end = 0;
+			cpu->current->se.sum_exec_runtime += settings.slice_ns / part;
+			schedule(slept);
 			if (slept)
 				slept->asleep = true;
 			if (totals.draws >= draws_wanted)
@@ -150,9 +157,10 @@ static void cpu_main(void)
 	}
 }
 
-/* set_cpus_allowed_ptr() of a task that waits: it is taken out, changed, and given to the scheduler anew. */
-static void change_affinity(struct task_struct *p)
+/* set_cpus_allowed_ptr() or sched_move_task() of a task that waits: it is taken out, changed, and given to the scheduler anew. */
+static void change(struct task_struct *p, bool group)
 {
+	struct task_group *places[] = {&root_group, &below_root[0], &below_root[1]};
 	struct cpumask one = {};
 
 	if (p->locked || (p->place != WITH_SCHEDULER && p->place != IN_DSQ))
@@ -163,12 +171,15 @@ static void change_affinity(struct task_struct *p)
 	turn();
 	p->scx.flags &= ~SCX_TASK_QUEUED;
 	lottery_quiescent(p, 0);
-	p->cpu = (int)below((__u64)vcpu_count - 1);
-	one.bits[0] = 1ULL << p->cpu;
-	p->mask = p->nr_cpus_allowed > 1 && below(2) ? one : all;
-	lottery_set_cpumask(p, p->cpus_ptr);
+	if (group) {
+		p->sched_task_group = places[below(3)];
+	} else {
+		p->cpu = (int)below((__u64)vcpu_count - 1);
+		one.bits[0] = 1ULL << p->cpu;
+		p->mask = p->nr_cpus_allowed > 1 && below(2) ? one : all;
+		lottery_set_cpumask(p, p->cpus_ptr);
+	}
 	turn();
-	lottery_runnable(p, 0);
 	enqueue(p, false);
 }
 
@@ -177,7 +188,6 @@ static void wake(struct task_struct *p)
 	if (!p->asleep)
 		return;
 	p->asleep = false;
-	lottery_runnable(p, 0);
 	enqueue(p, true);
 }
 
@@ -198,7 +208,9 @@ static void user_main(void)
 			if (!below(8))
 				wake(&tasks[task]);
 		if (mixed('a') && !below(4))
-			change_affinity(&tasks[below((__u64)task_count)]);
+			change(&tasks[below((__u64)task_count)], false);
+		if (mixed('m') && !below(4))
+			change(&tasks[below((__u64)task_count)], true);
 		if (mixed('t') && !below(4)) {
 			request.pid = 1 + (__s32)below((__u64)task_count);
 			request.tickets = 1 + (__u32)below(1 << 16);
@@ -229,6 +241,27 @@ static void configure(int cpus)
 	told->slice_ns = 1000000;
 	told->guard_ns = mixed('g') ? 100000 : 1ULL << 60;
 	told->cpus = (__u32)cpus;
+}
+
+/* What is active of a group is what its runnable members hold, and its parent has its weight while there is any. */
+static void check_groups(void)
+{
+	struct task_context *tc;
+	__u64 active;
+	__u32 slot;
+	int i;
+
+	for (slot = 1; slot < group_count; slot++) {
+		active = 0;
+		for (i = 0; i < task_count; i++) {
+			tc = context_of(&tasks[i]);
+			if (tc->group != ROOT && tc->active && tc->active != tc->tickets)
+				wrong("a task takes part with other tickets than it holds");
+			active += tc->group == slot ? tc->active : 0;
+		}
+		if (groups[slot].active != active)
+			wrong("what is active of a group is not what its members hold");
+	}
 }
 
 static void print_outcome(void)
@@ -298,6 +331,7 @@ static int play(int count, char **arguments)
 	me = cpus;
 	stalls = mixed('v') ? 2000 : 0;
 	swapcontext(&outside, &vcpus[cpus].context);
+	check_groups();
 	print_outcome();
 	return 0;
 }
@@ -391,7 +425,7 @@ static int groups_of_one_address(void)
 	lottery_init_task(p, &args);
 	lottery_enable(p);
 	for (i = 0; i < 2; i++) {
-		lottery_runnable(p, 0);
+		take_part(p, context_of(p));
 		printf("%llu ", (unsigned long long)groups[context_of(p)->group].key.id);
 		lottery_quiescent(p, SCX_DEQ_SLEEP);
 		below_root[0].id = 77;

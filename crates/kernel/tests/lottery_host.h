@@ -78,8 +78,8 @@ struct scx_exit_info {
 	char *msg;
 };
 struct sched_ext_ops {
-	void *select_cpu, *enqueue, *dispatch, *runnable, *running, *stopping, *yield, *quiescent, *set_cpumask, *update_idle, *init_task,
-		*exit_task, *enable, *init, *exit;
+	void *select_cpu, *enqueue, *dispatch, *running, *quiescent, *set_cpumask, *update_idle, *init_task, *exit_task, *enable, *init,
+		*exit;
 	__u64 flags;
 	__u32 timeout_ms;
 	const char *name;
@@ -95,6 +95,7 @@ struct task_struct {
 	unsigned int flags, policy;
 	int static_prio, nr_cpus_allowed;
 	const struct cpumask *cpus_ptr;
+	unsigned short migration_disabled;
 	__u64 start_boottime;
 	char comm[16];
 	struct {
@@ -113,6 +114,7 @@ struct task_struct {
 	__u64 direct;	      /* the queue that ops.enqueue or ops.select_cpu chose, or NO_QUEUE */
 	bool locked;	      /* by whoever enqueues or changes it: its run queue's lock */
 	bool asleep;
+	bool leaving;	      /* its CPU is about to switch from it, with its run queue locked */
 	int cpu;
 	void *context;
 };
@@ -134,9 +136,10 @@ struct virtual_cpu {
 	struct task_struct *local[TASKS];
 	int local_count;
 	struct task_struct *chosen; /* by this dispatch, not moved yet */
-	__u64 chosen_sequence;
+	__u64 chosen_sequence, chosen_dsq, chosen_slice;
 	__u64 dispatched;
 	struct task_struct *enqueuing;
+	struct task_struct *on; /* to which it switched last; NULL: to none of those that are played */
 };
 
 static struct virtual_cpu vcpus[VIRTUAL_CPUS];
@@ -289,6 +292,11 @@ static __u64 bpf_ktime_get_ns(void)
 	return now;
 }
 
+static __u64 now_ns(void)
+{
+	return now;
+}
+
 static __u32 bpf_get_prandom_u32(void)
 {
 	return (__u32)(next_of(&dice) >> 32);
@@ -302,6 +310,12 @@ static __u32 bpf_get_smp_processor_id(void)
 static struct task_struct *bpf_get_current_task_btf(void)
 {
 	return &tasks[0];
+}
+
+static __s32 scx_bpf_task_cpu(const struct task_struct *p)
+{
+	call();
+	return p->cpu;
 }
 
 static struct task_struct *bpf_task_from_pid(__s32 pid)
@@ -374,6 +388,8 @@ static void put_local(struct task_struct *p, int cpu)
 {
 	if (!bpf_cpumask_test_cpu((__u32)cpu, p->cpus_ptr))
 		wrong("a task is given to a CPU that it may not use");
+	if (p->migration_disabled && p->cpu != cpu)
+		wrong("a task whose migration is disabled is given to another CPU");
 	p->place = IN_LOCAL;
 	p->cpu = cpu;
 	vcpus[cpu].local[vcpus[cpu].local_count++] = p;
@@ -405,9 +421,11 @@ static void scx_bpf_dsq_insert_vtime(struct task_struct *p, __u64 id, __u64 slic
 		p->scx.dsq_vtime = time;
 		p->direct = id;
 	} else {
-		if (cpu->chosen || id != SCX_DSQ_LOCAL)
-			wrong("this is inserted into one local queue at a time");
+		if (cpu->chosen)
+			wrong("this is inserted into one queue at a time");
 		cpu->chosen = p;
+		cpu->chosen_dsq = id;
+		cpu->chosen_slice = slice;
 		cpu->chosen_sequence = p->sequence;
 	}
 	call();
@@ -435,17 +453,53 @@ static bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it, struct task_struct *p,
 	return true;
 }
 
+/* finish_dispatch(): who was given to the scheduler anew is left where it is. */
+static void flush(void)
+{
+	struct virtual_cpu *cpu = &vcpus[me];
+	struct task_struct *p = cpu->chosen;
+
+	if (!p)
+		return;
+	turn();
+	while (p->sequence == cpu->chosen_sequence && p->place == COMING)
+		turn();
+	if (p->sequence == cpu->chosen_sequence && p->place == WITH_SCHEDULER) {
+		p->scx.slice = cpu->chosen_slice;
+		if (cpu->chosen_dsq == SCX_DSQ_LOCAL)
+			put_local(p, me);
+		else
+			put_dsq(p, cpu->chosen_dsq);
+	}
+	cpu->chosen = NULL;
+	cpu->dispatched++;
+}
+
+/* consume_dispatch_q() */
 static bool scx_bpf_dsq_move_to_local(__u64 id)
 {
 	struct bpf_iter_scx_dsq it = {.dsq = id};
 	struct task_struct *p;
 
+	flush();
 	while ((p = next_queued(&it)))
-		if (bpf_cpumask_test_cpu((__u32)me, p->cpus_ptr)) {
+		if (bpf_cpumask_test_cpu((__u32)me, p->cpus_ptr) && (!p->migration_disabled || p->cpu == me)) {
 			put_local(p, me);
+			vcpus[me].dispatched++;
 			return true;
 		}
 	return false;
+}
+
+static __s32 scx_bpf_dsq_nr_queued(__u64 id)
+{
+	__s32 count = 0;
+	int i;
+
+	call();
+	for (i = 0; i < task_count; i++)
+		count += tasks[i].place == IN_DSQ && tasks[i].dsq == id;
+	return count;
 }
 
 static __s32 scx_bpf_create_dsq(__u64 id, __s32 node)

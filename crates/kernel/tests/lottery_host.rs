@@ -150,20 +150,37 @@ fn under_stride_who_has_waited_counts_from_its_own_pass() {
 fn draws_are_booked_as_they_were_whatever_comes_between() {
     let Some(programs) = programs() else { return };
     let (mut redrawn, mut guarded) = (0, 0);
-    for mix in ["a", "av", "s", "t", "k", "kp", "g", "akst", "agkpstv"] {
+    for mix in ["a", "av", "s", "t", "k", "kp", "g", "m", "mst", "akst", "agkmpstvy"] {
         // The third program dies of anything undefined.
         for (cpus, program) in [(4, &programs[1]), (6, &programs[2])] {
             for tickets in [equal(cpus), far_apart(cpus)] {
                 let name = format!("{cpus} CPUs, {tickets:?}, {mix}");
                 let booked = play(program, 5, cpus, mix, &tickets);
                 assert_exact(&name, &booked);
-                assert!(mix.contains('a') || booked.redrawn == 0, "{name}: {} redrawn", booked.redrawn);
+                assert!(
+                    mix.contains(['a', 'm']) || booked.redrawn == 0,
+                    "{name}: {} redrawn",
+                    booked.redrawn
+                );
                 redrawn += booked.redrawn;
                 guarded += booked.guarded;
             }
         }
     }
     assert!(redrawn > 0 && guarded > 0, "what should come between did: {redrawn} {guarded}");
+}
+
+/// A slice that a task gave up after a fifth is worth five tickets for one until its next; one that the timer ended, none.
+#[test]
+fn who_yields_is_compensated_and_who_is_cut_short_is_not() {
+    let Some(programs) = programs() else { return };
+    for (mix, due) in [("y", [5, 1]), ("c", [1, 1]), ("yc", [1, 1]), ("-", [1, 1])] {
+        let booked = play(&programs[1], 7, 1, mix, &[1000, 1000]);
+        assert_exact(mix, &booked);
+        let wins: Vec<u64> = booked.tasks.iter().map(|t| t.wins).collect();
+        let fit = tombola_core::statistics::chi_square(&wins, &due).unwrap();
+        assert!(fit.p_value > REJECTED, "{mix}: {wins:?}");
+    }
 }
 
 #[test]
