@@ -22,8 +22,25 @@ pub struct Header {
     pub begin_ns: Option<u64>,
     /// Until when the events of every CPU are complete, where the recording says so.
     pub end_ns: Option<u64>,
+    /// Whose events these are.
+    pub scope: Scope,
     /// What the events can tell.
     pub can: Capabilities,
+}
+
+/// Whose events a recording holds, as far as it tells that some were left out on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Nothing says that any were left out.
+    #[default]
+    Whole,
+    /// Those of some CPUs: a task that goes to another one is out of sight there.
+    Cpus,
+    /// Those that happened while one of some tasks was on its CPU. A switch is told by who leaves, so it is not seen who comes behind another
+    /// task, and not who wakes one of them.
+    Tasks,
+    /// Those that passed a filter.
+    Filtered,
 }
 
 impl Header {

@@ -22,6 +22,7 @@ mod birth;
 mod cpu;
 mod gap;
 mod repairs;
+mod scope;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -31,13 +32,13 @@ mod wake;
 pub use cpu::{Cpu, OnCpu};
 pub use repairs::Repairs;
 
-use crate::capabilities::Header;
+use crate::capabilities::{Header, Scope};
 use crate::event::{Event, Kind, Task};
 use crate::fact::Fact;
 use crate::interval::Doubt;
 use crate::life::{Doing, Life};
 use foldhash::fast::RandomState;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tombola_core::identity::TaskId;
 use tombola_core::snapshot::{Group, GroupTotals};
 
@@ -55,6 +56,9 @@ pub struct Normaliser {
     facts: Vec<Fact>,
     /// Whether `sched_waking` is recorded: then `sched_wakeup` does not tell who woke.
     has_waking: bool,
+    /// Whose events these are, and of a recording of some tasks who is known to be one of them.
+    scope: Scope,
+    watched: HashSet<u32, RandomState>,
     exact_begin_ns: Option<u64>,
     begin_ns: Option<u64>,
     now_ns: u64,
@@ -67,6 +71,7 @@ impl Normaliser {
     pub fn new(header: &Header) -> Self {
         Self {
             has_waking: header.can.waking,
+            scope: header.scope,
             exact_begin_ns: header.begin_ns,
             begin_ns: header.begin_ns,
             now_ns: header.begin_ns.unwrap_or(0),
@@ -178,6 +183,7 @@ impl Normaliser {
         if now < self.gap_until_ns {
             self.doubt_in_gap(&event.kind);
         }
+        self.doubt_out_of_sight(event);
     }
 
     /// Ends the recording: what is open is closed at `end_ns`, or at the latest event if that is later.

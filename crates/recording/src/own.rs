@@ -1,7 +1,7 @@
 //! Own packets and what they mean.
 
 use crate::attributes::Attributes;
-use crate::capabilities::{Capabilities, Header, LossTold};
+use crate::capabilities::{Capabilities, Header, LossTold, Scope};
 use crate::event::{Event, Kind};
 use crate::proto::{
     OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask, OwnReservation,
@@ -35,6 +35,12 @@ impl OwnHead {
             resolution_ns: header.can.resolution_ns,
             first_format: Some(header.first_format().to_owned()),
             preempted: law.preempted(),
+            scope: match header.scope {
+                Scope::Whole => 0,
+                Scope::Cpus => 1,
+                Scope::Tasks => 2,
+                Scope::Filtered => 3,
+            },
         }
     }
 
@@ -50,6 +56,12 @@ impl OwnHead {
             wall: self.wall_event_ns.zip(self.wall_unix_us),
             begin_ns: self.begin_ns,
             end_ns: None,
+            scope: match self.scope {
+                1 => Scope::Cpus,
+                2 => Scope::Tasks,
+                3 => Scope::Filtered,
+                _ => Scope::Whole,
+            },
             can: Capabilities {
                 loss: match self.loss {
                     1 => LossTold::Flagged,

@@ -17,6 +17,7 @@ pub use error::{Damage, Place, ReadError};
 
 use crate::capabilities::Header;
 use crate::event::Event;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -121,6 +122,8 @@ pub enum Format {
     Text,
     /// Something compressed with gzip, to be looked into.
     Gzip,
+    /// The same with zstd.
+    Zstd,
 }
 
 /// How many bytes recognition looks at.
@@ -134,6 +137,8 @@ pub fn recognise(begin: &[u8]) -> Option<Format> {
         Some(Format::TraceDat)
     } else if begin.starts_with(&[0x1f, 0x8b]) {
         Some(Format::Gzip)
+    } else if begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Some(Format::Zstd)
     } else if looks_like_packets(begin) {
         Some(Format::Perfetto)
     } else if looks_like_text(begin) {
@@ -175,7 +180,11 @@ pub type Look<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 /// # Errors
 /// As [`open`].
 pub fn open_watched(path: &Path, look: Look<'_>) -> Result<Box<dyn Reader>, ReadError> {
-    open_looking(Box::new(Buffered::new(File::open(path)?)), look)
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() && file.stream_position().is_err() {
+        return open_stream(&mut file);
+    }
+    open_looking(Box::new(Buffered::new(file)), look)
 }
 
 /// Opens a recording that cannot be gone back in, such as standard input, by way of a temporary file without a name.
@@ -200,14 +209,14 @@ pub fn open_input(input: Box<dyn Input>) -> Result<Box<dyn Reader>, ReadError> {
 fn open_looking(mut input: Box<dyn Input>, look: Look<'_>) -> Result<Box<dyn Reader>, ReadError> {
     let begin = beginning(&mut input)?;
     match recognise(&begin) {
-        Some(Format::Gzip) => {
+        Some(packing @ (Format::Gzip | Format::Zstd)) => {
             let mut plain = tempfile::tempfile()?;
-            decompress(&mut input, &mut plain, look)?;
+            decompress(packing, &mut input, &mut plain, look)?;
             plain.rewind()?;
             let mut plain: Box<dyn Input> = Box::new(Buffered::new(plain));
             let begin = beginning(&mut plain)?;
             match recognise(&begin) {
-                Some(Format::Gzip) => Err(not_recognised(&begin)),
+                Some(Format::Gzip | Format::Zstd) => Err(not_recognised(&begin)),
                 format => open_format(format, plain, &begin, look),
             }
         }
@@ -221,12 +230,14 @@ fn open_format(
     begin: &[u8],
     look: Look<'_>,
 ) -> Result<Box<dyn Reader>, ReadError> {
+    // The first bytes of one that is short may look like text.
+    let format = format.filter(|_| packed_otherwise(begin).is_none());
     match format {
         Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
         Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
         Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input, look)?)),
         Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
-        Some(Format::Gzip) | None => Err(not_recognised(begin)),
+        Some(Format::Gzip | Format::Zstd) | None => Err(not_recognised(begin)),
     }
 }
 
@@ -240,21 +251,26 @@ fn beginning(mut input: &mut dyn Input) -> Result<Vec<u8>, ReadError> {
 
 /// Unpacks as far as it goes: a cut file gives what stands before the cut, and the reader of the format says that it is cut.
 fn decompress(
+    packing: Format,
     packed: &mut dyn Input,
     plain: &mut dyn std::io::Write,
     look: Look<'_>,
 ) -> Result<(), ReadError> {
     let length = packed.seek(SeekFrom::End(0))?;
     packed.seek(SeekFrom::Start(0))?;
-    let mut decoder = flate2::read::MultiGzDecoder::new(packed);
+    let read = Cell::new(0);
+    let counted = Counted { input: packed, read: &read };
+    let mut decoder: Box<dyn Read + '_> = match packing {
+        Format::Zstd => Box::new(zstd::stream::read::Decoder::new(counted)?),
+        _ => Box::new(flate2::read::MultiGzDecoder::new(counted)),
+    };
     let mut buffer = vec![0; 1 << 16];
     loop {
         match decoder.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(n) => {
                 plain.write_all(&buffer[..n])?;
-                let at = decoder.get_mut().stream_position()?;
-                if !look(at, length) {
+                if !look(read.get(), length) {
                     return Ok(());
                 }
             }
@@ -265,7 +281,7 @@ fn decompress(
                     std::io::ErrorKind::UnexpectedEof
                         | std::io::ErrorKind::InvalidInput
                         | std::io::ErrorKind::InvalidData
-                ) =>
+                ) || packing == Format::Zstd && error.kind() == std::io::ErrorKind::Other =>
             {
                 return Ok(());
             }
@@ -274,7 +290,42 @@ fn decompress(
     }
 }
 
+/// Bytes that tell how many of them were read.
+struct Counted<'a> {
+    input: &'a mut dyn Input,
+    read: &'a Cell<u64>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(into)?;
+        self.read.set(self.read.get() + read as u64);
+        Ok(read)
+    }
+}
+
+/// What something is packed with that is not unpacked here, and the command that does.
+fn packed_otherwise(begin: &[u8]) -> Option<(&'static str, &'static str)> {
+    let magics: [(&[u8], &str, &str); 4] = [
+        (b"\xfd7zXZ\0", "xz", "xz -dc FILE"),
+        (b"BZh", "bzip2", "bzip2 -dc FILE"),
+        (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc FILE"),
+        (b"PK\x03\x04", "zip", "unzip -p FILE"),
+    ];
+    let of = magics.into_iter().find(|(magic, ..)| begin.starts_with(magic));
+    let tar =
+        || begin.get(257..262).filter(|magic| *magic == b"ustar").map(|_| ("tar", "tar -xOf FILE MEMBER"));
+    of.map(|(_, name, command)| (name, command)).or_else(tar)
+}
+
 fn not_recognised(begin: &[u8]) -> ReadError {
+    if let Some((format, command)) = packed_otherwise(begin) {
+        return ReadError::Unsupported {
+            format,
+            what: "it is packed, and only gzip and zstd are unpacked here".to_owned(),
+            advice: format!("unpack it: {command} | tombola … -i -"),
+        };
+    }
     let begins = if begin.is_empty() {
         "nothing: it is empty".to_owned()
     } else {
@@ -288,6 +339,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
+
+    const LINE: &[u8] = b"  a 7 [000] 5.000001: sched:sched_waking: comm=b pid=8 prio=120 target_cpu=000\n";
+
+    fn events(mut reader: Box<dyn Reader>) -> usize {
+        Events(&mut *reader).map(|event| event.expect("a whole recording")).count()
+    }
+
+    #[test]
+    fn what_zstd_has_packed_is_unpacked_as_far_as_it_goes() {
+        let text = LINE.repeat(20_000);
+        let packed = zstd::stream::encode_all(&text[..], 3).expect("memory");
+        let open = |bytes: &[u8]| open_input(Box::new(io::Cursor::new(bytes.to_vec())));
+        assert_eq!(events(open(&packed).expect("a recording")), 20_000);
+        // Incompressible text in one frame of many blocks, cut in its middle.
+        let noise = |n: u32| n.wrapping_mul(2_654_435_761).to_string();
+        let text: Vec<u8> = (0..20_000).flat_map(|n| [noise(n).as_bytes(), LINE].concat()).collect();
+        let packed = zstd::stream::encode_all(&text[..], 3).expect("memory");
+        let cut = events(open(&packed[..packed.len() / 2]).expect("a recording"));
+        assert!(cut > 1000 && cut < 19_000, "{cut}");
+    }
+
+    #[test]
+    fn what_is_packed_otherwise_is_named() {
+        for (bytes, name) in [(&b"\xfd7zXZ\0\0\x04"[..], "xz -dc"), (b"BZh91AY&SY", "bzip2 -dc")] {
+            let error = open_input(Box::new(io::Cursor::new(bytes.to_vec())))
+                .err()
+                .expect("no recording")
+                .to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_has_a_name_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        if !made.is_ok_and(|status| status.success()) {
+            println!("SKIP: no mkfifo");
+            return;
+        }
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, LINE.repeat(3)).expect("a reader")
+        });
+        assert_eq!(events(open(&path).expect("a recording")), 3);
+        writer.join().expect("a writer");
+    }
 
     proptest! {
         /// Jumps and readings give what they give in memory.

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tombola_recording::capabilities::Scope;
 use tombola_recording::event::{Event, Kind, Left, Stage};
 use tombola_recording::reader::perf_data::PerfData;
 use tombola_recording::reader::{Events, ReadError, Reader};
@@ -334,6 +335,58 @@ fn root_a_clock_of_choice_has_its_instant_on_the_wall() {
     let age_us = now_us - u128::from(wall_us);
     assert!(age_us < 600_000_000, "recorded {age_us} µs ago");
     assert!(events[0].ts_ns.abs_diff(clock_ns) < 60_000_000_000);
+}
+
+/// perf's own records begin before its samples do, here by more than 300 ms.
+#[test]
+fn root_a_recording_begins_with_its_first_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("late");
+    let name = file.to_str().unwrap();
+    let record = Command::new("perf")
+        .args(["record", "-q", "-a", "-D", "300", "-e", "sched:sched_switch", "-o", name, "--"])
+        .args(["sh", "-c", "for n in 1 2 3 4 5 6 7 8; do /bin/true; sleep 0.1; done"])
+        .stderr(Stdio::null())
+        .status();
+    if !record.is_ok_and(|status| status.success()) {
+        skip("no perf, or it cannot record here");
+        return;
+    }
+    let events = read(&file);
+    let text = perf(&["script", "--ns", "-F", "time,event", "-i", name]);
+    let first = text.lines().next().unwrap().split_once(':').unwrap().0.trim().replace('.', "");
+    assert_eq!(events[0].ts_ns, first.parse::<u64>().unwrap());
+    let early = perf(&["script", "--ns", "--show-task-events", "-F", "time,event", "-i", name]);
+    let times =
+        early.lines().filter_map(|line| line.split_once(':')?.0.trim().replace('.', "").parse::<u64>().ok());
+    let before = times.filter(|&ts_ns| ts_ns > 0 && ts_ns < events[0].ts_ns).count();
+    assert!(before > 0, "perf told nothing of its own before the first sample: this shows nothing");
+}
+
+#[test]
+fn root_whose_events_they_are_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let scope = |name: &str, of: &[&str]| {
+        let file = folder.path().join(name);
+        let mut arguments = vec!["record", "-q", "-e", "sched:sched_switch", "-o", file.to_str().unwrap()];
+        arguments.extend(of);
+        let status = Command::new("perf").args(&arguments).stderr(Stdio::null()).status();
+        if !status.is_ok_and(|status| status.success()) {
+            return skip("no perf, or it cannot record here").map(|_| Scope::Whole);
+        }
+        let reader = PerfData::open(Box::new(fs::File::open(&file).unwrap())).unwrap();
+        Some(reader.header().scope)
+    };
+    let Some(whole) = scope("whole", &["-a", "--", "sleep", "0.1"]) else { return };
+    assert_eq!(whole, Scope::Whole);
+    assert_eq!(scope("command", &["sleep", "0.1"]), Some(Scope::Tasks));
+    let own = std::process::id().to_string();
+    assert_eq!(scope("process", &["-p", &own, "--", "sleep", "0.1"]), Some(Scope::Tasks));
+    assert_eq!(scope("cpu", &["-C", "0", "--", "sleep", "0.1"]), Some(Scope::Cpus));
+    assert_eq!(
+        scope("filter", &["-a", "--filter", "prev_pid>0", "--", "sleep", "0.1"]),
+        Some(Scope::Filtered)
+    );
 }
 
 /// The same as [`record`], through a pipe.

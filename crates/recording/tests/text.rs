@@ -48,6 +48,86 @@ fn raw_numbers_of_an_old_kernel_are_read_by_its_law() {
     assert!(!states.iter().any(|state| matches!(state, Left::Other(_) | Left::Idle)), "{states:?}");
 }
 
+fn of_text(text: &str) -> Result<Vec<Event>, String> {
+    let mut reader = reader::open_input(Box::new(std::io::Cursor::new(text.as_bytes().to_vec())))
+        .map_err(|error| error.to_string())?;
+    Ok(all(&mut *reader))
+}
+
+/// Lines of `perf script`, whose times are `times` in microseconds.
+fn script(times: impl Iterator<Item = u64>) -> String {
+    let line = |us: u64| {
+        format!(
+            "  a 7 [000] {}.{:06}: sched:sched_waking: comm=b pid=8 prio=120 target_cpu=000\n",
+            us / 1_000_000,
+            us % 1_000_000
+        )
+    };
+    times.map(line).collect()
+}
+
+#[test]
+fn differences_are_not_taken_for_times() {
+    let steps = [3u64, 900, 12, 7, 45, 2, 2, 310, 1, 66, 5, 5, 80, 4, 1000, 9, 30, 2, 11, 6, 77, 1];
+    let error = of_text(&script(steps.into_iter())).unwrap_err();
+    assert!(error.contains("--deltatime"), "{error}");
+    // The same as times, and two files of one CPU each, one behind the other.
+    let times = || {
+        steps.into_iter().scan(5_000_000, |at, step| {
+            *at += step;
+            Some(*at)
+        })
+    };
+    assert_eq!(of_text(&script(times())).map(|events| events.len()), Ok(22));
+    assert_eq!(of_text(&script(times().chain(times()))).map(|events| events.len()), Ok(44));
+}
+
+#[test]
+fn events_without_time_or_cpu_are_called_so() {
+    for line in [
+        "  a 7 [000] sched:sched_switch: prev_comm=a prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=b next_pid=8 next_prio=120\n",
+        "  a 7 5.000001: sched:sched_switch: prev_comm=a prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=b next_pid=8 next_prio=120\n",
+    ] {
+        let error = of_text(line).unwrap_err();
+        assert!(
+            error.contains("line 1 names an event") && error.contains("comm,tid,cpu,time,event,trace"),
+            "{error}"
+        );
+    }
+}
+
+/// The kernel's own text of one buffer, with and without the option `latency-format`: times there count from the begin of the buffer.
+#[test]
+fn root_the_latency_format_tells_the_same() {
+    let instance =
+        PathBuf::from(format!("/sys/kernel/tracing/instances/tombola_latency_{}", std::process::id()));
+    if std::fs::create_dir(&instance).is_err() {
+        println!("SKIP: no instance of tracefs can be made");
+        return;
+    }
+    let set =
+        |file: &str, value: &str| std::fs::write(instance.join(file), value).expect("a file of tracefs");
+    for event in ["sched_switch", "sched_waking"] {
+        set(&format!("events/sched/{event}/enable"), "1");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    set("tracing_on", "0");
+    let text = || std::fs::read_to_string(instance.join("trace")).expect("UTF-8");
+    let plain = text();
+    set("trace_options", "latency-format");
+    let latency = text();
+    std::fs::remove_dir(&instance).expect("nobody uses it");
+    let (plain, latency) = (of_text(&plain).expect("text"), of_text(&latency).expect("text"));
+    assert!(plain.len() > 10, "{}", plain.len());
+    assert_eq!(plain.len(), latency.len());
+    for (one, other) in plain.iter().zip(&latency) {
+        assert_eq!((one.cpu, &one.kind), (other.cpu, &other.kind));
+        // Both are cut to microseconds, one of them after the begin was taken off.
+        let between = (one.ts_ns - plain[0].ts_ns).abs_diff(other.ts_ns - latency[0].ts_ns);
+        assert!(between <= 1000, "{between} ns");
+    }
+}
+
 /// What all three texts tell of an event.
 fn essence(event: &Event) -> String {
     let mut kind = event.kind.clone();

@@ -244,3 +244,70 @@ proptest! {
         }
     }
 }
+
+/// Task 7 wakes 8 and 9, leaves to 8, 8 leaves to 9, and CPU 0 comes back to 7 unseen, because 9 is none of the recorded.
+#[test]
+fn of_a_recording_of_some_tasks_only_what_they_do_to_each_other_is_known() {
+    let header = Header { scope: Scope::Tasks, begin_ns: None, ..complete() };
+    let events = [
+        (10, 0, switch(7, Left::Sleep, 8)),
+        (20, 0, wake(7, 8, Stage::Waking)),
+        (25, 0, switch(8, Left::Sleep, 7)),
+        (30, 0, wake(8, 7, Stage::Waking)),
+        (31, 0, wake(9, 7, Stage::Waking)),
+        (40, 0, switch(7, RUNNABLE, 9)),
+        // Who came behind 9, and when, nobody told.
+        (90, 0, switch(8, Left::Sleep, 7)),
+        (95, 0, switch(7, Left::Sleep, 0)),
+    ];
+    let (facts, repairs) = run(&header, &events, 200);
+    let runs = |pid: u32| -> Vec<(u64, u64)> {
+        let is_run = |what: &What| matches!(what, What::Running { .. });
+        of(&facts, pid)
+            .into_iter()
+            .filter(|(from, to, what)| to > from && is_run(what))
+            .map(|(a, b, _)| (a, b))
+            .collect()
+    };
+    // Until it leaves, nobody knows that 8 is one of those that are recorded.
+    assert_eq!(runs(7), [(25, 40), (90, 95)]);
+    assert_eq!(runs(8), []);
+    assert_eq!(runs(9), []);
+    let waits = |pid: u32| {
+        of(&facts, pid).iter().any(|(from, to, what)| to > from && matches!(what, What::Runnable { .. }))
+    };
+    assert!(!waits(9), "9 may have run as soon as it was woken: {:?}", of(&facts, 9));
+    assert!(!waits(8), "8 came to its CPU unseen: {:?}", of(&facts, 8));
+    assert!(waits(7), "7 was preempted at 40 and came at 90: {:?}", of(&facts, 7));
+    assert_eq!(repairs.hidden_switches, 0);
+    let idle = |fact: &Fact| matches!(fact, Fact::Cpu(CpuInterval { doubt: None, .. }));
+    assert!(!facts.iter().any(idle), "that a CPU idles is not known for long: {facts:?}");
+}
+
+#[test]
+fn of_a_recording_of_some_cpus_a_task_that_goes_to_another_is_out_of_sight() {
+    let header = Header { scope: Scope::Cpus, begin_ns: None, ..complete() };
+    let to = |pid: u32, cpu: u32| Kind::Wake {
+        wakee: task(pid),
+        waker: Some(5),
+        target: Some(cpu),
+        stage: Stage::Waking,
+        context: Context::Task,
+    };
+    let events = [
+        (10, 0, switch(7, Left::Sleep, 5)),
+        (20, 0, to(7, 1)),
+        (21, 0, to(8, 0)),
+        (60, 0, switch(5, Left::Sleep, 8)),
+        (90, 0, switch(8, Left::Sleep, 7)),
+    ];
+    let waited = |facts: &[Fact], pid: u32| -> u64 {
+        let is_wait = |what: &What| matches!(what, What::Runnable { .. });
+        of(facts, pid).iter().filter(|(.., what)| is_wait(what)).map(|(from, to, _)| to - from).sum()
+    };
+    let (facts, _) = run(&header, &events, 100);
+    assert_eq!((waited(&facts, 7), waited(&facts, 8)), (0, 39));
+    // The same with the events of all CPUs: 7 waited from its wake on.
+    let (facts, _) = run(&Header { scope: Scope::Whole, ..header }, &events, 100);
+    assert_eq!((waited(&facts, 7), waited(&facts, 8)), (70, 39));
+}

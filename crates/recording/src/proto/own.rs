@@ -46,6 +46,9 @@ pub(crate) struct OwnHead {
     /// Mask of the preemption flag of states in this file.
     #[prost(uint64, tag = "13")]
     pub(crate) preempted: u64,
+    /// Whose events: 0 all, 1 of some CPUs, 2 of some tasks, 3 what passed a filter.
+    #[prost(uint32, tag = "14")]
+    pub(crate) scope: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -8,9 +8,11 @@
 //! `LOST_SAMPLES`, at the end, counts the same per event: what it has above the sum of the others is given once, without a place.
 //!
 //! **Births, ends, names** come from the tracepoints where those were recorded, else from perf's own records. These tell the
-//! process of each thread in any case.
+//! process of each thread in any case. What they say of the time before the first sample is from before the recording: perf lets them begin
+//! while it looks at who is there already, and the others when that is done.
 
 mod attribute;
+mod command_line;
 mod head;
 mod processes;
 mod records;
@@ -65,6 +67,8 @@ pub struct PerfData {
     /// Samples before this instant are left out.
     from_ns: u64,
     processes: Processes,
+    /// A sample or a loss was given: what perf's own records tell is of the time of the recording.
+    has_begun: bool,
     /// perf's own records count threads as the tracepoints do: not so in a PID namespace.
     same_pids: bool,
     /// Which events the tracepoints tell, so that perf's own records need not.
@@ -116,6 +120,7 @@ impl PerfData {
             window: Window::default(),
             from_ns: 0,
             processes: Processes::new(),
+            has_begun: false,
             same_pids: true,
             told,
             numbers: Vec::new(),
@@ -261,6 +266,7 @@ impl PerfData {
     fn event(&mut self, waiting: &Waiting) -> Option<Kind> {
         let order = self.head.order;
         let body = self.window.bytes(waiting);
+        self.has_begun |= matches!(waiting.kept, Kept::Tracepoint | Kept::Lost);
         if waiting.kept == Kept::Tracepoint {
             if let Some((process, thread)) = waiting.ids() {
                 let current = self.decoders.current(body);
@@ -291,6 +297,9 @@ impl PerfData {
             return None;
         }
         Self::learn(&mut self.processes, order, waiting.kept, body);
+        if !self.has_begun {
+            return None;
+        }
         let task = |process: usize, thread: usize, comm: &[u8]| {
             let tgid = order.u32(body, process);
             Some(Task { pid: order.u32(body, thread)?, tgid, comm: comm.into(), prio: None })

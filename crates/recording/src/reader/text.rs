@@ -18,6 +18,9 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 /// How much is looked at for the header before the first event is given.
 const LOOK_AHEAD_BYTES: u64 = 8 << 20;
 
+/// Fewer events do not show whether their times are differences.
+const LEAST_EVENTS: u64 = 16;
+
 /// Longer lines are cut there: no event's is as long.
 const LINE_BYTES: u64 = 1 << 14;
 
@@ -72,6 +75,8 @@ impl TextReader {
         let mut can =
             Capabilities { prev: true, waker: true, resolution_ns: u64::MAX, ..Capabilities::default() };
         let (mut is_perf, mut is_plugin) = (false, false);
+        // Events that are earlier than the one before, and lines that name an event and cannot be read.
+        let (mut earlier, mut last_ns, mut odd) = (0u64, 0, None);
         while self.read_bytes < LOOK_AHEAD_BYTES && self.next_line()? {
             let text = &self.line[..];
             if let Some((key, value)) = head(text) {
@@ -87,7 +92,12 @@ impl TextReader {
                 can.loss = LossTold::Exact;
                 continue;
             }
-            let Some(line) = Line::read(text) else { continue };
+            let Some(line) = Line::read(text) else {
+                if odd.is_none() && memchr::memmem::find(text, b"sched_switch:").is_some() {
+                    odd = Some(self.line_number);
+                }
+                continue;
+            };
             let mut is_known = true;
             match line.name {
                 b"sched_switch" => match arguments::switch(line.arguments) {
@@ -105,11 +115,30 @@ impl TextReader {
             }
             if is_known {
                 events += 1;
+                earlier += u64::from(line.ts_ns < last_ns);
+                last_ns = line.ts_ns;
                 is_perf |= line.is_perf;
                 can.interrupt |= line.context.is_some();
                 can.tgid |= line.tgid.is_some();
                 can.resolution_ns = can.resolution_ns.min(line.resolution_ns);
             }
+        }
+        if let (0, Some(line)) = (events, odd) {
+            return Err(ReadError::Unsupported {
+                format: "text",
+                what: format!("line {line} names an event, but without its time or CPU, or in a form that is not known"),
+                advice: "known are the kernel's trace, trace-cmd report, and perf script with the fields comm,tid,cpu,time,event,trace".to_owned(),
+            });
+        }
+        // Files of single CPUs that were put one behind the other go back once a file.
+        if events >= LEAST_EVENTS && earlier * 4 > events {
+            return Err(ReadError::Unsupported {
+                format: "text",
+                what: format!(
+                    "{earlier} of {events} events are earlier than the one before, as if times were differences"
+                ),
+                advice: "print them without --deltatime".to_owned(),
+            });
         }
         if events == 0 && self.read_bytes >= self.bytes {
             return Err(ReadError::Unsupported {
@@ -227,7 +256,7 @@ fn head(text: &[u8]) -> Option<(&'static str, String)> {
     }
     let comment = text.strip_prefix('#')?.trim();
     if let Some((_, cpus)) = comment.split_once("#P:") {
-        return Some(("cpus", cpus.trim().to_owned()));
+        return Some(("cpus", cpus.trim().trim_end_matches(')').to_owned()));
     }
     let (key, value) = comment.split_once(" : ")?;
     let key = match key.trim() {

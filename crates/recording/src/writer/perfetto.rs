@@ -98,7 +98,11 @@ impl<W: Write> PerfettoWriter<W> {
     /// Those of the output.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         self.note_processes(event);
-        if let Some(own) = OwnEvent::of(event) {
+        if let Some(mut own) = OwnEvent::of(event) {
+            if !self.options.numbers {
+                // A reader counts the events in bundles from 1, and gives an own event before one of the same number.
+                own.seq = self.bundles.get(&event.cpu).map_or(0, OpenBundle::added) + 1;
+            }
             if let Kind::Loss { of_cpu, .. } = &event.kind {
                 let hit: Vec<u32> = match of_cpu {
                     Some(cpu) => vec![*cpu],
@@ -210,7 +214,10 @@ impl<W: Write> PerfettoWriter<W> {
         if self.own.is_empty() {
             return Ok(());
         }
-        let own = Own { events: std::mem::take(&mut self.own), ..Own::default() };
+        let mut events = std::mem::take(&mut self.own);
+        // All CPUs' are read as one stream, so that those of an instant stand in the order in which they are to be given.
+        events.sort_by_key(|own| (own.ts_ns, own.seq, own.cpu));
+        let own = Own { events, ..Own::default() };
         self.packet(&Packet { own: Some(own), ..Packet::default() }, self.options.deflate)
     }
 

@@ -94,7 +94,10 @@ fn write(
     }
     let mut writer = match format {
         ConvertFormat::Pftrace => {
-            Writer::Trace(PerfettoWriter::new(out, reader.header(), Options::default())?)
+            // Coarse time stamps leave it to the order of the file what came first on different CPUs.
+            let numbers = reader.header().can.resolution_ns > 1;
+            let options = Options { numbers, ..Options::default() };
+            Writer::Trace(PerfettoWriter::new(out, reader.header(), options)?)
         }
         ConvertFormat::Csv => Writer::Table(TableWriter::new(out, Form::Csv)),
         ConvertFormat::Ndjson | ConvertFormat::Scenario | ConvertFormat::RtApp => {

@@ -6,14 +6,14 @@ use crate::pace::notify;
 use crate::sink::result;
 use crate::sink::result::info::{Info, Known};
 use crate::sink::result::outlet::ResultFormat;
-use crate::source::open_recording;
+use crate::source::{open_recording, part_told};
 use crate::target::Target;
 use crate::text::harmless;
 use crate::wall_time::utc;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
-use tombola_recording::capabilities::{Capabilities, LossTold};
+use tombola_recording::capabilities::{Capabilities, LossTold, Scope};
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::summary::Summary;
@@ -83,7 +83,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     let damage = reader.damage();
     info.pieces_left_out = damage.skipped;
     info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
-    info.known = known(header.can);
+    info.known = known(header.can, header.scope);
     match format {
         ResultFormat::Table => print(&info, out)?,
         ResultFormat::Json | ResultFormat::Ndjson => out.write_all(&result::info::line(&info)?)?,
@@ -134,10 +134,22 @@ fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
 }
 
 /// What the events can tell, in the words of the figures that depend on it.
-fn known(can: Capabilities) -> Vec<Known> {
+fn known(can: Capabilities, scope: Scope) -> Vec<Known> {
     let of = |what, is_told, yes, no| Known { what, is_told, how: if is_told { yes } else { no } };
+    let part = part_told(scope);
     vec![
-        of("run time", true, "exact, but for losses and hidden switches", ""),
+        of(
+            "the whole machine",
+            part.is_none(),
+            "nothing says that events were left out",
+            part.unwrap_or_default(),
+        ),
+        of(
+            "run time",
+            matches!(scope, Scope::Whole | Scope::Cpus),
+            "exact, but for losses and hidden switches",
+            "only where both switches of a slice are among the events",
+        ),
         of(
             "run-queue wait",
             can.waking || can.wakeup,

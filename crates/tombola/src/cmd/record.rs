@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use target::Target;
 use tombola_kernel::Recorder;
 use tombola_kernel::recorder::{Drained, Recorded, Totals};
-use tombola_recording::capabilities::{Capabilities, Header, LossTold};
+use tombola_recording::capabilities::{Capabilities, Header, LossTold, Scope};
 use tombola_recording::event::{Event, Kind};
 use trigger::Watch;
 use waits::Waits;
@@ -353,6 +353,7 @@ fn header(recorder: &Recorder) -> Header {
         wall: Some((begin.ts_ns, begin.unix_ns / 1000)),
         begin_ns: Some(begin.ts_ns),
         end_ns: None,
+        scope: Scope::Whole,
         can: Capabilities {
             prev: true,
             waking: true,

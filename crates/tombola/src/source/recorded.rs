@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
 use tombola_core::snapshot::Snapshot;
 use tombola_core::source::{Origin, Source};
+use tombola_recording::capabilities::Scope;
 use tombola_recording::lanes::Lanes;
 use tombola_recording::ledger::Ledger;
 use tombola_recording::playback::{Playback, Watch};
@@ -66,6 +67,12 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
             path.display()
         );
     }
+    if path.is_dir() {
+        bail!(
+            "{0} is a directory, as perf record --threads writes one: 'perf inject -i {0} -o one' makes the file one/data of it",
+            path.display()
+        );
+    }
     // What comes through a pipe ends with who writes it, and a signal before that ends both.
     let (reader, watch) = if path == Path::new("-") {
         let reader = reader::open_stream(&mut io::stdin().lock());
@@ -74,7 +81,27 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
         let mut watch = watched()?;
         (reader::open_watched(path, &mut watch), watch)
     };
-    Ok((reader.with_context(|| format!("cannot read the recording {}", path.display()))?, watch))
+    let reader = reader.with_context(|| format!("cannot read the recording {}", path.display()))?;
+    if let Some(part) = part_told(reader.header().scope) {
+        notify(&format!("{} holds only a part of what happened: {part}", path.display()));
+    }
+    Ok((reader, watch))
+}
+
+/// What a recording leaves out on purpose, and what follows; `None` where nothing says that it does.
+pub fn part_told(scope: Scope) -> Option<&'static str> {
+    match scope {
+        Scope::Whole => None,
+        Scope::Cpus => Some(
+            "events of some CPUs; what tasks did on the others is unknown, and a wait may have ended there; record with -a",
+        ),
+        Scope::Tasks => Some(
+            "events of some tasks; when one came to a CPU behind another task, and who woke it, is unknown, so most run times and waits are; record with -a",
+        ),
+        Scope::Filtered => Some(
+            "events that passed a filter; what the others would have told is missing; record without --filter",
+        ),
+    }
 }
 
 /// Whether it was said that a signal ended the reading.
@@ -133,6 +160,9 @@ impl Recorded {
             && from >= to
         {
             bail!("--from is not before --to");
+        }
+        if to.is_some_and(|to| to.is_zero()) {
+            bail!("--to 0 ends where the recording begins: nothing lies before it");
         }
         let (reader, watch) = open_recording(path)?;
         let mut playback = Playback::new(reader);

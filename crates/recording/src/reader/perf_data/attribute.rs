@@ -27,6 +27,8 @@ pub(super) struct Attribute {
     pub(super) clock: Option<i32>,
     /// It records births and ends of tasks.
     pub(super) task: bool,
+    /// It begins when the command that perf starts is executed: it is about that command.
+    pub(super) of_command: bool,
     /// The layout of its samples.
     pub(super) layout: SampleLayout,
 }
@@ -44,7 +46,7 @@ impl Attribute {
         let clock = if flag(25) { order.u32(bytes, 92).map(u32::cast_signed) } else { None };
         let layout = SampleLayout::new(order.u64(bytes, 24)?, order.u64(bytes, 32)?, flag(18));
         let tracepoint = tracepoint.flatten().and_then(|id| u16::try_from(id).ok());
-        Some(Self { tracepoint, clock, task: flag(13), layout })
+        Some(Self { tracepoint, clock, task: flag(13), of_command: flag(12), layout })
     }
 }
 

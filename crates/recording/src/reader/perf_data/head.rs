@@ -1,6 +1,7 @@
 //! What stands at the head of a perf.data file, or, of a pipe's output, in its first records.
 
 use super::attribute::{Attribute, SampleLayout};
+use super::command_line::CommandLine;
 use super::records::{FORMAT, cut, damaged};
 use crate::capabilities::{Header, LossTold};
 use crate::reader::Input;
@@ -18,6 +19,7 @@ const HOSTNAME: u32 = 3;
 const OSRELEASE: u32 = 4;
 const ARCH: u32 = 6;
 const NRCPUS: u32 = 7;
+const CMDLINE: u32 = 11;
 const CLOCK_DATA: u32 = 29;
 
 /// Bytes of the head of a file, and of a pipe's output.
@@ -32,6 +34,8 @@ pub(super) struct Head {
     /// Of samples that have an id, which attribute is theirs.
     by_id: HashMap<u64, u32>,
     formats: Option<FormatSet>,
+    /// What its command line says of whose events these are.
+    command: Option<CommandLine>,
     /// What could not be read of what is not needed.
     pub(super) odd: Option<(u64, String)>,
 }
@@ -93,6 +97,7 @@ impl Head {
             attributes: Vec::new(),
             by_id: HashMap::new(),
             formats: None,
+            command: None,
             odd: None,
         };
         let size = scan.u64("the size of the head")?;
@@ -182,7 +187,8 @@ impl Head {
             }
         }
         for (feature, (at, size)) in places {
-            if !matches!(feature, TRACING_DATA | HOSTNAME | OSRELEASE | ARCH | NRCPUS | CLOCK_DATA) {
+            if !matches!(feature, TRACING_DATA | HOSTNAME | OSRELEASE | ARCH | NRCPUS | CMDLINE | CLOCK_DATA)
+            {
                 continue;
             }
             let Some(end) = at.checked_add(size).filter(|&end| end <= length) else {
@@ -227,6 +233,10 @@ impl Head {
 
     fn take_feature(&mut self, feature: u32, bytes: &[u8]) {
         let order = self.order;
+        if feature == CMDLINE {
+            self.command = CommandLine::read(bytes, order);
+            return;
+        }
         let text = || {
             let length = usize::try_from(order.u32(bytes, 0)?).ok()?;
             let text = bytes.get(4..4usize.checked_add(length)?)?;
@@ -339,5 +349,7 @@ impl Head {
             Some(_) => "unknown",
         };
         self.header.clock = Some(clock.to_owned());
+        let of_command = self.attributes.iter().any(|attribute| attribute.of_command);
+        self.header.scope = self.command.unwrap_or_default().scope(of_command);
     }
 }

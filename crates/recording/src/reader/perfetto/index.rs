@@ -2,7 +2,7 @@
 
 use super::wire::{Column, Fields, Value, varint};
 use super::{FORMAT, MOST_INFLATED};
-use crate::capabilities::{Capabilities, Header, LossTold};
+use crate::capabilities::{Capabilities, Header, LossTold, Scope};
 use crate::proto::{BOOTTIME, ClockSnapshot, OWN_FIELD, Own, OwnHead, ProcessTree, REALTIME, SystemInfo};
 use crate::reader::{Damage, Input, Look, Place, ReadError};
 use prost::Message;
@@ -273,6 +273,7 @@ impl Index {
             wall: self.wall,
             begin_ns: None,
             end_ns: None,
+            scope: Scope::Whole,
             can: Capabilities {
                 prev: has(4) && !self.has_compact_switch,
                 waking: has(20) || self.has_compact_waking,

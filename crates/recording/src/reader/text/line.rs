@@ -5,12 +5,14 @@
 //!     bash-12345 ( 12345)  [000] d..2   3168.658876: sched_switch: prev_comm=…     with the option record-tgid
 //!  inst:      bash-12345   [000]        3168.658876: sched_switch:  bash:12345 …   trace-cmd report
 //!             bash   12345 [000]        3168.658876: sched:sched_switch: prev_…    perf script
+//!     bash-12345     0d..2. 3168658876us+: sched_switch: prev_comm=…               with the option latency-format
 //! ```
 //!
 //! Names can hold blanks, dashes, colons and brackets, so the CPU is the first bracket behind which the rest of the line makes sense, and
 //! what stands before it is read from the right.
 
 use crate::event::Context;
+use memchr::memmem;
 
 /// The parts of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,9 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Takes a line apart; `None` where it is none of an event.
     pub(super) fn read(line: &'a [u8]) -> Option<Self> {
-        memchr::memchr_iter(b'[', line).find_map(|at| Self::at_bracket(line, at))
+        memchr::memchr_iter(b'[', line)
+            .find_map(|at| Self::at_bracket(line, at))
+            .or_else(|| memmem::find_iter(line, b"us").find_map(|at| Self::at_latency(line, at)))
     }
 
     fn at_bracket(line: &'a [u8], at: usize) -> Option<Self> {
@@ -51,18 +55,45 @@ impl<'a> Line<'a> {
             let (second, after) = word(after);
             (Some(first), time(second)?, after)
         };
-        // The name may stand without a blank before its arguments, and has no blank in it.
-        let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
-        let name = rest[..end].strip_suffix(b":").unwrap_or(&rest[..end]);
-        let arguments = rest[end..].trim_ascii();
-        let (is_perf, name) = match memchr::memrchr(b':', name) {
-            Some(colon) => (true, &name[colon + 1..]),
-            None => (false, name),
-        };
+        let rest = passed_over(rest);
+        let (is_perf, name, arguments) = event(rest);
         let (pid, tgid) = who(line[..at].trim_ascii(), is_perf);
         let context = flags.and_then(context);
         Some(Self { pid, tgid, cpu, context, ts_ns, resolution_ns, name, is_perf, arguments })
     }
+
+    /// `CPU flags` without a blank between them, then whole microseconds before `us`, one character that marks long times, and a colon.
+    fn at_latency(line: &'a [u8], at: usize) -> Option<Self> {
+        let rest = line.get(at + 3..)?.strip_prefix(b":")?;
+        let digits = line[..at].iter().rposition(|b| !b.is_ascii_digit())? + 1;
+        let ts_ns = long(&line[digits..at])?.checked_mul(1000)?;
+        let before = line[..digits].trim_ascii_end();
+        let start = before.iter().rposition(u8::is_ascii_whitespace)? + 1;
+        let flags = before[start..].iter().position(|b| !b.is_ascii_digit())? + start;
+        let cpu = number(&before[start..flags])?;
+        let (is_perf, name, arguments) = event(rest.trim_ascii_start());
+        let (pid, tgid) = who(before[..start].trim_ascii(), is_perf);
+        let context = context(&before[flags..]);
+        Some(Self { pid, tgid, cpu, context, ts_ns, resolution_ns: 1000, name, is_perf, arguments })
+    }
+}
+
+/// Whether it is perf's, the event's name, and what follows. The name may stand without a blank before its arguments, and has none in it.
+fn event(rest: &[u8]) -> (bool, &[u8], &[u8]) {
+    let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+    let name = rest[..end].strip_suffix(b":").unwrap_or(&rest[..end]);
+    let arguments = rest[end..].trim_ascii();
+    match memchr::memrchr(b':', name) {
+        Some(colon) => (true, &name[colon + 1..], arguments),
+        None => (false, name, arguments),
+    }
+}
+
+/// Passes over what may stand between time and event: perf's period, `(+5)` of `trace-cmd report --ts-diff`.
+fn passed_over(rest: &[u8]) -> &[u8] {
+    let (first, after) = word(rest);
+    let is_difference = first.starts_with(b"(+") && first.ends_with(b")");
+    if is_difference || first.iter().all(u8::is_ascii_digit) { after } else { rest }
 }
 
 /// Thread id and process from what stands before the CPU.
@@ -155,6 +186,19 @@ mod tests {
         .unwrap();
         assert_eq!((perf.pid, perf.tgid, perf.resolution_ns), (Some(12350), Some(12348), 1));
         assert_eq!((perf.name, perf.is_perf), (&b"sched_switch"[..], true));
+    }
+
+    #[test]
+    fn what_options_put_into_a_line() {
+        let latency =
+            read("rcu_pree-15        0d..2. 59306251298us!: sched_switch: prev_comm=rcu us: b").unwrap();
+        assert_eq!((latency.pid, latency.cpu, latency.ts_ns), (Some(15), 0, 59_306_251_298_000));
+        assert_eq!((latency.context, latency.resolution_ns), (Some(Context::Task), 1000));
+        assert_eq!((latency.name, latency.arguments), (&b"sched_switch"[..], &b"prev_comm=rcu us: b"[..]));
+        let period = read(" a 6 [001] 59095.895462833:          1       sched:sched_waking: comm=a").unwrap();
+        assert_eq!((period.name, period.arguments), (&b"sched_waking"[..], &b"comm=a"[..]));
+        let difference = read(" a-6 [001] 59095.895462: (+12)   sched_waking:  comm=a").unwrap();
+        assert_eq!((difference.name, difference.ts_ns), (&b"sched_waking"[..], 59_095_895_462_000));
     }
 
     #[test]

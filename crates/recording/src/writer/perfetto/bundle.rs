@@ -16,6 +16,8 @@ pub(super) struct OpenBundle {
     compact: Compact,
     names: HashMap<Vec<u8>, u32>,
     length: usize,
+    /// Events of this CPU so far, those of bundles before this one among them.
+    added: u64,
     /// Who came last, as a reader will know it.
     last: Option<Task>,
     switch_ts: u64,
@@ -34,6 +36,7 @@ impl OpenBundle {
             compact: Compact::default(),
             names: HashMap::new(),
             length: 0,
+            added: 0,
             last: None,
             switch_ts: 0,
             waking_ts: 0,
@@ -46,6 +49,11 @@ impl OpenBundle {
     /// Events in it.
     pub(super) fn len(&self) -> usize {
         self.length
+    }
+
+    /// Events of this CPU so far, those of bundles before this one among them.
+    pub(super) fn added(&self) -> u64 {
+        self.added
     }
 
     /// Whether an event does not know who leaves, although a reader would believe to know.
@@ -105,6 +113,7 @@ impl OpenBundle {
             }
         }
         self.length += 1;
+        self.added += 1;
     }
 
     /// Where an event goes: 0 compact wakings, 1 compact switches, 2 full events.
