@@ -59,6 +59,9 @@ impl Target {
         let (path, mode) = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), None),
             Err(error) => return Err(error).with_context(cannot),
+            Ok(metadata) if metadata.is_dir() => {
+                bail!("cannot write to {name}: it is a directory; name a file in it")
+            }
             Ok(metadata) => {
                 // Whoever may not write a file may not replace it either.
                 let file = OpenOptions::new().write(true).open(path).with_context(cannot)?;
