@@ -227,7 +227,11 @@ mod tests {
     fn what_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let error = format!("{:#}", Target::open(Some(dir.path())).err().unwrap());
-        assert!(error.contains("Is a directory") && error.contains(dir.path().to_str().unwrap()), "{error}");
+        assert!(
+            error.contains("it is a directory; name a file in it")
+                && error.contains(dir.path().to_str().unwrap()),
+            "{error}"
+        );
         let error = format!("{:#}", Target::open(Some(&dir.path().join("no/file"))).err().unwrap());
         let parent = dir.path().join("no");
         assert!(error.contains(&format!("mkdir -p '{}'", parent.display())), "{error}");
