@@ -75,7 +75,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         let (has, counts) = (changed.has, changed.counts);
         let _ = writeln!(
             io::stderr(),
-            "tombola: lottery-kernel: {name} has {has} tickets and counts as if it had {counts:.0}: its integers hold 2^20 to 1 within a group"
+            "tombola: lottery-kernel: tickets of {name}: {has}, which count as {counts:.0}: its integers hold 2^20 to 1 within a group"
         );
     }
     let mut output = Target::open(args.output.as_deref())?;
