@@ -77,6 +77,8 @@ pub(crate) struct Followed {
     pub(crate) lag: Balance,
     /// Expected number of wins in a row.
     pub(crate) doubles: f64,
+    /// Expected number of draws in a row that it does not win.
+    pub(crate) misses: f64,
     /// Waits by their probability integral transform.
     pub(crate) waits: [u64; BINS],
 }
@@ -127,6 +129,7 @@ impl Evidence {
         for (mine, others) in self.followed.iter_mut().zip(&other.followed) {
             mine.lag.add(others.lag);
             mine.doubles += others.doubles;
+            mine.misses += others.misses;
             for (mine, others) in mine.waits.iter_mut().zip(others.waits) {
                 *mine += others;
             }
@@ -146,7 +149,8 @@ impl Evidence {
             let fit = chi_square(&followed.waits, &[1; BINS]).filter(|_| count >= WAITS_A_BIN * BINS as u64);
             fit.map(|fit| fit.p_value)
         });
-        let lags = self.followed.iter().filter(|f| f.doubles >= ENOUGH && f.lag.variance > 0.0);
+        // Of a client that nearly always wins, two losses in a row are as rare as two wins of one that nearly never does.
+        let lags = self.followed.iter().filter(|f| f.doubles.min(f.misses) >= ENOUGH);
         let entries = self.clients.iter().map(|c| c.entry + 1).max().unwrap_or(0);
         let mut wins = vec![(0, 0.0); entries];
         for client in &self.clients {

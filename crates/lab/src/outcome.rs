@@ -6,7 +6,7 @@ use super::machine::stream;
 use super::policy::PolicyKind;
 use super::scenario::Scenario;
 use super::scenario::expect::{Measured, Metric, Subject};
-use super::watched::Watched;
+use super::watched::{Watched, compensation_of};
 
 /// What came out of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,10 +189,10 @@ pub fn run<'a>(
     let given = !scenario.tuning.draws.is_empty();
     let mut simulation =
         if observe.draws && policy.traits().judged && !(given && policy == PolicyKind::LotteryList) {
-            let compensates = policy != PolicyKind::LotteryUncompensated;
             Simulation::custom(scenario, seed, run, |machine| {
                 let watched = super::policy::build(policy, machine, scenario);
-                Box::new(Watched::new(machine, watched, compensates, stream(seed, run, u32::MAX)))
+                let compensation = compensation_of(policy);
+                Box::new(Watched::new(machine, watched, compensation, stream(seed, run, u32::MAX)))
             })
         } else {
             Simulation::new(scenario, policy, seed, run)

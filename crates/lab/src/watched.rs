@@ -2,18 +2,39 @@
 
 use crate::chance::unit;
 use crate::draws::{BINS, Balance, Client, Evidence, FOLLOWED, Followed};
+use crate::kind::PolicyKind;
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::policy::{Arrival, Departure, Pick, Policy};
 use rand_chacha::ChaCha8Rng;
+use tombola_core::race;
 
 /// Most instances that are clients of their own. With more, the instances of an entry are one client.
 const MOST: usize = 512;
+/// What a client may have expected in all, by the sums of its bucket, before they begin anew: of 2⁻⁵³ of the largest
+/// term 2⁻³³ is left in a draw.
+const SUMMED: f64 = 1_048_576.0;
+/// Tickets that leave a sum with less than this part of them make it be added up again.
+const LEFT: f64 = 1.0 / 1_048_576.0;
+
+/// What the tickets of a task are multiplied by that blocked after so many nanoseconds of a slice of so many.
+pub(crate) type Compensation = fn(u64, u64) -> f64;
+
+/// The compensation by whose law a policy is judged: its own, where it is published or is what integers can hold.
+pub(crate) fn compensation_of(policy: PolicyKind) -> Compensation {
+    match policy {
+        PolicyKind::LotteryUncompensated => |_, _| 1.0,
+        PolicyKind::LotteryKernel => {
+            |used_ns, slice_ns| race::compensation(used_ns, slice_ns) as f64 / race::COMPENSATION_ONE as f64
+        }
+        _ => |used_ns, slice_ns| (slice_ns as f64 / used_ns as f64).max(1.0),
+    }
+}
 
 /// A lottery under observation. It decides as it would alone.
 pub(crate) struct Watched {
     policy: Box<dyn Policy>,
-    /// Whether the law has compensation tickets.
-    compensates: bool,
+    /// The compensation tickets of its law.
+    compensation: Compensation,
     tasks: Vec<Candidate>,
     groups: Vec<Currency>,
     /// Queued tickets of each group and affinity class that has tasks.
@@ -90,7 +111,7 @@ impl Watched {
     pub(crate) fn new(
         machine: &Machine,
         policy: Box<dyn Policy>,
-        compensates: bool,
+        compensation: Compensation,
         rng: ChaCha8Rng,
     ) -> Self {
         let mut buckets: Vec<Bucket> = Vec::new();
@@ -131,7 +152,13 @@ impl Watched {
         }
         let followed: Vec<Followed> = order
             .into_iter()
-            .map(|client| Followed { client, lag: Balance::default(), doubles: 0.0, waits: [0; BINS] })
+            .map(|client| Followed {
+                client,
+                lag: Balance::default(),
+                doubles: 0.0,
+                misses: 0.0,
+                waits: [0; BINS],
+            })
             .collect();
         let cpus = machine.cpus().len();
         let currency = |g: &crate::machine::GroupView| Currency {
@@ -142,7 +169,7 @@ impl Watched {
         };
         Self {
             policy,
-            compensates,
+            compensation,
             groups: machine.groups().iter().map(currency).collect(),
             draws_from: (0..cpus)
                 .map(|cpu| {
@@ -187,21 +214,40 @@ impl Watched {
         if std::mem::replace(&mut candidate.queued, queued) == queued {
             return;
         }
+        let candidate = *candidate;
+        let coming = self.clients[candidate.client].tickets + candidate.rate;
+        if queued && coming * self.buckets[candidate.bucket].chance > SUMMED {
+            self.sum_anew(candidate.bucket);
+        }
         let (bucket, client) = (&mut self.buckets[candidate.bucket], &mut self.clients[candidate.client]);
         Self::expect(client, bucket, &mut self.evidence.clients[candidate.client]);
         (client.chance, client.square) = (bucket.chance, bucket.square);
-        for (tickets, members) in
-            [(&mut bucket.tickets, &mut bucket.members), (&mut client.tickets, &mut client.members)]
-        {
-            if queued {
-                *members += 1;
-                *tickets += candidate.rate;
-            } else {
-                *members -= 1;
-                // What rounding has left goes with the last.
-                *tickets = if *members == 0 { 0.0 } else { *tickets - candidate.rate };
+        if queued {
+            (bucket.members, client.members) = (bucket.members + 1, client.members + 1);
+            (bucket.tickets, client.tickets) = (bucket.tickets + candidate.rate, coming);
+            return;
+        }
+        (bucket.members, client.members) = (bucket.members - 1, client.members - 1);
+        let left = |members, tickets| if members == 0 { Some(0.0) } else { without(tickets, candidate.rate) };
+        let (of_bucket, of_client) =
+            (left(bucket.members, bucket.tickets), left(client.members, client.tickets));
+        bucket.tickets =
+            of_bucket.unwrap_or_else(|| in_the_draw(&self.tasks, |other| other.bucket == candidate.bucket));
+        client.tickets =
+            of_client.unwrap_or_else(|| in_the_draw(&self.tasks, |other| other.client == candidate.client));
+    }
+
+    /// Begins the sums of a bucket anew. What one ticket has a chance of depends on how many there are: where a client with
+    /// very many comes to one where few were drawn from for long, its part would be the difference of two large numbers.
+    fn sum_anew(&mut self, index: usize) {
+        let bucket = &mut self.buckets[index];
+        for (client, seen) in self.clients.iter_mut().zip(&mut self.evidence.clients) {
+            if client.bucket == index {
+                Self::expect(client, bucket, seen);
+                (client.chance, client.square) = (0.0, 0.0);
             }
         }
+        (bucket.chance, bucket.square) = (0.0, 0.0);
     }
 
     /// A task's tickets become active in the currency of its group, or cease to be.
@@ -257,6 +303,9 @@ impl Watched {
         }
         self.evidence.draws += 1;
         for &bucket in &self.draws_from[cpu] {
+            if self.buckets[bucket].members == 0 {
+                continue; // a chance of tickets that nobody holds has no bound
+            }
             let chance = self.worth(bucket) / whole;
             let bucket = &mut self.buckets[bucket];
             bucket.chance += chance;
@@ -285,6 +334,7 @@ impl Watched {
             let variance = before * before * p * (1.0 - p);
             seen.lag.add(Balance { sum: before * difference, variance });
             seen.doubles += chance * p;
+            seen.misses += (1.0 - chance) * (1.0 - p);
             let survival = &mut self.survival[index];
             let shorter = *survival;
             *survival *= 1.0 - p;
@@ -295,6 +345,17 @@ impl Watched {
             }
         }
     }
+}
+
+/// A sum without one of its terms; `None` where so little is left that rounding shows.
+fn without(sum: f64, term: f64) -> Option<f64> {
+    let left = sum - term;
+    (left >= term * LEFT).then_some(left)
+}
+
+/// Tickets in the draw of some tasks, added up.
+fn in_the_draw(tasks: &[Candidate], of: impl Fn(&Candidate) -> bool) -> f64 {
+    tasks.iter().filter(|task| task.queued && of(task)).map(|task| task.rate).sum()
 }
 
 /// The bin of a place in 0…1.
@@ -325,9 +386,8 @@ impl Policy for Watched {
         if matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled) {
             self.set_active(task, false);
         }
-        if self.compensates && why == Departure::Blocked && ran_ns > 0 {
-            let unused = machine.quantum_ns as f64 / ran_ns as f64;
-            self.tasks[task].rate = self.tasks[task].amount * unused.max(1.0);
+        if why == Departure::Blocked && ran_ns > 0 {
+            self.tasks[task].rate = self.tasks[task].amount * (self.compensation)(ran_ns, machine.quantum_ns);
         }
         self.policy.stopped(machine, cpu, task, ran_ns, why);
     }

@@ -169,6 +169,49 @@ fn keys_of_a_scenario_are_those_of_the_parser() {
     }
 }
 
+/// A scenario that says the defaults of docs/scenarios.md is the one that says nothing.
+#[test]
+fn defaults_of_a_scenario_are_those_of_the_parser() {
+    use tombola_lab::scenario::Scenario;
+    let Some(page) = page("docs/scenarios.md") else { return };
+    let defaults = |heading: &str| -> String {
+        let section = page.split(&format!("{heading}\n")).nth(1).expect(heading);
+        let rows =
+            section.split("\n#").next().unwrap_or_default().lines().filter(|row| row.starts_with("| `"));
+        rows.filter_map(|row| {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let (key, value) = (cells[0].trim_matches(['|', ' ', '`']), cells[2].trim_matches('`'));
+            let number = value.replace("\u{2212}", "-");
+            let is_number = number.parse::<i64>().is_ok();
+            let is_time = value.ends_with('s') && value.starts_with(|c: char| c.is_ascii_digit());
+            // A task has tickets, a nice value or a weight; a priority of 0 and a period without a quota cannot be said.
+            let left_out = ["nice", "tickets", "priority", "period", "sleep"].contains(&key);
+            match (left_out, is_number, is_time) {
+                (true, ..) => None,
+                (_, true, _) if ["warm_up", "switch_cost", "tick", "arrive"].contains(&key) => {
+                    Some(format!("{key}='{number}'\n"))
+                }
+                (_, true, _) => Some(format!("{key}={number}\n")),
+                (_, _, true) => Some(format!("{key}='{value}'\n")),
+                _ => None,
+            }
+        })
+        .collect()
+    };
+    let head = "name='x'\nduration='1s'\n";
+    let body = |group: &str, task: &str| format!("[[group]]\nname='g'\n{group}[[task]]\nname='a'\n{task}");
+    let (scenario, group, task) =
+        (defaults("## The scenario"), defaults("## `[[group]]`"), defaults("## `[[task]]`"));
+    assert!(
+        scenario.lines().count() >= 6 && group.contains("weight") && task.lines().count() >= 3,
+        "{scenario}{group}{task}"
+    );
+    let said = Scenario::from_toml(&format!("{head}{scenario}{}", body(&group, &task)))
+        .expect("defaults are allowed");
+    let silent = Scenario::from_toml(&format!("{head}{}", body("", ""))).expect("nothing but names");
+    assert_eq!(said, silent, "{scenario}{group}{task}");
+}
+
 #[test]
 fn the_manual_has_a_section_for_every_verb() {
     let Some(manual) = page("docs/manual.md") else { return };

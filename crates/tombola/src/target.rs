@@ -59,6 +59,9 @@ impl Target {
         let (path, mode) = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), None),
             Err(error) => return Err(error).with_context(cannot),
+            Ok(metadata) if metadata.is_dir() => {
+                bail!("cannot write to {name}: it is a directory; name a file in it")
+            }
             Ok(metadata) => {
                 // Whoever may not write a file may not replace it either.
                 let file = OpenOptions::new().write(true).open(path).with_context(cannot)?;
@@ -224,7 +227,11 @@ mod tests {
     fn what_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let error = format!("{:#}", Target::open(Some(dir.path())).err().unwrap());
-        assert!(error.contains("Is a directory") && error.contains(dir.path().to_str().unwrap()), "{error}");
+        assert!(
+            error.contains("it is a directory; name a file in it")
+                && error.contains(dir.path().to_str().unwrap()),
+            "{error}"
+        );
         let error = format!("{:#}", Target::open(Some(&dir.path().join("no/file"))).err().unwrap());
         let parent = dir.path().join("no");
         assert!(error.contains(&format!("mkdir -p '{}'", parent.display())), "{error}");

@@ -6,6 +6,7 @@ mod common;
 use common::{failed, ok, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -323,7 +324,7 @@ fn usage_errors_end_with_2() {
         (&["three-burners", "--jobs", "0"], "from 1 to 1024"),
         (&["three-burners", "--seed", "-1"], "from 0 to 18446744073709551615"),
         (&["three-burners", "--format", "xml"], "xml"),
-        (&["three-burners", "--cpus", "2"], "cannot be used with"),
+        (&["three-burners", "--cpus", "2"], "--cpus goes with a workload of rt-app"),
         (&["three-burners", "--list"], "--list"),
         (&["three-burners", "--timeline", "ascii", "--format", "csv"], "--format table only"),
     ] {
@@ -332,6 +333,137 @@ fn usage_errors_end_with_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
         assert!(output.stdout.is_empty() && complaint.contains(said), "{args:?}: {complaint}");
     }
+}
+
+/// Why a value is not what a schema says, if so: types, needed and known properties, items, references and alternatives.
+fn fault(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let named =
+            root.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} leads nowhere"));
+        return fault(root, named, value, at);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        let ends: Option<Vec<String>> = any.iter().map(|one| fault(root, one, value, at)).collect();
+        return ends.map(|ends| ends.join("; "));
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(n) if n.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = |word: &Value| word == kind || (word == "number" && kind == "integer");
+    let allowed = &schema["type"];
+    if !(fits(allowed) || allowed.as_array().is_some_and(|words| words.iter().any(fits))) {
+        return Some(format!("{at} is {value}, and no {allowed}"));
+    }
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(i, item)| fault(root, &schema["items"], item, &format!("{at}/{i}"))),
+        Value::Object(map) => {
+            let needed = schema["required"].as_array().into_iter().flatten();
+            let missing = needed.filter_map(Value::as_str).find(|key| !map.contains_key(*key));
+            let missing = missing.map(|key| format!("{at} has no {key}"));
+            missing.or_else(|| {
+                map.iter().find_map(|(key, value)| match schema["properties"].get(key) {
+                    Some(schema) => fault(root, schema, value, &format!("{at}/{key}")),
+                    None => Some(format!("{at}/{key} is in no schema")),
+                })
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Scenarios with expectations without an upper or a lower bound, with sequences, periods, chance and none, and tasks that
+/// never complete anything or never come.
+#[test]
+fn json_is_what_its_schema_says() {
+    let schema: Value = serde_json::from_str(&ok(&simulate(&["--json-schema"]))).unwrap();
+    let dir = TempDir::new().unwrap();
+    let late = dir.path().join("late.toml");
+    let text = "name='x'\nduration='50ms'\n[[task]]\nname='a'\n[[task]]\nname='b'\narrive='1s'\n[expect]\n\
+        share.a={at_least=0.5}\nwait_max.a={at_most='1ms'}\nsequence='a'\n";
+    fs::write(&late, text).unwrap();
+    for scenario in
+        [late.to_str().unwrap(), "dhall", "stride-3-2-1", "web-and-batch", "lottery-transfer", "cbs"]
+    {
+        let args = [scenario, "--runs", "2", "--policy", "fluid,lottery,rr,edf", "--format", "json"];
+        let value: Value = serde_json::from_slice(&simulate(&args).stdout).unwrap();
+        assert_eq!(fault(&schema, &schema, &value, ""), None, "{scenario}");
+        if scenario.ends_with("late.toml") {
+            let rr = &value["policies"][2];
+            assert!(rr["tasks"][0]["response_mean_ns"].is_null(), "a burner never responds: {rr}");
+            let expectations = rr["expectations"].as_array().unwrap();
+            let share = expectations.iter().find(|it| it["key"] == "share.a").unwrap();
+            assert_eq!((&share["low"], &share["high"]), (&0.5.into(), &Value::Null));
+        }
+    }
+}
+
+#[test]
+fn standard_output_takes_one_result() {
+    for (args, said) in [
+        (
+            vec!["three-burners", "--html", "-"],
+            "--html - takes standard output for itself; give a file to --output",
+        ),
+        (vec!["three-burners", "--record", "-"], "--record - takes standard output for itself"),
+        (
+            vec!["three-burners", "--output", "/dev/null", "--html", "-", "--record", "-"],
+            "give a file to --record",
+        ),
+    ] {
+        let output = simulate(&args);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
+        assert!(output.stdout.is_empty() && complaint.contains(said), "{args:?}: {complaint}");
+    }
+    let page = ok(&simulate(&["three-burners", "--policy", "rr", "--output", "/dev/null", "--html", "-"]));
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let dir = TempDir::new().unwrap();
+    let said = failed(&simulate(&["three-burners", "--output", dir.path().to_str().unwrap()]));
+    assert!(said.contains("it is a directory; name a file in it"), "{said}");
+    for (flag, what) in [("--timeline", "the timeline"), ("--record", "the recording")] {
+        let said = failed(&simulate(&[
+            "three-burners",
+            "--policy",
+            "rr",
+            "--output",
+            "/dev/null",
+            flag,
+            "/dev/full",
+        ]));
+        assert!(said.contains(&format!("cannot write {what} to '/dev/full'")), "{said}");
+    }
+}
+
+/// What the kernel's integers cannot hold is said beside the verdict on its draws: 1 of 2^40 counts as 2^20.
+#[test]
+fn tickets_that_the_kernel_cannot_hold_are_named() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("wide.toml");
+    let text = "name='x'\nduration='1s'\n[[task]]\nname='rich'\ntickets=1099511627776\n[[task]]\nname='poor'\ntickets=1\n";
+    fs::write(&path, text).unwrap();
+    let said = |policy: &str| {
+        let output = simulate(&[path.to_str().unwrap(), "--policy", policy, "--runs", "1"]);
+        ok(&output);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let note = said("lottery-kernel");
+    assert!(note.contains("tickets of poor: 1, which count as 1048576"), "{note}");
+    assert!(!said("lottery").contains("which count as"));
+    fs::write(&path, text.replace("tickets=1\n", "tickets=274877906944\n")).unwrap(); // 4 : 1 is held
+    assert!(!said("lottery-kernel").contains("which count as"));
 }
 
 #[test]
@@ -346,6 +478,8 @@ fn a_workload_of_rt_app_runs_under_every_policy() {
     assert!(said.starts_with("scenario two: 1 CPU, 1s"), "{said}");
     assert!(said.lines().any(|line| line.starts_with("b     eevdf")), "{said}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("logdir"), "what has no meaning is named");
+    let by_name = simulate(&[path.to_str().unwrap(), "--policy", "rr,eevdf"]);
+    assert_eq!(ok(&by_name), said, "a file that ends with .json is a workload of rt-app");
     fs::write(&path, text.replace("\"sleep\"", "\"teleport\"")).unwrap();
     let said = failed(&simulate(&["--rt-app", path.to_str().unwrap()]));
     assert!(said.contains("not supported") && said.contains("teleport"), "{said}");

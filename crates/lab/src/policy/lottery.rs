@@ -31,7 +31,7 @@ use crate::chance::unit;
 use crate::machine::{CpuIx, Machine, TaskIx};
 pub use currency::Currencies;
 pub use inverse::Inverse;
-pub use kernel_race::KernelRace;
+pub use kernel_race::{KernelRace, Unheld, unheld};
 pub use list::List;
 pub use multi::Multi;
 pub use race::{Flaw, Race};

@@ -21,7 +21,7 @@ Examples:
   tombola simulate --list                    policies and built-in scenarios
   tombola simulate --show three-burners > mine.toml")]
 pub struct SimulateArgs {
-    /// Scenario: a TOML file, or the name of a built-in one (which comes first; ./NAME is a file)
+    /// Scenario: a TOML file, a workload of rt-app (.json), or the name of a built-in one (which comes first; ./NAME is a file)
     #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "show", "rt_app", "json_schema"])]
     pub scenario: Option<PathBuf>,
     /// Policies, with commas between [default: those of the scenario, else lottery,stride,eevdf,rr]
@@ -62,13 +62,12 @@ pub struct SimulateArgs {
     /// Print the TOML text of a built-in scenario: a beginning for one of your own
     #[arg(long, value_name = "NAME", exclusive = true)]
     pub show: Option<String>,
-    /// Workload of rt-app (JSON) in place of a scenario
+    /// Workload of rt-app in place of a scenario, whatever its name ends with
     #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
     pub rt_app: Option<PathBuf>,
-    /// CPUs of the machine an rt-app workload is put on, 1 to 1024
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "scenario", allow_negative_numbers = true,
-          value_parser = whole::between::<u32>(1, u64::from(MAX_CPUS)))]
-    pub cpus: u32,
+    /// CPUs of the machine an rt-app workload is put on, 1 to 1024 [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u32>(1, u64::from(MAX_CPUS)))]
+    pub cpus: Option<u32>,
 }
 
 /// How a comparison is written.

@@ -153,7 +153,7 @@ fn a_simulation_takes_policies_with_commas() {
     };
     let args = parse(&["x", "--policy", "lottery,rr", "--policy", "stride-2^20"]).unwrap();
     assert_eq!(args.policy, [PolicyKind::Lottery, PolicyKind::RoundRobin, PolicyKind::StrideInteger]);
-    assert_eq!((args.runs, args.jobs, args.seed, args.cpus), (10, None, None, 1));
+    assert_eq!((args.runs, args.jobs, args.seed, args.cpus), (10, None, None, None));
     assert_eq!((args.format, args.list), (ComparisonFormat::Table, false));
     for bad in [&["x", "--policy", ""][..], &["x", "--policy", "rr,"], &["x", "--cpus", "0"], &["x", "y"]] {
         assert_eq!(parse(bad).unwrap_err().exit_code(), 2, "{bad:?}");

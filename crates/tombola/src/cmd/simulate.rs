@@ -17,12 +17,14 @@ use clap::error::ErrorKind;
 use progress::Line;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread::available_parallelism;
 use tombola_lab::compare::{Comparison, Plan, compare};
 use tombola_lab::library::{self, SCENARIOS};
 use tombola_lab::outcome::Observe;
 use tombola_lab::policy::PolicyKind;
+use tombola_lab::policy::lottery::unheld;
 use tombola_lab::scenario::Scenario;
 use tombola_lab::scenario::rtapp::from_rtapp;
 
@@ -53,15 +55,29 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         let message = "--timeline ascii goes with --format table only; give a file for a timeline in CSV";
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
-    let dash = Some(Path::new("-"));
-    let both_printed =
-        args.timeline.as_deref() == dash && args.output.as_deref().is_none_or(|path| Some(path) == dash);
-    if both_printed {
-        let message = "--timeline - takes standard output for itself; give a file to --output";
+    // Standard output takes one result, and nothing else is written there.
+    let printed: Vec<&str> =
+        [("--timeline", &args.timeline), ("--html", &args.html), ("--record", &args.record)]
+            .into_iter()
+            .filter_map(|(flag, path)| (path.as_deref() == Some(Path::new("-"))).then_some(flag))
+            .collect();
+    let result_too = args.output.as_deref().is_none_or(|path| path == Path::new("-"));
+    if let (Some(flag), true) = (printed.first(), result_too || printed.len() > 1) {
+        let other = printed.get(1).unwrap_or(&"--output");
+        let message = format!("{flag} - takes standard output for itself; give a file to {other}");
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let scenario = scenario(args)?;
     let policies = policies(args, &scenario)?;
+    if let Some(changed) = policies.contains(&PolicyKind::LotteryKernel).then(|| unheld(&scenario)).flatten()
+    {
+        let name = harmless(changed.name.as_bytes());
+        let (has, counts) = (changed.has, changed.counts);
+        let _ = writeln!(
+            io::stderr(),
+            "tombola: lottery-kernel: tickets of {name}: {has}, which count as {counts:.0}: its integers hold 2^20 to 1 within a group"
+        );
+    }
     let mut output = Target::open(args.output.as_deref())?;
     let slices = match args.timeline.as_deref() {
         path @ Some(_) if !picture => Some(Target::open(path)?),
@@ -98,7 +114,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     if let (true, Some(mut target)) = (ran, slices) {
         timeline::csv(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
-            .context("cannot write the timeline")?;
+            .with_context(|| format!("cannot write the timeline to {}", shown(args.timeline.as_deref())))?;
         target.finish()?;
     }
     if let (true, Some(mut target)) = (ran, recording) {
@@ -108,7 +124,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
             );
         }
         turns::record(&scenario, first, plan.seed, interrupt.flag(), target.writer(out))
-            .context("cannot write the recording")?;
+            .with_context(|| format!("cannot write the recording to {}", shown(args.record.as_deref())))?;
         target.finish()?;
     }
     if let (true, Some(target)) = (ran, page) {
@@ -119,6 +135,14 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     refused(&scenario, &comparison)?;
     // What was cut short cannot be held against what was to come out of the whole.
     Ok(if comparison.complete && results.failed() > 0 { Exit::Check } else { Exit::Ok })
+}
+
+/// What a message calls a file that was named.
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(
+        || "standard output".to_owned(),
+        |path| format!("'{}'", harmless(path.as_os_str().as_bytes())),
+    )
 }
 
 /// The error of a policy under which the scenario could not be run to its end.
@@ -134,14 +158,21 @@ fn refused(scenario: &Scenario, comparison: &Comparison) -> Result<()> {
 
 /// The scenario the user named; its notes go to standard error.
 fn scenario(args: &SimulateArgs) -> Result<Scenario> {
-    if let Some(path) = &args.rt_app {
+    let named_json =
+        args.scenario.as_ref().filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    if let Some(path) = args.rt_app.as_ref().or(named_json) {
         let text = read(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let import = from_rtapp(&text, &name, args.cpus).map_err(|error| placed(path, &error))?;
+        let import =
+            from_rtapp(&text, &name, args.cpus.unwrap_or(1)).map_err(|error| placed(path, &error))?;
         for note in import.notes {
             let _ = writeln!(io::stderr(), "tombola: {}", harmless(note.as_bytes()));
         }
         return Ok(import.scenario);
+    }
+    if args.cpus.is_some() {
+        let message = "--cpus goes with a workload of rt-app; a scenario says itself how many CPUs there are";
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     load(args.scenario.as_deref().context("no scenario")?)
 }

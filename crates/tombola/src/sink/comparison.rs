@@ -8,7 +8,7 @@ pub(crate) mod table;
 mod verdict;
 
 use tombola_core::statistics::jain;
-use tombola_lab::compare::{Comparison, PolicyResult};
+use tombola_lab::compare::{Comparison, PolicyResult, TaskResult};
 use tombola_lab::expectation::Verdict;
 use tombola_lab::policy::PolicyKind;
 use tombola_lab::realtime::{Analysis, RtTask, analyse, task_set};
@@ -49,6 +49,11 @@ impl<'a> Results<'a> {
     fn judged(&self, result: &'a PolicyResult) -> &'a [Verdict] {
         if result.duration_ns == self.scenario.duration_ns { &result.verdicts } else { &[] }
     }
+}
+
+/// Whether it has responses: something of it was completed, or is under way.
+fn responds(task: &TaskResult) -> bool {
+    task.completed.mean > 0.0 || task.response_max_ns > 0
 }
 
 /// Jain's index of share / entitled share over all task instances that are entitled to something, from the means over

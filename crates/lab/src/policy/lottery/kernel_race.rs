@@ -9,6 +9,7 @@
 
 use super::{Currencies, Draw, TaskIx};
 use crate::machine::Machine;
+use crate::scenario::Scenario;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use tombola_core::race::{self, Queues};
@@ -30,6 +31,50 @@ impl KernelRace {
         let queues = (0..machine.class_count()).flat_map(|_| of_class.clone());
         Self { queues: Queues::new(groups.iter().map(|g| g.parent), queues), nodes }
     }
+}
+
+/// Tickets that the integers do not hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unheld {
+    /// The task, or group.
+    pub name: String,
+    /// Its tickets, or weight, in the scenario.
+    pub has: u64,
+    /// What it counts as beside the others of its currency.
+    pub counts: f64,
+}
+
+/// Of the tasks and groups of a scenario the one whose tickets [`Currencies::fit`] changes most, if by more than a hundredth:
+/// somebody in its group has more than 2²⁰, and what they have in common is not enough.
+pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
+    let gcd = |mut a: u64, mut b: u64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let mut worst: Option<(f64, Unheld)> = None;
+    for currency in (0..scenario.groups.len()).map(Some).chain([None]) {
+        let tasks = scenario.tasks.iter().filter(|task| task.group == currency);
+        let tasks: Vec<(&str, u64)> = tasks.map(|task| (task.name.as_str(), task.tickets)).collect();
+        let largest = tasks.iter().map(|(_, tickets)| *tickets).max().unwrap_or(0);
+        if largest <= u64::from(race::TICKETS_MOST) {
+            continue;
+        }
+        let groups = scenario.groups.iter().filter(|group| group.parent == currency);
+        let all = tasks.into_iter().chain(groups.map(|group| (group.name.as_str(), group.weight)));
+        let all: Vec<(&str, u64)> = all.collect();
+        let common = all.iter().fold(0, |common, (_, amount)| gcd(common, *amount));
+        let divisor = (common as f64).max(largest as f64 / f64::from(race::TICKETS_MOST));
+        for (name, has) in all {
+            let counts = (has as f64 / divisor).round().max(1.0) * divisor;
+            let error = (counts / has as f64 - 1.0).abs();
+            if error > 0.01 && worst.as_ref().is_none_or(|(most, _)| error > *most) {
+                worst = Some((error, Unheld { name: name.to_owned(), has, counts }));
+            }
+        }
+    }
+    worst.map(|(_, changed)| changed)
 }
 
 /// A count of tickets, which the books keep as a whole number below 2⁵³.

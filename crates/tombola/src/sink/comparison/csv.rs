@@ -1,7 +1,7 @@
 //! One row for each task and policy: times in ns, shares as parts of the machine; an empty cell for what was not worked
 //! out. The verdict on the draws is of all tasks of a policy together, and empty where it is not random. `_pm` is half the width of the 95 % interval of the mean before it, empty for a single run.
 
-use super::Results;
+use super::{Results, responds};
 use crate::text::harmless_in_csv;
 use anyhow::Result;
 use tombola_lab::compare::TaskResult;
@@ -47,10 +47,10 @@ impl Record {
         record.mean("wait_p90_ns", Some(task.wait_p90_ns));
         record.mean("wait_p99_ns", Some(task.wait_p99_ns));
         record.cell("wait_max_ns", task.wait_max_ns.to_string());
-        record.mean("response_mean_ns", Some(task.response_mean_ns));
-        record.mean("response_p99_ns", Some(task.response_p99_ns));
-        record.cell("response_max_ns", task.response_max_ns.to_string());
-        record.cell("response_jitter_ns", task.response_jitter_ns.to_string());
+        record.mean("response_mean_ns", responds(task).then_some(task.response_mean_ns));
+        record.mean("response_p99_ns", responds(task).then_some(task.response_p99_ns));
+        record.some("response_max_ns", responds(task).then_some(task.response_max_ns));
+        record.some("response_jitter_ns", responds(task).then_some(task.response_jitter_ns));
         record.mean("switches", Some(task.switches));
         record.mean("preemptions", Some(task.preemptions));
         record.mean("migrations", Some(task.migrations));

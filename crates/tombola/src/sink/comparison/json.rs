@@ -1,16 +1,17 @@
 //! One JSON object with every number, and its schema: times in ns, shares as parts of the machine. What was not worked out, or is
 //! without bound, is `null`.
 
-use super::{Results, fairness};
+use super::{Results, fairness, responds};
 use anyhow::{Context, Result};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use tombola_lab::compare::TaskResult;
 use tombola_lab::draws::Judgement;
 use tombola_lab::estimate::Estimate;
+use tombola_lab::expectation::Verdict;
 
 /// Number of the schema: it grows when a field changes its meaning or goes; new fields may come without.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Policies side by side.
 #[derive(Serialize, JsonSchema)]
@@ -116,10 +117,11 @@ struct TaskEntry<'a> {
     wait_p90_ns: Mean,
     wait_p99_ns: Mean,
     wait_max_ns: u64,
-    response_mean_ns: Mean,
-    response_p99_ns: Mean,
-    response_max_ns: u64,
-    response_jitter_ns: u64,
+    /// Of responses; `null` where nothing was completed or is under way.
+    response_mean_ns: Option<Mean>,
+    response_p99_ns: Option<Mean>,
+    response_max_ns: Option<u64>,
+    response_jitter_ns: Option<u64>,
     switches: Mean,
     preemptions: Mean,
     migrations: Mean,
@@ -137,8 +139,9 @@ struct Expectation<'a> {
     key: &'a str,
     holds: bool,
     got: Option<f64>,
-    low: f64,
-    high: f64,
+    /// What it may be at least and at most; `null` where there is no bound, or where it is a sequence.
+    low: Option<f64>,
+    high: Option<f64>,
     expected_sequence: Option<&'a str>,
     got_sequence: Option<&'a str>,
 }
@@ -182,8 +185,8 @@ pub(crate) fn render(results: &Results) -> Result<String> {
                     key: &verdict.key,
                     holds: verdict.holds,
                     got: verdict.got,
-                    low: verdict.bounds.low,
-                    high: verdict.bounds.high,
+                    low: bound(verdict, verdict.bounds.low),
+                    high: bound(verdict, verdict.bounds.high),
                     expected_sequence: verdict.sequence.as_ref().map(|(expected, _)| expected.as_str()),
                     got_sequence: verdict.sequence.as_ref().map(|(_, got)| got.as_str()),
                 })
@@ -237,6 +240,11 @@ pub(crate) fn schema() -> Result<String> {
     Ok(text + "\n")
 }
 
+/// A bound that is one: a sequence has none, and nothing is at most infinite.
+fn bound(verdict: &Verdict, value: f64) -> Option<f64> {
+    (verdict.sequence.is_none() && value.is_finite()).then_some(value)
+}
+
 impl From<Estimate> for Mean {
     fn from(estimate: Estimate) -> Self {
         Self { mean: estimate.mean, half_width: estimate.half_width }
@@ -258,10 +266,10 @@ impl<'a> From<&'a TaskResult> for TaskEntry<'a> {
             wait_p90_ns: t.wait_p90_ns.into(),
             wait_p99_ns: t.wait_p99_ns.into(),
             wait_max_ns: t.wait_max_ns,
-            response_mean_ns: t.response_mean_ns.into(),
-            response_p99_ns: t.response_p99_ns.into(),
-            response_max_ns: t.response_max_ns,
-            response_jitter_ns: t.response_jitter_ns,
+            response_mean_ns: responds(t).then(|| t.response_mean_ns.into()),
+            response_p99_ns: responds(t).then(|| t.response_p99_ns.into()),
+            response_max_ns: responds(t).then_some(t.response_max_ns),
+            response_jitter_ns: responds(t).then_some(t.response_jitter_ns),
             switches: t.switches.into(),
             preemptions: t.preemptions.into(),
             migrations: t.migrations.into(),

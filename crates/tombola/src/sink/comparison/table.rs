@@ -3,7 +3,7 @@
 //! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that rounds to 0. What
 //! no policy of the table has, has no column: so are the p-values of draws there only beside a random policy.
 
-use super::{Results, better, fairness, length, realtime, verdict};
+use super::{Results, better, fairness, length, realtime, responds, verdict};
 use crate::sink::layout::Layout;
 use crate::sink::layout::Side::{Left, Right};
 use crate::text::{clip, harmless};
@@ -211,10 +211,6 @@ fn expectations(results: &Results, text: &mut String) {
         let word = if judged.holds { "holds" } else { "FAILS" };
         let _ = writeln!(text, "  {word}  {policy}: {}", verdict::text(judged));
     }
-}
-
-fn responds(task: &TaskResult) -> bool {
-    task.completed.mean > 0.0 || task.response_max_ns > 0
 }
 
 fn percent(share: Estimate) -> String {
