@@ -4,6 +4,7 @@ mod audit;
 mod demo;
 mod dump;
 mod export;
+mod grammar;
 mod log;
 mod manual;
 mod output;
@@ -36,8 +37,7 @@ pub use top::TopArgs;
 
 use crate::interval::{self, Interval, NoLength};
 use crate::whole;
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 use tombola_core::metric::Metric;
@@ -316,35 +316,6 @@ pub struct DoctorArgs {
     pub btf: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-impl Cli {
-    /// What the command line says; a wrong one ends the process with status 2.
-    pub fn read() -> Self {
-        let matches = without_empty_environment(Self::command()).try_get_matches();
-        // A monitor that only the environment names gives way to a flag that asks for another world.
-        let matches = matches.or_else(|error| match error.kind() {
-            ErrorKind::ArgumentConflict => {
-                without_named_monitor(Self::command()).try_get_matches().map_err(|_| error)
-            }
-            _ => Err(error),
-        });
-        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
-    }
-}
-
-/// A variable of the environment that is empty is none: `MAP_PIN= tombola dump` asks for the default.
-fn without_empty_environment(command: clap::Command) -> clap::Command {
-    let is_empty =
-        |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    let unset = |arg: clap::Arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
-    command.mut_subcommands(|verb| verb.mut_args(unset))
-}
-
-fn without_named_monitor(command: clap::Command) -> clap::Command {
-    let unset =
-        |arg: clap::Arg| if arg.get_id() == "map" { arg.env(clap::builder::Resettable::Reset) } else { arg };
-    without_empty_environment(command).mut_subcommands(|verb| verb.mut_args(unset))
 }
 
 /// The metric of a key or a title, in capitals or not.
