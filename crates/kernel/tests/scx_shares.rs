@@ -112,11 +112,18 @@ fn scx_compensation_gives_the_share_to_a_task_that_uses_a_fifth_of_its_slices() 
         // The burner's slices as long as they should be: an emulated machine ends them late, which nothing compensates.
         let burnt = played.wins()[0] as f64 * slice.as_nanos() as f64;
         let ratio = played.cpu_ns[1] as f64 / burnt;
+        let stretched = played.cpu_ns[0] as f64 / burnt;
         println!(
-            "equal tickets, one uses a fifth, {flaw:?}: {ratio:.3} to 1, wins {:?}, slices of the burner {:.2} ms",
+            "equal tickets, one uses a fifth, {flaw:?}: {ratio:.3} to 1, wins {:?}, slices of the burner {stretched:.2} of theirs",
             played.wins(),
-            played.cpu_ns[0] as f64 / played.wins()[0] as f64 / 1e6
         );
+        // Where the machine stands still the fifth of a slice is more than a fifth, now and then more than all of it.
+        if stretched > 1.25 {
+            println!(
+                "SKIP: this machine stands still: slices last {stretched:.2} times as long as they should"
+            );
+            return;
+        }
         if flaw.is_none() {
             // About 1/6 of the draws are the burner's: 5 σ of the ratio of 5,000.
             assert!((ratio - 1.0).abs() < 0.2, "{ratio}");

@@ -343,7 +343,7 @@ mod tests {
     const LINE: &[u8] = b"  a 7 [000] 5.000001: sched:sched_waking: comm=b pid=8 prio=120 target_cpu=000\n";
 
     fn events(mut reader: Box<dyn Reader>) -> usize {
-        Events(&mut *reader).map(|event| event.expect("a whole recording")).count()
+        Events(&mut *reader).inspect(|event| assert!(event.is_ok(), "{event:?}")).count()
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Unheld {
     pub counts: f64,
 }
 
-/// Of the tasks and groups of a scenario the one whose tickets [`Currencies::fit`] changes most, if by more than a hundredth:
+/// Of the tasks and groups of a scenario the one whose tickets `Currencies::fit` changes most, if by more than a hundredth:
 /// somebody in its group has more than 2²⁰, and what they have in common is not enough.
 pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
     let gcd = |mut a: u64, mut b: u64| {
