@@ -7,9 +7,7 @@ set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
 
-debian linux-perf=6.1.192-3
-perf=$work/root/usr/bin/perf
-"$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
+perf_of_debian
 for said in '' '-r 3'; do
     for benchmark in "sched pipe -l 500" "sched messaging -g 1 -l 5" "futex wake -t 4 -w 2"; do
         # shellcheck disable=SC2086

@@ -9,9 +9,7 @@ set -euo pipefail
 source "$(dirname -- "$0")/common/finding.sh"
 ((EUID == 0)) || cannot "needs root, for events of the whole machine"
 
-debian linux-perf=6.1.192-3
-perf=$work/root/usr/bin/perf
-"$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
+perf_of_debian
 for attempt in 1 2 3 4 5; do
     "$perf" sched record -o "$work/data" -- bash -c 'for i in {1..300}; do /bin/true; done' >"$work/said" 2>&1 ||
         cannot "perf sched record does not work here"

@@ -10,16 +10,8 @@ set -euo pipefail
 source "$(dirname -- "$0")/common/finding.sh"
 ((EUID == 0)) || cannot "needs root, for events of the scheduler"
 
-debian linux-perf=6.1.192-3
-perf=$work/root/usr/bin/perf
-"$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
-trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf -- "$work"' EXIT
-cpu=$(python3 -c 'import os; print(min(os.sched_getaffinity(0)))')
-pids=()
-for _ in 1 2; do
-    taskset -c "$cpu" bash -c 'while ((SECONDS < 60)); do :; done' &
-    pids+=($!)
-done
+perf_of_debian
+two_on_one_cpu
 "$perf" sched record -o "$work/data" -p "${pids[0]}" -- sleep 2 >"$work/said" 2>&1 || cannot "perf sched record does not work here"
 grep SYSTEM "$work/said" || true
 "$perf" script -i "$work/data" --ns -F time,event,trace 2>/dev/null >"$work/script"

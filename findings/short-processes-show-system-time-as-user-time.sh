@@ -12,9 +12,8 @@ source "$(dirname -- "$0")/common/finding.sh"
 [[ $(uname -m) == x86_64 || $(uname -m) == aarch64 ]] || cannot "this architecture measures the two apart"
 ! grep -q nohz_full /proc/cmdline || cannot "this kernel measures the two apart, for nohz_full"
 
-debian linux-perf=6.1.192-3 dash=0.5.12-2
-perf=$work/root/usr/bin/perf
-"$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
+perf_of_debian
+debian dash=0.5.12-2
 # The last line of times is of the children: user, system.
 cat >"$work/shells" <<'S'
 i=0

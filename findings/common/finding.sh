@@ -14,6 +14,25 @@ debian() {
     printf '%s (Debian 12), kernel %s\n' "$*" "$(uname -r)"
 }
 
+# perf_of_debian: perf of Debian 12; the program is $perf.
+perf_of_debian() {
+    debian linux-perf=6.1.192-3
+    perf=$work/root/usr/bin/perf
+    "$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
+}
+
+# two_on_one_cpu: two tasks that compute share a CPU until the end; $pids has their numbers.
+two_on_one_cpu() {
+    local cpu
+    trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf -- "$work"' EXIT
+    cpu=$(python3 -c 'import os; print(min(os.sched_getaffinity(0)))')
+    pids=()
+    for _ in 1 2; do
+        taskset -c "$cpu" bash -c 'while ((SECONDS < 60)); do :; done' &
+        pids+=($!)
+    done
+}
+
 # python PACKAGE==VERSION …: an environment with these packages of PyPI; its interpreter is $python.
 python() {
     python3 -m venv "$work/venv" || cannot "python3 has no venv"
