@@ -104,7 +104,7 @@ pub fn analyse(set: &[RtTask], cpus: u32) -> Analysis {
 fn fits_one_cpu(set: &[RtTask]) -> bool {
     let hyperperiod = set.iter().try_fold(1u128, |lcm, t| {
         let period = u128::from(t.period_ns);
-        lcm.checked_mul(period / gcd(lcm, period)).filter(|l| *l < 1 << 64)
+        lcm.checked_mul(period / num_integer::gcd(lcm, period)).filter(|l| *l < 1 << 64)
     });
     match hyperperiod {
         Some(lcm) => {
@@ -113,10 +113,6 @@ fn fits_one_cpu(set: &[RtTask]) -> bool {
         }
         None => set.iter().map(RtTask::utilisation).sum::<f64>() <= 1.0,
     }
-}
-
-fn gcd(a: u128, b: u128) -> u128 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Longest response times under rate monotonic priorities: the least fixed point of R = C + Σ⌈R/T′⌉·C′ over the tasks

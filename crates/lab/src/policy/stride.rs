@@ -67,13 +67,7 @@ impl Quotient {
 
 /// The greatest number that divides the tickets of every task, and `also` (0: anything).
 pub(super) fn common_factor(machine: &Machine, also: u64) -> u64 {
-    let gcd = |mut a: u64, mut b: u64| {
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
-    machine.tasks().iter().fold(also, |common, task| gcd(common, task.flat_tickets)).max(1)
+    machine.tasks().iter().fold(also, |common, task| num_integer::gcd(common, task.flat_tickets)).max(1)
 }
 
 /// The stride policy.

@@ -40,6 +40,24 @@ fn short(index: usize) -> u32 {
     u32::try_from(index).expect("a scenario has fewer than 2³² of anything")
 }
 
+/// By what the amounts of a currency are divided ([`fitted`]) whose largest number of tickets is above `most`: by what they have in
+/// common if that is enough.
+pub(super) fn divisor(amounts: impl Iterator<Item = u64>, largest: f64, most: u64) -> f64 {
+    let common = amounts.fold(0, num_integer::gcd);
+    (common as f64).max(largest / most as f64)
+}
+
+/// What becomes of an amount: a whole number, 1 at least.
+pub(super) fn fitted(amount: f64, divisor: f64) -> f64 {
+    (amount / divisor).round().max(1.0)
+}
+
+/// A count of tickets, which the books keep as a whole number below 2⁵³.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn whole(tickets: f64) -> u64 {
+    tickets as u64
+}
+
 impl Currencies {
     pub(super) fn new(machine: &Machine) -> Self {
         let owners = machine.tasks().iter().map(|t| Owner {
@@ -76,17 +94,9 @@ impl Currencies {
             }
             let weights = self.groups.iter_mut().filter(|group| group.parent == currency);
             let all: Vec<&mut f64> = amounts.into_iter().chain(weights.map(|g| &mut g.weight)).collect();
-            // Whole numbers below 2^53: remainders are exact.
-            let gcd = |mut a: f64, mut b: f64| {
-                while b > 0.0 {
-                    (a, b) = (b, a % b);
-                }
-                a
-            };
-            let common = all.iter().fold(0.0, |common, amount| gcd(common, **amount));
-            let divisor = common.max(largest / most as f64);
+            let divisor = divisor(all.iter().map(|amount| whole(**amount)), largest, most);
             for amount in all {
-                *amount = (*amount / divisor).round().max(1.0);
+                *amount = fitted(*amount, divisor);
             }
         }
     }

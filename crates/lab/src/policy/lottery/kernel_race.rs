@@ -7,6 +7,7 @@
 //! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most (where one has more, all of its currency are
 //! scaled down alike, rounded to whole tickets if they must be); compensation is in steps of 1/1024 and 1024 at most.
 
+use super::currency::{divisor, fitted, whole};
 use super::{Currencies, Draw, TaskIx};
 use crate::machine::Machine;
 use crate::scenario::Scenario;
@@ -47,12 +48,6 @@ pub struct Unheld {
 /// Of the tasks and groups of a scenario the one whose tickets `Currencies::fit` changes most, if by more than a hundredth:
 /// somebody in its group has more than 2²⁰, and what they have in common is not enough.
 pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
-    let gcd = |mut a: u64, mut b: u64| {
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
     let mut worst: Option<(f64, Unheld)> = None;
     for currency in (0..scenario.groups.len()).map(Some).chain([None]) {
         let tasks = scenario.tasks.iter().filter(|task| task.group == currency);
@@ -64,10 +59,9 @@ pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
         let groups = scenario.groups.iter().filter(|group| group.parent == currency);
         let all = tasks.into_iter().chain(groups.map(|group| (group.name.as_str(), group.weight)));
         let all: Vec<(&str, u64)> = all.collect();
-        let common = all.iter().fold(0, |common, (_, amount)| gcd(common, *amount));
-        let divisor = (common as f64).max(largest as f64 / f64::from(race::TICKETS_MOST));
+        let divisor = divisor(all.iter().map(|(_, has)| *has), largest as f64, race::TICKETS_MOST.into());
         for (name, has) in all {
-            let counts = (has as f64 / divisor).round().max(1.0) * divisor;
+            let counts = fitted(has as f64, divisor) * divisor;
             let error = (counts / has as f64 - 1.0).abs();
             if error > 0.01 && worst.as_ref().is_none_or(|(most, _)| error > *most) {
                 worst = Some((error, Unheld { name: name.to_owned(), has, counts }));
@@ -75,12 +69,6 @@ pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
         }
     }
     worst.map(|(_, changed)| changed)
-}
-
-/// A count of tickets, which the books keep as a whole number below 2⁵³.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole(tickets: f64) -> u64 {
-    tickets as u64
 }
 
 impl Draw for KernelRace {

@@ -91,7 +91,8 @@ pub(super) fn weights(scenario: &Scenario) -> Result<Vec<u64>> {
         let children: Vec<usize> =
             (0..scenario.groups.len()).filter(|group| scenario.groups[*group].parent == parent).collect();
         let largest = children.iter().map(|child| scenario.groups[*child].weight).max().unwrap_or(1);
-        let divisor = children.iter().fold(0, |divisor, child| gcd(divisor, scenario.groups[*child].weight));
+        let their_weights = children.iter().map(|child| scenario.groups[*child].weight);
+        let divisor = their_weights.fold(0, num_integer::gcd);
         let beside_tasks = scenario.tasks.iter().any(|task| task.group == parent);
         for child in children {
             let group = &scenario.groups[child];
@@ -118,10 +119,6 @@ pub(super) fn weights(scenario: &Scenario) -> Result<Vec<u64>> {
         }
     }
     Ok(weights)
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The root of cgroup v2, if it divides the CPU.
