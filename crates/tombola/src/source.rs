@@ -9,7 +9,7 @@ mod simulated;
 pub use extent::length;
 pub use frames::{Frames, Kept, holds_frames};
 pub use live::Live;
-pub use recorded::{Aside, Beside, Recorded, open_recording, part_told};
+pub use recorded::{Aside, Beside, Recorded, check_span, nothing_in, open_recording, part_told};
 pub use simulated::Simulated;
 
 use crate::pace::notify;

@@ -150,10 +150,73 @@ fn what_is_no_recording_is_refused_by_name() {
         assert!(said.contains(none) && said.contains("perf.data"), "{said}");
     }
     let text = recording(dir.path());
-    let past = tombola(&["audit", "-i", text.to_str().unwrap(), "--from", "3s", "--to", "2s"]);
-    assert_eq!(past.status.code(), Some(1));
+    for verb in ["audit", "dump", "hist", "timehist"] {
+        let past = tombola(&[verb, "-i", text.to_str().unwrap(), "--from", "3s", "--to", "2s"]);
+        assert_eq!(past.status.code(), Some(1), "{verb}");
+        assert!(String::from_utf8_lossy(&past.stderr).contains("--from is not before --to"), "{verb}");
+    }
     let live = tombola(&["audit", "--from", "03:10"]);
     assert!(String::from_utf8_lossy(&live.stderr).contains("--input"), "{live:?}");
+}
+
+/// A Perfetto trace of which every ftrace event is of a kind that says nothing of scheduling.
+#[test]
+fn a_recording_without_events_is_an_error_of_every_verb() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pftrace");
+    // A packet with a bundle of CPU 0 with an event that has a time and a task, and is nothing.
+    let packet = [0x0a, 0x0a, 0x0a, 0x08, 0x08, 0x00, 0x12, 0x04, 0x08, 0x05, 0x10, 0x03];
+    std::fs::write(&empty, packet.repeat(20)).unwrap();
+    let empty = empty.to_str().unwrap();
+    let kept = dir.path().join("kept");
+    std::fs::write(&kept, "what was there").unwrap();
+    let target = kept.to_str().unwrap();
+    for arguments in [
+        vec!["info", empty],
+        vec!["audit", "-i", empty],
+        vec!["dump", "-i", empty],
+        vec!["hist", "-i", empty],
+        vec!["timehist", "-i", empty],
+        vec!["replay", empty],
+        vec!["periods", "-i", empty],
+        vec!["convert", empty, "-"],
+        vec!["convert", empty, target],
+        vec!["convert", "--format", "csv", empty, target],
+        vec!["convert", "--format", "scenario", empty, target],
+        vec!["report", "-i", empty, "-o", target],
+    ] {
+        let output = tombola(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("holds no scheduling events"), "{arguments:?}: {said}");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "what was there", "{arguments:?}");
+    }
+}
+
+/// Some verbs open a recording twice, and say what it leaves out once.
+#[test]
+fn what_a_recording_leaves_out_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("switches.txt");
+    let switches: Vec<&str> = TEXT.lines().filter(|line| !line.contains("sched_waking")).collect();
+    std::fs::write(&path, switches.join("\n") + "\n").unwrap();
+    let path = path.to_str().unwrap();
+    let page = dir.path().join("page.html");
+    let page = page.to_str().unwrap();
+    for arguments in [
+        vec!["info", path],
+        vec!["audit", "-i", path],
+        vec!["periods", "-i", path],
+        vec!["report", "-i", path, "-o", page],
+        vec!["report", "-i", path, "--from", "1ms", "-o", page],
+    ] {
+        let output = tombola(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert_eq!(said.matches("holds no wakes").count(), 1, "{arguments:?}: {said}");
+    }
+    let whole = tombola(&["audit", "-i", recording(dir.path()).to_str().unwrap()]);
+    assert!(!String::from_utf8_lossy(&whole.stderr).contains("holds no wakes"));
 }
 
 #[test]

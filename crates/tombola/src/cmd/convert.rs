@@ -5,10 +5,10 @@ use crate::exit::Exit;
 use crate::pace::notify;
 use crate::replay::world::{Machine, world};
 use crate::replay::{recorded, rtapp, toml};
-use crate::source::open_recording;
+use crate::source::{nothing_in, open_recording};
 use crate::target::{Target, cannot_create};
 use crate::text::harmless;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs::Permissions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -29,8 +29,11 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let mut opened = open_recording(&args.from)?;
     if args.to == Path::new("-") {
-        write(&mut opened, format, &mut *out, &args.from)?;
+        let events = write(&mut opened, format, &mut *out, &args.from)?;
         out.flush()?;
+        if events == 0 {
+            bail!("{}", nothing_in(&args.from));
+        }
         return Ok(Exit::Ok);
     }
     let writing = || format!("cannot write {}", args.to.display());
@@ -43,6 +46,9 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     let events = write(&mut opened, format, &mut buffered, &args.from)?;
     buffered.flush().with_context(writing)?;
     drop(buffered);
+    if events == 0 {
+        bail!("{}: {} is not written", nothing_in(&args.from), args.to.display());
+    }
     let bytes = file.as_file().metadata().with_context(writing)?.len();
     file.persist(&args.to).map_err(|error| anyhow!(error.error)).with_context(writing)?;
     notify(&format!("{events} events, {bytes} bytes: {}", args.to.display()));

@@ -6,7 +6,7 @@ use crate::pace::notify;
 use crate::sink::result;
 use crate::sink::result::info::{Info, Known};
 use crate::sink::result::outlet::ResultFormat;
-use crate::source::{open_recording, part_told};
+use crate::source::{nothing_in, open_recording, part_told};
 use crate::target::Target;
 use crate::text::harmless;
 use crate::wall_time::utc;
@@ -90,7 +90,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     }
     out.flush()?;
     if info.events == 0 {
-        notify(&format!("{} holds no scheduling events", file.display()));
+        notify(&nothing_in(file));
         return Ok(Exit::Failure);
     }
     Ok(Exit::Ok)

@@ -3,10 +3,10 @@
 use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
-use crate::source::open_recording;
+use crate::source::{check_span, nothing_in, open_recording};
 use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::io::Write;
 use tombola_core::identity::TaskId;
@@ -37,6 +37,7 @@ pub fn run(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
 fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let length = |edge: Option<crate::cli::Edge>, flag| edge.map(|edge| edge.length(flag)).transpose();
     let (from, to) = (length(args.from, "--from")?, length(args.to, "--to")?);
+    check_span(from, to)?;
     let (mut reader, mut watch) = open_recording(&args.input)?;
     let mut normaliser = Normaliser::new(reader.header());
     let mut early = Early::default();
@@ -117,6 +118,9 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
             }
         }
         if is_over {
+            if events == 0 {
+                bail!("{}", nothing_in(&args.input));
+            }
             break;
         }
         events += 1;

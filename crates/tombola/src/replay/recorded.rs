@@ -1,7 +1,7 @@
 //! What a recording tells of a span: the demand, and what came of it.
 
 use crate::pace::notify;
-use crate::source::open_recording;
+use crate::source::{check_span, nothing_in, open_recording};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::time::Duration;
@@ -34,11 +34,7 @@ pub(crate) struct Span {
 /// # Errors
 /// It cannot be read, or has nothing in that span.
 pub(crate) fn read(path: &Path, from: Option<Duration>, to: Option<Duration>) -> Result<Span> {
-    if let (Some(from), Some(to)) = (from, to)
-        && from >= to
-    {
-        bail!("--from is not before --to");
-    }
+    check_span(from, to)?;
     let (mut reader, watch) = open_recording(path)?;
     let span = read_from((reader.as_mut(), watch), from, to, &path.display().to_string(), &|_| true)?;
     if span.demand.tasks.is_empty() || span.demand.span_ns == 0 {
@@ -90,7 +86,7 @@ pub(crate) fn read_from(
     }
     let header = reader.header().clone();
     let Some((mut gatherer, mut activities, jobs, (from_ns, to_ns))) = state else {
-        bail!("{name}: it has no events");
+        bail!("{}", nothing_in(Path::new(name)));
     };
     let told_ns = header.end_ns.filter(|_| !is_cut).unwrap_or(0);
     let end_ns = told_ns.max(normaliser.now_ns()).min(to_ns);

@@ -1,6 +1,6 @@
 //! How long a recording is, before it is looked at.
 
-use super::open_recording;
+use super::recorded::open_quietly;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const WATCHED_EVENTS: u64 = 1 << 14;
 /// # Errors
 /// It cannot be opened. One that breaks off is as long as what comes before that.
 pub fn length(path: &Path, from: Duration, to: Duration) -> Result<Duration> {
-    let (mut reader, mut watch) = open_recording(path)?;
+    let (mut reader, mut watch) = open_quietly(path)?;
     let known = (reader.header().begin_ns, reader.header().end_ns);
     let (begin_ns, end_ns) = if let (Some(begin_ns), Some(end_ns)) = known {
         (begin_ns, end_ns)
@@ -27,7 +27,7 @@ pub fn length(path: &Path, from: Duration, to: Duration) -> Result<Duration> {
         let first = reader.next_event().ok().flatten().map_or(0, |event| event.ts_ns);
         let begin_ns = known.0.unwrap_or(first);
         let to_ns = begin_ns.saturating_add(ns(to));
-        let (mut tail, mut tail_watch) = open_recording(path)?;
+        let (mut tail, mut tail_watch) = open_quietly(path)?;
         let has_tail = tail.skip_to(u64::MAX).is_ok();
         let mut last_ns = if has_tail { last(tail.as_mut(), &mut tail_watch, to_ns) } else { None };
         if last_ns.is_none() {

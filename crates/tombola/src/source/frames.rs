@@ -2,6 +2,7 @@
 //!
 //! A line of JSON each. What a verb says of the live machine it says of the frames that it kept of it, on any machine.
 
+use super::check_span;
 use crate::pace::notify;
 use crate::target::cannot_create;
 use anyhow::{Context, Result, bail};
@@ -125,10 +126,8 @@ impl Frames {
         from: Option<Duration>,
         to: Option<Duration>,
     ) -> Result<Self> {
+        check_span(from, to)?;
         let from = from.unwrap_or_default();
-        if to.is_some_and(|to| from >= to) {
-            bail!("--from is not before --to");
-        }
         let mut frames = Self {
             lines,
             name,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tombola_core::frame::Frame;
 use tombola_core::snapshot::Snapshot;
 use tombola_core::source::{Origin, Source};
-use tombola_recording::capabilities::Scope;
+use tombola_recording::capabilities::{Header, Scope};
 use tombola_recording::lanes::Lanes;
 use tombola_recording::ledger::Ledger;
 use tombola_recording::playback::{Playback, Watch};
@@ -56,11 +56,21 @@ pub struct Recorded {
     beside: Option<Sender<Beside>>,
 }
 
-/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read.
+/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read. Says what it leaves out.
 ///
 /// # Errors
 /// It cannot be read, or is none.
 pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
+    let (reader, watch) = open_quietly(path)?;
+    tell_what_is_missing(path, reader.header());
+    Ok((reader, watch))
+}
+
+/// The same without a word, for a look before it is read.
+///
+/// # Errors
+/// As [`open_recording`].
+pub(super) fn open_quietly(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
     if holds_frames(path) {
         bail!(
             "{} holds frames, not events: audit, dump, hist, report and top read it with --input",
@@ -81,11 +91,41 @@ pub fn open_recording(path: &Path) -> Result<(Box<dyn Reader>, Watch)> {
         let mut watch = watched()?;
         (reader::open_watched(path, &mut watch), watch)
     };
-    let reader = reader.with_context(|| format!("cannot read the recording {}", path.display()))?;
-    if let Some(part) = part_told(reader.header().scope) {
+    Ok((reader.with_context(|| format!("cannot read the recording {}", path.display()))?, watch))
+}
+
+/// What a recording leaves out on purpose, told to whoever reads it.
+fn tell_what_is_missing(path: &Path, header: &Header) {
+    if let Some(part) = part_told(header.scope) {
         notify(&format!("{} holds only a part of what happened: {part}", path.display()));
     }
-    Ok((reader, watch))
+    if !header.can.waking && !header.can.wakeup {
+        notify(&format!(
+            "{} holds no wakes: of waits only those of the preempted are known; record sched_waking too",
+            path.display()
+        ));
+    }
+}
+
+/// Whether there is anything from `from` to `to`, lengths of time since a recording's begin.
+///
+/// # Errors
+/// There is not.
+pub fn check_span(from: Option<Duration>, to: Option<Duration>) -> Result<()> {
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        bail!("--from is not before --to");
+    }
+    if to.is_some_and(|to| to.is_zero()) {
+        bail!("--to 0 ends where the recording begins: nothing lies before it");
+    }
+    Ok(())
+}
+
+/// A recording has no events.
+pub fn nothing_in(path: &Path) -> String {
+    format!("{} holds no scheduling events", path.display())
 }
 
 /// What a recording leaves out on purpose, and what follows; `None` where nothing says that it does.
@@ -156,14 +196,7 @@ impl Recorded {
     }
 
     fn start(path: &Path, from: Option<Duration>, to: Option<Duration>, aside: Aside) -> Result<Self> {
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            bail!("--from is not before --to");
-        }
-        if to.is_some_and(|to| to.is_zero()) {
-            bail!("--to 0 ends where the recording begins: nothing lies before it");
-        }
+        check_span(from, to)?;
         let (reader, watch) = open_recording(path)?;
         let mut playback = Playback::new(reader);
         if aside.ledger {
@@ -171,6 +204,11 @@ impl Recorded {
         }
         playback.watch(watch);
         let reading = || format!("cannot read the recording {}", path.display());
+        // Of a recording without events there is nothing to look at, whatever its head says of its length.
+        let has_more = playback.advance_to(0).with_context(reading)?;
+        if !has_more && playback.events() == 0 {
+            bail!("{}", nothing_in(path));
+        }
         let begin_ns = playback.begin_ns().with_context(reading)?;
         let at =
             |since: Duration| begin_ns.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
