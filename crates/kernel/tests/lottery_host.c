@@ -9,9 +9,9 @@
  *	lottery_host groups		a group at the address of one that was freed is another
  *
  * MIX, of letters: a, affinity changes while tasks wait; c, the timer ends the slices of the first task after a fifth; d, stride;
- * g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; p, every other task is pinned to one CPU;
- * s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; y, the first task yields after a fifth of each
- * slice; none: -.
+ * g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; o, all tasks but the first are pinned to one
+ * CPU, and p, every other; s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; y, the first task yields
+ * after a fifth of each slice; none: -.
  */
 #include "lottery_host.h"
 #include "lottery.bpf.c"
@@ -67,6 +67,18 @@ static void enqueue(struct task_struct *p, bool wakeup)
 	else
 		p->place = WITH_SCHEDULER;
 	p->locked = false;
+}
+
+/* Who was left in HANDED is taken from there when a slice ends on its CPU, of which each ends within LEFT_TURNS. */
+#define LEFT_TURNS (stalls ? 50000 : 5000)
+
+static void check_handed(void)
+{
+	int i;
+
+	for (i = 0; i < task_count; i++)
+		if (tasks[i].place == IN_DSQ && tasks[i].dsq == HANDED && turns - tasks[i].dsq_turn > LEFT_TURNS)
+			wrong("a task is left on its way to another CPU");
 }
 
 /* The end of a slice, or the end of idleness. */
@@ -136,6 +148,7 @@ static void cpu_main(void)
 			if (part > 1 && mixed('c'))
 				this_timer()->slice_end = 0;
 			cpu->current->se.sum_exec_runtime += settings.slice_ns / part;
+			check_handed();
 			schedule(slept);
 			if (slept)
 				slept->asleep = true;
@@ -312,10 +325,10 @@ static int play(int count, char **arguments)
 		p->mask = all;
 		p->cpus_ptr = &p->mask;
 		p->nr_cpus_allowed = cpus;
-		if (mixed('p') && i % 2) {
-			p->mask.bits[0] = 1ULL << (i / 2 % cpus);
+		if ((mixed('p') && i % 2) || (mixed('o') && i)) {
+			p->cpu = (mixed('o') ? i : i / 2) % cpus;
+			p->mask.bits[0] = 1ULL << p->cpu;
 			p->nr_cpus_allowed = 1;
-			p->cpu = i / 2 % cpus;
 		}
 		p->sched_task_group = mixed('k') ? &below_root[i % 2] : &root_group;
 		lottery_init_task(p, &args);

@@ -111,6 +111,7 @@ struct task_struct {
 	enum place place;
 	__u64 sequence;	      /* the how manieth time it was given to the scheduler */
 	__u64 dsq, dsq_order; /* in which it is; by what, among equal times */
+	__u64 dsq_turn;	      /* when it came there */
 	__u64 direct;	      /* the queue that ops.enqueue or ops.select_cpu chose, or NO_QUEUE */
 	bool locked;	      /* by whoever enqueues or changes it: its run queue's lock */
 	bool asleep;
@@ -406,6 +407,7 @@ static void put_dsq(struct task_struct *p, __u64 id)
 		p->place = IN_DSQ;
 		p->dsq = id;
 		p->dsq_order = ++dsq_orders;
+		p->dsq_turn = turns;
 	}
 }
 

@@ -170,6 +170,19 @@ fn draws_are_booked_as_they_were_whatever_comes_between() {
     assert!(redrawn > 0 && guarded > 0, "what should come between did: {redrawn} {guarded}");
 }
 
+/// A winner that its CPU is just switching from is left on its way, and whoever looks next takes it: where no other is ever handed over,
+/// that is the CPU which it counts as.
+#[test]
+fn a_winner_that_cannot_leave_its_cpu_yet_runs_all_the_same() {
+    let Some(programs) = programs() else { return };
+    for (cpus, mix) in [(2, "o"), (2, "ov"), (4, "o"), (4, "os")] {
+        let tickets: Vec<u64> = std::iter::once(4000).chain(vec![1000; 2 * cpus]).collect();
+        let booked = play(&programs[1], 8, cpus, mix, &tickets);
+        assert_exact(&format!("{cpus} CPUs, {mix}"), &booked);
+        assert!(booked.tasks[0].wins > booked.draws / 10, "{cpus} CPUs, {mix}: {:?}", booked.tasks[0]);
+    }
+}
+
 /// A slice that a task gave up after a fifth is worth five tickets for one until its next; one that the timer ended, none.
 #[test]
 fn who_yields_is_compensated_and_who_is_cut_short_is_not() {
