@@ -1,5 +1,5 @@
-//! Any bytes as a recording: recognised, read, played and kept in the ledger. What fails is a panic, an overflow, a hang, or more memory than
-//! libFuzzer's limit (`-rss_limit_mb`).
+//! Any bytes as a recording: recognised, read, played and kept in the ledger. What fails is a panic, an
+//! overflow, a hang, or more memory than libFuzzer's limit (`-rss_limit_mb`).
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -5,8 +5,8 @@ use anyhow::Result;
 use std::fs::{self, File};
 use std::path::Path;
 
-/// KVM where a machine really comes up under it: the device may be there and not work. `trial` boots one; the answer is
-/// kept in `memory`, for this boot of the host.
+/// KVM where a machine really comes up under it: the device may be there and not work. `trial` boots one; the
+/// answer is kept in `memory`, for this boot of the host.
 ///
 /// Returns with a reason where the trial has just failed.
 pub fn choose(memory: &Path, trial: impl FnOnce() -> Result<()>) -> (Accelerator, Option<String>) {

@@ -1,7 +1,8 @@
 //! A second, fresh machine for what went wrong in the first, and what both together say.
 //!
-//! An emulated machine stands still whenever its host does something else, and tests that compare clocks see that. So a failure
-//! counts if a fresh machine shows it too; what a second one does not show has shown nothing, and is reported as that.
+//! An emulated machine stands still whenever its host does something else, and tests that compare clocks see
+//! that. So a failure counts if a fresh machine shows it too; what a second one does not show has shown
+//! nothing, and is reported as that.
 
 use crate::plan::{Plan, Step};
 use crate::verdict::{Outcome, Run};
@@ -9,7 +10,8 @@ use crate::verdict::{Outcome, Run};
 /// How many tests of one machine may get a second try. More are no accident.
 const ACCIDENTS: usize = 2;
 
-/// What to do once more, if anything: the steps that failed, if they are few, and those that the machine did not come to.
+/// What to do once more, if anything: the steps that failed, if they are few, and those that the machine did
+/// not come to.
 pub fn second_plan(plan: &Plan, run: &Run) -> Option<Plan> {
     let verdict = |step: &Step| run.verdicts.iter().find(|v| v.name == step.name).map(|v| &v.outcome);
     let failed = plan.steps.iter().filter(|s| matches!(verdict(s), Some(Outcome::Fail(_)))).count();
@@ -19,8 +21,8 @@ pub fn second_plan(plan: &Plan, run: &Run) -> Option<Plan> {
     (once_more && !steps.is_empty()).then_some(Plan { steps })
 }
 
-/// Adds the second machine's outcome to the first one's. What failed in one machine, or made it fall silent, and passed in the
-/// other is skipped by name, never passed.
+/// Adds the second machine's outcome to the first one's. What failed in one machine, or made it fall silent,
+/// and passed in the other is skipped by name, never passed.
 pub fn settle(first: Run, second: Run) -> Run {
     let mut run =
         Run { trouble: second.trouble, release: first.release.or(second.release), ..Run::default() };

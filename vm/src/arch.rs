@@ -63,8 +63,8 @@ impl Arch {
         match self {
             // The fifth level of page tables only costs time.
             Self::X86_64 => &["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
-            // A processor with atomic instructions (LSE) and without pointer authentication, which takes most of the time where it is
-            // emulated.
+            // A processor with atomic instructions (LSE) and without pointer authentication, which takes most
+            // of the time where it is emulated.
             Self::Arm64 => &["-accel", "tcg,thread=multi", "-M", "virt,gic-version=3", "-cpu", "neoverse-n1"],
         }
     }
@@ -72,7 +72,8 @@ impl Arch {
     /// Words for the kernel that only it needs.
     pub fn words(self) -> &'static str {
         match self {
-            // Time stamps of an emulated processor are those of the host: the kernel's suspicion would cost it its clock.
+            // Time stamps of an emulated processor are those of the host: the kernel's suspicion would cost
+            // it its clock.
             Self::X86_64 => "console=ttyS0 tsc=reliable random.trust_cpu=on",
             // QEMU passes a seed in the device tree.
             Self::Arm64 => "console=ttyAMA0 random.trust_bootloader=on",

@@ -1,5 +1,5 @@
-//! Debian's packages, into a cache of our own: apt does the work, with lists, sources and state of its own, so that the
-//! machine's set-up stays as it is. The mirror is the one the machine uses.
+//! Debian's packages, into a cache of our own: apt does the work, with lists, sources and state of its own,
+//! so that the machine's set-up stays as it is. The mirror is the one the machine uses.
 
 use crate::arch::Arch;
 use crate::sources::source_of;
@@ -22,8 +22,8 @@ pub struct Archive {
     dir: PathBuf,
 }
 
-/// One suite of the archive, with a fresh list of its packages. Nobody else fills the cache while it lives: two lanes at once
-/// would write the same lists.
+/// One suite of the archive, with a fresh list of its packages. Nobody else fills the cache while it lives:
+/// two lanes at once would write the same lists.
 #[derive(Debug)]
 pub struct Suite<'a> {
     archive: &'a Archive,
@@ -211,7 +211,8 @@ pub fn is_outside(error: &anyhow::Error) -> bool {
     error.chain().any(<dyn Error>::is::<Outside>)
 }
 
-/// Runs apt for something from the network, and tells an archive that cannot be reached from one that has not what was asked for.
+/// Runs apt for something from the network, and tells an archive that cannot be reached from one that has not
+/// what was asked for.
 fn fetch(apt: &mut Command) -> Result<()> {
     let program = apt.get_program().to_string_lossy().into_owned();
     let output = match apt.stdout(Stdio::null()).output() {

@@ -22,10 +22,12 @@ pub struct Console {
 /// Lines of a kernel that found itself in a bad state; what we load may be the cause.
 const COMPLAINTS: [&str; 5] =
     ["BUG: ", "WARNING: ", "Oops: ", "general protection fault", "possible recursive locking"];
-/// The kernel's watchdogs. An emulated machine on a busy host may simply be late: it is a stall if PID 1 stays silent.
+/// The kernel's watchdogs. An emulated machine on a busy host may simply be late: it is a stall if PID 1
+/// stays silent.
 const STALLS: [&str; 4] = ["lockup", "detected stall", "blocked for more than", "rcu_"];
-/// A breakpoint that the kernel sets for a moment while it patches its own code, met after it is gone: an emulated CPU sees late what another
-/// has written. The panic that follows ends the machine, and its steps are done in another.
+/// A breakpoint that the kernel sets for a moment while it patches its own code, met after it is gone: an
+/// emulated CPU sees late what another has written. The panic that follows ends the machine, and its steps
+/// are done in another.
 const PATCHED: &str = "Oops: int3:";
 /// Complaints about time that mean nothing here.
 const LATE: [&str; 2] = ["hrtimer: interrupt took", "clocksource"];
@@ -129,8 +131,9 @@ impl Console {
 
     /// What came of it, when the machine is off. `cut` says why it was turned off from outside.
     ///
-    /// A panic or a stall while a step ran is that step's failure: what it loads runs in the kernel. A machine that never
-    /// came to its first step, or that fell silent and whose kernel had no complaint, is trouble of the lane.
+    /// A panic or a stall while a step ran is that step's failure: what it loads runs in the kernel. A
+    /// machine that never came to its first step, or that fell silent and whose kernel had no complaint, is
+    /// trouble of the lane.
     pub fn finish(mut self, cut: Option<String>) -> Run {
         if self.done || self.run.trouble.is_some() {
             return self.run;
@@ -240,7 +243,8 @@ mod tests {
         let (patched, panic) =
             ("[   21.2] Oops: int3: 0000 [#1] SMP", "[   21.3] Kernel panic - not syncing: Fatal exception");
         let run = read(&[boot[0], boot[1], patched, panic], None);
-        // The step's own failure, which another machine may take back, as it cannot take back the kernel's log.
+        // The step's own failure, which another machine may take back, as it cannot take back the kernel's
+        // log.
         let names: Vec<&str> = run.verdicts.iter().map(|verdict| verdict.name.as_str()).collect();
         assert_eq!((names, run.counts()), (vec!["a"], (0, 0, 1)));
         // Before the first step the kernel speaks about the emulated hardware.

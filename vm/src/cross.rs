@@ -1,5 +1,6 @@
-//! Building for machines of another architecture: compilers and libraries of Debian, unpacked into the cache and entered for the time
-//! of a build. Nothing is installed, and the host's own tool chain need not know the other architecture.
+//! Building for machines of another architecture: compilers and libraries of Debian, unpacked into the cache
+//! and entered for the time of a build. Nothing is installed, and the host's own tool chain need not know the
+//! other architecture.
 
 use crate::arch::Arch;
 use crate::archive::Archive;
@@ -14,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// The suite that has a rustc as young as this workspace needs. What was unpacked once stays in use: remove it from the cache to have it
-/// anew.
+/// The suite that has a rustc as young as this workspace needs. What was unpacked once stays in use: remove
+/// it from the cache to have it anew.
 const SUITE: &str = "testing";
 
-/// What builds. 'ARCH' is replaced by what Debian calls the other architecture, 'CC' by the prefix of its compiler.
+/// What builds. 'ARCH' is replaced by what Debian calls the other architecture, 'CC' by the prefix of its
+/// compiler.
 const TOOLS: [&str; 24] = [
     "rustc",
     "cargo",
@@ -46,14 +48,16 @@ const TOOLS: [&str; 24] = [
     "qemu-user",
 ];
 
-/// What the machine gets of programs and libraries, of the same suite: they run with the C library that was linked against.
+/// What the machine gets of programs and libraries, of the same suite: they run with the C library that was
+/// linked against.
 const PROGRAMS: [&str; 9] =
     ["base-files", "coreutils", "dash", "grep", "procps", "util-linux", "libelf1t64", "zlib1g", "libgcc-s1"];
 
 /// Names that the installation of a package would have set.
 const ALTERNATIVES: [(&str, &str); 2] = [("awk", "gawk"), ("cc", "gcc")];
 
-/// Enters a tree, with directories of the host bound into it, in a name space of its own, and becomes a command there.
+/// Enters a tree, with directories of the host bound into it, in a name space of its own, and becomes a
+/// command there.
 const ENTER: &str = r#"
 set -e
 root=$1
@@ -115,7 +119,8 @@ pub fn build(arch: Arch, tests: &BTreeSet<String>) -> Result<Binaries> {
         Ok(output.stdout)
     };
     eprintln!("tombola-vm: building for {}, with the tools in {}", arch.name(), tools.display());
-    // One by one: packages that are built together agree on the features of what they share, and it would be built once more.
+    // One by one: packages that are built together agree on the features of what they share, and it would be
+    // built once more.
     build(&["build", "--package", "tombola-vm", "--bin", "tombola-vm-init"])?;
     // The tests of tombola's own are built with the binary that they test.
     let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Older ones emulate CPUs side by side wrongly. 7.2 leaves a pointer in the flags where it emulates cmpxchg16b, which kernels use
-/// for every allocation: 6.12 panics within seconds of forking. It also lets a CPU run into a breakpoint by which another patches
-/// the kernel's code.
+/// Older ones emulate CPUs side by side wrongly. 7.2 leaves a pointer in the flags where it emulates
+/// cmpxchg16b, which kernels use for every allocation: 6.12 panics within seconds of forking. It also lets a
+/// CPU run into a breakpoint by which another patches the kernel's code.
 const OLDEST: u32 = 10;
 /// Where Debian has one.
 const SUITE: &str = "trixie";
@@ -24,7 +24,8 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// One for machines of this architecture: the host's own, or one from the cache, which is filled if it has none.
+    /// One for machines of this architecture: the host's own, or one from the cache, which is filled if it
+    /// has none.
     ///
     /// # Errors
     /// If the host has none of version 10 or later and Debian's cannot be had.

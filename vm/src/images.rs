@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// The image of the newest package of a series, downloaded if it is not in the cache.
 ///
 /// # Errors
-/// If there is no apt, no Debian archive among the machine's sources, no such package, or no network, and nothing of the series
-/// in the cache.
+/// If there is no apt, no Debian archive among the machine's sources, no such package, or no network, and
+/// nothing of the series in the cache.
 pub fn image_from(archive: &Archive, kernel: &Kernel) -> Result<PathBuf> {
     match (download(archive, kernel), newest_here(archive, kernel)) {
         (Ok(image), _) => Ok(image),

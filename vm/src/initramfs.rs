@@ -1,5 +1,5 @@
-//! An initramfs: a cpio archive of the "new ASCII" format, as Documentation/driver-api/early-userspace/buffer-format.rst
-//! of the kernel describes it.
+//! An initramfs: a cpio archive of the "new ASCII" format, as
+//! Documentation/driver-api/early-userspace/buffer-format.rst of the kernel describes it.
 
 use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;

@@ -73,10 +73,12 @@ pub struct Kernel {
     /// Whether [`Kernels::whole`] runs in it too.
     #[serde(default)]
     pub whole: bool,
-    /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has not.
+    /// What root runs in it because it has `sched_ext`, each list in a machine of its own; none where it has
+    /// not.
     #[serde(default)]
     pub scheduler: Vec<Vec<Selection>>,
-    /// What root runs in it on more CPUs than two: a machine for each list, with as many emulated CPUs as the key says.
+    /// What root runs in it on more CPUs than two: a machine for each list, with as many emulated CPUs as the
+    /// key says.
     #[serde(default)]
     pub wide: BTreeMap<String, Vec<Selection>>,
     /// Tests that cannot pass in it, with the reason.
@@ -85,7 +87,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// What it is called: its series, and its flavour or architecture where that is not the usual one, such as `6.12-arm64`.
+    /// What it is called: its series, and its flavour or architecture where that is not the usual one, such
+    /// as `6.12-arm64`.
     pub fn name(&self) -> String {
         match &self.flavour {
             Some(flavour) => format!("{}-{flavour}", self.series),
@@ -127,7 +130,8 @@ impl Kernels {
         lists.flatten().map(|selection| selection.program.clone()).collect()
     }
 
-    /// The kernels of these names, or all of the host's architecture. The name of an architecture stands for all of its kernels.
+    /// The kernels of these names, or all of the host's architecture. The name of an architecture stands for
+    /// all of its kernels.
     ///
     /// # Errors
     /// On a name that is not in the list.

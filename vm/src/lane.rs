@@ -64,8 +64,8 @@ struct Report<'k> {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane of machines of one architecture that keeps consoles in `logs`. `own_image` stands for the package of a kernel. Without an accelerator
-    /// the first machine finds out.
+    /// A lane of machines of one architecture that keeps consoles in `logs`. `own_image` stands for the
+    /// package of a kernel. Without an accelerator the first machine finds out.
     ///
     /// # Errors
     /// If the directory cannot be made, or there is no QEMU.
@@ -83,7 +83,8 @@ impl<'a> Lane<'a> {
         Ok(Self { arch, binaries, logs, own_image, emulator, accelerator, interrupted })
     }
 
-    /// Runs the tests whose names contain `only` in these kernels, prints what comes of them, and returns a status.
+    /// Runs the tests whose names contain `only` in these kernels, prints what comes of them, and returns a
+    /// status.
     pub fn test(&self, kernels: &Kernels, chosen: &[Kernel], only: &str) -> u8 {
         let begin = Instant::now();
         let mut reports: Vec<Report> = chosen
@@ -136,8 +137,8 @@ impl<'a> Lane<'a> {
         status
     }
 
-    /// What every machine is to do, with the CPUs that it takes of the host. Those that can share the host come last, so that they
-    /// find each other.
+    /// What every machine is to do, with the CPUs that it takes of the host. Those that can share the host
+    /// come last, so that they find each other.
     fn turns<'s>(
         &self,
         kernels: &Kernels,

@@ -1,10 +1,11 @@
-//! The lane: boots a kernel under QEMU with an initramfs made here, runs the live tests in it, and says how each ended.
+//! The lane: boots a kernel under QEMU with an initramfs made here, runs the live tests in it, and says how
+//! each ended.
 //!
-//! Values flow one way: [`kernels`] (which) → [`images`] (from the [`archive`]) → [`payload`] and [`plan`] (what to run) →
-//! [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`] (read) → [`verdict`] (printed) → [`standing`] (the
-//! status).
-//! [`lane`] walks that way once for each machine, and [`again`] once more where something went wrong. What runs in machines of another
-//! [`arch`]itecture is built by [`cross`].
+//! Values flow one way: [`kernels`] (which) → [`images`] (from the [`archive`]) → [`payload`] and [`plan`]
+//! (what to run) → [`initramfs`] (packed) → [`machine`] (booted by an [`emulator`], watched) → [`console`]
+//! (read) → [`verdict`] (printed) → [`standing`] (the status). [`lane`] walks that way once for each machine,
+//! and [`again`] once more where something went wrong. What runs in machines of another [`arch`]itecture is
+//! built by [`cross`].
 #![forbid(unsafe_code)]
 
 pub mod accelerator;

@@ -85,7 +85,8 @@ impl Machine<'_> {
     /// Boots it, keeps its console, and shows the lines that matter. It is off when this returns.
     ///
     /// # Errors
-    /// If QEMU cannot be started or a file cannot be written: what happens inside the machine is no error here.
+    /// If QEMU cannot be started or a file cannot be written: what happens inside the machine is no error
+    /// here.
     pub fn boot(&self, mut show: impl FnMut(&str)) -> Result<Run> {
         let mut log = self.open_log()?;
         let dir = tempfile::tempdir()?;
@@ -179,7 +180,8 @@ impl Machine<'_> {
             Accelerator::Kvm => &["-accel", "kvm", "-cpu", "host"],
         };
         let words = format!("{} panic=-1 loglevel=5 mitigations=off nowatchdog", self.arch.words());
-        // The kernel ends QEMU when the thread that starts it ends, and that is when this process does, by whatever signal.
+        // The kernel ends QEMU when the thread that starts it ends, and that is when this process does, by
+        // whatever signal.
         let guard = ["setpriv", "--pdeathsig=KILL", "--"];
         let mut argv: Vec<&OsStr> = Vec::new();
         if in_path(guard[0]).is_some() {
@@ -215,8 +217,8 @@ impl Machine<'_> {
 /// Begins the reason of a machine whose clock is wrong.
 pub const WRONG_CLOCK: &str = "its clock runs at";
 
-/// A kernel measures the frequency of its time stamps while it boots, and on a busy host the emulation may mislead it: then
-/// it sleeps, ticks and accounts in another time than ours.
+/// A kernel measures the frequency of its time stamps while it boots, and on a busy host the emulation may
+/// mislead it: then it sleeps, ticks and accounts in another time than ours.
 fn wrong_clock(ours: Duration, its_ms: u64) -> Option<String> {
     let rate = its_ms as f64 / (ours.as_secs_f64() * 1000.0);
     // Half a second is enough to outlast the way of a line to us.

@@ -26,7 +26,8 @@ const USAGE: u8 = 2;
 /// 128 and SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-/// Boots Debian's kernels under QEMU, with nothing of a distribution in them but tombola, and runs its live tests there.
+/// Boots Debian's kernels under QEMU, with nothing of a distribution in them but tombola, and runs its live
+/// tests there.
 #[derive(Parser)]
 #[command(
     version,
@@ -62,13 +63,15 @@ struct Options {
 enum Verb {
     /// Runs the live tests in these kernels, or in all
     Test {
-        /// What 'cargo test --no-run --message-format=json' printed; for kernels of this machine's architecture
+        /// What 'cargo test --no-run --message-format=json' printed; for kernels of this machine's
+        /// architecture
         #[arg(long, value_name = "FILE")]
         messages: Option<PathBuf>,
         /// Only the tests whose names contain this
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         only: String,
-        /// Every test in every kernel; without it the kernels between the oldest and the newest get what differs in them
+        /// Every test in every kernel; without it the kernels between the oldest and the newest get what
+        /// differs in them
         #[arg(long)]
         whole: bool,
         #[command(flatten)]
@@ -88,7 +91,8 @@ enum Verb {
         /// How many CPUs the machine has
         #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
         cpus: u8,
-        /// A file to put into /bin of the machine, with the shared libraries it needs; may be given several times
+        /// A file to put into /bin of the machine, with the shared libraries it needs; may be given several
+        /// times
         #[arg(long, value_name = "FILE")]
         with: Vec<PathBuf>,
         /// The command; tombola and a few programs are there
@@ -207,7 +211,8 @@ fn chosen(kernels: &Kernels, options: &Options, names: &[String]) -> Result<Vec<
 }
 
 impl Options {
-    /// What a machine of this architecture runs: the host's own binaries, or those that are built now, with these test programs.
+    /// What a machine of this architecture runs: the host's own binaries, or those that are built now, with
+    /// these test programs.
     fn binaries(&self, arch: Arch, messages: Option<&Path>, tests: &BTreeSet<String>) -> Result<Binaries> {
         if arch != Arch::default() {
             return cross::build(arch, tests);

@@ -137,7 +137,8 @@ impl Binaries {
         Ok(found)
     }
 
-    /// Puts files of the user's into `/bin` as well, under their own names and with the libraries that they need.
+    /// Puts files of the user's into `/bin` as well, under their own names and with the libraries that they
+    /// need.
     ///
     /// # Errors
     /// If one is no file.
@@ -148,8 +149,8 @@ impl Binaries {
         Ok(Self { with: files, ..self })
     }
 
-    /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them. What is asked for by
-    /// name runs in every kernel.
+    /// The steps for one kernel whose names contain `only`, machine by machine, and what is skipped of them.
+    /// What is asked for by name runs in every kernel.
     ///
     /// # Errors
     /// If a test program or a test of the list is not there, or a program does not run here.
@@ -243,7 +244,8 @@ impl Binaries {
             archive.directory(Path::new(dir));
         }
         let mut libraries = BTreeSet::new();
-        // First: of two files with one path the archive keeps the first. As they are: stripping spoils an object of BPF programs.
+        // First: of two files with one path the archive keeps the first. As they are: stripping spoils an
+        // object of BPF programs.
         for file in &self.with {
             libraries.extend(self.libraries_of(file));
             archive.copy(file, &in_machine(file))?;
@@ -300,7 +302,8 @@ impl Binaries {
         Ok(tests.filter(is_live).map(str::to_owned).collect())
     }
 
-    /// The shared libraries of a program, and its loader, as the loader itself says: their paths in the machine.
+    /// The shared libraries of a program, and its loader, as the loader itself says: their paths in the
+    /// machine.
     fn libraries_of(&self, program: &Path) -> Vec<PathBuf> {
         let ldd = || {
             let mut ldd = Command::new("ldd");

@@ -34,8 +34,8 @@ pub struct Step {
     pub limit_s: u64,
 }
 
-/// Why a test could not run, if its output says so: `SKIP: reason`, at the begin of a line or behind what the test harness
-/// has written there, `test NAME ... `.
+/// Why a test could not run, if its output says so: `SKIP: reason`, at the begin of a line or behind what the
+/// test harness has written there, `test NAME ... `.
 pub fn skip_reason(output: &str) -> Option<&str> {
     output.lines().find_map(|line| match line.strip_prefix("SKIP: ") {
         Some(reason) => Some(reason),

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::thread;
 
-/// Does `jobs` in their order, each in a thread of its own that takes so many CPUs, the first number of each. The next one begins
-/// when enough are free; one that wants more than there are gets all. Where `done` returns another job, that is put at the end.
+/// Does `jobs` in their order, each in a thread of its own that takes so many CPUs, the first number of each.
+/// The next one begins when enough are free; one that wants more than there are gets all. Where `done`
+/// returns another job, that is put at the end.
 pub fn side_by_side<J: Send, R: Send>(
     mut jobs: VecDeque<(usize, J)>,
     cpus: usize,

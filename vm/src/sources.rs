@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-/// A source for a suite of Debian, in the newer format, from what the machine's own sources say; none if they name no Debian
-/// archive.
+/// A source for a suite of Debian, in the newer format, from what the machine's own sources say; none if they
+/// name no Debian archive.
 pub fn source_of(suite: &str) -> Option<String> {
     derive(&machine_sources(), suite)
 }
@@ -37,7 +37,8 @@ fn is_debian(suite: &str) -> bool {
         && !suite.contains("security")
 }
 
-/// A source of the machine with another suite, in the newer format. Each text comes with whether it is in that format.
+/// A source of the machine with another suite, in the newer format. Each text comes with whether it is in
+/// that format.
 fn derive(texts: &[(String, bool)], suite: &str) -> Option<String> {
     texts.iter().find_map(|(text, stanzas)| {
         if *stanzas {

@@ -6,8 +6,8 @@ use crate::verdict::{Outcome, Run};
 pub const GOOD: u8 = 0;
 /// A test failed.
 pub const FAILED: u8 = 1;
-/// Something could not be done, and enough was shown beside it, or no change of ours could mend it: no network, an archive that
-/// does not answer, a machine without apt.
+/// Something could not be done, and enough was shown beside it, or no change of ours could mend it: no
+/// network, an archive that does not answer, a machine without apt.
 pub const TROUBLE: u8 = 3;
 /// Something could not be done, a change of ours could mend it, and too little was shown.
 pub const TOO_LITTLE: u8 = 4;

@@ -1,5 +1,5 @@
-//! Whether the C sources are as clang-format would write them. Blanks before a comment, or a backslash, at the end of a line are left to
-//! whoever writes them: clang-format cannot leave their alignment alone.
+//! Whether the C sources are as clang-format would write them. Blanks before a comment, or a backslash, at
+//! the end of a line are left to whoever writes them: clang-format cannot leave their alignment alone.
 
 use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};

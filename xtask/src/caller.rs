@@ -1,4 +1,5 @@
-//! For whom this runs: what needs root asks sudo for it, and what builds never leaves files of root's in the caller's tree.
+//! For whom this runs: what needs root asks sudo for it, and what builds never leaves files of root's in the
+//! caller's tree.
 
 use nix::unistd::geteuid;
 use std::env;
@@ -43,7 +44,8 @@ impl Caller {
         command(&self.root, program)
     }
 
-    /// A command as the caller. sudo forgets the environment: the path and cargo's target directory are named again.
+    /// A command as the caller. sudo forgets the environment: the path and cargo's target directory are named
+    /// again.
     pub(crate) fn as_caller(&self, program: &str) -> Command {
         if self.own.is_empty() {
             return Command::new(program);

@@ -146,8 +146,9 @@ impl<'a> EveryTest<'a> {
         Ok(())
     }
 
-    /// A stage of cargo's tests, `arguments` being those of the harness. The machine may be busy with other things, and tests that
-    /// compare clocks see that: what failed is tried once more by itself, if it is little.
+    /// A stage of cargo's tests, `arguments` being those of the harness. The machine may be busy with other
+    /// things, and tests that compare clocks see that: what failed is tried once more by itself, if it is
+    /// little.
     fn tests(&mut self, name: &str, arguments: &[&str], cargo: impl Fn(&Self) -> Command) -> Result<()> {
         println!("== {name}");
         let (status, said) = watch(cargo(self).args(["--", "--show-output"]).args(arguments))?;
@@ -157,7 +158,8 @@ impl<'a> EveryTest<'a> {
             println!("== {name}, once more what failed");
             let flags = arguments.iter().filter(|argument| argument.starts_with("--"));
             let names = tests.failures.iter().map(|(name, _)| name);
-            // Only test programs: an example in the documentation has no accidents, and its name no exact form.
+            // Only test programs: an example in the documentation has no accidents, and its name no exact
+            // form.
             let mut once_more = cargo(self);
             once_more.args(["--tests", "--", "--show-output", "--exact"]).args(flags).args(names);
             tests.settle(&Tests::read(&watch(&mut once_more)?.1));

@@ -1,4 +1,5 @@
-//! Arithmetic of the benches: bash starts tools and writes what they took, one measurement a line; this makes tables of it.
+//! Arithmetic of the benches: bash starts tools and writes what they took, one measurement a line; this makes
+//! tables of it.
 
 mod against;
 mod import;
@@ -19,11 +20,13 @@ use std::str::FromStr;
 /// Which table. Names are lines of a tool's key and what a reader calls it.
 #[derive(Subcommand)]
 pub(crate) enum Figure {
-    /// Slowdown of benchmarks by what is attached: lines of 'round tool benchmark wall user system', times in seconds
+    /// Slowdown of benchmarks by what is attached: lines of 'round tool benchmark wall user system', times in
+    /// seconds
     Slowdown { times: PathBuf, names: PathBuf },
     /// What recording costs: the same, and lines of 'tool benchmark bytes events lost'
     Record { times: PathBuf, sizes: PathBuf, names: PathBuf },
-    /// What reading a recording costs: lines of 'round tool user system peak', seconds and KiB; perf is the yardstick
+    /// What reading a recording costs: lines of 'round tool user system peak', seconds and KiB; perf is the
+    /// yardstick
     Import { costs: PathBuf, names: PathBuf },
     /// A build beside an older one: lines of 'round build question value', the builds old and new
     Against { costs: PathBuf, questions: PathBuf },

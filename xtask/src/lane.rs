@@ -1,4 +1,5 @@
-//! The live tests, or one command, in other kernels: what `tombola-vm` needs is built, and it is given the list of the tests.
+//! The live tests, or one command, in other kernels: what `tombola-vm` needs is built, and it is given the
+//! list of the tests.
 
 use crate::caller::{Caller, target};
 use anyhow::{Context as _, Result, ensure};
@@ -63,7 +64,8 @@ fn list(root: &Path, caller: &Caller, target: &Path) -> Result<PathBuf> {
     Ok(messages)
 }
 
-/// Whether kernels are named, and all of them are of another architecture, as `arm64` and `6.12-arm64-16k` are.
+/// Whether kernels are named, and all of them are of another architecture, as `arm64` and `6.12-arm64-16k`
+/// are.
 fn is_foreign(arguments: &[String]) -> bool {
     let names = arguments.iter().take_while(|word| *word != "--");
     let (mut foreign, mut own) = (0, 0);

@@ -76,19 +76,21 @@ impl Tests {
         tests
     }
 
-    /// Whether what failed may have failed by accident and gets a second try. More failures are no accident, and a program that
-    /// crashed did not say what to try.
+    /// Whether what failed may have failed by accident and gets a second try. More failures are no accident,
+    /// and a program that crashed did not say what to try.
     pub(crate) fn may_be_accidents(&self) -> bool {
         (1..=ACCIDENTS).contains(&self.failed) && self.failures.len() == self.failed && self.silent.is_empty()
     }
 
-    /// Adds what came of the second try. What failed once and then passed has shown nothing: it is skipped, never passed.
+    /// Adds what came of the second try. What failed once and then passed has shown nothing: it is skipped,
+    /// never passed.
     pub(crate) fn settle(&mut self, second: &Self) {
         let names = |failures: &[(String, String)]| -> BTreeSet<String> {
             failures.iter().map(|(name, _)| name.clone()).collect()
         };
         let again = names(&second.failures);
-        // A name that two programs share, a second try that did not build: what is not seen to pass has failed.
+        // A name that two programs share, a second try that did not build: what is not seen to pass has
+        // failed.
         let ran = second.passed + second.skipped.len() + second.failed;
         if !second.silent.is_empty()
             || ran != names(&self.failures).len()

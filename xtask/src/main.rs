@@ -1,4 +1,5 @@
-//! `xtask`: what is no shell's business. `scripts/run.sh` builds and calls it; `cargo run -p xtask -- --help` does too.
+//! `xtask`: what is no shell's business. `scripts/run.sh` builds and calls it; `cargo run -p xtask -- --help`
+//! does too.
 #![forbid(unsafe_code)]
 
 mod c_format;
@@ -50,7 +51,8 @@ enum Verb {
     },
     /// Whether the C sources are as clang-format would write them
     CFormat,
-    /// Whether each library crate packages, has examples and doctests, and holds no unsafe code where it may not
+    /// Whether each library crate packages, has examples and doctests, and holds no unsafe code where it may
+    /// not
     Packages,
     /// Runs findings/*.sh, or those named, and says which are still seen
     Findings {

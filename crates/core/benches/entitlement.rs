@@ -10,7 +10,8 @@ use tombola_core::tickets::Nice;
 const LENGTH_NS: u64 = 5_000_000_000;
 const CPUS: u32 = 64;
 
-/// Tasks of all nice values. A fifth wants a whole CPU, the others little; together they want more than there is.
+/// Tasks of all nice values. A fifth wants a whole CPU, the others little; together they want more than there
+/// is.
 fn demand(tasks: usize, groups: usize, sets: u32) -> Demand {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let weights: Vec<u64> = Nice::all().map(|n| u64::from(n.weight())).collect();
@@ -22,7 +23,8 @@ fn demand(tasks: usize, groups: usize, sets: u32) -> Demand {
             quota_ns: (index % 10 == 9).then_some(LENGTH_NS),
         })
         .collect();
-    // All CPUs, each half, quarters: sets as NUMA nodes and cpusets make them. Set k covers 64 / 2^⌊log2(k+1)⌋ CPUs.
+    // All CPUs, each half, quarters: sets as NUMA nodes and cpusets make them. Set k covers 64 /
+    // 2^⌊log2(k+1)⌋ CPUs.
     let cpu_sets = (1..=sets).map(|k| {
         let width = CPUS >> k.ilog2();
         let first = (k - (1 << k.ilog2())) * width;

@@ -1,12 +1,13 @@
-//! What it costs to turn snapshots of many tasks into what is printed, without a kernel: CPU time of each stage, and the memory that is held.
+//! What it costs to turn snapshots of many tasks into what is printed, without a kernel: CPU time of each
+//! stage, and the memory that is held.
 //!
 //! ```text
 //! cargo bench -p tombola-core --bench reading                       (1,000, 10,000 and 100,000 tasks in 1,000 groups)
 //! cargo bench -p tombola-core --bench reading -- --rounds 51 10000
 //! ```
 //!
-//! Two thirds of the tasks sleep from the first snapshot to the second. The others ran and waited, as many nanoseconds as nobody can
-//! foresee, and their waits are in a few neighbouring buckets.
+//! Two thirds of the tasks sleep from the first snapshot to the second. The others ran and waited, as many
+//! nanoseconds as nobody can foresee, and their waits are in a few neighbouring buckets.
 
 use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;

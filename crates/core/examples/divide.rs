@@ -1,7 +1,8 @@
-//! What each of a few tasks is entitled to of one CPU: `cargo run -p tombola-core --example divide -- WEIGHT[:DEMAND] …`.
+//! What each of a few tasks is entitled to of one CPU: `cargo run -p tombola-core --example divide --
+//! WEIGHT[:DEMAND] …`.
 //!
-//! The weight is that of the fair class, 1024 for nice 0; the demand how long the task wants to run of one second, all of it without.
-//! `divide 1024 1024:100ms 512` gives 600, 100 and 300 ms.
+//! The weight is that of the fair class, 1024 for nice 0; the demand how long the task wants to run of one
+//! second, all of it without. `divide 1024 1024:100ms 512` gives 600, 100 and 300 ms.
 
 use std::error::Error;
 use tombola_core::duration::parse_ns;

@@ -1,9 +1,9 @@
 //! The audit of an interval: who was entitled to what, who got it, and what stood between the two.
 //!
 //! An [`Audit`] is a pure function of a [`Window`]: it turns the window into a [`Demand`], has it divided by
-//! [`entitle`], and puts the result beside what was received. It works from the totals of the interval, not from a trace
-//! of events: what a task asked for is run + wait, and two tasks that were never runnable at the same moment count as if
-//! they had been.
+//! [`entitle`], and puts the result beside what was received. It works from the totals of the interval, not
+//! from a trace of events: what a task asked for is run + wait, and two tasks that were never runnable at the
+//! same moment count as if they had been.
 //!
 //! # What is divided
 //!
@@ -12,15 +12,18 @@
 //! | fair time | wall − what real-time, deadline and stop tasks had |
 //! | capacity | fair time × (1 − taken / wall), less its part of the unclaimed time |
 //!
-//! *Taken* is what interrupts and the hypervisor took. The kernel books it into the slices it fell into, so nobody knows
-//! from whom it was taken: it is spread evenly over the CPU's time. Runtimes contain it and capacities do not, so what a
-//! task received is its runtime times capacity / fair time, one factor for all (exactly 1 where nothing was taken).
+//! *Taken* is what interrupts and the hypervisor took. The kernel books it into the slices it fell into, so
+//! nobody knows from whom it was taken: it is spread evenly over the CPU's time. Runtimes contain it and
+//! capacities do not, so what a task received is its runtime times capacity / fair time, one factor for all
+//! (exactly 1 where nothing was taken).
 //!
-//! *Unclaimed* is the time of tasks that are not known one by one: ended and forgotten before the interval was read, or
-//! never tracked. Their waits are unknown, so the audit calls what they had what they were entitled to: it leaves the
-//! capacity (of each CPU by its part of the fair tasks' time), and neither is owed nor owes.
+//! *Unclaimed* is the time of tasks that are not known one by one: ended and forgotten before the interval
+//! was read, or never tracked. Their waits are unknown, so the audit calls what they had what they were
+//! entitled to: it leaves the capacity (of each CPU by its part of the fair tasks' time), and neither is owed
+//! nor owes.
 //!
-//! Then Σ lag = Σ entitled − Σ received is what CPUs idled while somebody waited, but for the residual of the books.
+//! Then Σ lag = Σ entitled − Σ received is what CPUs idled while somebody waited, but for the residual of the
+//! books.
 
 mod by;
 mod claims;
@@ -177,8 +180,8 @@ impl Audit {
         self.lines.iter().filter(|line| line.entry.is_some()).nth(account)
     }
 
-    /// The lines added up to rows, ordered by who they are about. A row is there if `keep` holds for one of its tasks; what it
-    /// adds up are all of them.
+    /// The lines added up to rows, ordered by who they are about. A row is there if `keep` holds for one of
+    /// its tasks; what it adds up are all of them.
     pub fn rows(&self, by: By, keep: impl Fn(&Line) -> bool) -> Vec<Row> {
         let members = self.members(by);
         let kept = (0..members.len()).filter(|row| members.lines(self, *row).any(&keep));

@@ -1,10 +1,11 @@
 //! Whether two stretches of time differ by more than they vary by themselves.
 //!
-//! Each side is cut into equal stretches, of which each gives one value of a figure. The means of the two sides are compared by Welch's
-//! t-test, which lets them vary differently. Neighbouring stretches are alike more than chance would have it, which makes a test that takes
-//! them for independent see differences where none are: the number of stretches is therefore replaced by the number of independent ones
-//! that would tell as much, n (1 − r) / (1 + r) with r the correlation of neighbours (Zwiers and von Storch, "Taking Serial Correlation
-//! into Account in Tests of the Mean", Journal of Climate 8, 1995).
+//! Each side is cut into equal stretches, of which each gives one value of a figure. The means of the two
+//! sides are compared by Welch's t-test, which lets them vary differently. Neighbouring stretches are alike
+//! more than chance would have it, which makes a test that takes them for independent see differences where
+//! none are: the number of stretches is therefore replaced by the number of independent ones that would tell
+//! as much, n (1 − r) / (1 + r) with r the correlation of neighbours (Zwiers and von Storch, "Taking Serial
+//! Correlation into Account in Tests of the Mean", Journal of Climate 8, 1995).
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -23,12 +24,14 @@ pub struct Contrast {
     pub second: f64,
     /// Half the width of the 95 % confidence interval of second − first.
     pub half_width: f64,
-    /// Probability of a difference as large as this one, or larger, where there is none (two-sided). 0 where neither side varies.
+    /// Probability of a difference as large as this one, or larger, where there is none (two-sided). 0 where
+    /// neither side varies.
     pub p: f64,
 }
 
 impl Contrast {
-    /// Of one value for each stretch; `None` where a side has fewer than [`LEAST`], or values that are no numbers.
+    /// Of one value for each stretch; `None` where a side has fewer than [`LEAST`], or values that are no
+    /// numbers.
     pub fn of(first: &[f64], second: &[f64]) -> Option<Self> {
         let (a, b) = (Side::of(first)?, Side::of(second)?);
         let (va, vb) = (a.variance / a.effective, b.variance / b.effective);
@@ -53,9 +56,11 @@ impl Contrast {
     }
 }
 
-/// Makes probabilities of many tests those of one: whoever asks often enough finds a difference by chance (Holm's method).
+/// Makes probabilities of many tests those of one: whoever asks often enough finds a difference by chance
+/// (Holm's method).
 ///
-/// The probability that any one of them is below [`LEVEL`], where there is no difference at all, is at most [`LEVEL`].
+/// The probability that any one of them is below [`LEVEL`], where there is no difference at all, is at most
+/// [`LEVEL`].
 pub fn correct(probabilities: &mut [f64]) {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
@@ -106,7 +111,8 @@ mod tests {
 
     #[test]
     fn four_and_four_have_a_closed_form() {
-        // Neighbours of 1, −1, 1, −1 are as unlike as can be: their correlation is below 0 and counts as none.
+        // Neighbours of 1, −1, 1, −1 are as unlike as can be: their correlation is below 0 and counts as
+        // none.
         let first = [1.0, -1.0, 1.0, -1.0];
         for shift in [0.0, 0.5, 1.0, 2.0, 5.0] {
             let second = first.map(|value| value + shift);
@@ -141,9 +147,10 @@ mod tests {
         correct(&mut []);
     }
 
-    /// Of 500 pairs of sides that do not differ, about 1 in 20 may be said to, whether neighbours are alike or not. The count is binomial
-    /// with σ = √(500·0.05·0.95) = 4.9: 25 + 5 σ is 49. Neighbours with a correlation of 0.5 triple the variance of a mean: a test that
-    /// takes them for independent says so of 2 (1 − Φ(1.96 / √3)), 26 % or 129 pairs.
+    /// Of 500 pairs of sides that do not differ, about 1 in 20 may be said to, whether neighbours are alike
+    /// or not. The count is binomial with σ = √(500·0.05·0.95) = 4.9: 25 + 5 σ is 49. Neighbours with a
+    /// correlation of 0.5 triple the variance of a mean: a test that takes them for independent says so of 2
+    /// (1 − Φ(1.96 / √3)), 26 % or 129 pairs.
     #[test]
     fn sides_that_do_not_differ_are_said_to_at_the_level() {
         let mut random = ChaCha8Rng::seed_from_u64(7);

@@ -5,7 +5,8 @@ use std::fmt;
 
 /// A set of CPUs by the kernel's numbers: an affinity mask, or the CPUs that a cut is about.
 ///
-/// Equal sets compare equal whatever they were made from. The order is for use as a key and means nothing else.
+/// Equal sets compare equal whatever they were made from. The order is for use as a key and means nothing
+/// else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<u64>", into = "Vec<u64>")]
 pub struct CpuSet {

@@ -1,8 +1,8 @@
 //! Lengths of time as people write them, in flags and in scenarios: `5`, `0.5`, `250ms`, `2s`, `1min`, `1d`.
 //!
-//! A plain decimal number, and a unit right behind it: `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h`, `d`; seconds where none
-//! stands. Signs, exponents, blanks, `inf` and `NaN` are no part of the grammar. A length is read to whole nanoseconds, exactly, or not
-//! at all.
+//! A plain decimal number, and a unit right behind it: `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h`,
+//! `d`; seconds where none stands. Signs, exponents, blanks, `inf` and `NaN` are no part of the grammar. A
+//! length is read to whole nanoseconds, exactly, or not at all.
 //!
 //! ```
 //! use tombola_core::duration::{Plain, parse_ns};

@@ -7,17 +7,19 @@ use crate::window::Window;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Number of the form in which frames are written. It grows when a field is added, changes its meaning or goes.
+/// Number of the form in which frames are written. It grows when a field is added, changes its meaning or
+/// goes.
 pub const SCHEMA: u32 = 2;
 use std::collections::BTreeMap;
 
-/// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and not the one it runs on.
+/// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and
+/// not the one it runs on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     /// What everybody got.
     pub snapshot: Snapshot,
-    /// Full names of scheduling groups: a cgroup's path in the hierarchy of the cpu controller, with "(deleted)" where it is gone. They
-    /// are raw: whoever shows them makes them harmless.
+    /// Full names of scheduling groups: a cgroup's path in the hierarchy of the cpu controller, with
+    /// "(deleted)" where it is gone. They are raw: whoever shows them makes them harmless.
     #[serde(with = "crate::serial::map")]
     pub groups: BTreeMap<Group, String>,
     /// Effective user of each process; `None` where the source was not asked for them, or does not know.
@@ -47,7 +49,8 @@ pub struct Machine {
     pub scheduler: Option<Scheduler>,
     /// Schedulers to which it has left the tasks below a cgroup, by that cgroup.
     pub sub_schedulers: Vec<(Group, String)>,
-    /// The kernel's rule for the weights of groups where it is not the one that the ledger computes with: its own word for it.
+    /// The kernel's rule for the weights of groups where it is not the one that the ledger computes with: its
+    /// own word for it.
     pub group_mode: Option<String>,
 }
 
@@ -58,16 +61,17 @@ pub struct Scheduler {
     pub ops: String,
     /// `enabled`, `enabling`, `disabling`: the kernel's word.
     pub state: String,
-    /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the kernel does not say.
+    /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the kernel
+    /// does not say.
     pub whole_machine: Option<bool>,
-    /// Settings of cgroups, such as `cpu.max`, of which the kernel does not tell it: it goes on as if nobody had set them. `None` where
-    /// not known.
+    /// Settings of cgroups, such as `cpu.max`, of which the kernel does not tell it: it goes on as if nobody
+    /// had set them. `None` where not known.
     pub untold: Option<Vec<String>>,
 }
 
 impl Frame {
-    /// What happened since another frame of the same source, or since it began to measure. A rule for the weights of groups that is not
-    /// known counts as the old one.
+    /// What happened since another frame of the same source, or since it began to measure. A rule for the
+    /// weights of groups that is not known counts as the old one.
     pub fn since(&self, earlier: Option<&Self>) -> Window {
         let window = match earlier {
             Some(earlier) => Window::between(&earlier.snapshot, &self.snapshot),

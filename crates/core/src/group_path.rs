@@ -1,8 +1,8 @@
 //! Short names of cgroups: `docker:3f2a9c0d1e4b`, `pod:6f2d…/…`, `nginx.service`.
 //!
-//! A container runtime names the cgroup of a container by its id of 64 hexadecimal digits, in one of a few forms that are
-//! the same on cgroup v1 and v2; systemd names its own by units. What lies below such a cgroup is kept, since another
-//! cgroup is another name. What is not recognised keeps its path.
+//! A container runtime names the cgroup of a container by its id of 64 hexadecimal digits, in one of a few
+//! forms that are the same on cgroup v1 and v2; systemd names its own by units. What lies below such a cgroup
+//! is kept, since another cgroup is another name. What is not recognised keeps its path.
 
 use std::borrow::Cow;
 
@@ -133,8 +133,8 @@ fn short_id(id: &str) -> Option<String> {
     (is_ecs || (digits == 64 && id.len() == 64)).then(|| id[..ID_DIGITS].to_owned())
 }
 
-/// The innermost unit of systemd, and what is below it: services and scopes before slices, and of a user's manager the
-/// unit inside.
+/// The innermost unit of systemd, and what is below it: services and scopes before slices, and of a user's
+/// manager the unit inside.
 fn unit(parts: &[&str]) -> Option<String> {
     let is_a = |part: &str, kind: &str| part.strip_suffix(kind).is_some();
     let is_leaf = |part: &&str| is_a(part, ".service") || is_a(part, ".scope");
@@ -188,7 +188,8 @@ mod tests {
                 "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-ID.scope",
                 "docker:3f2a9c0d1e4b",
             ),
-            // Kubernetes: containerd and CRI-O under systemd, the cgroupfs driver, static pods, a guaranteed pod.
+            // Kubernetes: containerd and CRI-O under systemd, the cgroupfs driver, static pods, a guaranteed
+            // pod.
             (
                 "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod6f2d1c3a_77e0_4f0b_9a55_0c1d2e3f4a5b.slice/cri-containerd-ID.scope",
                 "pod:6f2d1c3a/3f2a9c0d1e4b",

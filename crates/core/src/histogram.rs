@@ -6,10 +6,11 @@ use smallvec::SmallVec;
 /// Buckets in a histogram.
 pub const BUCKETS: usize = 24;
 
-/// Counts of durations by power of two: bucket 0 holds less than 1 µs, bucket k ≥ 1 holds [2^(k−1), 2^k) µs, and the
-/// last one, 23, everything from 2^22 µs (4.2 s) on.
+/// Counts of durations by power of two: bucket 0 holds less than 1 µs, bucket k ≥ 1 holds [2^(k−1), 2^k) µs,
+/// and the last one, 23, everything from 2^22 µs (4.2 s) on.
 ///
-/// Kept are the buckets from the first to the last that hold something: of most tasks there are few, and thousands of tasks are held.
+/// Kept are the buckets from the first to the last that hold something: of most tasks there are few, and
+/// thousands of tasks are held.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "[u64; BUCKETS]", into = "[u64; BUCKETS]")]
 pub struct Histogram {
@@ -104,7 +105,8 @@ impl Histogram {
     }
 
     /// Upper bound in nanoseconds of the bucket that holds the quantile `q` (0…1), or `None` when nothing was
-    /// recorded. `max_ns`, the longest duration recorded, bounds the answer from above and closes the last bucket.
+    /// recorded. `max_ns`, the longest duration recorded, bounds the answer from above and closes the last
+    /// bucket.
     pub fn quantile_ns(&self, q: f64, max_ns: u64) -> Option<u64> {
         let count = self.count();
         if count == 0 {

@@ -28,17 +28,20 @@ pub struct Interference {
     /// The pairs.
     #[serde(with = "crate::serial::map")]
     pub pairs: BTreeMap<Pair, Standing>,
-    /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood behind a quota of their own.
+    /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood
+    /// behind a quota of their own.
     #[serde(with = "crate::serial::map")]
     pub quota_ns: BTreeMap<TaskId, u64>,
     #[serde(with = "crate::serial::map")]
-    /// Time that tasks waited behind others that the source knows by name no more, or longer ago than it remembers, by who waited.
+    /// Time that tasks waited behind others that the source knows by name no more, or longer ago than it
+    /// remembers, by who waited.
     pub unknown_ns: BTreeMap<TaskId, u64>,
     /// The same over all waits that have ended, whoever waited.
     pub unseen_ns: u64,
     /// Bookings that found no room.
     pub refused: u64,
-    /// Pairs that made room for others: in the interval before they did, nothing was added to them. They are in no pair any more.
+    /// Pairs that made room for others: in the interval before they did, nothing was added to them. They are
+    /// in no pair any more.
     pub put_out: u64,
 }
 
@@ -64,8 +67,8 @@ impl Interference {
         }
     }
 
-    /// Who stood in the way of `victim`, who held the CPU longest first; among equals who preempted more often, then the
-    /// lower identity.
+    /// Who stood in the way of `victim`, who held the CPU longest first; among equals who preempted more
+    /// often, then the lower identity.
     pub fn culprits_of(&self, victim: TaskId) -> Vec<(TaskId, Standing)> {
         let lowest = TaskId { pid: 0, start_ns: 0 };
         let mut found: Vec<(TaskId, Standing)> = self

@@ -8,11 +8,12 @@
 //! | RMS lag | √(Σlag² / n) over all n accounts |
 //!
 //! Jain's index (Jain, Chiu and Hawe, DEC-TR-301, 1984) is 1 when all have received the same part of their
-//! entitlement, whatever that part is, and 1/n when one has received everything. It weighs a task that was entitled to
-//! a microsecond like one that was entitled to a second; the lags do not.
+//! entitlement, whatever that part is, and 1/n when one has received everything. It weighs a task that was
+//! entitled to a microsecond like one that was entitled to a second; the lags do not.
 //!
-//! Lags add up to entitled − received as a whole. That is 0 where both divide the same time. It is positive when CPUs
-//! idled although someone waited, and negative when tasks received time that is not in the capacity.
+//! Lags add up to entitled − received as a whole. That is 0 where both divide the same time. It is positive
+//! when CPUs idled although someone waited, and negative when tasks received time that is not in the
+//! capacity.
 
 use crate::entitlement::{Entitlement, Share};
 use thiserror::Error;
@@ -32,7 +33,8 @@ impl Account {
         Self { entitled_ns: nearest(share.entitled_ns), received_ns }
     }
 
-    /// Entitled − received: positive if time is owed to it, negative if it is ahead. Saturates beyond 292 years.
+    /// Entitled − received: positive if time is owed to it, negative if it is ahead. Saturates beyond 292
+    /// years.
     pub fn lag_ns(&self) -> i64 {
         let lag = i128::from(self.entitled_ns) - i128::from(self.received_ns);
         i64::try_from(lag).unwrap_or(if lag < 0 { i64::MIN } else { i64::MAX })
@@ -66,8 +68,8 @@ pub struct Unmatched {
 /// How fair an interval was, in five numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Fairness {
-    /// Jain's index of received / entitled, 1/n to 1; `None` if nobody was entitled to anything, or nobody received
-    /// anything.
+    /// Jain's index of received / entitled, 1/n to 1; `None` if nobody was entitled to anything, or nobody
+    /// received anything.
     pub jain: Option<f64>,
     /// Root mean square of the lags, ns.
     pub rms_lag_ns: f64,

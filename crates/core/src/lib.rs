@@ -6,12 +6,13 @@
 //! Snapshot, Snapshot ─► Window ─► Report ─► (sinks and views, in other crates)
 //! ```
 //!
-//! A [`snapshot::Snapshot`] is everything a source (the live monitor, a recording, the simulator) knows at one
-//! instant. A [`window::Window`] is what happened between two of them. A [`report::Report`] is what a reader is shown.
+//! A [`snapshot::Snapshot`] is everything a source (the live monitor, a recording, the simulator) knows at
+//! one instant. A [`window::Window`] is what happened between two of them. A [`report::Report`] is what a
+//! reader is shown.
 //!
-//! Conventions that hold everywhere: durations and instants are integer nanoseconds in fields that end in `_ns`;
-//! collections are ordered, so the same input gives the same bytes; randomness enters only as a seeded generator that
-//! is passed in. Nothing here does I/O, and nothing is `unsafe`.
+//! Conventions that hold everywhere: durations and instants are integer nanoseconds in fields that end in
+//! `_ns`; collections are ordered, so the same input gives the same bytes; randomness enters only as a seeded
+//! generator that is passed in. Nothing here does I/O, and nothing is `unsafe`.
 #![forbid(unsafe_code)]
 
 pub mod audit;

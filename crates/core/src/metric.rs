@@ -1,9 +1,10 @@
 //! The catalogue of metrics: what a row holds, declared once.
 //!
-//! A [`Metric`] says under which key files have it, under which title tables, in which unit, what kind of number it is, how it adds up
-//! over tasks, what it means, and how it is got from a row. Whatever writes rows (a table, CSV, JSON with its schema, a screen, an
-//! exporter, the table in docs/metrics.md) asks the catalogue and knows no metric itself, so that a new metric is one declaration:
-//! in [`audit`] for rows of the ledger, in [`dump`] for rows of a report.
+//! A [`Metric`] says under which key files have it, under which title tables, in which unit, what kind of
+//! number it is, how it adds up over tasks, what it means, and how it is got from a row. Whatever writes rows
+//! (a table, CSV, JSON with its schema, a screen, an exporter, the table in docs/metrics.md) asks the
+//! catalogue and knows no metric itself, so that a new metric is one declaration: in [`audit`] for rows of
+//! the ledger, in [`dump`] for rows of a report.
 //!
 //! ```
 //! use tombola_core::metric::{audit, Kind, Unit};
@@ -144,7 +145,8 @@ pub enum Value<'a> {
 }
 
 impl<R> Metric<R> {
-    /// A metric of which there is always a value, that adds up as its kind usually does, and looks in tables as in files.
+    /// A metric of which there is always a value, that adds up as its kind usually does, and looks in tables
+    /// as in files.
     pub const fn new(
         key: &'static str,
         title: &'static str,

@@ -43,8 +43,8 @@ impl Policy {
 
     /// Whether nice values, and so tickets, mean anything under this policy.
     ///
-    /// Real-time and deadline tasks run before any fair task: they hold no tickets, and what they take is gone before
-    /// the others divide the rest.
+    /// Real-time and deadline tasks run before any fair task: they hold no tickets, and what they take is
+    /// gone before the others divide the rest.
     pub fn holds_tickets(self) -> bool {
         matches!(self, Self::Other | Self::Batch | Self::Idle | Self::Ext)
     }

@@ -1,13 +1,13 @@
 //! The draw of the kernel's lottery: a race in integers, the same bits in Rust and in C.
 //!
-//! The functions are the twins of those in `crates/kernel/bpf/lottery_draw.h`, which the scheduler in BPF is made of:
-//! `crates/kernel/tests/draw_host.rs` compiles the header for the host and compares every result. What is proved here
-//! about the distribution holds for the kernel's draw as well, and the simulator runs the same draw as the policy
-//! `lottery-kernel`.
+//! The functions are the twins of those in `crates/kernel/bpf/lottery_draw.h`, which the scheduler in BPF is
+//! made of: `crates/kernel/tests/draw_host.rs` compiles the header for the host and compares every result.
+//! What is proved here about the distribution holds for the kernel's draw as well, and the simulator runs the
+//! same draw as the policy `lottery-kernel`.
 //!
-//! A queued task with t tickets has the residual E/t, E ~ Exp(1); the smallest residual wins, so task i wins with
-//! probability tᵢ/T. Those who lose keep theirs: given all draws so far they are again independent exponentials with
-//! the same rates, for the law has no memory.
+//! A queued task with t tickets has the residual E/t, E ~ Exp(1); the smallest residual wins, so task i wins
+//! with probability tᵢ/T. Those who lose keep theirs: given all draws so far they are again independent
+//! exponentials with the same rates, for the law has no memory.
 //!
 //! | C | here |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `struct number`, `number_of`, `number_product`, … | [`Number`] |
 //! | the loop over queues in a dispatch | [`Queues`] |
 //!
-//! BPF has no floating point and only 64-bit products. So residuals are integers in units of 2⁻⁵², and rates of
-//! exchange between the currencies of groups are [`Number`]s.
+//! BPF has no floating point and only 64-bit products. So residuals are integers in units of 2⁻⁵², and rates
+//! of exchange between the currencies of groups are [`Number`]s.
 
 mod number;
 mod queues;
@@ -61,8 +61,8 @@ const Q: [u64; 17] = [
     0xffff_ffff_ffff_fffb,
 ];
 
-/// The next of a stream of 64-bit numbers: `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number
-/// generators", OOPSLA 2014).
+/// The next of a stream of 64-bit numbers: `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom
+/// number generators", OOPSLA 2014).
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -73,14 +73,16 @@ fn next(state: &mut u64) -> u64 {
 
 /// E ~ Exp(1) in units of 2⁻⁵² from 64 random bits: 0 to 65 ln 2 · 2⁵², which is below 2⁵⁸.
 ///
-/// Source: D. E. Knuth, The Art of Computer Programming 2, 3.4.1, Algorithm S (due to Marsaglia, Sibuya and Ahrens),
-/// which is exact and needs neither a logarithm nor a table of one. E/ln 2 has a whole part, geometric like the heads
-/// before the first tail, and a fraction independent of it. Where a uniform number U is below ln 2 it is the fraction
-/// times ln 2 itself; else the fraction is the least of k uniform numbers, k ≥ 2 the first with U < Q\[k\]. With
-/// probability 2⁻⁶⁴ there is no such k in the table, and the last is taken.
+/// Source: D. E. Knuth, The Art of Computer Programming 2, 3.4.1, Algorithm S (due to Marsaglia, Sibuya and
+/// Ahrens), which is exact and needs neither a logarithm nor a table of one. E/ln 2 has a whole part,
+/// geometric like the heads before the first tail, and a fraction independent of it. Where a uniform number U
+/// is below ln 2 it is the fraction times ln 2 itself; else the fraction is the least of k uniform numbers, k
+/// ≥ 2 the first with U < Q\[k\]. With probability 2⁻⁶⁴ there is no such k in the table, and the last is
+/// taken.
 ///
-/// `seed` starts a `SplitMix64` of its own, of which 2 to 19 numbers are used. Seeds must be random themselves: the streams
-/// of seeds that differ by a multiple of 0x9e3779b97f4a7c15 are the same one, shifted.
+/// `seed` starts a `SplitMix64` of its own, of which 2 to 19 numbers are used. Seeds must be random
+/// themselves: the streams of seeds that differ by a multiple of 0x9e3779b97f4a7c15 are the same one,
+/// shifted.
 pub fn exponential(mut seed: u64) -> u64 {
     let heads = u64::from(next(&mut seed).leading_zeros());
     let rest = next(&mut seed);
@@ -114,8 +116,8 @@ pub fn residual(exponential: u64, tickets: u32, compensation: u64) -> u64 {
     each / compensation * COMPENSATION_ONE + each % compensation * COMPENSATION_ONE / compensation
 }
 
-/// What the tickets of a task are multiplied by that blocked after `used_ns` of its slice: slice / used, rounded down,
-/// in units of 1/[`COMPENSATION_ONE`]; from [`COMPENSATION_ONE`] to [`COMPENSATION_MOST`].
+/// What the tickets of a task are multiplied by that blocked after `used_ns` of its slice: slice / used,
+/// rounded down, in units of 1/[`COMPENSATION_ONE`]; from [`COMPENSATION_ONE`] to [`COMPENSATION_MOST`].
 ///
 /// Source: Waldspurger and Weihl, "Lottery Scheduling", OSDI 1994, section 3.4 (compensation tickets).
 pub fn compensation(used_ns: u64, slice_ns: u64) -> u64 {

@@ -22,7 +22,8 @@ use thiserror::Error;
 /// Which tasks take part in the draw: holders of tickets only, in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Candidates {
-    /// Those that wanted a CPU at some time in the interval. A draw among sleepers says nothing about the CPU.
+    /// Those that wanted a CPU at some time in the interval. A draw among sleepers says nothing about the
+    /// CPU.
     #[default]
     Runnable,
     /// Every task that lived in the interval.
@@ -120,8 +121,8 @@ pub struct Row {
     pub tasks: usize,
     /// What all its tasks have in common.
     pub common: Common,
-    /// What it got. Of several tasks the usage is the sum, the name that of the leader or of who ran most, and the rest that of
-    /// one of them.
+    /// What it got. Of several tasks the usage is the sum, the name that of the leader or of who ran most,
+    /// and the rest that of one of them.
     pub task: TaskWindow,
     /// Length of the interval that the deltas of `task` are of, nanoseconds.
     pub length_ns: u64,
@@ -160,8 +161,8 @@ impl Row {
 pub struct Report {
     /// The machine.
     pub head: Head,
-    /// The candidates, and the tasks without tickets that wanted a CPU; who ran most in the interval comes first, among
-    /// equals the lower identity.
+    /// The candidates, and the tasks without tickets that wanted a CPU; who ran most in the interval comes
+    /// first, among equals the lower identity.
     pub rows: Vec<Row>,
     /// All candidates' tickets.
     pub tickets: u64,

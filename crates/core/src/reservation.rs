@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The parameters of a task under `SCHED_DEADLINE`, as `sched_setattr(2)` takes them, ns. Such a task gets `runtime_ns` of CPU time in
-/// each period of `period_ns`, within `deadline_ns` of the period's begin.
+/// The parameters of a task under `SCHED_DEADLINE`, as `sched_setattr(2)` takes them, ns. Such a task gets
+/// `runtime_ns` of CPU time in each period of `period_ns`, within `deadline_ns` of the period's begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// CPU time in each period.

@@ -51,12 +51,12 @@ impl FromStr for Alpha {
 
 /// Exponential moving average of every task's run time per window.
 ///
-/// `r₁ = d₁`, `rₙ = alpha·dₙ + (1 − alpha)·rₙ₋₁`, where dₙ is what the task ran in its n-th window. A window without run
-/// time counts as 0, so the value of a sleeper decays. Windows are taken as equally long: with intervals of different
-/// length the value is an average per window, not per second.
+/// `r₁ = d₁`, `rₙ = alpha·dₙ + (1 − alpha)·rₙ₋₁`, where dₙ is what the task ran in its n-th window. A window
+/// without run time counts as 0, so the value of a sleeper decays. Windows are taken as equally long: with
+/// intervals of different length the value is an average per window, not per second.
 ///
-/// It knows exactly the tasks of the latest window. A task that ended there keeps its last value until the next
-/// update; a task a window no longer lists has ended, and is forgotten, which bounds the memory.
+/// It knows exactly the tasks of the latest window. A task that ended there keeps its last value until the
+/// next update; a task a window no longer lists has ended, and is forgotten, which bounds the memory.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Rolling {
     alpha: Alpha,
@@ -83,7 +83,8 @@ impl Rolling {
         self.values_ns = values_ns.collect();
     }
 
-    /// The task's average run time per window in nanoseconds; `None` for a task the latest window did not list.
+    /// The task's average run time per window in nanoseconds; `None` for a task the latest window did not
+    /// list.
     pub fn get(&self, id: TaskId) -> Option<f64> {
         let at = self.values_ns.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         Some(self.values_ns[at].1)
@@ -168,7 +169,8 @@ mod tests {
             for delta in &deltas {
                 rolling.update(&window(&[(1, *delta)]));
             }
-            // The recursion unrolled: weights alpha·(1−alpha)^age, the oldest keeps the remaining (1−alpha)^(n−1).
+            // The recursion unrolled: weights alpha·(1−alpha)^age, the oldest keeps the remaining
+            // (1−alpha)^(n−1).
             let oldest = deltas.len() - 1;
             let sum: f64 = deltas.iter().rev().enumerate().map(|(age, delta)| {
                 let decay = (1.0 - alpha).powi(i32::try_from(age).unwrap());

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// A value in one place in memory that snapshots, windows and ledgers hold together. A clone is a further holder; whoever changes the
-/// value changes a copy of its own, unless it is held by nobody else. It is written as the value itself.
+/// A value in one place in memory that snapshots, windows and ledgers hold together. A clone is a further
+/// holder; whoever changes the value changes a copy of its own, unless it is held by nobody else. It is
+/// written as the value itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shared<T>(Arc<T>);

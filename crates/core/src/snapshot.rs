@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 /// The machine at one instant: totals since the source began to measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices included.
+    /// The instant, nanoseconds of the monotonic clock. All totals hold at this instant, open slices
+    /// included.
     pub taken_ns: u64,
-    /// How long the source went on reading after the instant. A task that ran or waited meanwhile may show at most that much more.
+    /// How long the source went on reading after the instant. A task that ran or waited meanwhile may show at
+    /// most that much more.
     pub read_ns: u64,
     /// The same instant on the wall clock, microseconds since the Unix epoch.
     pub unix_us: u64,
@@ -24,8 +26,8 @@ pub struct Snapshot {
     pub cpus: Vec<CpuBooks>,
     /// Living tasks, ordered by identity, no identity twice.
     pub tasks: Vec<Shared<TaskTotals>>,
-    /// Tasks whose end is remembered, ordered by identity, no identity twice. The source's memory is bounded: old ends are forgotten here,
-    /// and remain in `exits`.
+    /// Tasks whose end is remembered, ordered by identity, no identity twice. The source's memory is bounded:
+    /// old ends are forgotten here, and remain in `exits`.
     pub exited: Vec<ExitedTask>,
     /// All tasks that ended since `begin_ns`, remembered or not.
     pub exits: ExitTotals,
@@ -50,8 +52,8 @@ pub struct CpuBooks {
     pub unfair_ns: u64,
     /// Time it ran the idle task, the open slice included.
     pub idle_ns: u64,
-    /// Time that interrupts and the hypervisor took, where the kernel accounts for it; it is a part of the slices it fell
-    /// into. Counts from some instant of its own: only differences mean something.
+    /// Time that interrupts and the hypervisor took, where the kernel accounts for it; it is a part of the
+    /// slices it fell into. Counts from some instant of its own: only differences mean something.
     pub taken_ns: u64,
     /// What it runs now.
     pub running: Option<Running>,
@@ -82,8 +84,8 @@ pub struct TaskTotals {
     pub policy: Policy,
     /// Weight in the fair class, 1024 for nice 0.
     pub weight: u32,
-    /// Tickets that were set for it by hand, in the currency of its group: they count in place of the weight. `None` where its nice
-    /// value decides, and where the source does not ask.
+    /// Tickets that were set for it by hand, in the currency of its group: they count in place of the weight.
+    /// `None` where its nice value decides, and where the source does not ask.
     pub tickets_set: Option<u32>,
     /// The group whose weight the scheduler uses for the task.
     pub group: Group,
@@ -170,7 +172,8 @@ pub struct ExitTotals {
 /// What a source could not measure: zero everywhere means the books are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Loss {
-    /// CPU time of slices whose task found no room in the task map. It is in the CPU's busy time, in no task's.
+    /// CPU time of slices whose task found no room in the task map. It is in the CPU's busy time, in no
+    /// task's.
     pub untracked_ns: u64,
     /// Such slices that found the task map full.
     pub map_full: u64,
@@ -184,25 +187,30 @@ pub struct Loss {
     pub stale_records: u64,
     /// Times a group found no room in the map of groups: its tasks count as members of the root.
     pub groups_full: u64,
-    /// Groups of tasks that ran or waited in an interval of which nothing is known: there were more than the source has room for, and the
-    /// tasks count as members of the root. A window counts them, not a source.
+    /// Groups of tasks that ran or waited in an interval of which nothing is known: there were more than the
+    /// source has room for, and the tasks count as members of the root. A window counts them, not a source.
     pub unknown_groups: u64,
-    /// Times a group lay deeper in the tree than the source looks: what is deepest counts as a child of the root.
+    /// Times a group lay deeper in the tree than the source looks: what is deepest counts as a child of the
+    /// root.
     pub groups_deep: u64,
     /// Switches between processes that the kernel did not show to the source.
     pub unseen_switches: u64,
-    /// CPU time of the slices around them: it is in the books, a part of it with another task than the one that ran.
+    /// CPU time of the slices around them: it is in the books, a part of it with another task than the one
+    /// that ran.
     pub unseen_ns: u64,
-    /// Tasks that have more run and wait time in an interval than the interval is long: their wait is cut to what fits. A window
-    /// counts them, not a source, if it is more than a millisecond and the times that its snapshots took to read.
+    /// Tasks that have more run and wait time in an interval than the interval is long: their wait is cut to
+    /// what fits. A window counts them, not a source, if it is more than a millisecond and the times that its
+    /// snapshots took to read.
     pub overlong_waits: u64,
     /// Wait that was cut off so.
     pub overlong_ns: u64,
-    /// Waits that the kernel's own books begin while the task slept. Nothing is lost: the books hold the true wait.
+    /// Waits that the kernel's own books begin while the task slept. Nothing is lost: the books hold the true
+    /// wait.
     pub corrected_waits: u64,
     /// Sleep that the kernel has booked as wait in them, and that was left out.
     pub corrected_ns: u64,
-    /// Whether the kernel's own counters are all that is known. What that leaves unknown was not asked for, and is not lost.
+    /// Whether the kernel's own counters are all that is known. What that leaves unknown was not asked for,
+    /// and is not lost.
     pub light: bool,
 }
 

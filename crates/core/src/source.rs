@@ -9,10 +9,12 @@ pub trait Source {
     /// How it came to measure.
     fn origin(&self) -> Origin;
 
-    /// The next frame; `None` when the world is over. Instants and totals never run backwards from one call to the next.
+    /// The next frame; `None` when the world is over. Instants and totals never run backwards from one call
+    /// to the next.
     ///
-    /// A live world ([`Origin::is_live`]) is seen as it is now, and whoever asks has let the time pass. A world that is past is seen
-    /// `interval` after the frame before, the first time after its begin, or at its end where that comes earlier or no interval is given.
+    /// A live world ([`Origin::is_live`]) is seen as it is now, and whoever asks has let the time pass. A
+    /// world that is past is seen `interval` after the frame before, the first time after its begin, or at
+    /// its end where that comes earlier or no interval is given.
     ///
     /// # Errors
     /// Whatever keeps the source from being read; what was read before stays valid.

@@ -1,7 +1,8 @@
 //! What draws came to, beside what they should have come to.
 //!
-//! A scheduler that draws knows at every draw each competitor's chance of winning. The sums of chances over the draws in
-//! which a task competed are its expected wins, whatever came and went meanwhile; the sums of p(1 − p) are the variance.
+//! A scheduler that draws knows at every draw each competitor's chance of winning. The sums of chances over
+//! the draws in which a task competed are its expected wins, whatever came and went meanwhile; the sums of
+//! p(1 − p) are the variance.
 
 use crate::statistics::MIN_EXPECTED;
 use statrs::function::{erf::erfc, gamma::gamma_ur};
@@ -24,7 +25,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// By how many standard deviations the wins differ from the expected ones; `None` where nothing was left to chance.
+    /// By how many standard deviations the wins differ from the expected ones; `None` where nothing was left
+    /// to chance.
     pub fn z(&self) -> Option<f64> {
         (self.variance > 0.0).then(|| (self.wins as f64 - self.expected) / self.variance.sqrt())
     }
@@ -54,8 +56,8 @@ impl Returns {
         (self.variance > 0.0).then(|| (self.wins as f64 - self.expected) / self.variance.sqrt())
     }
 
-    /// How credible it is that draws do not depend on who ran before: two-sided, by the normal law. `None` below five
-    /// expected wins or losses, where that law does not hold.
+    /// How credible it is that draws do not depend on who ran before: two-sided, by the normal law. `None`
+    /// below five expected wins or losses, where that law does not hold.
     pub fn p_value(&self) -> Option<f64> {
         let losses = self.draws as f64 - self.expected;
         (self.expected >= MIN_EXPECTED && losses >= MIN_EXPECTED)
@@ -63,10 +65,10 @@ impl Returns {
     }
 }
 
-/// How credible it is that these tasks won with their chances: Pearson's χ² over the tasks, those expected to win less than
-/// five times taken together, one degree of freedom less than there are classes. Exact in the limit where the same
-/// tasks compete in every draw; where they come and go the statistic is too small on average, so the test errs on the side
-/// of not rejecting. `None` with fewer than two classes.
+/// How credible it is that these tasks won with their chances: Pearson's χ² over the tasks, those expected to
+/// win less than five times taken together, one degree of freedom less than there are classes. Exact in the
+/// limit where the same tasks compete in every draw; where they come and go the statistic is too small on
+/// average, so the test errs on the side of not rejecting. `None` with fewer than two classes.
 pub fn shares_p_value(tallies: impl IntoIterator<Item = Tally>) -> Option<f64> {
     let mut few = (0.0, 0.0);
     let (mut statistic, mut classes) = (0.0, 0u32);

@@ -78,7 +78,8 @@ pub enum TicketScale {
     /// The kernel's own weight table: what CFS, EEVDF and the lottery scheduler divide the CPU by.
     #[default]
     Weight,
-    /// max(10, 100 − 10·nice): the scale of classroom lottery schedulers, 300 (nice −20) down to 10 (nice 9 and above).
+    /// max(10, 100 − 10·nice): the scale of classroom lottery schedulers, 300 (nice −20) down to 10 (nice 9
+    /// and above).
     Linear,
 }
 
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn weights_follow_the_kernels_rule_of_a_quarter_a_step() {
-        // The table is 1024 · 1.25^−nice, rounded by hand in the kernel: the formula is the independent check.
+        // The table is 1024 · 1.25^−nice, rounded by hand in the kernel: the formula is the independent
+        // check.
         for nice in Nice::all() {
             let formula = 1024.0 * 1.25f64.powi(-i32::from(nice.get()));
             let error = (f64::from(nice.weight()) / formula - 1.0).abs();

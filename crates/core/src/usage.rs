@@ -10,8 +10,8 @@ pub struct Usage {
     pub runtime_ns: u64,
     /// Time runnable but not running (run-queue wait), the open wait included where it is known.
     pub wait_ns: u64,
-    /// Longest single wait. Over a window it is exact when it is also the longest of the task's life, and otherwise
-    /// the upper edge of the longest wait's bucket.
+    /// Longest single wait. Over a window it is exact when it is also the longest of the task's life, and
+    /// otherwise the upper edge of the longest wait's bucket.
     pub wait_max_ns: u64,
     /// Ended waits by length.
     pub waits: Histogram,
@@ -23,8 +23,8 @@ pub struct Usage {
     pub wakeups: u64,
     /// Slices that began on another CPU than the one before.
     pub migrations: u64,
-    /// Whether the kernel's own counters are all that is known of it, or of a part of it: `wait_max_ns` and `waits` mean nothing then, and
-    /// `migrations` are moves between run queues, also of a task that slept.
+    /// Whether the kernel's own counters are all that is known of it, or of a part of it: `wait_max_ns` and
+    /// `waits` mean nothing then, and `migrations` are moves between run queues, also of a task that slept.
     pub light: bool,
 }
 

@@ -13,8 +13,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the snapshots of an interval may be wrong by in one task beside the time they take to read, nanoseconds: the clocks of two
-/// CPUs, and what of a machine that stands still for a moment.
+/// What the snapshots of an interval may be wrong by in one task beside the time they take to read,
+/// nanoseconds: the clocks of two CPUs, and what of a machine that stands still for a moment.
 const OVERLONG_FLOOR_NS: u64 = 1_000_000;
 
 /// An interval of one source: a pure function of the snapshots at its ends.
@@ -32,16 +32,17 @@ pub struct Window {
     pub cpus: Vec<CpuWindow>,
     /// Every task that lived in the interval and is known by name, ordered by identity.
     pub tasks: Vec<TaskWindow>,
-    /// Tasks that ended in the interval and were forgotten by the source before it was read: how many, and what they
-    /// ran within the interval.
+    /// Tasks that ended in the interval and were forgotten by the source before it was read: how many, and
+    /// what they ran within the interval.
     pub unlisted_exits: ExitTotals,
-    /// How the kernel turns the weight of a group into what competes. Snapshots do not tell: it is the kernel's old rule unless somebody
-    /// who knows says otherwise ([`crate::frame::Frame::since`]).
+    /// How the kernel turns the weight of a group into what competes. Snapshots do not tell: it is the
+    /// kernel's old rule unless somebody who knows says otherwise ([`crate::frame::Frame::since`]).
     pub group_rule: GroupRule,
-    /// Whether a scheduler in BPF runs the tasks of `SCHED_EXT`: without one the fair class does, by their weights. Snapshots do not tell
-    /// ([`crate::frame::Frame::since`]).
+    /// Whether a scheduler in BPF runs the tasks of `SCHED_EXT`: without one the fair class does, by their
+    /// weights. Snapshots do not tell ([`crate::frame::Frame::since`]).
     pub ext_runs: bool,
-    /// What tasks under `SCHED_DEADLINE` are promised, as far as it is known. Snapshots do not tell ([`crate::frame::Frame::since`]).
+    /// What tasks under `SCHED_DEADLINE` are promised, as far as it is known. Snapshots do not tell
+    /// ([`crate::frame::Frame::since`]).
     pub reservations: BTreeMap<TaskId, Reservation>,
     /// Groups that tasks were in, and their ancestors, as they were at the end; ordered by id.
     pub groups: Vec<GroupWindow>,
@@ -210,7 +211,8 @@ impl Window {
     }
 }
 
-/// Run and wait of a task are no longer than the interval. What is beyond that is cut off its wait, and counted.
+/// Run and wait of a task are no longer than the interval. What is beyond that is cut off its wait, and
+/// counted.
 fn fit(delta: &mut Usage, length_ns: u64, floor_ns: u64, loss: &mut Loss) {
     let fitting_ns = delta.wait_ns.min(length_ns.saturating_sub(delta.runtime_ns));
     let overlong_ns = delta.wait_ns - fitting_ns;
@@ -230,8 +232,8 @@ struct Life<'s> {
 
 /// Living and remembered ended tasks of a snapshot, merged by identity.
 ///
-/// One identity may be in both lists: a thread that calls `execve` takes over PID and start time of its leader, whose
-/// own end is then a part of the same life.
+/// One identity may be in both lists: a thread that calls `execve` takes over PID and start time of its
+/// leader, whose own end is then a part of the same life.
 fn lives(snapshot: &Snapshot) -> impl Iterator<Item = Life<'_>> {
     let (mut living, mut ended) = (snapshot.tasks.iter().peekable(), snapshot.exited.iter().peekable());
     std::iter::from_fn(move || {
@@ -263,8 +265,8 @@ fn received_since_begin(snapshot: &Snapshot) -> u64 {
     snapshot.tasks.iter().map(|t| t.usage.runtime_ns).sum::<u64>() + snapshot.exits.runtime_ns
 }
 
-/// A group that the source did not know at the begin has counted since before the interval: nothing is said of it then. One that it
-/// no longer knows at the end is as it was.
+/// A group that the source did not know at the begin has counted since before the interval: nothing is said
+/// of it then. One that it no longer knows at the end is as it was.
 fn group_windows(earlier: &[GroupTotals], later: &[GroupTotals]) -> Vec<GroupWindow> {
     let window = |now: &GroupTotals| {
         let then = find_group(earlier, now.id).unwrap_or(now);
@@ -285,7 +287,8 @@ fn find_group(groups: &[GroupTotals], id: Group) -> Option<&GroupTotals> {
     groups.binary_search_by_key(&id, |group| group.id).ok().map(|at| &groups[at])
 }
 
-/// Groups of tasks that ran or waited of which the source knows nothing; none where it knows of no groups at all.
+/// Groups of tasks that ran or waited of which the source knows nothing; none where it knows of no groups at
+/// all.
 fn unknown_groups(tasks: &[TaskWindow], groups: &[GroupWindow]) -> u64 {
     if groups.is_empty() {
         return 0;
@@ -305,7 +308,8 @@ fn cpu_windows(earlier: &[CpuBooks], later: &[CpuBooks], length_ns: u64) -> Vec<
             let then = at_begin(now.cpu);
             let busy = now.busy_ns.saturating_sub(then.busy_ns);
             let idle = now.idle_ns.saturating_sub(then.idle_ns);
-            // A CPU that comes back online books the time it was away as idle; the interval bounds what it can have had.
+            // A CPU that comes back online books the time it was away as idle; the interval bounds what it
+            // can have had.
             let wall_ns = match (then.online, now.online) {
                 (true, true) => length_ns,
                 (false, false) => 0,

@@ -1,6 +1,7 @@
 //! What the path of a cgroup tells of who made it: pod, container, runtime, unit of systemd, user.
 //!
-//! [`crate::group_path`] makes short names for a table. Here are the whole ids, which files of the runtimes are looked up by.
+//! [`crate::group_path`] makes short names for a table. Here are the whole ids, which files of the runtimes
+//! are looked up by.
 
 /// What a path tells. Everything is `None` for a path that nobody is known to make.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -9,9 +10,11 @@ pub struct Workload {
     pub pod_uid: Option<String>,
     /// Id of the innermost container: 64 hexadecimal digits.
     pub container_id: Option<String>,
-    /// Who made the container: `docker`, `containerd`, `crio`, `podman`; `None` where the path does not say (cgroupfs driver of kubelet).
+    /// Who made the container: `docker`, `containerd`, `crio`, `podman`; `None` where the path does not say
+    /// (cgroupfs driver of kubelet).
     pub runtime: Option<&'static str>,
-    /// The innermost unit of systemd that is no pod's and no container's: a service, else a scope, else a slice.
+    /// The innermost unit of systemd that is no pod's and no container's: a service, else a scope, else a
+    /// slice.
     pub unit: Option<String>,
     /// The user of `user-UID.slice`, where the group is in one.
     pub user: Option<u32>,
@@ -19,7 +22,8 @@ pub struct Workload {
     pub below: String,
 }
 
-/// Prefixes of a container's scope under systemd. `conmon` is the runtime's monitor of a container, and no part of it.
+/// Prefixes of a container's scope under systemd. `conmon` is the runtime's monitor of a container, and no
+/// part of it.
 const SCOPES: [(&str, &str); 5] = [
     ("docker-", "docker"),
     ("cri-containerd-", "containerd"),
@@ -86,7 +90,8 @@ impl Workload {
     }
 }
 
-/// UID of `pod<uid>` (cgroupfs driver) or `kubepods[-qos]-pod<uid with _>.slice` (systemd driver), as the API server writes it.
+/// UID of `pod<uid>` (cgroupfs driver) or `kubepods[-qos]-pod<uid with _>.slice` (systemd driver), as the API
+/// server writes it.
 fn pod_uid(part: &str) -> Option<String> {
     let uid = match part.strip_suffix(".slice") {
         Some(slice) if slice.contains("kubepods") => &slice[slice.rfind("-pod")? + 4..],
@@ -107,7 +112,8 @@ fn container(part: &str, above: Option<&str>, in_pod: bool) -> Option<(Option<&'
         };
         return SCOPES.iter().find_map(of);
     }
-    // CRI-O without systemd writes `crio-<id>`, podman `libpod-<id>`, containerd's plugin under systemd `<slice>:cri-containerd:<id>`.
+    // CRI-O without systemd writes `crio-<id>`, podman `libpod-<id>`, containerd's plugin under systemd
+    // `<slice>:cri-containerd:<id>`.
     let (runtime, id) = match part.rsplit_once(':') {
         Some((prefix, id)) => (prefix.ends_with(":cri-containerd").then_some("containerd"), id),
         None => match (part.strip_prefix("crio-"), part.strip_prefix("libpod-")) {
@@ -148,13 +154,14 @@ fn unescape(name: &str) -> String {
     text
 }
 
-/// What a CPU request (in 1/1000 CPU) may have been, told by the weight it became: `cpu.weight` cannot tell which formula was used.
+/// What a CPU request (in 1/1000 CPU) may have been, told by the weight it became: `cpu.weight` cannot tell
+/// which formula was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// By the linear formula that runtimes used until 2025: weight = 1 + (shares − 2) · 9999 / 262142.
     pub linear_milli: u64,
-    /// By the logarithmic one that runc 1.3.2 and crun 1.23 brought: weight = ⌈10^(l²/612 + 125·l/612 − 7/34)⌉, l = log₂ shares. `None`
-    /// where no request gives this weight.
+    /// By the logarithmic one that runc 1.3.2 and crun 1.23 brought: weight = ⌈10^(l²/612 + 125·l/612 −
+    /// 7/34)⌉, l = log₂ shares. `None` where no request gives this weight.
     pub log_milli: Option<u64>,
 }
 
@@ -176,7 +183,8 @@ pub fn weight_log(shares: u64) -> u64 {
     weight
 }
 
-/// The least requests whose weight is this one: kubelet makes shares = request · 1024 / 1000 of a request in 1/1000 CPU, at least 2.
+/// The least requests whose weight is this one: kubelet makes shares = request · 1024 / 1000 of a request in
+/// 1/1000 CPU, at least 2.
 ///
 /// `weight` is `cpu.weight`, 1 to 10000. A request of less than 3 m cannot be told from none.
 pub fn request(weight: u64) -> Request {

@@ -1,8 +1,8 @@
 //! A synthetic fleet: so many hosts log so many hours, with what a few simulated machines come to.
 //!
-//! `fleet DIR HOSTS HOURS [SEED]`. Each kind of machine is simulated for ten minutes, interval by interval, by the lab's simulator; a host
-//! is of one kind, begins somewhere in those ten minutes, and repeats them. Nothing but the simulator and the seed decides what is written,
-//! so the same arguments make the same bytes.
+//! `fleet DIR HOSTS HOURS [SEED]`. Each kind of machine is simulated for ten minutes, interval by interval,
+//! by the lab's simulator; a host is of one kind, begins somewhere in those ten minutes, and repeats them.
+//! Nothing but the simulator and the seed decides what is written, so the same arguments make the same bytes.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -168,8 +168,8 @@ fn simulate(policy: PolicyKind, text: &str, seed: u64) -> Result<Vec<Vec<Row>>, 
     Ok(all)
 }
 
-/// The simulator does not tell what was throttled. In the kind of machine with a quota each task has a CPU for itself, so whatever its group
-/// waited, it waited for the quota.
+/// The simulator does not tell what was throttled. In the kind of machine with a quota each task has a CPU
+/// for itself, so whatever its group waited, it waited for the quota.
 fn throttle(row: &mut Row) {
     if let Some(period_ns) = row.int(Int::Period).filter(|period| *period > 0) {
         let wait_ns = row.int(Int::Wait).unwrap_or(0);
@@ -195,7 +195,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for host in 0..hosts {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(u64::from(host));
-        // 61 and 100 have no common divisor: each hundred hosts hold the kinds in their proportions, and a few hosts several kinds.
+        // 61 and 100 have no common divisor: each hundred hosts hold the kinds in their proportions, and a
+        // few hosts several kinds.
         let mut draw = u32::try_from((u64::from(host) * 61 + seed) % 100)?;
         let kind = KINDS.iter().position(|(part, ..)| {
             let is_here = draw < *part;

@@ -20,11 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tombola_core::histogram::BUCKETS;
 
-/// Rows of a row group: a reader that wants a minute of an hour decodes a small part of it, and a writer holds one group in memory.
+/// Rows of a row group: a reader that wants a minute of an hour decodes a small part of it, and a writer
+/// holds one group in memory.
 pub const GROUP_ROWS: usize = 8192;
 
-/// Effort of zstd. An hour is packed at once, some megabytes, and 9 is 5 % smaller than 3. Another 2 % by 12 would cost 48 MB for its tables, which
-/// are set up anew for each column.
+/// Effort of zstd. An hour is packed at once, some megabytes, and 9 is 5 % smaller than 3. Another 2 % by 12
+/// would cost 48 MB for its tables, which are set up anew for each column.
 const LEVEL: i32 = 9;
 
 /// Columns that no row is without, with the moment before them.
@@ -93,11 +94,13 @@ impl Writer {
         ];
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL).unwrap_or_default()))
-            // Who looks for a time or a host finds the row groups by these; of a duration nobody asks for the largest.
+            // Who looks for a time or a host finds the row groups by these; of a duration nobody asks for the
+            // largest.
             .set_statistics_enabled(EnabledStatistics::None)
             .set_offset_index_disabled(true)
             .set_key_value_metadata(Some(footer));
-        // Durations hardly repeat: a dictionary of them is larger than they are, and hides from zstd what levels have in common.
+        // Durations hardly repeat: a dictionary of them is larger than they are, and hides from zstd what
+        // levels have in common.
         for column in Int::ALL.iter().filter(|column| column.unit() == "ns" && !is_required(**column)) {
             properties = properties.set_column_dictionary_enabled(column.name().into(), false);
         }
@@ -112,8 +115,8 @@ impl Writer {
         Ok(Self { path: path.to_owned(), inner, rows: Vec::new() })
     }
 
-    /// Adds the rows of an interval. Those of one name come to stand together: a process of one thread says in three levels what its thread
-    /// did, and what stands side by side is packed into about a tenth less.
+    /// Adds the rows of an interval. Those of one name come to stand together: a process of one thread says
+    /// in three levels what its thread did, and what stands side by side is packed into about a tenth less.
     ///
     /// # Errors
     /// What the file system refuses.
@@ -214,7 +217,8 @@ fn missing(what: &str) -> ParquetError {
     ParquetError::General(format!("{what} is not in the schema"))
 }
 
-/// A sealed file, read row group by row group. Columns that it has not are null, columns that this version does not know are left out.
+/// A sealed file, read row group by row group. Columns that it has not are null, columns that this version
+/// does not know are left out.
 pub struct Reader {
     path: PathBuf,
     inner: SerializedFileReader<File>,

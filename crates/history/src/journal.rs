@@ -6,8 +6,8 @@
 //! body   = zstd of postcard of (texts, rows); a row holds indices of its texts and its numbers
 //! ```
 //!
-//! A record that is cut or whose sum is wrong ends what is read: nothing behind it was written after it. Appending first cuts the file back
-//! to its last whole record.
+//! A record that is cut or whose sum is wrong ends what is read: nothing behind it was written after it.
+//! Appending first cuts the file back to its last whole record.
 
 use crate::error::{Error, Result};
 use crate::row::Row;
@@ -27,7 +27,8 @@ const MAGIC: &[u8; 8] = b"tombola2";
 /// Bytes before a record's body.
 const HEAD: usize = 8;
 
-/// No interval's body is longer, compressed or not: a damaged length is recognised before memory is asked for.
+/// No interval's body is longer, compressed or not: a damaged length is recognised before memory is asked
+/// for.
 const MOST: usize = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +102,8 @@ impl Journal {
     /// Appends the rows of one interval and waits until the disk has them.
     ///
     /// # Errors
-    /// What the file system refuses, a full disk for one: the interval is then not in the journal, in no part.
+    /// What the file system refuses, a full disk for one: the interval is then not in the journal, in no
+    /// part.
     pub fn append(&mut self, rows: &[Row]) -> Result<()> {
         let body = pack(rows)?;
         let mut record = Vec::with_capacity(HEAD + body.len());

@@ -38,8 +38,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log of a host for writing: one process at a time. What a run that was killed has left is sealed first, or, where the disk
-    /// is full, stays in the journal; why is returned beside the log.
+    /// Opens the log of a host for writing: one process at a time. What a run that was killed has left is
+    /// sealed first, or, where the disk is full, stays in the journal; why is returned beside the log.
     ///
     /// # Errors
     /// What the file system refuses; a second writer.
@@ -60,11 +60,13 @@ impl Log {
         Ok((log, trouble))
     }
 
-    /// Appends the rows of one interval, after the journal was sealed where it is time. An error while sealing is returned beside the
-    /// success of the appending: the journal then goes on, and sealing is tried again with the next interval.
+    /// Appends the rows of one interval, after the journal was sealed where it is time. An error while
+    /// sealing is returned beside the success of the appending: the journal then goes on, and sealing is
+    /// tried again with the next interval.
     ///
     /// # Errors
-    /// What the file system refuses: the interval is then in no part in the log, and may be given again, or as a part of a longer one.
+    /// What the file system refuses: the interval is then in no part in the log, and may be given again, or
+    /// as a part of a longer one.
     pub fn append(&mut self, rows: &[Row]) -> Result<Option<Error>> {
         let Some((from_us, to_us)) = span(rows) else { return Ok(None) };
         let mut trouble = None;
@@ -87,8 +89,8 @@ impl Log {
             || self.journal.length() > JOURNAL_BYTES
     }
 
-    /// Makes a sealed file of the journal, under its name only when it is whole, and empties the journal. What is killed between the two
-    /// is done again by the next run, and makes the same file.
+    /// Makes a sealed file of the journal, under its name only when it is whole, and empties the journal.
+    /// What is killed between the two is done again by the next run, and makes the same file.
     ///
     /// # Errors
     /// What the file system refuses: the journal stays as it is.

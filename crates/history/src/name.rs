@@ -32,7 +32,8 @@ impl GroupName {
         }
     }
 
-    /// `namespace/pod/container`, `runtime:container`, the unit, each with what is below it; the path where nobody can name it.
+    /// `namespace/pod/container`, `runtime:container`, the unit, each with what is below it; the path where
+    /// nobody can name it.
     pub fn display(&self, path: &str) -> String {
         let mut name = match (&self.pod, &self.container) {
             (Some(pod), container) => {

@@ -4,7 +4,8 @@
 //!
 //! 1. `/var/log/pods/<namespace>_<pod>_<uid>`: kubelet makes it for every pod, with any runtime.
 //! 2. `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`: kubelet's links.
-//! 3. containerd's bundles (k3s has its own folder), CRI-O's and podman's `userdata/config.json`: annotations.
+//! 3. containerd's bundles (k3s has its own folder), CRI-O's and podman's `userdata/config.json`:
+//!    annotations.
 //! 4. `/var/lib/docker/containers/<id>/config.v2.json`, podman's `containers.json`: names.
 //!
 //! All of them are readable for root alone, as a rule. What cannot be read is as if it were not there.
@@ -20,7 +21,8 @@ use std::time::{Duration, Instant};
 /// Paths kept; beyond it all are asked again.
 const KEPT: usize = 10_000;
 
-/// A name that was not found is asked for again after this: kubelet writes its files when the container runs already.
+/// A name that was not found is asked for again after this: kubelet writes its files when the container runs
+/// already.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Largest file that is read: configurations of containers have a few ten KiB.
@@ -155,7 +157,8 @@ impl Names {
     }
 }
 
-/// Names in the annotations of an OCI configuration, as containerd's and CRI-O's plugins write them; nerdctl writes one of its own.
+/// Names in the annotations of an OCI configuration, as containerd's and CRI-O's plugins write them; nerdctl
+/// writes one of its own.
 fn annotated(config: &Value) -> Option<Found> {
     let annotations = config.get("annotations")?;
     let text = |keys: &[&str]| {

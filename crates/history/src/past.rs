@@ -1,7 +1,9 @@
-//! A log as a source of frames: intervals are added up to totals again, so that whoever looks at a live machine can look at a past one.
+//! A log as a source of frames: intervals are added up to totals again, so that whoever looks at a live
+//! machine can look at a past one.
 //!
-//! Threads that the log holds one by one are themselves; the rest of a group is one task named `(rest)`, with the sum of their weights. The
-//! ledger of several intervals is computed anew from their sums, as a live one of that length would be.
+//! Threads that the log holds one by one are themselves; the rest of a group is one task named `(rest)`, with
+//! the sum of their weights. The ledger of several intervals is computed anew from their sums, as a live one
+//! of that length would be.
 
 mod totals;
 
@@ -23,7 +25,8 @@ use tombola_core::frame::{Frame, Machine};
 use tombola_core::source::{Origin, Source};
 use totals::Totals;
 
-/// What of a log is looked at, µs since the Unix epoch: intervals that lie in it, of which a part lies in it, too.
+/// What of a log is looked at, µs since the Unix epoch: intervals that lie in it, of which a part lies in it,
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Begin.
@@ -102,7 +105,8 @@ impl Past {
         Ok(past)
     }
 
-    /// Notes every group of the span: a group that is not there in a first frame has counted since before it, for whoever compares frames.
+    /// Notes every group of the span: a group that is not there in a first frame has counted since before it,
+    /// for whoever compares frames.
     fn learn_groups(&mut self, journal: &Path) -> Result<()> {
         let columns = [Text::Level.name(), Int::GroupId.name(), Int::ParentId.name(), Int::Weight.name()];
         for path in &self.files {
@@ -147,7 +151,8 @@ impl Past {
                 self.seen_us = row.int(Int::Ts).unwrap_or(0) / 1000;
                 rows.extend(self.ahead.pop_front());
             }
-            // An interval may go on in the next row group, and never in the next file or in the journal, which may hold it again.
+            // An interval may go on in the next row group, and never in the next file or in the journal,
+            // which may hold it again.
             if self.open.as_ref().is_none_or(|(reader, next)| *next >= reader.groups()) {
                 return Ok(Some(rows));
             }

@@ -22,7 +22,8 @@ pub struct Sealed {
     pub path: PathBuf,
 }
 
-/// The name of a host's folder: what is no letter, digit, `.`, `-` or `_` is escaped as Hive does, `%` and two hexadecimal digits.
+/// The name of a host's folder: what is no letter, digit, `.`, `-` or `_` is escaped as Hive does, `%` and
+/// two hexadecimal digits.
 pub fn folder_of(host: &str) -> String {
     let mut name = String::new();
     for byte in host.bytes() {

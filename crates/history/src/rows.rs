@@ -50,7 +50,8 @@ impl<N: Naming> Maker<N> {
         Self { host: host.into(), boot: boot.into(), most, names, texts: HashMap::new() }
     }
 
-    /// The rows of an interval: the machine's first. `frame` is that at its end, `measuring_ns` the CPU time the logging itself took.
+    /// The rows of an interval: the machine's first. `frame` is that at its end, `measuring_ns` the CPU time
+    /// the logging itself took.
     pub fn rows(&mut self, window: &Window, audit: &Audit, frame: &Frame, measuring_ns: u64) -> Vec<Row> {
         if self.texts.len() > TEXTS {
             self.texts.clear();
@@ -272,8 +273,8 @@ impl<N: Naming> Maker<N> {
 /// Victim's and culprit's group.
 pub type GroupPair = (Group, Group);
 
-/// Who stood in whose way, by groups: time the culprit held the CPU in ns, and preemptions; the longest first. Tasks that ended and have no
-/// line are in none.
+/// Who stood in whose way, by groups: time the culprit held the CPU in ns, and preemptions; the longest
+/// first. Tasks that ended and have no line are in none.
 pub fn blocked(audit: &Audit) -> Vec<(GroupPair, (u64, u64))> {
     let Some(interference) = &audit.interference else { return Vec::new() };
     let group = |id: TaskId| {

@@ -1,7 +1,8 @@
 //! The columns of the log: the one table from which files, readers and docs/schema.md are made.
 //!
-//! Every number is a signed 64-bit integer, because unsigned ones become decimals in Spark and nanosecond timestamps are refused or cut by
-//! some readers. What does not apply to a level is null. What follows from other columns is not written: [`DERIVED`].
+//! Every number is a signed 64-bit integer, because unsigned ones become decimals in Spark and nanosecond
+//! timestamps are refused or cut by some readers. What does not apply to a level is null. What follows from
+//! other columns is not written: [`DERIVED`].
 
 use std::fmt::Write as _;
 
@@ -117,8 +118,8 @@ columns! {
     }
 }
 
-/// Columns that the view `log` of the shipped questions has beside those of the files (`fleet/view.sql`): name, expression in SQL, unit,
-/// meaning.
+/// Columns that the view `log` of the shipped questions has beside those of the files (`fleet/view.sql`):
+/// name, expression in SQL, unit, meaning.
 pub const DERIVED: [(&str, &str, &str, &str); 4] = [
     ("received_ns", "run_ns - undivided_ns", "ns", "What was received of what there was to divide."),
     (

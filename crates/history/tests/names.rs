@@ -1,4 +1,5 @@
-//! Names by files that kubelet and the runtimes leave: trees of each layout, made here as the runtimes make them.
+//! Names by files that kubelet and the runtimes leave: trees of each layout, made here as the runtimes make
+//! them.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 use std::fs;

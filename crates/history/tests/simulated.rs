@@ -178,7 +178,8 @@ fn every_level_adds_up_to_the_machine_also_where_most_is_rest() {
     assert_eq!(read.books(), direct.books());
 }
 
-/// What the view of the questions computes (`schema::DERIVED`) is what the ledger said when the interval was measured.
+/// What the view of the questions computes (`schema::DERIVED`) is what the ledger said when the interval was
+/// measured.
 #[test]
 fn what_follows_from_the_columns_is_what_was_audited() {
     let all = snapshots();

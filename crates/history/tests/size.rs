@@ -1,4 +1,5 @@
-//! What a row costs on the disk, of a machine as they are: durations in nanoseconds that repeat nowhere, most processes of one thread.
+//! What a row costs on the disk, of a machine as they are: durations in nanoseconds that repeat nowhere, most
+//! processes of one thread.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -22,7 +23,8 @@ use tombola_history::rows::{Maker, Most};
 
 const SECOND: u64 = 1_000_000_000;
 const INTERVAL_NS: u64 = 10 * SECOND;
-/// Ten minutes: two row groups and a rest, in which heads and dictionaries weigh more than in those of an hour.
+/// Ten minutes: two row groups and a rest, in which heads and dictionaries weigh more than in those of an
+/// hour.
 const INTERVALS: u64 = 60;
 const CPUS: u32 = 4;
 const GROUPS: u64 = 20;
@@ -34,7 +36,8 @@ fn spread(random: &mut ChaCha8Rng, low: u32, high: u32) -> u64 {
     (1 << octave) + random.random_range(0..1u64 << octave)
 }
 
-/// Three threads in every second process, one in the others; two processes of each name. So most of what a row says no other row says.
+/// Three threads in every second process, one in the others; two processes of each name. So most of what a
+/// row says no other row says.
 fn threads() -> Vec<TaskTotals> {
     let mut all = Vec::new();
     for process in 0..PROCESSES {
@@ -59,7 +62,8 @@ fn threads() -> Vec<TaskTotals> {
     all
 }
 
-/// What the next interval adds: of all threads two thirds are active, and what they want is at times more than there is.
+/// What the next interval adds: of all threads two thirds are active, and what they want is at times more
+/// than there is.
 fn go_on(random: &mut ChaCha8Rng, now: &mut Snapshot) {
     // Per cent of what there is.
     let load = [50, 90, 160][random.random_range(0..3)];

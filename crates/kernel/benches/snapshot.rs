@@ -4,9 +4,10 @@
 //! cargo bench -p tombola-kernel --bench snapshot -- [THREADS]...      (root; default: 1000 10000)
 //! ```
 //!
-//! For each number it starts a private monitor, then a process with that many sleeping threads, each of which has run
-//! once, and takes snapshots. The threads are another process's, so that the memory shown is the reader's own. With
-//! `--sleepers THREADS` it is that process: it says `asleep` and holds its threads until its standard input ends.
+//! For each number it starts a private monitor, then a process with that many sleeping threads, each of which
+//! has run once, and takes snapshots. The threads are another process's, so that the memory shown is the
+//! reader's own. With `--sleepers THREADS` it is that process: it says `asleep` and holds its threads until
+//! its standard input ends.
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::time::{ClockId, clock_gettime};
@@ -148,7 +149,8 @@ fn cpu_time() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
-/// Peak resident memory of this process. Not from getrusage: there a process inherits the peak of the one that started it.
+/// Peak resident memory of this process. Not from getrusage: there a process inherits the peak of the one
+/// that started it.
 fn peak_memory_bytes() -> Result<u64> {
     let status = Process::myself()?.status()?;
     Ok(status.vmhwm.context("the kernel does not say VmHWM")? * 1024)

@@ -13,17 +13,18 @@
 #define KEEP_APART(value) barrier_var(value)
 
 /*
- * Before a loop whose body calls a function. Old verifiers accept a way back in a loop only from a jump ("back-edge from insn …"),
- * and where the compiler turns such a loop around, its head is entered from the instruction above it.
+ * Before a loop whose body calls a function. Old verifiers accept a way back in a loop only from a jump ("back-edge from insn
+ * …"), and where the compiler turns such a loop around, its head is entered from the instruction above it.
  */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 /*
- * Order between CPUs. x86 keeps the stores of a CPU in their order, and its loads in theirs: there it is enough that the compiler does.
- * arm64 keeps neither. What BPF has everywhere is the atomic operation that returns a value: it orders all before it with all after it
- * (Documentation/atomic_t.txt), as LDADDAL or as LDXR, STLXR, DMB ISH of arm64's JIT, since 5.18 (1902472b4fa9 "bpf, arm64: Support more
- * atomic operations"). One whose value nobody takes orders nothing (STADD). Instructions that only acquire or release came with 6.15
- * (880442305a39 "bpf: Introduce load-acquire and store-release instructions").
+ * Order between CPUs. x86 keeps the stores of a CPU in their order, and its loads in theirs: there it is enough that the
+ * compiler does. arm64 keeps neither. What BPF has everywhere is the atomic operation that returns a value: it orders all
+ * before it with all after it (Documentation/atomic_t.txt), as LDADDAL or as LDXR, STLXR, DMB ISH of arm64's JIT, since 5.18
+ * (1902472b4fa9 "bpf, arm64: Support more atomic operations"). One whose value nobody takes orders nothing (STADD).
+ * Instructions that only acquire or release came with 6.15 (880442305a39 "bpf: Introduce load-acquire and store-release
+ * instructions").
  */
 static __always_inline void full_barrier(void)
 {
@@ -50,8 +51,8 @@ static __always_inline void raise_behind(__u64 *number)
 }
 
 /*
- * Adds to a sum that several CPUs write, and orders nothing. (From 20 on, clang lets __sync_fetch_and_add return the old value also
- * where nobody takes it, which kernels before 5.12 refuse.)
+ * Adds to a sum that several CPUs write, and orders nothing. (From 20 on, clang lets __sync_fetch_and_add return the old value
+ * also where nobody takes it, which kernels before 5.12 refuse.)
  */
 static __always_inline void add_shared(__u64 *sum, __u64 more)
 {
@@ -72,7 +73,10 @@ static __always_inline unsigned int task_state(struct task_struct *p)
 	return ((struct task_struct___before_5_14 *)p)->state;
 }
 
-/* signal_struct::group_exec_task was group_exit_task before 5.17 (60700e38fb68 "signal: Rename group_exit_task group_exec_task"). */
+/*
+ * signal_struct::group_exec_task was group_exit_task before 5.17 (60700e38fb68 "signal: Rename group_exit_task
+ * group_exec_task").
+ */
 struct signal_struct___before_5_17 {
 	struct task_struct *group_exit_task;
 } __attribute__((preserve_access_index));
@@ -95,7 +99,10 @@ static __always_inline bool replaced_in_exec(struct task_struct *p)
 	return successor && successor != p;
 }
 
-/* The CPU of a task was in task_struct before bcf9033e5449 ("sched: move CPU field back into thread_info if THREAD_INFO_IN_TASK=y"), 5.16. */
+/*
+ * The CPU of a task was in task_struct before bcf9033e5449 ("sched: move CPU field back into thread_info if
+ * THREAD_INFO_IN_TASK=y"), 5.16.
+ */
 struct thread_info___since_5_16 {
 	__u32 cpu;
 } __attribute__((preserve_access_index));
@@ -121,7 +128,10 @@ static __always_inline __u32 task_cpu(struct task_struct *p)
 	return ~0U;
 }
 
-/* bpf_get_current_task_btf() exists since 5.11 (3ca1032ab7ab "bpf: Expose bpf_get_current_task_btf..."); its callers go another way before. */
+/*
+ * bpf_get_current_task_btf() exists since 5.11 (3ca1032ab7ab "bpf: Expose bpf_get_current_task_btf..."); its callers go another
+ * way before.
+ */
 enum bpf_func_id___since_5_11 {
 	BPF_FUNC_get_current_task_btf___since_5_11 = 158,
 };
@@ -193,8 +203,8 @@ static __always_inline __u32 queue_cpu(struct task_struct *p)
 }
 
 /*
- * What p weighs in the one queue of its CPU, after all groups above it: the kernel's own figure. Since 7.3, whose queues are flat ("sched/eevdf:
- * Move to a single runqueue").
+ * What p weighs in the one queue of its CPU, after all groups above it: the kernel's own figure. Since 7.3, whose queues are
+ * flat ("sched/eevdf: Move to a single runqueue").
  */
 static __always_inline __u32 task_effective(struct task_struct *p)
 {
@@ -237,8 +247,8 @@ static __always_inline bool has_cpu(struct task_struct *task)
 }
 
 /*
- * Whether p waits or runs. Its stamp does not tell: where it was put on a task that slept in its queue (6.12 and later) it stays when
- * the task leaves the queue for good.
+ * Whether p waits or runs. Its stamp does not tell: where it was put on a task that slept in its queue (6.12 and later) it
+ * stays when the task leaves the queue for good.
  */
 static __always_inline bool is_queued(struct task_struct *task)
 {
@@ -281,8 +291,9 @@ static __always_inline bool is_throttled(struct task_struct *p)
 }
 
 /*
- * How long the queue that p is in has stood throttled, also by quotas above it, up to the end of its latest stop: what cpu.stat.local
- * shows since 6.6 (677ea015f231 "sched: add throttled time stat for throttled children"); before, what is left out of its load.
+ * How long the queue that p is in has stood throttled, also by quotas above it, up to the end of its latest stop: what
+ * cpu.stat.local shows since 6.6 (677ea015f231 "sched: add throttled time stat for throttled children"); before, what is left
+ * out of its load.
  */
 static __always_inline __u64 throttled_total(struct task_struct *p)
 {

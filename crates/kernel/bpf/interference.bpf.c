@@ -4,19 +4,21 @@
  * queue the other was waiting. Loaded for the time of an audit only, beside the monitor: it costs a map update for each
  * slice that somebody waited through.
  *
- * Each CPU remembers what it has run (interference_past.bpf.h). When a task gets the CPU, the kernel knows since when it was in this CPU's
- * queue (sched_info.last_queued, on the queue's clock); whatever ran here since then stood in its way: a wait through a few slices
- * is booked slice by slice, by overlap, a longer one task by task. What of it was behind tasks that are not known by name any more is booked
- * to a culprit without pid (UNKNOWN_CULPRIT), and counted. A task that was moved from another queue begins to wait here anew. What a wait
- * is made of that has not ended is told by an iterator, open_waits, to whoever reads.
+ * Each CPU remembers what it has run (interference_past.bpf.h). When a task gets the CPU, the kernel knows since when it was in
+ * this CPU's queue (sched_info.last_queued, on the queue's clock); whatever ran here since then stood in its way: a wait
+ * through a few slices is booked slice by slice, by overlap, a longer one task by task. What of it was behind tasks that are
+ * not known by name any more is booked to a culprit without pid (UNKNOWN_CULPRIT), and counted. A task that was moved from
+ * another queue begins to wait here anew. What a wait is made of that has not ended is told by an iterator, open_waits, to
+ * whoever reads.
  *
- * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a wakeup looks
- * whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there is such a note.
+ * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a
+ * wakeup looks whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there
+ * is such a note.
  *
- * While the queue of its group stood throttled, nobody stood in its way but the group's own quota: that part of the wait is booked to it,
- * as a pair whose culprit has no pid. The kernel keeps how long each queue stood throttled, and renews it when that is over
- * (throttled_total()): a queue seen to be throttled is noted, and by how much its sum has grown since is the length of its latest stop,
- * which ended when its first task got the CPU again, or a little before.
+ * While the queue of its group stood throttled, nobody stood in its way but the group's own quota: that part of the wait is
+ * booked to it, as a pair whose culprit has no pid. The kernel keeps how long each queue stood throttled, and renews it when
+ * that is over (throttled_total()): a queue seen to be throttled is noted, and by how much its sum has grown since is the
+ * length of its latest stop, which ended when its first task got the CPU again, or a little before.
  *
  * Bounds: 52 kB a CPU, and the pairs that pair_map has room for; what finds no room is counted.
  */
@@ -328,8 +330,8 @@ int BPF_PROG(interference_waking, struct task_struct *p)
 }
 
 /*
- * Every wait that has not ended, up to when its CPU's clock was read last, which is a tick ago at most: what it would be booked as if it ended
- * then. In a queue that stands throttled, only where the kernel says since when.
+ * Every wait that has not ended, up to when its CPU's clock was read last, which is a tick ago at most: what it would be booked
+ * as if it ended then. In a queue that stands throttled, only where the kernel says since when.
  */
 SEC("?iter/task")
 int open_waits(struct bpf_iter__task *it)

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a CPU has run, as far back as waits reach: who ran how long since any instant, in the same few steps however long ago that is.
+ * What a CPU has run, as far back as waits reach: who ran how long since any instant, in the same few steps however long ago
+ * that is.
  *
  * Slices     the latest SLICE_RING slices, one by one.
  * Places     PLACES tasks whose time is summed up, each since it has its place. A task has one of the WAYS places that its pid
- *            allows; where all are taken, who had the least of late leaves. What a place had in all only grows, so that of its task
- *            since t is what it has now, less what it had at t, or when it became this task's. The rest was others', not known by name.
- * Marks      what all places had, at every 16th switch. Of those the latest KEPT are remembered, of every second one also the latest KEPT,
- *            of every fourth, and so on: marks lie the closer the later they are, never more than 2 / (KEPT - 1) of their age apart.
+ *            allows; where all are taken, who had the least of late leaves. What a place had in all only grows, so that of its
+ *            task since t is what it has now, less what it had at t, or when it became this task's. The rest was others', not
+ *            known by name.
+ * Marks      what all places had, at every 16th switch. Of those the latest KEPT are remembered, of every second one also the
+ *            latest KEPT, of every fourth, and so on: marks lie the closer the later they are, never more than
+ *            2 / (KEPT - 1) of their age apart.
  *
- * Between two of the closest marks the slices themselves are there, and what a place had at an instant is exact. Before them, for
- * waits through more than SLICE_RING - STEP slices, it is taken to grow evenly from one mark to the next: what is wrong by that is a part of
- * the first 2 / (KEPT - 1) of the wait, and wrong in whose time it was, not in how much it was, unless the CPU idled there.
+ * Between two of the closest marks the slices themselves are there, and what a place had at an instant is exact. Before them,
+ * for waits through more than SLICE_RING - STEP slices, it is taken to grow evenly from one mark to the next: what is wrong by
+ * that is a part of the first 2 / (KEPT - 1) of the wait, and wrong in whose time it was, not in how much it was, unless the
+ * CPU idled there.
  *
  * A CPU writes its own past. Another one that reads it looks at `writes` before and after: odd, or not the same, is torn.
  */
@@ -162,8 +166,8 @@ static __noinline int set_marks(struct past *past, __u64 now)
 }
 
 /*
- * A slice ends now. The first one begins now, too. This and what follows are no static functions: such the verifier goes through for every
- * way that leads to them.
+ * A slice ends now. The first one begins now, too. This and what follows are no static functions: such the verifier goes
+ * through for every way that leads to them.
  */
 __noinline int remember(__u32 cpu, __u32 pid, __u64 start_ns, __u64 now)
 {
@@ -200,8 +204,8 @@ __noinline int remember(__u32 cpu, __u32 pid, __u64 start_ns, __u64 now)
 #define TOO_LONG_AGO (~0ULL)
 
 /*
- * The latest mark that is no later than an instant, on the level of the smallest steps that reaches back so far: its number, above
- * LEVEL_BITS of its level.
+ * The latest mark that is no later than an instant, on the level of the smallest steps that reaches back so far: its number,
+ * above LEVEL_BITS of its level.
  */
 __noinline __u64 mark_before(__u32 cpu, __u64 at_ns)
 {
@@ -229,8 +233,8 @@ __noinline __u64 mark_before(__u32 cpu, __u64 at_ns)
 }
 
 /*
- * What all places of a CPU had at an instant, or, where that is longer ago than is remembered, at the first instant that is. Returns that
- * instant.
+ * What all places of a CPU had at an instant, or, where that is longer ago than is remembered, at the first instant that is.
+ * Returns that instant.
  */
 __noinline __u64 sums_at(__u32 cpu, __u32 at, __u32 which, __u64 at_ns)
 {
@@ -269,7 +273,10 @@ __noinline __u64 sums_at(__u32 cpu, __u32 at, __u32 which, __u64 at_ns)
 		}
 		return at_ns;
 	}
-	/* A mark of a wider step is followed by another: between it and now there are more than KEPT / 2 of the next closer step. */
+	/*
+	 * A mark of a wider step is followed by another: between it and now there are more than KEPT / 2 of the next closer
+	 * step.
+	 */
 	part = at_ns - mark->at_ns;
 	span = next->at_ns - mark->at_ns;
 	shift = span >> 40 ? 20 : 0;
@@ -280,8 +287,8 @@ __noinline __u64 sums_at(__u32 cpu, __u32 at, __u32 which, __u64 at_ns)
 }
 
 /*
- * Who ran from the begin of a wait up to the end of the latest slice, but for the stop in it. What the victim itself seems to have had is
- * an error of the marks, and unknown.
+ * Who ran from the begin of a wait up to the end of the latest slice, but for the stop in it. What the victim itself seems to
+ * have had is an error of the marks, and unknown.
  */
 __noinline int account_for(__u32 cpu, __u32 at)
 {

@@ -2,12 +2,12 @@
 /*
  * The light monitor: the kernel's own counters, read when somebody asks. Nothing is attached where tasks are switched.
  *
- * An iterator over all tasks reads what the kernel counts of each anyway. Who ends is seen once, when the kernel forgets the task for good
- * (sched_process_free): after its last switch and after it was waited for, so its counters are final. Between the two moments at which a
- * task is no longer found and its end is raised lies a grace period of RCU; readers bridge it.
+ * An iterator over all tasks reads what the kernel counts of each anyway. Who ends is seen once, when the kernel forgets the
+ * task for good (sched_process_free): after its last switch and after it was waited for, so its counters are final. Between the
+ * two moments at which a task is no longer found and its end is raised lies a grace period of RCU; readers bridge it.
  *
- * The kernel counts from the birth of a task. What it had counted when measuring began is kept in task_map, and taken off: the iterator fills
- * the map as long as control.begin_ns is 0.
+ * The kernel counts from the birth of a task. What it had counted when measuring began is kept in task_map, and taken off: the
+ * iterator fills the map as long as control.begin_ns is 0.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -27,7 +27,10 @@ struct {
 	__type(value, struct light_base);
 } task_map SEC(".maps");
 
-/* Of its fields exits, exits_runtime_ns, taken_ns and the counters of loss; idle_ns is what the kernel's books had when measuring began. */
+/*
+ * Of its fields exits, exits_runtime_ns, taken_ns and the counters of loss; idle_ns is what the kernel's books had when
+ * measuring began.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set by the loader: possible CPUs */
@@ -91,7 +94,10 @@ static __noinline int note_base(struct task_struct *p, struct cpu_slot *slot)
 	return 0;
 }
 
-/* Takes off what was counted before measuring began. A thread that has taken over its leader's identity in execve has counters of its own. */
+/*
+ * Takes off what was counted before measuring began. A thread that has taken over its leader's identity in execve has counters
+ * of its own.
+ */
 static __always_inline void since_begin(struct kernel_counters *counters, struct task_struct *p, __u32 pid)
 {
 	struct light_base *base = bpf_map_lookup_elem(&task_map, &pid);

@@ -11,8 +11,8 @@
  *   4. a CPU compares all queues that it may serve and moves all their clocks on by the same winning residual.
  * Queues are one for each group and set of CPUs; groups are currencies (lottery_books.bpf.h).
  *
- * Guarantees: no CPU idles while a task that may use it waits. A task that has waited for guard_ns goes before all draws, so the
- * watchdog of sched_ext does not find it. When the loading process ends, however it ends, the machine is back with its
+ * Guarantees: no CPU idles while a task that may use it waits. A task that has waited for guard_ns goes before all draws, so
+ * the watchdog of sched_ext does not find it. When the loading process ends, however it ends, the machine is back with its
  * default scheduler. Kernel threads that belong to one CPU run at once, like interrupts.
  *
  * Costs: O(log n) to queue, O(q) to draw, n tasks and q queues in which somebody waits, under one lock for the machine.
@@ -160,7 +160,9 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 		go_on(prev_task, prev);
 }
 
-/* --- running and leaving ---------------------------------------------------------------------------------------------------- */
+/*
+ * --- running and leaving ----------------------------------------------------------------------------------------------------
+ */
 
 void OPS(lottery_running, struct task_struct *p)
 {
@@ -228,7 +230,9 @@ void OPS(lottery_update_idle, __s32 cpu, bool idle)
 	call_if_needed(cpu);
 }
 
-/* --- a task's life --------------------------------------------------------------------------------------------------------- */
+/*
+ * --- a task's life ---------------------------------------------------------------------------------------------------------
+ */
 
 __s32 OPS_SLEEPABLE(lottery_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {

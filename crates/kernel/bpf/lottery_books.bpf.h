@@ -214,8 +214,8 @@ static __always_inline void rate(struct group *g)
 }
 
 /*
- * Adds to the active amount of a group, and to that of those above it whose member becomes active or ceases to be. Nobody asks for the
- * root's, in whose currency all others are told.
+ * Adds to the active amount of a group, and to that of those above it whose member becomes active or ceases to be. Nobody asks
+ * for the root's, in whose currency all others are told.
  */
 static __always_inline void change_active(__u32 slot, __s64 by)
 {
@@ -404,8 +404,8 @@ APART int wait_in_queue(struct task_context *tc, __s32 pid, __u64 exponential)
 }
 
 /*
- * Leaves its queue, if it waits in one, without having been drawn; and so many of its tickets are active, or with NONE as many as before.
- * Returns whether it did wait.
+ * Leaves its queue, if it waits in one, without having been drawn; and so many of its tickets are active, or with NONE as many
+ * as before. Returns whether it did wait.
  */
 APART int stop_waiting(struct task_context *tc, __u32 active)
 {
@@ -430,8 +430,8 @@ APART int stop_waiting(struct task_context *tc, __u32 active)
 }
 
 /*
- * So many tickets of a task are active, and it waits no longer. Its run queue is locked. Members of the root change no rate of exchange, so
- * that for them there is something to do under the lock of the books only if they wait.
+ * So many tickets of a task are active, and it waits no longer. Its run queue is locked. Members of the root change no rate of
+ * exchange, so that for them there is something to do under the lock of the books only if they wait.
  */
 static __always_inline void set_part(struct task_context *tc, __u32 active)
 {

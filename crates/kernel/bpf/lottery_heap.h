@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT OR Apache-2.0) */
 /*
- * Who waits, ordered by key: randomised meldable heaps (Gambin and Malinowski, SOFSEM 1998) in one array. Two heaps are melded by going
- * down a way that coins decide, O(log n) expected whatever the keys are; to come is to be melded with, to leave is to be replaced by
- * one's two children, melded. Who leaves need not be the first.
+ * Who waits, ordered by key: randomised meldable heaps (Gambin and Malinowski, SOFSEM 1998) in one array. Two heaps are melded
+ * by going down a way that coins decide, O(log n) expected whatever the keys are; to come is to be melded with, to leave is to
+ * be replaced by one's two children, melded. Who leaves need not be the first.
  *
- * Not a queue of the kernel (DSQ): a task is in a DSQ only after ops.enqueue has returned, and is gone from it before any program hears
- * of that, so no lock of ours makes a draw and its outcome one. Here they are one: docs/lottery.md.
+ * Not a queue of the kernel (DSQ): a task is in a DSQ only after ops.enqueue has returned, and is gone from it before any
+ * program hears of that, so no lock of ours makes a draw and its outcome one. Here they are one: docs/lottery.md.
  *
  * The lock of the books is held in all of it. The includer provides types, bpf_for() and barrier_var().
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The draw of a CPU: among the first of each queue that it may serve and the task whose slice is over. Who competes, who wins, what that
- * books and that the winner waits no longer are one step under the lock; deliver() then hands the winner to the kernel. The
- * arithmetic is that of lottery_draw.h.
+ * The draw of a CPU: among the first of each queue that it may serve and the task whose slice is over. Who competes, who wins,
+ * what that books and that the winner waits no longer are one step under the lock; deliver() then hands the winner to the
+ * kernel. The arithmetic is that of lottery_draw.h.
  */
 #ifndef TOMBOLA_LOTTERY_RACE_BPF_H
 #define TOMBOLA_LOTTERY_RACE_BPF_H
@@ -44,9 +44,9 @@ static __always_inline struct candidate *candidate_at(struct scratch *s, __u32 i
 }
 
 /*
- * The queues that a CPU may serve and in which somebody competes; and in s->slot the one whose task has been urgent longest, or NONE. The
- * lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows nothing: in registers
- * it would follow every combination.
+ * The queues that a CPU may serve and in which somebody competes; and in s->slot the one whose task has been urgent longest, or
+ * NONE. The lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows nothing: in
+ * registers it would follow every combination.
  */
 static __always_inline void gather(struct scratch *s, __s32 cpu)
 {
@@ -226,8 +226,9 @@ static __always_inline void count_lost_win(struct task_context *tc)
 __u32 left_behind;
 
 /*
- * Takes the task that is in HANDED to the CPU that drew it, away from another. The kernel ends a scheduler that inserts a task whose migration
- * is disabled into the queue of another CPU, and every program of a scheduler disables it for the task in whose name it runs:
+ * Takes the task that is in HANDED to the CPU that drew it, away from another. The kernel ends a scheduler that inserts a task
+ * whose migration is disabled into the queue of another CPU, and every program of a scheduler disables it for the task in whose
+ * name it runs:
  *
  *	CPU 0				CPU 1
  *	A's slice is over: enqueue
@@ -236,8 +237,8 @@ __u32 left_behind;
  *					inserted into the queue of CPU 1: the end
  *	switch from A to B
  *
- * In a queue of the kernel's such a task is passed over, and no more. There it is the next one's that looks: this CPU does some times more,
- * and both are told to do so later.
+ * In a queue of the kernel's such a task is passed over, and no more. There it is the next one's that looks: this CPU does some
+ * times more, and both are told to do so later.
  */
 static __always_inline bool take_handed(__s32 from, __s32 cpu)
 {
@@ -259,9 +260,9 @@ static __always_inline bool take_handed(__s32 from, __s32 cpu)
 }
 
 /*
- * Gives a CPU the task that was taken for it. The kernel may have taken it too, meanwhile or until this program ends: to move it, or to
- * change its CPUs, group or nice value. Then it comes to wait again by itself, what was drawn has been drawn, and false says that the CPU
- * still needs somebody.
+ * Gives a CPU the task that was taken for it. The kernel may have taken it too, meanwhile or until this program ends: to move
+ * it, or to change its CPUs, group or nice value. Then it comes to wait again by itself, what was drawn has been drawn, and
+ * false says that the CPU still needs somebody.
  *
  *	CPU 0				CPU 1
  *	decide: A wins and waits no longer

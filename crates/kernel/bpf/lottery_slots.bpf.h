@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The slots of groups and queues: which one stands for a group, or for a group and the CPUs that its tasks may use, and who uses it. Those
- * that nobody uses are given away again.
+ * The slots of groups and queues: which one stands for a group, or for a group and the CPUs that its tasks may use, and who
+ * uses it. Those that nobody uses are given away again.
  */
 #ifndef TOMBOLA_LOTTERY_SLOTS_BPF_H
 #define TOMBOLA_LOTTERY_SLOTS_BPF_H

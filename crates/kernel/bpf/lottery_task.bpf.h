@@ -214,8 +214,8 @@ static __always_inline struct cpu_timer *this_timer(void)
 }
 
 /*
- * Counts the slice of a task that ran until now, on this CPU. What is left of it is 0 once it is used up, when our timer has ended it,
- * and when the task yields: only then less than a slice has been used, and the timer knows nothing of it.
+ * Counts the slice of a task that ran until now, on this CPU. What is left of it is 0 once it is used up, when our timer has
+ * ended it, and when the task yields: only then less than a slice has been used, and the timer knows nothing of it.
  */
 static __always_inline void end_slice(struct task_struct *p, struct task_context *tc)
 {

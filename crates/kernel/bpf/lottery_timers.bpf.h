@@ -17,7 +17,10 @@ static int slice_timer(void *map, __u32 *cpu, struct cpu_timer *timer)
 		end = 0;
 	}
 	if (!end) {
-		/* Whoever took it for idle last may have found it so for nothing, and then it is not told that it is idle again. */
+		/*
+		 * Whoever took it for idle last may have found it so for nothing, and then it is not told that it is idle
+		 * again.
+		 */
 		call_if_needed(*cpu);
 		if (timer->quiet < QUIET_TICKS)
 			timer->quiet++;
@@ -44,8 +47,8 @@ static __always_inline __u64 first_phase(__u32 cpu)
 }
 
 /*
- * Run by the loader on every CPU: its timer fires there from now on. Timers are all started by one CPU, and one that is not pinned
- * fires where it was started.
+ * Run by the loader on every CPU: its timer fires there from now on. Timers are all started by one CPU, and one that is not
+ * pinned fires where it was started.
  */
 SEC("syscall")
 int tombola_pin(void *nothing)

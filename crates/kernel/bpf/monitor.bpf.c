@@ -2,9 +2,10 @@
 /*
  * The monitor: exact books of every task and every CPU, kept at each context switch.
  *
- * One program does the work. A CPU's time is cut at its switches; the slot of the CPU holds the begin of the open slice,
- * and the slice is booked to the task that leaves, whose record is found in an array or, if not there, in a hash map. So each nanosecond of each CPU belongs to one task
- * or to idle, and the sum over tasks plus idle is wall time: whatever could not be booked to a task is counted as such.
+ * One program does the work. A CPU's time is cut at its switches; the slot of the CPU holds the begin of the open slice, and
+ * the slice is booked to the task that leaves, whose record is found in an array or, if not there, in a hash map. So each
+ * nanosecond of each CPU belongs to one task or to idle, and the sum over tasks plus idle is wall time: whatever could not be
+ * booked to a task is counted as such.
  *
  * Run-queue wait costs no wakeup program and no second clock: the kernel keeps sched_info.run_delay for every task, on
  * the run queue's clock, through wakeups, preemptions and migrations between queues, and adds a slice's wait when the
@@ -16,8 +17,9 @@
  * dies because another thread execs leaves its record to that thread (monitor_exec.bpf.h).
  *
  * Guarantees: no clock read (the run queue's clock serves) and at most one hash lookup a switch; no allocation (before the BPF
- * allocator of 6.1 task_map is preallocated, for under the run-queue lock an allocating map can deadlock; since then a new record is taken
- * from a free list of the CPU, which is filled up later); no probe read, so it also runs under lockdown; nothing is dropped without a counter.
+ * allocator of 6.1 task_map is preallocated, for under the run-queue lock an allocating map can deadlock; since then a new
+ * record is taken from a free list of the CPU, which is filled up later); no probe read, so it also runs under lockdown;
+ * nothing is dropped without a counter.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -42,7 +44,10 @@ struct {
 	__type(value, struct task_record);
 } task_map SEC(".maps");
 
-/* An array indexed by CPU, not a per-CPU array: its lookup is inlined on every kernel. Mappable, so that slots start on cache lines. */
+/*
+ * An array indexed by CPU, not a per-CPU array: its lookup is inlined on every kernel. Mappable, so that slots start on cache
+ * lines.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -128,7 +133,10 @@ static __always_inline void refresh_comm(struct task_record *rec, struct task_st
 	((__u64 *)rec->comm)[1] = ((__u64 *)p->comm)[1];
 }
 
-/* Attributes that change rarely and cost a few cache lines. The groups themselves are renewed by who calls this, when all is booked. */
+/*
+ * Attributes that change rarely and cost a few cache lines. The groups themselves are renewed by who calls this, when all is
+ * booked.
+ */
 static __always_inline void refresh(struct task_record *rec, struct task_struct *p)
 {
 	struct group_key group = {};
@@ -402,7 +410,10 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 		slice.ran_ns = 0;
 		slot->clock_backwards++;
 	}
-	/* A switch in between was not shown to us: somebody's time is prev's now. (Pids change in execve, that of the process stays.) */
+	/*
+	 * A switch in between was not shown to us: somebody's time is prev's now. (Pids change in execve, that of the process
+	 * stays.)
+	 */
 	if (slice.seen_from_start && slot->tgid != prev->tgid) {
 		slot->unseen_switches++;
 		slot->unseen_ns += slice.ran_ns;
@@ -431,7 +442,9 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	return 0;
 }
 
-/* prev_state is an argument since 5.18 (fa2c3254d7cf "sched/tracing: Don't re-read p->state when emitting sched_switch event"). */
+/*
+ * prev_state is an argument since 5.18 (fa2c3254d7cf "sched/tracing: Don't re-read p->state when emitting sched_switch event").
+ */
 SEC("?tp_btf/sched_switch")
 int BPF_PROG(sched_lottery, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {

@@ -2,10 +2,11 @@
 /*
  * The groups that tasks are in, and those above them: weight, quota, throttled time.
  *
- * They are renewed with the slow attributes of their tasks, about once a second of a task's time, and by who looks for the tasks in
- * the queues. So a group in which somebody runs is renewed, and the map puts out, where it has no more room, the one that was not
- * renewed for longest: groups are made and removed all the time (sessions, containers), and a group that is gone keeps its last
- * values for as long as nobody needs its place. What was put out and is needed comes back with the next task of it that runs.
+ * They are renewed with the slow attributes of their tasks, about once a second of a task's time, and by who looks for the
+ * tasks in the queues. So a group in which somebody runs is renewed, and the map puts out, where it has no more room, the one
+ * that was not renewed for longest: groups are made and removed all the time (sessions, containers), and a group that is gone
+ * keeps its last values for as long as nobody needs its place. What was put out and is needed comes back with the next task of
+ * it that runs.
  */
 #ifndef TOMBOLA_MONITOR_GROUPS_BPF_H
 #define TOMBOLA_MONITOR_GROUPS_BPF_H
@@ -13,7 +14,9 @@
 #define GROUP_DEPTH 32 /* levels of the group tree that are followed up from a task */
 #define PF_EXITING 4   /* include/linux/sched.h */
 
-/* Beyond the groups that it is to hold there is room for what each CPU keeps in reserve (LOCAL_FREE_TARGET in bpf_lru_list.c). */
+/*
+ * Beyond the groups that it is to hold there is room for what each CPU keeps in reserve (LOCAL_FREE_TARGET in bpf_lru_list.c).
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192); /* set by the loader */
@@ -27,8 +30,8 @@ static const struct group_record empty_group;
 __u32 sessions_compete;
 
 /*
- * The group p competes in, or competed in while it lived. A task that exits leaves its session's autogroup for the root before its
- * final switch (sched_autogroup_exit_task()); its process knows of it until it is reaped.
+ * The group p competes in, or competed in while it lived. A task that exits leaves its session's autogroup for the root before
+ * its final switch (sched_autogroup_exit_task()); its process knows of it until it is reaped.
  */
 static __always_inline struct task_group *group_of(struct task_struct *p)
 {
@@ -106,8 +109,9 @@ static __always_inline bool was_throttled(struct task_group *group)
 }
 
 /*
- * The group that a reader's look has renewed last. Not static: the compiler would make two variables of it, with its type for each, and a
- * kernel that refuses the BTF of one section takes none of the object's, so that nobody could read the maps by name.
+ * The group that a reader's look has renewed last. Not static: the compiler would make two variables of it, with its type for
+ * each, and a kernel that refuses the BTF of one section takes none of the object's, so that nobody could read the maps by
+ * name.
  */
 struct {
 	__u64 session;
@@ -115,8 +119,8 @@ struct {
 } looked;
 
 /*
- * Renews the group of a task for a reader: one of a task that waits or runs, for it may be new or not have been renewed for a while,
- * and one that was throttled, whose tasks may sleep since.
+ * Renews the group of a task for a reader: one of a task that waits or runs, for it may be new or not have been renewed for a
+ * while, and one that was throttled, whose tasks may sleep since.
  */
 static __always_inline void look_at_group(struct task_group *group, bool queued, __u64 session)
 {

@@ -2,13 +2,13 @@
 /*
  * Where the records of tasks are, and how they are found.
  *
- * A lookup in a hash map is more than half of what a switch would cost: a call, a hash, two cache lines for the bucket and the key, and
- * more for the tables of their pages. A lookup in an array is a few instructions, which the verifier puts in place. So a task gets the
- * place of its pid in near_map for its life, if that is free when its first record is made, and one in task_map otherwise. As pids are
- * given in turn, most tasks of most machines are near. A record never moves from one to the other.
+ * A lookup in a hash map is more than half of what a switch would cost: a call, a hash, two cache lines for the bucket and the
+ * key, and more for the tables of their pages. A lookup in an array is a few instructions, which the verifier puts in place. So
+ * a task gets the place of its pid in near_map for its life, if that is free when its first record is made, and one in task_map
+ * otherwise. As pids are given in turn, most tasks of most machines are near. A record never moves from one to the other.
  *
- * Who gets a place is settled by near_owner: an insertion of one and the same key succeeds for one CPU only. (Exchanging
- * a word of memory would do, but kernels have it from 5.12 on.) It is looked at when records are made and forgotten, not at a switch.
+ * Who gets a place is settled by near_owner: an insertion of one and the same key succeeds for one CPU only. (Exchanging a word
+ * of memory would do, but kernels have it from 5.12 on.) It is looked at when records are made and forgotten, not at a switch.
  */
 #ifndef TOMBOLA_MONITOR_RECORDS_BPF_H
 #define TOMBOLA_MONITOR_RECORDS_BPF_H

@@ -2,11 +2,11 @@
 /*
  * Where the kernel's own wait is wrong, and who waits at this moment.
  *
- * The kernel notes in sched_info.last_queued since when a task waits. It is 0 while the task sleeps and while it runs. From 6.12 on
- * (152e11f6df29, delayed dequeue) a fair task that blocks ahead of its share stays in its queue until it would have been picked.
- * Moved meanwhile, it is stamped like one that waits; the wakeup does not renew the stamp; and what it slept is booked as
- * run_delay (mended upstream by Wei Yang, "sched/stats: Fix run_delay over-count for migrated sched_delayed tasks", not in 7.3).
- * So at a wakeup, and only there, the fault shows in one field: a stamp on a task that slept.
+ * The kernel notes in sched_info.last_queued since when a task waits. It is 0 while the task sleeps and while it runs. From
+ * 6.12 on (152e11f6df29, delayed dequeue) a fair task that blocks ahead of its share stays in its queue until it would have
+ * been picked. Moved meanwhile, it is stamped like one that waits; the wakeup does not renew the stamp; and what it slept is
+ * booked as run_delay (mended upstream by Wei Yang, "sched/stats: Fix run_delay over-count for migrated sched_delayed tasks",
+ * not in 7.3). So at a wakeup, and only there, the fault shows in one field: a stamp on a task that slept.
  *
  *   task        run │ sleep, in its queue            │ sleep      │ in its queue │ run
  *   other CPU       │     │ moves it                 │            │ wakes it     │
@@ -15,23 +15,25 @@
  *
  * sched_waking comes before the wakeup does anything, with the task's pi_lock held. What may happen beside it:
  *
- * - The wakeup is of a task that is still on its CPU, about to sleep: last_queued is 0, for the task has a CPU. Nothing is done.
+ * - The wakeup is of a task that is still on its CPU, about to sleep: last_queued is 0, for the task has a CPU. Nothing is
+ *   done.
  * - The task was preempted after it had set its state to sleep: it waits. If it has been moved it has a stamp, rightly; its
- *   record says that it was runnable when it left its CPU. Nothing is done. The record is up to date: the switch that books the slice is
- *   raised before the kernel stamps whom it takes off the CPU, and a stamp that is seen here is younger than that.
+ *   record says that it was runnable when it left its CPU. Nothing is done. The record is up to date: the switch that books the
+ *   slice is raised before the kernel stamps whom it takes off the CPU, and a stamp that is seen here is younger than that.
  * - A balancer moves it at this moment, without the pi_lock. Before its first move ends, last_queued reads 0: the stamp that is
- *   set then is as late as the wakeup itself, to within the move. In a later move a stamp is seen, or 0 between taking it out and
- *   putting it in, to the same effect but for what the earlier moves have booked: that is lost to this, and shows as a wait longer than
- *   its interval, if it is one.
- * - The waker hands it to another CPU, which queues it later (ttwu_queue_wakelist), or the wakeup moves it itself: the true wait begins
- *   here, on the monotonic clock, whichever queue and clock it ends on. Migrations during the wait are a part of it.
- * - The next slice is closed on another CPU before what is written here is seen there: it is not, since the wakeup takes the run queue's
- *   lock after this, and the slice begins after that.
- * - Proxy execution leaves a task that is blocked on a mutex in its queue, to lend its turn, and moves it with its owner: the same
- *   stamp, without sched_delayed. That is why the record is asked, and not that flag.
+ *   set then is as late as the wakeup itself, to within the move. In a later move a stamp is seen, or 0 between taking it out
+ *   and putting it in, to the same effect but for what the earlier moves have booked: that is lost to this, and shows as a wait
+ *   longer than its interval, if it is one.
+ * - The waker hands it to another CPU, which queues it later (ttwu_queue_wakelist), or the wakeup moves it itself: the true
+ *   wait begins here, on the monotonic clock, whichever queue and clock it ends on. Migrations during the wait are a part of
+ *   it.
+ * - The next slice is closed on another CPU before what is written here is seen there: it is not, since the wakeup takes the
+ *   run queue's lock after this, and the slice begins after that.
+ * - Proxy execution leaves a task that is blocked on a mutex in its queue, to lend its turn, and moves it with its owner: the
+ *   same stamp, without sched_delayed. That is why the record is asked, and not that flag.
  *
- * Not found: a task whose class is changed while it sleeps in its queue after a move. The kernel books the sleep then, and takes the
- * stamp away.
+ * Not found: a task whose class is changed while it sleeps in its queue after a move. The kernel books the sleep then, and
+ * takes the stamp away.
  */
 #ifndef TOMBOLA_MONITOR_WAKEUP_BPF_H
 #define TOMBOLA_MONITOR_WAKEUP_BPF_H
@@ -78,8 +80,8 @@ int BPF_PROG(sched_waking, struct task_struct *p)
 }
 
 /*
- * Every task that is in a run queue or on a CPU. A reader runs this for a snapshot: who waits since a wakeup is in no slot, and its
- * record still says that it sleeps.
+ * Every task that is in a run queue or on a CPU. A reader runs this for a snapshot: who waits since a wakeup is in no slot, and
+ * its record still says that it sleeps.
  */
 SEC("iter/task")
 int queued_tasks(struct bpf_iter__task *it)

@@ -2,15 +2,17 @@
 /*
  * The recorder: every switch, wakeup and migration, one by one.
  *
- * Each CPU writes 24-byte records into a lane of its own, a part of a mapped array that the reader empties. Nothing is shared between
- * CPUs, nothing is locked, nobody is woken. A record whose slot is still unread is not written: it is counted, and when there is room
- * again the lane says how many were lost and from when to when, in their place.
+ * Each CPU writes 24-byte records into a lane of its own, a part of a mapped array that the reader empties. Nothing is shared
+ * between CPUs, nothing is locked, nobody is woken. A record whose slot is still unread is not written: it is counted, and when
+ * there is room again the lane says how many were lost and from when to when, in their place.
  *
- * Time: in sched_switch the run queue's clock, which the scheduler has just read. Wakeups and migrations happen where no run queue's
- * clock is fresh; they read CLOCK_MONOTONIC. Pairs of both, a few a second in each lane, let the reader put them on one clock.
+ * Time: in sched_switch the run queue's clock, which the scheduler has just read. Wakeups and migrations happen where no run
+ * queue's clock is fresh; they read CLOCK_MONOTONIC. Pairs of both, a few a second in each lane, let the reader put them on one
+ * clock.
  *
- * What happens rarely and outside the scheduler's locks (fork, exec, exit, new names) goes as a note into a ring buffer, with all that is
- * known of the task, and with its place in the lane of its CPU. What tasks are like that nothing happened to, an iterator tells.
+ * What happens rarely and outside the scheduler's locks (fork, exec, exit, new names) goes as a note into a ring buffer, with
+ * all that is known of the task, and with its place in the lane of its CPU. What tasks are like that nothing happened to, an
+ * iterator tells.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -173,9 +175,10 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 }
 
 /*
- * Who wakes, and whether an interrupt on top of it does. (The preemption count would tell it, but is a variable that only kernels with
- * KALLSYMS_ALL let us find.) Those of devices, timers and softirqs are seen to begin and end; of others (between CPUs) those are known that
- * came while the kernel ran: they are served on stacks of their own, so this program's frame is not on that of the task.
+ * Who wakes, and whether an interrupt on top of it does. (The preemption count would tell it, but is a variable that only
+ * kernels with KALLSYMS_ALL let us find.) Those of devices, timers and softirqs are seen to begin and end; of others (between
+ * CPUs) those are known that came while the kernel ran: they are served on stacks of their own, so this program's frame is not
+ * on that of the task.
  */
 static __always_inline __u32 waker(struct lane *lane, __u8 *flags)
 {

@@ -48,9 +48,9 @@ struct record {
 };
 
 /*
- * One CPU's lane through lane_map: `slots` records from `base` on, used in a circle. The first half is written by that CPU only (with
- * interrupts off: these tracepoints are inside the scheduler's locks), but for the counters of notes; the second by the reader only.
- * Each half has cache lines of its own.
+ * One CPU's lane through lane_map: `slots` records from `base` on, used in a circle. The first half is written by that CPU only
+ * (with interrupts off: these tracepoints are inside the scheduler's locks), but for the counters of notes; the second by the
+ * reader only. Each half has cache lines of its own.
  */
 struct lane {
 	__u64 head;	    /* records written, marks included: the next one goes to head % slots */

@@ -29,14 +29,14 @@ enum group_kind {
 };
 
 /*
- * One task, while it lives. Written only by the CPU the task ran on. Of six cache lines, a switch touches the first two, and one of those
- * that hold the histogram.
+ * One task, while it lives. Written only by the CPU the task ran on. Of six cache lines, a switch touches the first two, and
+ * one of those that hold the histogram.
  *
- * It is in near_map, at its pid modulo the length of that array, if that place was free at its first switch; else in task_map, whose key
- * is its pid. A place that is taken and left while it is copied has two different turns in the copy: it is nobody's.
+ * It is in near_map, at its pid modulo the length of that array, if that place was free at its first switch; else in task_map,
+ * whose key is its pid. A place that is taken and left while it is copied has two different turns in the copy: it is nobody's.
  */
 struct task_record {
-	__u64 turn;	      /* of who has the place; 0 in task_map. The same stands at the end; these two are written last and taken away first */
+	__u64 turn;	      /* of who has the place; 0 in task_map. Written last and taken away first, as turn_behind */
 	__u64 runtime_ns;     /* closed slices; the open one is in the CPU's slot */
 	__u64 wait_ns;	      /* run-queue wait of all closed slices */
 	__u64 wait_max_ns;    /* longest single wait */
@@ -111,7 +111,7 @@ struct cpu_slot {
 struct queued_task {
 	__u64 start_ns;
 	__u64 run_delay_ns;  /* its sched_info.run_delay */
-	__u64 last_queued_ns; /* since when it waits, on the clock of the queue's CPU; 0: it does not, or the kernel does not say */
+	__u64 last_queued_ns; /* since when it waits, on its queue's CPU's clock; 0: it does not, or it is not said */
 	__u64 cpus_low;
 	__u64 group_id;
 	__u32 group_kind;
@@ -123,7 +123,7 @@ struct queued_task {
 	__u32 weight;
 	__u32 cpu;	/* whose queue it is in */
 	__u32 on_cpu;	/* 1: it runs */
-	__u32 effective; /* its weight after all groups above it, as the kernel has it (h_load), in its unit; 0: it does not say */
+	__u32 effective; /* its weight after all groups above it, by the kernel (h_load), in its unit; 0: it does not say */
 	char comm[COMM_LEN];
 };
 
@@ -159,7 +159,7 @@ struct exited_record {
 
 /* What the kernel counts of a task by itself. */
 struct kernel_counters {
-	__u64 runtime_ns;    /* se.sum_exec_runtime: without what interrupts and the hypervisor took, where it keeps them apart */
+	__u64 runtime_ns;    /* se.sum_exec_runtime: without interrupts and the hypervisor, where these are kept apart */
 	__u64 run_delay_ns;  /* sched_info.run_delay */
 	__u64 voluntary;     /* nvcsw */
 	__u64 involuntary;   /* nivcsw */
@@ -177,7 +177,7 @@ struct light_base {
 struct light_task {
 	__u64 start_ns;
 	struct kernel_counters since_begin;
-	__u64 open_ns;	/* how long it has run (on_cpu) or waited (queued) by its run queue's clock, which is as old as the latest tick there */
+	__u64 open_ns;	/* how long it has run (on_cpu) or waited (queued) by its run queue's clock, of the latest tick */
 	__u64 cpus_low; /* as in struct task_record */
 	__u64 group_id;
 	__u32 group_kind;
@@ -214,7 +214,7 @@ struct pair_key {
 	__u64 victim_start_ns; /* with the pid, the identity of each */
 	__u64 culprit_start_ns;
 	__u32 victim;
-	__u32 culprit; /* 0, with a start of 0: a quota above the victim was used up; with UNKNOWN_CULPRIT: others, not known by name */
+	__u32 culprit; /* 0, with a start of 0: a quota above the victim; with UNKNOWN_CULPRIT: others, not known by name */
 };
 
 #define UNKNOWN_CULPRIT 1

@@ -1,4 +1,5 @@
-//! Loads a BPF object, attaches every program of it, says `attached`, and holds it until its standard input ends.
+//! Loads a BPF object, attaches every program of it, says `attached`, and holds it until its standard input
+//! ends.
 //!
 //! `scripts/bench.sh` holds the programs that way with which it compares the monitor.
 //!

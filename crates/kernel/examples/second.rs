@@ -1,5 +1,5 @@
-//! Who ran in the next second: a monitor of one's own, two snapshots, and the books between them. Needs the rights that
-//! `tombola doctor` names: `sudo target/debug/examples/second`.
+//! Who ran in the next second: a monitor of one's own, two snapshots, and the books between them. Needs the
+//! rights that `tombola doctor` names: `sudo target/debug/examples/second`.
 
 use std::error::Error;
 use std::thread;

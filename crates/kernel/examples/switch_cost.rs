@@ -1,8 +1,8 @@
-//! Runs a command under a monitor's object and an empty one, and says what a context switch costs in the programs of the first above
-//! those of the second.
+//! Runs a command under a monitor's object and an empty one, and says what a context switch costs in the
+//! programs of the first above those of the second.
 //!
-//! `scripts/bench-against.sh` compares objects of two commits that way, whose layouts may differ: so this loads them itself, with room
-//! as their loaders give it.
+//! `scripts/bench-against.sh` compares objects of two commits that way, whose layouts may differ: so this
+//! loads them itself, with room as their loaders give it.
 //!
 //! ```text
 //! switch_cost [--grown] OBJECT EMPTY COMMAND...    nanoseconds a switch, by the kernel's own counting (BPF_ENABLE_STATS)
@@ -45,7 +45,8 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let (floor, _floor_links) = load(empty, false)?;
-    // SAFETY: a plain system call; the descriptor it returns is this process's own, and counting ends with it.
+    // SAFETY: a plain system call; the descriptor it returns is this process's own, and counting ends with
+    // it.
     let counting = unsafe { bpf_enable_stats(BPF_STATS_RUN_TIME) };
     ensure!(counting >= 0, "the kernel does not count: {}", std::io::Error::last_os_error());
     // SAFETY: as above.

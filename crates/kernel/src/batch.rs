@@ -1,9 +1,9 @@
 //! Reading whole maps in few system calls.
 //!
-//! libbpf-rs has a batch iterator, but it takes a batch that is not full for the last one, and any error for the end.
-//! The kernel returns short batches in the middle (a bucket of a hash map that does not fit is left for the next call,
-//! `__htab_map_lookup_and_delete_batch`), so that iterator silently loses entries. This one ends where the kernel says
-//! that it is the end: at `ENOENT`.
+//! libbpf-rs has a batch iterator, but it takes a batch that is not full for the last one, and any error for
+//! the end. The kernel returns short batches in the middle (a bucket of a hash map that does not fit is left
+//! for the next call, `__htab_map_lookup_and_delete_batch`), so that iterator silently loses entries. This
+//! one ends where the kernel says that it is the end: at `ENOENT`.
 
 use crate::error::{Error, Result};
 use crate::wire::Wire;
@@ -17,8 +17,9 @@ const BATCH: usize = 1024;
 /// A hash bucket may hold more than a batch only with hostile collisions; then the batch grows, up to this.
 const LARGEST_BATCH: usize = 1 << 20;
 
-/// Calls `take` with every value of a map whose keys are at least 4 bytes long, where it lies: values are large. In a hash map that changes meanwhile, an entry that stays is
-/// seen at least once; one that is moved by an insert of the same key may be seen twice.
+/// Calls `take` with every value of a map whose keys are at least 4 bytes long, where it lies: values are
+/// large. In a hash map that changes meanwhile, an entry that stays is seen at least once; one that is moved
+/// by an insert of the same key may be seen twice.
 pub(crate) fn each_value<T: Wire>(map: &MapHandle, mut take: impl FnMut(&T)) -> Result<()> {
     each_entry(map, |_, value| take(value))
 }
@@ -28,7 +29,8 @@ pub(crate) fn each_entry<T: Wire>(map: &MapHandle, take: impl FnMut(&[u8], &T)) 
     batches(map, 0, usize::MAX, take)
 }
 
-/// Calls `take` with the values of an array at `first` and those behind it, `count` of them as far as the array goes.
+/// Calls `take` with the values of an array at `first` and those behind it, `count` of them as far as the
+/// array goes.
 pub(crate) fn each_value_of<T: Wire>(
     array: &MapHandle,
     first: u32,
@@ -50,8 +52,9 @@ fn batches<T: Wire>(map: &MapHandle, first: u32, most: usize, mut take: impl FnM
     while left > 0 {
         let mut count = u32::try_from(batch.min(left)).unwrap_or(u32::MAX);
         let from = if started { (&raw mut position).cast() } else { std::ptr::null_mut() };
-        // SAFETY: the buffers hold `count` keys and values of the sizes that the map has, which for the values was checked when
-        // it was opened, and any bytes are a value; both positions are 4 bytes: a bucket number in hash maps, an index in arrays.
+        // SAFETY: the buffers hold `count` keys and values of the sizes that the map has, which for the
+        // values was checked when it was opened, and any bytes are a value; both positions are 4 bytes: a
+        // bucket number in hash maps, an index in arrays.
         let result = unsafe {
             bpf_map_lookup_batch(
                 map.as_fd().as_raw_fd(),

@@ -63,7 +63,8 @@ fn check_header(head: &[u8], size: u64) -> Result<(), Fault> {
         Some(magic) if magic != MAGIC => return Err(Fault::Foreign),
         Some(_) => {}
     }
-    // magic u16, version u8, flags u8, then u32: header length, type offset, type length, string offset, string length.
+    // magic u16, version u8, flags u8, then u32: header length, type offset, type length, string offset,
+    // string length.
     let word = |index: usize| {
         head.get(4 + 4 * index..)
             .and_then(|rest| rest.first_chunk())
@@ -89,7 +90,8 @@ pub(crate) fn has_member(btf: &Btf<'_>, of: &str, member: &str) -> bool {
         .is_some_and(|of| of.iter().any(|candidate| candidate.name.is_some_and(|name| name == member)))
 }
 
-/// Arguments of a typed tracepoint, without the `void *` every one begins with; `None` if there is no such tracepoint.
+/// Arguments of a typed tracepoint, without the `void *` every one begins with; `None` if there is no such
+/// tracepoint.
 pub(crate) fn tracepoint_arguments(btf: &Btf<'_>, tracepoint: &str) -> Option<usize> {
     let typedef: types::Typedef<'_> = btf.type_by_name(&format!("btf_trace_{tracepoint}"))?;
     let function = types::FuncProto::try_from(typedef.next_type()?.next_type()?).ok()?;

@@ -1,7 +1,7 @@
 //! The clocks that snapshots are taken on: those of the kernel, whatever time namespace this process is in.
 //!
-//! In a time namespace `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are moved by offsets (`time_namespaces(7)`). BPF programs read the clocks as
-//! they are, so the offsets are taken off again.
+//! In a time namespace `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are moved by offsets (`time_namespaces(7)`).
+//! BPF programs read the clocks as they are, so the offsets are taken off again.
 
 use nix::time::{ClockId, clock_gettime};
 use std::fs;
@@ -35,7 +35,8 @@ pub(crate) fn unix_ns() -> u64 {
     now_ns(ClockId::CLOCK_REALTIME)
 }
 
-/// A namespace's offsets cannot be changed once a process is in it. Kernels before 5.6 have no such namespaces, and no such file.
+/// A namespace's offsets cannot be changed once a process is in it. Kernels before 5.6 have no such
+/// namespaces, and no such file.
 fn offsets() -> Offsets {
     static OFFSETS: OnceLock<Offsets> = OnceLock::new();
     *OFFSETS.get_or_init(|| parse(&fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default()))

@@ -18,7 +18,8 @@ pub(crate) fn cpu_times() -> BTreeMap<u32, CpuTimes> {
     parsed(&fs::read_to_string("/proc/stat").unwrap_or_default(), tick_ns)
 }
 
-/// Lines such as `cpu3 user nice system idle iowait irq softirq steal guest guest_nice`: guests are a part of user and nice.
+/// Lines such as `cpu3 user nice system idle iowait irq softirq steal guest guest_nice`: guests are a part of
+/// user and nice.
 fn parsed(text: &str, tick_ns: u64) -> BTreeMap<u32, CpuTimes> {
     let line = |line: &str| {
         let mut words = line.strip_prefix("cpu")?.split_ascii_whitespace();

@@ -1,12 +1,14 @@
 //! Records of ended tasks, read whole from a ring that is written meanwhile.
 //!
-//! The kernel copies a record for us word by word, in no order that another CPU's stores would have to respect: on arm64, the numbers before
-//! and behind it may be read before what is between them. The program writes `exits` and `begun`, then the record, then `number`, with
-//! a full barrier between each (`next_exit()`, `publish()`). So:
+//! The kernel copies a record for us word by word, in no order that another CPU's stores would have to
+//! respect: on arm64, the numbers before and behind it may be read before what is between them. The program
+//! writes `exits` and `begun`, then the record, then `number`, with a full barrier between each
+//! (`next_exit()`, `publish()`). So:
 //!
 //! - What shows a part of a new record lets a later look see that its place was taken: `exits` has moved on.
-//! - Two looks that see the same, with both numbers alike, have seen the whole of one record. If the first look saw its `number`, the second
-//!   sees nothing older; if it had seen anything younger, the second would have seen a younger `begun`.
+//! - Two looks that see the same, with both numbers alike, have seen the whole of one record. If the first
+//!   look saw its `number`, the second sees nothing older; if it had seen anything younger, the second would
+//!   have seen a younger `begun`.
 //!
 //! A second look is taken at those records only for which the first may have come too early or too late.
 
@@ -17,7 +19,8 @@ use std::sync::atomic::{Ordering, fence};
 /// Looks at a record that does not hold still, at most.
 const LOOKS: usize = 4;
 
-/// The last ends that a CPU may be in the middle of writing, of those that it has counted: a switch may end two records.
+/// The last ends that a CPU may be in the middle of writing, of those that it has counted: a switch may end
+/// two records.
 const AT_ONCE: u64 = 2;
 
 /// Orders this thread's next reads of the maps behind those it has done.
@@ -25,8 +28,8 @@ pub(crate) fn look_again() {
     fence(Ordering::SeqCst);
 }
 
-/// Whether the copy of a record needs a second look. `number` is its own, `length` that of its ring; `before` and `after` are its CPU's
-/// `exits`, read before the copy was made and after it.
+/// Whether the copy of a record needs a second look. `number` is its own, `length` that of its ring; `before`
+/// and `after` are its CPU's `exits`, read before the copy was made and after it.
 pub(crate) fn is_in_doubt(number: u64, length: u64, before: u64, after: u64) -> bool {
     let may_be_unfinished = number + AT_ONCE > before;
     let may_be_overwritten = number + length <= after;
@@ -126,7 +129,8 @@ mod tests {
                 ring.go_on(&mut random);
             }
             let before = ring.exits;
-            // From the slot to the ring it is two system calls: what was being written then is done, but for the last ends.
+            // From the slot to the ring it is two system calls: what was being written then is done, but for
+            // the last ends.
             let finished = ring.exits.saturating_sub(AT_ONCE);
             while ring.stores.last().is_some_and(|(_, number)| *number <= finished) {
                 ring.go_on(&mut random);

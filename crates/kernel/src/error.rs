@@ -178,7 +178,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the cause is that BPF cannot be used here at all (rights, kernel), so that `tombola doctor` helps.
+    /// Whether the cause is that BPF cannot be used here at all (rights, kernel), so that `tombola doctor`
+    /// helps.
     pub fn is_about_the_machine(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Btf { .. } | Self::PinPlace { .. } | Self::OpenPin { .. })
     }

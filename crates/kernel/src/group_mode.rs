@@ -13,14 +13,15 @@ const FILE: &str = "/sys/kernel/debug/sched/cgroup_mode";
 const SIBLING: &str = "/sys/kernel/debug/sched/features";
 /// The rule of all kernels before there were several.
 const SMP: &str = "smp";
-/// The default of those that have several: shares times the lesser of runnable tasks and CPUs, `calc_concur_shares()` of
-/// `kernel/sched/fair.c`.
+/// The default of those that have several: shares times the lesser of runnable tasks and CPUs,
+/// `calc_concur_shares()` of `kernel/sched/fair.c`.
 const CONCUR: &str = "concur";
 
 /// The rule for the weights of groups, by the kernel's own word for it.
 ///
-/// `smp`, the only one of kernels up to 6.19 at least: a weight is what the group has on all CPUs together. `concur`, the default since: it
-/// counts once for each CPU that the group's tasks keep busy. `up` and `max`: once for each CPU.
+/// `smp`, the only one of kernels up to 6.19 at least: a weight is what the group has on all CPUs together.
+/// `concur`, the default since: it counts once for each CPU that the group's tasks keep busy. `up` and `max`:
+/// once for each CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMode(String);
 
@@ -47,7 +48,8 @@ impl fmt::Display for GroupMode {
     }
 }
 
-/// Whether the kernel's types are those of one that knows several rules. They are read once: they are megabytes, and do not change.
+/// Whether the kernel's types are those of one that knows several rules. They are read once: they are
+/// megabytes, and do not change.
 fn knows_several() -> bool {
     static KNOWS: OnceLock<bool> = OnceLock::new();
     *KNOWS.get_or_init(|| {

@@ -11,18 +11,20 @@ use tombola_core::snapshot::Group;
 /// Directories walked at most for one lookup of new names: a bound for hosts with runaway cgroups.
 const MOST_GROUPS: usize = 100_000;
 
-/// The kernel's id of the root of a hierarchy. Where the directory of the mount has another one, only a part of the hierarchy is mounted.
+/// The kernel's id of the root of a hierarchy. Where the directory of the mount has another one, only a part
+/// of the hierarchy is mounted.
 const ROOT_ID: u64 = 1;
 
 /// Resolves groups to names, and remembers the names of groups that are gone.
 ///
-/// The kernel's id of a cgroup is the inode number of its directory, in the hierarchy of the cpu controller: its own on
-/// cgroup v1, the unified one on v2. Ids are never used again, so what is known of one stays so.
+/// The kernel's id of a cgroup is the inode number of its directory, in the hierarchy of the cpu controller:
+/// its own on cgroup v1, the unified one on v2. Ids are never used again, so what is known of one stays so.
 #[derive(Debug, Default)]
 pub struct GroupNames {
     root: Option<PathBuf>,
     known: BTreeMap<u64, Known>,
-    /// Walks of the whole tree: only for ids that are new, and only where the kernel does not tell the path of an id.
+    /// Walks of the whole tree: only for ids that are new, and only where the kernel does not tell the path
+    /// of an id.
     walks: usize,
 }
 
@@ -90,8 +92,8 @@ impl GroupNames {
         }
     }
 
-    /// The group's name: a path that begins with `/`, "autogroup-7", or "cgroup:123" for one whose name is not known. A
-    /// cgroup that is gone has "(deleted)" after it.
+    /// The group's name: a path that begins with `/`, "autogroup-7", or "cgroup:123" for one whose name is
+    /// not known. A cgroup that is gone has "(deleted)" after it.
     pub fn name(&self, group: Group) -> String {
         match group {
             Group::Unknown => "-".into(),
@@ -152,7 +154,8 @@ struct Handle {
 fn path_of(mount: &File, id: u64) -> nix::Result<PathBuf> {
     const FILEID_KERNFS: i32 = 0xfe;
     let handle = Handle { bytes: 8, kind: FILEID_KERNFS, id: id.to_ne_bytes() };
-    // SAFETY: the kernel reads the handle, which is as long as it says, and writes nothing into memory of ours.
+    // SAFETY: the kernel reads the handle, which is as long as it says, and writes nothing into memory of
+    // ours.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_open_by_handle_at,
@@ -169,7 +172,8 @@ fn path_of(mount: &File, id: u64) -> nix::Result<PathBuf> {
     if path.to_string_lossy().ends_with(" (deleted)") { Err(nix::Error::ESTALE) } else { Ok(path) }
 }
 
-/// Mount point of the hierarchy that has the cpu controller: a v1 mount with the option `cpu`, or else the v2 mount.
+/// Mount point of the hierarchy that has the cpu controller: a v1 mount with the option `cpu`, or else the v2
+/// mount.
 fn cpu_hierarchy() -> Option<PathBuf> {
     let mounts = procfs::process::Process::myself().ok()?.mountinfo().ok()?;
     let mounts: Vec<_> = mounts.into_iter().collect();

@@ -18,8 +18,9 @@ fn atomics(object: &[u8]) -> (usize, usize) {
     (returning, all - returning)
 }
 
-/// Kernels before 5.12 refuse an atomic operation that returns a value, and clang from 20 on makes one of `__sync_fetch_and_add` also where
-/// nobody takes the value. Where stores are not kept in order, it is what orders them, and one that returns nothing does not.
+/// Kernels before 5.12 refuse an atomic operation that returns a value, and clang from 20 on makes one of
+/// `__sync_fetch_and_add` also where nobody takes the value. Where stores are not kept in order, it is what
+/// orders them, and one that returns nothing does not.
 #[test]
 fn atomic_operations_return_a_value_only_where_that_orders() {
     let of = [MONITOR, INTERFERENCE, RECORDER].map(atomics);

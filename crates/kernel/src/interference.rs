@@ -26,8 +26,9 @@ const UNKNOWN: TaskId = TaskId { pid: 0, start_ns: 1 };
 
 /// Counts until it is dropped.
 ///
-/// A wait is booked when it ends; what is made of those that have not ended is added at each read, so a pair holds at any time what the
-/// culprit did up to then. Pairs to which nothing was added between two reads leave when the map is more than half full: of tasks that are gone, most of them.
+/// A wait is booked when it ends; what is made of those that have not ended is added at each read, so a pair
+/// holds at any time what the culprit did up to then. Pairs to which nothing was added between two reads
+/// leave when the map is more than half full: of tasks that are gone, most of them.
 pub struct InterferenceMonitor {
     pairs: MapHandle,
     untold: MapHandle,
@@ -103,8 +104,9 @@ impl InterferenceMonitor {
         Ok(all)
     }
 
-    /// What was booked, and what the waits are made of that had not ended then. A wait is booked in the moment in which it ceases to be open:
-    /// of a victim of whom anything was booked while the open waits were looked at, both are looked at again.
+    /// What was booked, and what the waits are made of that had not ended then. A wait is booked in the
+    /// moment in which it ceases to be open: of a victim of whom anything was booked while the open waits
+    /// were looked at, both are looked at again.
     fn booked_and_open(&self) -> Result<(BTreeMap<Pair, Standing>, BTreeMap<Pair, u64>)> {
         let mut booked = self.booked()?;
         let mut open: BTreeMap<Pair, u64> = BTreeMap::new();
@@ -138,7 +140,8 @@ impl InterferenceMonitor {
         Ok(pairs)
     }
 
-    /// What the waits are made of that have not ended. Of one whose CPU switched in every reading nothing is told.
+    /// What the waits are made of that have not ended. Of one whose CPU switched in every reading nothing is
+    /// told.
     fn open_waits(&self) -> Result<BTreeMap<Pair, u64>> {
         let mut waits: Vec<open_wait> = self.open_waits.read()?;
         for _ in 1..READINGS {
@@ -162,8 +165,8 @@ impl InterferenceMonitor {
         Ok(held_ns)
     }
 
-    /// Puts out the pairs that are as they were at the latest read, where there are many. What is added to one between the look at it
-    /// and its end is lost. Pairs of open waits stay.
+    /// Puts out the pairs that are as they were at the latest read, where there are many. What is added to
+    /// one between the look at it and its end is lost. Pairs of open waits stay.
     fn make_room(&mut self, pairs: &mut BTreeMap<Pair, Standing>, open: &BTreeMap<Pair, u64>) -> Result<()> {
         if pairs.len() <= self.pairs.max_entries() as usize / 2 {
             self.before.clear();
@@ -190,8 +193,8 @@ impl InterferenceMonitor {
     }
 }
 
-/// What was told of open waits. The longer a wait lasts, the more of it may be behind tasks that the kernel side knows by name no more: who
-/// was named once stays named.
+/// What was told of open waits. The longer a wait lasts, the more of it may be behind tasks that the kernel
+/// side knows by name no more: who was named once stays named.
 #[derive(Default)]
 struct Told {
     /// What the latest read told of pairs of open waits.
@@ -266,7 +269,8 @@ mod tests {
         TaskId { pid, start_ns: 1 }
     }
 
-    /// What is told of two culprits and of unknown ones, when so much is booked, and so much of a wait is open.
+    /// What is told of two culprits and of unknown ones, when so much is booked, and so much of a wait is
+    /// open.
     fn told(told: &mut Told, booked: [u64; 3], open: [u64; 3]) -> [u64; 3] {
         let culprits = [task(1), task(2), UNKNOWN].map(|culprit| Pair { victim: task(7), culprit });
         let of = |ns: [u64; 3]| culprits.into_iter().zip(ns).filter(|(_, ns)| *ns > 0);

@@ -26,8 +26,8 @@ pub(crate) const LIGHT: [&str; 10] = [
     "schema",
 ];
 
-/// Fingerprint of the shared structs as a BPF object's BTF describes them: names, offsets and sizes. Comments, spelling
-/// of types and code do not matter.
+/// Fingerprint of the shared structs as a BPF object's BTF describes them: names, offsets and sizes.
+/// Comments, spelling of types and code do not matter.
 ///
 /// # Errors
 /// [`Error::Object`] when the object lacks one of the structs.

@@ -30,7 +30,8 @@ pub(crate) fn text() -> String {
     TEXT.lock().map(|text| text.clone()).unwrap_or_default()
 }
 
-/// Writes what was printed to a new file in the temporary directory; `None` if nothing was, or it cannot be written.
+/// Writes what was printed to a new file in the temporary directory; `None` if nothing was, or it cannot be
+/// written.
 pub(crate) fn save() -> Option<PathBuf> {
     let text = text();
     if text.is_empty() {

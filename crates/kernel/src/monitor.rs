@@ -85,9 +85,9 @@ impl PinnedMonitor {
     /// Loads a monitor and pins it, or finds one that is there.
     ///
     /// # Errors
-    /// [`Error::Locked`] while another process does the same; [`Error::OtherLayout`] and [`Error::Incomplete`] for pins that
-    /// only `force` replaces; whatever keeps this kernel or this user from loading. After an error nothing of the attempt
-    /// is left.
+    /// [`Error::Locked`] while another process does the same; [`Error::OtherLayout`] and
+    /// [`Error::Incomplete`] for pins that only `force` replaces; whatever keeps this kernel or this user
+    /// from loading. After an error nothing of the attempt is left.
     pub fn load(settings: &Settings) -> Result<Loaded> {
         let pins = &settings.pins;
         pins.check()?;
@@ -122,7 +122,8 @@ impl PinnedMonitor {
     /// The monitor pinned at these paths.
     ///
     /// # Errors
-    /// [`Error::NotLoaded`] if nothing is there, [`Error::Incomplete`] or [`Error::OtherLayout`] if it cannot be used.
+    /// [`Error::NotLoaded`] if nothing is there, [`Error::Incomplete`] or [`Error::OtherLayout`] if it cannot
+    /// be used.
     pub fn find(pins: &Pins) -> Result<Self> {
         if !pins.has_maps() {
             return Err(match fs::symlink_metadata(&pins.map) {
@@ -177,7 +178,8 @@ impl PinnedMonitor {
     /// Reads it.
     ///
     /// # Errors
-    /// [`Error::OpenPin`] where the pins may not be read, [`Error::Shape`] or [`Error::NotAMap`] if they are not what they should be.
+    /// [`Error::OpenPin`] where the pins may not be read, [`Error::Shape`] or [`Error::NotAMap`] if they are
+    /// not what they should be.
     pub fn reader(&self) -> Result<Reader> {
         let schema = read_schema(&self.pins)?;
         if schema.light != 0 {
@@ -190,15 +192,16 @@ impl PinnedMonitor {
     /// Removes a monitor, whole or not, and says which pins were there. Pins of other monitors stay.
     ///
     /// # Errors
-    /// [`Error::Locked`] while somebody loads; [`Error::Pin`] where a pin may not be removed; [`Error::OpenPin`] where the
-    /// kernel lets this user see nothing of it, so that a part of it would stay.
+    /// [`Error::Locked`] while somebody loads; [`Error::Pin`] where a pin may not be removed;
+    /// [`Error::OpenPin`] where the kernel lets this user see nothing of it, so that a part of it would stay.
     pub fn unload(pins: &Pins) -> Result<Vec<PathBuf>> {
         pins.check()?;
         let _lock = pins.lock()?;
         // What was loaded knows best where it is pinned.
         let pins = match Self::find(pins) {
             Ok(found) => found.pins,
-            // Who may not look cannot tell whose program and link are pinned there: they would stay, and go on measuring.
+            // Who may not look cannot tell whose program and link are pinned there: they would stay, and go
+            // on measuring.
             Err(Error::OpenPin { path, reason, remedy })
                 if reason.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -336,7 +339,8 @@ fn begin(monitor: &MonitorObject, links: &[Link], schema: &schema) -> Result<()>
     if schema.light != 0 {
         note_begin(monitor, links)?;
     }
-    // The kernel copies a value in no order: what the programs read once they see that they are to begin is there before.
+    // The kernel copies a value in no order: what the programs read once they see that they are to begin is
+    // there before.
     for begin_ns in [0, schema.begin_ns] {
         let control = control {
             begin_ns,

@@ -1,4 +1,5 @@
-//! The monitor's BPF object: the built-in one or another of the same layout, with maps sized for this machine.
+//! The monitor's BPF object: the built-in one or another of the same layout, with maps sized for this
+//! machine.
 
 use crate::error::{Error, Result};
 use crate::layout;
@@ -14,13 +15,13 @@ use std::fs;
 /// Ended tasks that a light monitor remembers: 4,096 of them take 1 MB.
 const LIGHT_ENDS: u32 = 4096;
 
-/// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192 of them take
-/// 3 MB.
+/// Ended tasks remembered on the whole machine, and the least that a CPU remembers, as powers of two: 8,192
+/// of them take 3 MB.
 const RING_BITS_TOTAL: u32 = 13;
 const RING_BITS_LEAST: u32 = 7;
 
-/// Places for records that are found without a hash, at most: 4,096 of them take 1.6 MB, whoever is in them. With fewer tasks than that, and
-/// pids given in turn, nearly every task has one.
+/// Places for records that are found without a hash, at most: 4,096 of them take 1.6 MB, whoever is in them.
+/// With fewer tasks than that, and pids given in turn, nearly every task has one.
 const MOST_NEAR: u32 = 4096;
 
 /// The monitor in the kernel, nothing attached yet.
@@ -31,7 +32,8 @@ pub(crate) struct MonitorObject {
     pub(crate) max_tasks: u32,
     /// Places in `near_map`, a power of two, beside the room for `max_tasks`; 0: it has no such map.
     pub(crate) near: u32,
-    /// The programs beside the first: of the monitor at the switches those of [`OTHERS`] that this kernel needs.
+    /// The programs beside the first: of the monitor at the switches those of [`OTHERS`] that this kernel
+    /// needs.
     pub(crate) others: Vec<&'static str>,
     /// Which of them is the iterator that readers run.
     pub(crate) iterator: &'static str,
@@ -112,13 +114,14 @@ fn near_places(max_tasks: u32) -> u32 {
     1 << (max_tasks / 16).clamp(1, MOST_NEAR).ilog2()
 }
 
-/// Entries that a map which puts out the oldest needs to hold so many: each CPU keeps up to 128 free ones in reserve
-/// (`LOCAL_FREE_TARGET` in `kernel/bpf/bpf_lru_list.c`).
+/// Entries that a map which puts out the oldest needs to hold so many: each CPU keeps up to 128 free ones in
+/// reserve (`LOCAL_FREE_TARGET` in `kernel/bpf/bpf_lru_list.c`).
 fn lru_room(entries: u32, cpus: u32) -> u32 {
     entries + 128 * cpus
 }
 
-/// Layout fingerprint of the object in this binary, the light one or the other: what every reader here understands.
+/// Layout fingerprint of the object in this binary, the light one or the other: what every reader here
+/// understands.
 pub(crate) fn built_in_layout(light: bool) -> Result<u64> {
     if light { layout_of(LIGHT, &layout::LIGHT) } else { layout_of(MONITOR, &layout::FULL) }
 }

@@ -26,13 +26,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) bytes: &'a [u8],
     /// BTF of the running kernel, if not its own.
     pub(crate) btf: Option<&'a Path>,
-    /// Names of the switch program that reads the state argument, and of the one that does not: one of them is loaded.
+    /// Names of the switch program that reads the state argument, and of the one that does not: one of them
+    /// is loaded.
     pub(crate) switch: [&'static str; 2],
     /// Other programs.
     pub(crate) others: &'a [&'a str],
     /// Room in maps, by name.
     pub(crate) rooms: &'a [(&'a str, u32)],
-    /// Hash maps that take memory for what they hold, and not for all their room at once. Only where [`grows_safely`].
+    /// Hash maps that take memory for what they hold, and not for all their room at once. Only where
+    /// [`grows_safely`].
     pub(crate) grown: &'a [&'a str],
 }
 
@@ -100,8 +102,8 @@ pub(crate) fn possible_cpus() -> Result<u32> {
         .ok_or_else(|| Error::Object { what: "the number of possible CPUs is unknown".into() })
 }
 
-/// Whether `sched_switch` passes the state of the task that leaves, as it does since 5.18: the program that reads this
-/// argument is refused where it is missing.
+/// Whether `sched_switch` passes the state of the task that leaves, as it does since 5.18: the program that
+/// reads this argument is refused where it is missing.
 fn switch_passes_state() -> Result<bool> {
     let btf = kernel_btf()?;
     btf_file::tracepoint_arguments(&btf, "sched_switch")
@@ -116,9 +118,9 @@ pub(crate) fn kernel_has_member(structure: &str, member: &str) -> Result<bool> {
     Ok(found.is_some_and(|found| found.iter().any(|m| m.name == Some(OsStr::new(member)))))
 }
 
-/// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912, `bpf_mem_alloc`) its elements come
-/// from free lists of each CPU, which an interrupt fills up later; nothing is allocated where one is taken. Before, an insertion calls the
-/// kernel's allocator, which may wake somebody, and deadlock.
+/// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912, `bpf_mem_alloc`) its
+/// elements come from free lists of each CPU, which an interrupt fills up later; nothing is allocated where
+/// one is taken. Before, an insertion calls the kernel's allocator, which may wake somebody, and deadlock.
 pub(crate) fn grows_safely() -> Result<bool> {
     kernel_has_member("bpf_htab", "ma")
 }

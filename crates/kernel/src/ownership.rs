@@ -17,15 +17,16 @@ pub(crate) fn map_ids(pins: &[PathBuf]) -> Vec<u32> {
         .collect()
 }
 
-/// Whether the program pinned at `prog`, and the program of the link pinned at `link`, use one of these maps. False where
-/// this user may not ask.
+/// Whether the program pinned at `prog`, and the program of the link pinned at `link`, use one of these maps.
+/// False where this user may not ask.
 pub(crate) fn owned(prog: &Path, link: &Path, maps: &[u32]) -> (bool, bool) {
     let uses_one = |program: &ProgramHandle| maps_of(program).iter().any(|id| maps.contains(id));
     let program = ProgramHandle::from_pinned_path(prog).ok().filter(uses_one);
     libbpf_log::start(); // or libbpf complains on standard error where there is no link
     let linked = Link::open(link).ok().and_then(|link| link.info().ok()).map(|info| info.prog_id);
     let owns_link = linked.is_some_and(|id| {
-        // Opening a program by its id takes CAP_SYS_ADMIN; that it is the one pinned beside it can be seen without.
+        // Opening a program by its id takes CAP_SYS_ADMIN; that it is the one pinned beside it can be seen
+        // without.
         program.as_ref().is_some_and(|program| program.id() == id)
             || ProgramHandle::from_prog_id(id).is_ok_and(|program| uses_one(&program))
     });

@@ -11,11 +11,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// The programs beside the one of the switch: two follow `execve` and what it may leave behind, one tells who waits at this moment, and
-/// [`WAKEUP`].
+/// The programs beside the one of the switch: two follow `execve` and what it may leave behind, one tells who
+/// waits at this moment, and [`WAKEUP`].
 pub(crate) const OTHERS: [&str; 4] = ["sched_exec", "sched_free", ITERATOR, WAKEUP];
 
-/// The program that finds sleep in the kernel's waits: only in kernels in which a task may sleep in its run queue.
+/// The program that finds sleep in the kernel's waits: only in kernels in which a task may sleep in its run
+/// queue.
 pub(crate) const WAKEUP: &str = "sched_waking";
 
 /// The iterator over the tasks that are in a run queue. Its link is a file: to read it is to run it.
@@ -62,8 +63,8 @@ pub(crate) mod companion {
 }
 
 impl Pins {
-    /// The directory of everything else that belongs to the monitor, beside its task map: the map's path with `_tombola`
-    /// at its end, so that `--map` alone finds it.
+    /// The directory of everything else that belongs to the monitor, beside its task map: the map's path with
+    /// `_tombola` at its end, so that `--map` alone finds it.
     pub fn companions(&self) -> PathBuf {
         let mut name: OsString = self.map.clone().into_os_string();
         name.push("_tombola");
@@ -79,7 +80,8 @@ impl Pins {
         self.companion(&format!("{program}_link"))
     }
 
-    /// Everything a monitor of either kind pins, in the order in which it is to be removed: links first, which stops the measuring.
+    /// Everything a monitor of either kind pins, in the order in which it is to be removed: links first,
+    /// which stops the measuring.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
         self.of_programs(&[OTHERS.as_slice(), &[LIGHT_ITERATOR]].concat())
     }
@@ -106,8 +108,8 @@ impl Pins {
         companions.iter().chain([&self.map]).any(|path| path.symlink_metadata().is_ok())
     }
 
-    /// Everything of the monitor that exists. Program and link are only counted if they use one of its maps: they may have
-    /// the names of another monitor's.
+    /// Everything of the monitor that exists. Program and link are only counted if they use one of its maps:
+    /// they may have the names of another monitor's.
     pub(crate) fn existing(&self) -> Vec<PathBuf> {
         let maps = ownership::map_ids(&[self.map.clone(), self.companion(companion::CPU_MAP)]);
         let (owns_prog, owns_link) = ownership::owned(&self.prog, &self.link, &maps);

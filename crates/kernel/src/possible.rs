@@ -13,7 +13,8 @@ pub(crate) fn online() -> CpuSet {
     listed(&fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default())
 }
 
-/// A list such as `0-3,8`. The kernel's masks hold at most 8,192 CPUs (`NR_CPUS`); what is beyond that is left out.
+/// A list such as `0-3,8`. The kernel's masks hold at most 8,192 CPUs (`NR_CPUS`); what is beyond that is
+/// left out.
 fn listed(text: &str) -> CpuSet {
     let mut cpus = Vec::new();
     for range in text.trim().split(',') {

@@ -1,5 +1,5 @@
-//! What this kernel lets this user do, found out by trying and looking, never by comparing version numbers where a
-//! feature can be asked for itself.
+//! What this kernel lets this user do, found out by trying and looking, never by comparing version numbers
+//! where a feature can be asked for itself.
 
 mod books;
 mod bpffs;
@@ -73,8 +73,8 @@ impl Finding {
     }
 }
 
-/// Looks at everything, in the order in which things have to be right. Never fails: what cannot be found out is a
-/// finding too. Changes nothing; what it tries in the kernel is gone when it returns.
+/// Looks at everything, in the order in which things have to be right. Never fails: what cannot be found out
+/// is a finding too. Changes nothing; what it tries in the kernel is gone when it returns.
 pub fn probe(options: &Options) -> Vec<Finding> {
     // libbpf explains itself on standard error; here its results are findings.
     let printer = libbpf_rs::set_print(None);
@@ -99,7 +99,8 @@ pub fn usable(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.verdict != Verdict::Fail)
 }
 
-/// The text of a small kernel file without the white space around it; `None` where it is absent or unreadable.
+/// The text of a small kernel file without the white space around it; `None` where it is absent or
+/// unreadable.
 fn kernel_file(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }

@@ -28,8 +28,8 @@ enum Kind {
 }
 
 impl Reader {
-    /// Whether the monitor is a light one: all that it knows are the kernel's own counters, and nothing of it runs where tasks are
-    /// switched.
+    /// Whether the monitor is a light one: all that it knows are the kernel's own counters, and nothing of it
+    /// runs where tasks are switched.
     pub fn is_light(&self) -> bool {
         matches!(self.0, Kind::Light(_))
     }
@@ -42,8 +42,9 @@ impl Reader {
         }
     }
 
-    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure (`se.h_load`, since 7.3), in the
-    /// kernel's unit. Empty where the kernel keeps none, and where the monitor is a light one.
+    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure
+    /// (`se.h_load`, since 7.3), in the kernel's unit. Empty where the kernel keeps none, and where the
+    /// monitor is a light one.
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the kernel refuses.

@@ -33,8 +33,8 @@ use std::time::{Duration, Instant};
 use timeline::Timeline;
 use tombola_core::snapshot::GroupTotals;
 
-/// The programs beside that of the switch: those that tell of events, those that only know when an interrupt is being served, and the
-/// iterator.
+/// The programs beside that of the switch: those that tell of events, those that only know when an interrupt
+/// is being served, and the iterator.
 const OTHERS: [&str; 14] = [
     "record_waking",
     "record_new",
@@ -60,8 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Records until it is dropped.
 ///
-/// Its clock begins as `CLOCK_MONOTONIC` and runs as the run queues' clocks do, so that durations between switches are exact; NTP slews
-/// the monotonic one away from it by 500 ppm at most.
+/// Its clock begins as `CLOCK_MONOTONIC` and runs as the run queues' clocks do, so that durations between
+/// switches are exact; NTP slews the monotonic one away from it by 500 ppm at most.
 pub struct Recorder {
     lanes: Lanes,
     cpus: Vec<Lane>,
@@ -143,8 +143,8 @@ impl Recorder {
         self.slots
     }
 
-    /// Hands over everything that was recorded and not handed over yet, CPU by CPU. Those of one CPU come in the order in which they
-    /// happened, also over several calls.
+    /// Hands over everything that was recorded and not handed over yet, CPU by CPU. Those of one CPU come in
+    /// the order in which they happened, also over several calls.
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the ring of notes cannot be read.
@@ -153,7 +153,8 @@ impl Recorder {
     }
 
     fn drain_lanes(&mut self, all: bool, take: &mut dyn FnMut(Recorded)) -> Result<Drained> {
-        // The heads first: a note whose place lies before one of them is in the ring by then, but for one that is just being written.
+        // The heads first: a note whose place lies before one of them is in the ring by then, but for one
+        // that is just being written.
         let heads: Vec<u64> = (0..self.lanes.cpus()).map(|cpu| self.lanes.head(cpu)).collect();
         for note in self.notes.take()? {
             if let Some(lane) = self.cpus.get_mut(note.cpu as usize) {
@@ -177,7 +178,8 @@ impl Recorder {
         Ok(each_task(&self.each)?.iter().map(known).collect())
     }
 
-    /// The groups of all tasks that [`Recorder::tasks`] found, and those above them. One that vanished keeps its last values.
+    /// The groups of all tasks that [`Recorder::tasks`] found, and those above them. One that vanished keeps
+    /// its last values.
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the kernel refuses.
@@ -217,7 +219,8 @@ impl Recorder {
         let (not_run, end_ns) = (self.not_run(), self.now_ns());
         self.lanes.end();
         self.links.clear();
-        // A program that was running then is still writing, for microseconds, or longer where it was preempted.
+        // A program that was running then is still writing, for microseconds, or longer where it was
+        // preempted.
         let begin = Instant::now();
         loop {
             self.drain_lanes(true, take)?;
@@ -244,7 +247,8 @@ impl Recorder {
                 // SAFETY: the program is loaded, so libbpf gives its file descriptor.
                 let fd =
                     unsafe { libbpf_rs::libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) };
-                // SAFETY: the info is plain integers, of the size that is passed; its pointers are null and their lengths 0.
+                // SAFETY: the info is plain integers, of the size that is passed; its pointers are null and
+                // their lengths 0.
                 let result = unsafe { bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut size) };
                 if result == 0 { info.recursion_misses } else { 0 }
             })

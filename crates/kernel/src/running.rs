@@ -1,4 +1,5 @@
-//! What procfs says of a task that has a CPU for the first time since the monitor began: it has no record yet.
+//! What procfs says of a task that has a CPU for the first time since the monitor began: it has no record
+//! yet.
 
 use procfs::process::Process;
 use tombola_core::policy::Policy;

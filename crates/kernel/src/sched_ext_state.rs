@@ -17,8 +17,8 @@ pub enum SchedExtState {
         ops: String,
         /// `enabled`, `enabling`, `disabling`.
         state: String,
-        /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the kernel does not
-        /// say.
+        /// Whether it schedules every fair task, or only those of the policy `SCHED_EXT`; `None` where the
+        /// kernel does not say.
         whole_machine: Option<bool>,
     },
 }

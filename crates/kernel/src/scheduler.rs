@@ -5,8 +5,8 @@
 //!                                                  another process finds ─┴► SchedulerControl ─► totals, tasks, tickets
 //! ```
 //!
-//! Nothing is pinned: when the process that holds the [`Scheduler`] ends, however it ends, the kernel goes back to its
-//! default scheduler.
+//! Nothing is pinned: when the process that holds the [`Scheduler`] ends, however it ends, the kernel goes
+//! back to its default scheduler.
 
 mod constants;
 mod control;
@@ -73,8 +73,8 @@ impl Scheduler {
     /// Loads it and puts it in charge.
     ///
     /// # Errors
-    /// [`Error::NoSchedExt`] where the kernel has no sched_ext, [`Error::SchedulerBusy`] where another scheduler is loaded,
-    /// and whatever the kernel refuses.
+    /// [`Error::NoSchedExt`] where the kernel has no sched_ext, [`Error::SchedulerBusy`] where another
+    /// scheduler is loaded, and whatever the kernel refuses.
     pub fn start(options: &SchedulerOptions) -> Result<Self> {
         constants::check()?;
         if let SchedExtState::Loaded { ops, .. } = SchedExtState::now() {
@@ -112,7 +112,8 @@ impl Scheduler {
                 },
             })?;
         let pin = program(&object, PIN)?;
-        // A timer that was not pinned fires where it was started: late if that CPU has much to do, but it fires.
+        // A timer that was not pinned fires where it was started: late if that CPU has much to do, but it
+        // fires.
         on_every_cpu(move || drop(pin_timer(&pin)));
         let scheduler = Self { link: Some(link), control, _object: object };
         match scheduler.control.farewell()? {
@@ -126,8 +127,8 @@ impl Scheduler {
         &self.control
     }
 
-    /// Takes it out and waits until the kernel's own scheduler is back, at most `patience`. Returns the kernel's reason for the
-    /// end.
+    /// Takes it out and waits until the kernel's own scheduler is back, at most `patience`. Returns the
+    /// kernel's reason for the end.
     ///
     /// # Errors
     /// [`Error::SchedulerRefused`] if the kernel takes longer.
@@ -186,7 +187,8 @@ fn configure(open: &mut OpenObject, options: &SchedulerOptions, cpus: u32) -> Re
                     bytes.ok_or_else(|| Error::Object { what: "its scheduler has another shape".into() })?;
                 #[allow(clippy::cast_ptr_alignment)] // read and written unaligned
                 let at = bytes.as_mut_ptr().cast::<sched_ext_ops>();
-                // SAFETY: libbpf's buffer is the struct of the object, whose size was checked; it need not be aligned.
+                // SAFETY: libbpf's buffer is the struct of the object, whose size was checked; it need not be
+                // aligned.
                 let mut ops = unsafe { at.read_unaligned() };
                 if options.partial {
                     ops.flags |= SWITCH_PARTIAL;
@@ -231,8 +233,8 @@ fn control_of(object: &Object) -> Result<SchedulerControl> {
     })
 }
 
-/// Puts a thread (0: the calling one) under the policy `SCHED_EXT`: what it runs, and what its children run, is scheduled by a
-/// partial scheduler, and by the fair class when there is none.
+/// Puts a thread (0: the calling one) under the policy `SCHED_EXT`: what it runs, and what its children run,
+/// is scheduled by a partial scheduler, and by the fair class when there is none.
 ///
 /// # Errors
 /// [`Error::SchedulerRefused`] if the kernel refuses: no such thread, not the caller's, or no sched_ext.

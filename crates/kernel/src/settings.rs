@@ -22,20 +22,23 @@ pub struct Settings {
     pub max_groups: MaxGroups,
     /// Replace whatever is pinned there.
     pub force: bool,
-    /// Read the kernel's own counters when asked, in place of booking at the switches. Neither `object` nor `max_tasks` is looked at.
+    /// Read the kernel's own counters when asked, in place of booking at the switches. Neither `object` nor
+    /// `max_tasks` is looked at.
     pub light: bool,
 }
 
 /// How many tasks the task map has room for.
 ///
-/// A task takes about 500 bytes: where hash maps grow safely (6.1 and later) when it comes, elsewhere for all the room at once.
+/// A task takes about 500 bytes: where hash maps grow safely (6.1 and later) when it comes, elsewhere for all
+/// the room at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxTasks(u32);
 
 impl MaxTasks {
     /// The most that makes sense: `PID_MAX_LIMIT` of 64-bit kernels, 2²².
     pub const LIMIT: u32 = 1 << 22;
-    /// The most the default takes: room for a host with 30,000 threads twice over, in 28 MB where all room is taken at once.
+    /// The most the default takes: room for a host with 30,000 threads twice over, in 28 MB where all room is
+    /// taken at once.
     const DEFAULT_MOST: u32 = 1 << 16;
     const DEFAULT_LEAST: u32 = 1 << 12;
 
@@ -59,7 +62,8 @@ impl MaxTasks {
 }
 
 impl Default for MaxTasks {
-    /// 65,536, or less on a machine whose kernel allows fewer threads (`kernel.threads-max`, which grows with memory).
+    /// 65,536, or less on a machine whose kernel allows fewer threads (`kernel.threads-max`, which grows with
+    /// memory).
     fn default() -> Self {
         let allowed = fs::read_to_string("/proc/sys/kernel/threads-max")
             .ok()
@@ -83,17 +87,19 @@ impl FromStr for MaxTasks {
     }
 }
 
-/// Room in a map for something of which there may be any number: from 1 to `MOST`, `USUAL` where nothing is said.
+/// Room in a map for something of which there may be any number: from 1 to `MOST`, `USUAL` where nothing is
+/// said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room<const USUAL: u32, const MOST: u32>(u32);
 
-/// How many scheduling groups the map of groups has room for: sessions and cgroups in which tasks ran of late, and those above them. Where
-/// there are more, those go first in which nobody has run for longest.
+/// How many scheduling groups the map of groups has room for: sessions and cgroups in which tasks ran of
+/// late, and those above them. Where there are more, those go first in which nobody has run for longest.
 ///
 /// The map is preallocated: about 170 bytes a group.
 pub type MaxGroups = Room<8192, { 1 << 20 }>;
 
-/// How many pairs of tasks, one of which stood in the other's way, are watched at once. Quiet ones make room for others.
+/// How many pairs of tasks, one of which stood in the other's way, are watched at once. Quiet ones make room
+/// for others.
 ///
 /// The map is preallocated: about 90 bytes a pair.
 pub type MaxPairs = Room<16384, { 1 << 22 }>;

@@ -24,7 +24,8 @@ pub struct Status {
     pub exits: u64,
     /// What it could not measure.
     pub loss: Loss,
-    /// Cost of the program at the switches, or of a light monitor at the ends of tasks; `None` if this user may not ask, or nothing was counted.
+    /// Cost of the program at the switches, or of a light monitor at the ends of tasks; `None` if this user
+    /// may not ask, or nothing was counted.
     pub cost: Option<Cost>,
     /// Whether `kernel.bpf_stats_enabled` is on, so that cost is being counted now.
     pub costs_are_counted: bool,
@@ -91,7 +92,8 @@ fn cost(pins: &Pins) -> Option<Cost> {
     let program = ProgramHandle::from_pinned_path(&pins.prog).ok()?;
     let mut info = bpf_prog_info::default();
     let mut size = u32::try_from(size_of::<bpf_prog_info>()).ok()?;
-    // SAFETY: the info is plain integers, of the size that is passed; its pointers are null and their lengths 0.
+    // SAFETY: the info is plain integers, of the size that is passed; its pointers are null and their
+    // lengths 0.
     let result =
         unsafe { bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut size) };
     (result == 0 && info.run_cnt > 0).then_some(Cost { runs: info.run_cnt, time_ns: info.run_time_ns })

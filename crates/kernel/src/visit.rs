@@ -9,14 +9,16 @@ use std::time::Duration;
 /// How long a load waits for its visit of all CPUs.
 const VISIT: Duration = Duration::from_secs(3);
 
-/// Makes every CPU that this process may use switch once, so that its slot says what it runs: a CPU that a lone task never
-/// leaves would otherwise stay unknown. CPUs out of reach are booked as idle until their first switch; so is one that a
-/// real-time task does not give away within [`VISIT`], which the visitor is left to wait for.
+/// Makes every CPU that this process may use switch once, so that its slot says what it runs: a CPU that a
+/// lone task never leaves would otherwise stay unknown. CPUs out of reach are booked as idle until their
+/// first switch; so is one that a real-time task does not give away within [`VISIT`], which the visitor is
+/// left to wait for.
 pub(crate) fn visit_every_cpu() {
     on_every_cpu(|| {});
 }
 
-/// Does something on every CPU that this process may use, one after the other, and waits for that as long as [`VISIT`].
+/// Does something on every CPU that this process may use, one after the other, and waits for that as long as
+/// [`VISIT`].
 pub(crate) fn on_every_cpu(what: impl Fn() + Send + 'static) {
     let (done, all_done) = mpsc::channel();
     let visitor = thread::Builder::new().name("tombola-visit".into()).spawn(move || {

@@ -55,7 +55,8 @@ pub(crate) static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/re
 /// The compiled scheduler.
 pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lottery.bpf.o"));
 
-// Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the schema map.
+// Half of the promise that both sides see the same bytes; the other half is the layout fingerprint in the
+// schema map.
 const _: () = {
     assert!(size_of::<task_record>() == (16 + 24) * 8 + 12 * 4 + 16);
     assert!(size_of::<cpu_slot>() == 256);
@@ -86,11 +87,13 @@ const _: () = {
 /// A struct of plain integers, valid for any bytes and without padding.
 ///
 /// # Safety
-/// Only for `repr(C)` structs whose every byte belongs to an integer field (or an array of such structs or integers).
+/// Only for `repr(C)` structs whose every byte belongs to an integer field (or an array of such structs or
+/// integers).
 pub(crate) unsafe trait Wire: Copy + Default {
     /// The struct in `bytes`; `None` if the length differs.
     fn read(bytes: &[u8]) -> Option<Self> {
-        // SAFETY: the length matches, the trait promises that any bytes are valid, and the read needs no alignment.
+        // SAFETY: the length matches, the trait promises that any bytes are valid, and the read needs no
+        // alignment.
         (bytes.len() == size_of::<Self>()).then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
 
@@ -101,7 +104,8 @@ pub(crate) unsafe trait Wire: Copy + Default {
     }
 }
 
-// SAFETY: integers and arrays of integers with explicit padding (bpf/wire.h); the sizes asserted above are the sums of the fields.
+// SAFETY: integers and arrays of integers with explicit padding (bpf/wire.h); the sizes asserted above are
+// the sums of the fields.
 unsafe impl Wire for task_record {}
 // SAFETY: as above.
 unsafe impl Wire for cpu_slot {}

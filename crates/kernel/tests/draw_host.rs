@@ -1,4 +1,5 @@
-//! The C of the kernel's draw against its twin in Rust, bit for bit: `lottery_draw.h` is compiled for this machine.
+//! The C of the kernel's draw against its twin in Rust, bit for bit: `lottery_draw.h` is compiled for this
+//! machine.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 #[path = "common/host_c.rs"]
@@ -142,8 +143,9 @@ fn the_c_of_every_function_gives_the_bits_of_its_twin() {
     script.check();
 }
 
-/// Seeds that chance does not meet: those that give many heads, and those whose second number lies on, next to, and by
-/// every power of 2 away from each 64-bit constant of the header, which are the bounds it is compared with.
+/// Seeds that chance does not meet: those that give many heads, and those whose second number lies on, next
+/// to, and by every power of 2 away from each 64-bit constant of the header, which are the bounds it is
+/// compared with.
 fn rare_seeds() -> Vec<u64> {
     let header =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bpf/lottery_draw.h")).unwrap();
@@ -199,13 +201,15 @@ fn numbers(script: &mut Script, random: &mut Random) {
     }
 }
 
-/// Groups as the tree of a machine with cgroups: parent, and the queues, one of each node in two affinity classes.
+/// Groups as the tree of a machine with cgroups: parent, and the queues, one of each node in two affinity
+/// classes.
 const PARENTS: [Option<usize>; 5] = [None, None, Some(0), Some(2), Some(1)];
 const NODES: usize = PARENTS.len() + 1;
 const CLASSES: usize = 2;
 
-/// The same race in C and in Rust, where the simulator's policy `lottery-kernel` calls it: tasks that join, leave and
-/// run, groups whose active tickets change while others wait, draws by CPUs that serve one class, the other, or both.
+/// The same race in C and in Rust, where the simulator's policy `lottery-kernel` calls it: tasks that join,
+/// leave and run, groups whose active tickets change while others wait, draws by CPUs that serve one class,
+/// the other, or both.
 #[test]
 fn a_whole_race_in_c_has_the_winners_of_the_simulators_race() {
     const DRAWS: usize = 100_000;

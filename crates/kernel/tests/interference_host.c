@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a CPU has run, as interference_past.bpf.h remembers it, beside all slices that there ever were. A line for each question asked:
+ * What a CPU has run, as interference_past.bpf.h remembers it, beside all slices that there ever were. A line for each question
+ * asked:
  *
  *	wait FROM STOPPED RESUMED NOW UNKNOWN | PID HELD ... | PID HELD ...
  *

@@ -1,5 +1,5 @@
-//! What a CPU is remembered to have run, beside all slices there ever were: the program's own code, compiled for the host, is asked who ran
-//! since any instant. No clock, no root; seeds are fixed.
+//! What a CPU is remembered to have run, beside all slices there ever were: the program's own code, compiled
+//! for the host, is asked who ran since any instant. No clock, no root; seeds are fixed.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 #[path = "common/host_c.rs"]
@@ -63,7 +63,8 @@ fn programs() -> Option<&'static [PathBuf]> {
     programs.as_deref()
 }
 
-/// Waits among so many switches of so many tasks, whose PIDs are so far apart, with an idle slice among so many (0: none).
+/// Waits among so many switches of so many tasks, whose PIDs are so far apart, with an idle slice among so
+/// many (0: none).
 fn asked(program: &Path, seed: u64, switches: u64, tasks: u64, spread: u64, idle: u64) -> Vec<Asked> {
     let arguments = [seed, switches, tasks, spread, idle].map(|number| number.to_string());
     let run = Command::new(program).args(&arguments).output().unwrap();
@@ -92,7 +93,8 @@ fn of_a_long_wait_a_part_is_wrong_in_whose_it_was_and_nothing_in_how_much() {
             let mut misplaced = 0.0f64;
             for wait in asked(program, seed, switches, 20, 1, 0) {
                 let true_ns: u64 = wait.true_ns.values().sum();
-                // Three instants, at each of which every place is cut to whole nanoseconds and to 2⁻²⁰ of the gap.
+                // Three instants, at each of which every place is cut to whole nanoseconds and to 2⁻²⁰ of the
+                // gap.
                 let (known_ns, cut_ns) =
                     (wait.known_ns() + wait.unknown_ns, 3 * 32 + 3 * (wait.length_ns() >> 20));
                 assert_eq!(wait.unknown_ns, 0);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host side of lottery_host.rs: the scheduler's own code, compiled for this machine over a stubbed kernel (lottery_host.h), plays on
- * virtual CPUs until so many draws are booked, and prints what it booked.
+ * The host side of lottery_host.rs: the scheduler's own code, compiled for this machine over a stubbed kernel (lottery_host.h),
+ * plays on virtual CPUs until so many draws are booked, and prints what it booked.
  *
  *	lottery_host play SEED DRAWS CPUS MIX TICKETS...
  *	lottery_host heaps		in two heaps the first is the least, whoever comes and leaves
  *	lottery_host queues		two sets of CPUs with one hash have two queues
  *	lottery_host groups		a group at the address of one that was freed is another
  *
- * MIX, of letters: a, affinity changes while tasks wait; c, the timer ends the slices of the first task after a fifth; d, stride;
- * g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; o, all tasks but the first are pinned to one
- * CPU, and p, every other; s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for long; y, the first task yields
- * after a fifth of each slice; none: -.
+ * MIX, of letters: a, affinity changes while tasks wait; c, the timer ends the slices of the first task after a fifth; d,
+ * stride; g, the guard is short; k, groups of two weights; m, tasks that wait move to another group; o, all tasks but the first
+ * are pinned to one CPU, and p, every other; s, tasks sleep; t, tickets change and change back; v, virtual CPUs stand still for
+ * long; y, the first task yields after a fifth of each slice; none: -.
  */
 #include "lottery_host.h"
 #include "lottery.bpf.c"
@@ -30,7 +30,9 @@ static bool mixed(char letter)
 	return strchr(mix, letter) != NULL;
 }
 
-/* A program of the scheduler takes its time, in the name of the task that its CPU has switched to, whose migration it disables. */
+/*
+ * A program of the scheduler takes its time, in the name of the task that its CPU has switched to, whose migration it disables.
+ */
 #define RUN(program)                                         \
 	do {                                                 \
 		struct task_struct *___named = vcpus[me].on; \
@@ -170,7 +172,9 @@ static void cpu_main(void)
 	}
 }
 
-/* set_cpus_allowed_ptr() or sched_move_task() of a task that waits: it is taken out, changed, and given to the scheduler anew. */
+/*
+ * set_cpus_allowed_ptr() or sched_move_task() of a task that waits: it is taken out, changed, and given to the scheduler anew.
+ */
 static void change(struct task_struct *p, bool group)
 {
 	struct task_group *places[] = {&root_group, &below_root[0], &below_root[1]};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel as the lottery sees it, for lottery_host.c: types, helpers and kfuncs, with virtual CPUs that take turns. Each call into
- * the kernel is a place where another CPU may go on, by a seeded generator; a CPU may stand still for long there, as those of
- * virtual machines do.
+ * The kernel as the lottery sees it, for lottery_host.c: types, helpers and kfuncs, with virtual CPUs that take turns. Each
+ * call into the kernel is a place where another CPU may go on, by a seeded generator; a CPU may stand still for long there, as
+ * those of virtual machines do.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
-//! The scheduler's own code over a stubbed kernel, on virtual CPUs that take turns at every call into it: what it books is what was drawn,
-//! to the last draw, whatever comes between. No clock, no root, no kernel with sched_ext; seeds are fixed.
+//! The scheduler's own code over a stubbed kernel, on virtual CPUs that take turns at every call into it:
+//! what it books is what was drawn, to the last draw, whatever comes between. No clock, no root, no kernel
+//! with sched_ext; seeds are fixed.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 #[path = "common/host_c.rs"]
@@ -79,14 +80,15 @@ fn play(program: &Path, seed: u64, cpus: usize, mix: &str, tickets: &[u64]) -> B
     booked
 }
 
-/// Of each draw one task wins, and the chances of all who compete are one together; each task's wins are its expected ones but for chance, and
-/// so are those of who had just run.
+/// Of each draw one task wins, and the chances of all who compete are one together; each task's wins are its
+/// expected ones but for chance, and so are those of who had just run.
 fn assert_exact(name: &str, booked: &Booked) {
     let wins: u64 = booked.tasks.iter().map(|t| t.wins).sum();
     let expected: f64 = booked.tasks.iter().map(|t| t.expected).sum();
     assert_eq!(wins, booked.draws, "{name}: each draw is won once");
-    // Chances are cut: what all tickets are worth, 600 and more, to 2^-16 for each of at most 10 queues, a ticket's chance to 2^-44
-    // for 10^6 tickets at most, each product to 31 bits; and a task's sum to 2^-32 each time it is settled, once or twice a draw.
+    // Chances are cut: what all tickets are worth, 600 and more, to 2^-16 for each of at most 10 queues, a
+    // ticket's chance to 2^-44 for 10^6 tickets at most, each product to 31 bits; and a task's sum to 2^-32
+    // each time it is settled, once or twice a draw.
     let cut = booked.draws as f64 * (10.0 / 600.0 / 65_536.0 + 1e6 / (1u64 << 44) as f64 + 1e-8);
     let gap = expected - booked.draws as f64;
     assert!(gap.abs() < cut, "{name}: {expected} wins expected of {} draws, {gap:+}", booked.draws);
@@ -129,8 +131,9 @@ fn draws_of_many_cpus_at_once_are_booked_as_they_were() {
     }
 }
 
-/// Waldspurger and Weihl, TM-528 (1995): under stride scheduling two tasks that always want the CPU never part from the ratio of their tickets by
-/// more than one slice; of n tasks none is more than n from its share.
+/// Waldspurger and Weihl, TM-528 (1995): under stride scheduling two tasks that always want the CPU never
+/// part from the ratio of their tickets by more than one slice; of n tasks none is more than n from its
+/// share.
 #[test]
 fn under_stride_who_has_waited_counts_from_its_own_pass() {
     let Some(programs) = programs() else { return };
@@ -170,8 +173,8 @@ fn draws_are_booked_as_they_were_whatever_comes_between() {
     assert!(redrawn > 0 && guarded > 0, "what should come between did: {redrawn} {guarded}");
 }
 
-/// A winner that its CPU is just switching from is left on its way, and whoever looks next takes it: where no other is ever handed over,
-/// that is the CPU which it counts as.
+/// A winner that its CPU is just switching from is left on its way, and whoever looks next takes it: where no
+/// other is ever handed over, that is the CPU which it counts as.
 #[test]
 fn a_winner_that_cannot_leave_its_cpu_yet_runs_all_the_same() {
     let Some(programs) = programs() else { return };
@@ -183,7 +186,8 @@ fn a_winner_that_cannot_leave_its_cpu_yet_runs_all_the_same() {
     }
 }
 
-/// A slice that a task gave up after a fifth is worth five tickets for one until its next; one that the timer ended, none.
+/// A slice that a task gave up after a fifth is worth five tickets for one until its next; one that the timer
+/// ended, none.
 #[test]
 fn who_yields_is_compensated_and_who_is_cut_short_is_not() {
     let Some(programs) = programs() else { return };

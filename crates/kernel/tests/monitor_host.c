@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The monitor's own programs over a stubbed kernel, which keeps true books beside them: tasks are born, woken, preempted, moved between
- * queues, put to sleep in them, exec, die, and leave their PIDs to others, as a seeded generator draws it.
+ * The monitor's own programs over a stubbed kernel, which keeps true books beside them: tasks are born, woken, preempted, moved
+ * between queues, put to sleep in them, exec, die, and leave their PIDs to others, as a seeded generator draws it.
  *
  *	monitor_host SEED STEPS exact|exec|interleaved|faults|hidden
  *
@@ -11,15 +11,17 @@
  * faults       full and busy maps, groups without room and too deep, clocks that go backwards.
  * hidden       switches that are not shown.
  *
- * A line for each identity, what is in the books of it and what is true, then sums, then each counter of loss beside how often it was forced:
+ * A line for each identity, what is in the books of it and what is true, then sums, then each counter of loss beside how often
+ * it was forced:
  *
  *	task PID START | RUN WAIT SWITCHES INVOLUNTARY | RUN WAIT SWITCHES INVOLUNTARY | DOUBT
  *	sums RUN_OF_TASKS UNTRACKED BUSY IDLE WALL
  *	ends RUN_AS_COUNTED RUN_IN_RING RECORDS_OF_THE_DEAD
  *	loss NAME COUNTED FORCED
  *
- * DOUBT: 1 a wait of it was put right; 2 its record is made of two, for it has taken over its leader, or another task had its PID before its
- * final switch: what it waited in a queue that it had left, before the first slice of the second one, is not known.
+ * DOUBT: 1 a wait of it was put right; 2 its record is made of two, for it has taken over its leader, or another task had its
+ * PID before its final switch: what it waited in a queue that it had left, before the first slice of the second one, is not
+ * known.
  */
 #include "monitor_host.h"
 #include "monitor.bpf.c"
@@ -417,7 +419,10 @@ static void schedule(int cpu, enum how how)
 		struct truth *truth = &truths[next->identity];
 		__u64 waited = clock - cpus[cpu].offset - next->wait_from, booked;
 
-		/* What a task that is older than the monitor waited in queues it has left, before its first slice, nobody knows. */
+		/*
+		 * What a task that is older than the monitor waited in queues it has left, before its first slice, nobody
+		 * knows.
+		 */
 		if (next->is_older && waited > clock - next->p.sched_info.last_queued)
 			waited = clock - next->p.sched_info.last_queued;
 		next->is_older = false;
@@ -523,8 +528,8 @@ static void die(int cpu, struct task *t)
 	take_turns();
 	pass();
 	/*
-	 * A thread, or a child that is waited for: its PID is free, and may have another task's whole first slice before this one's final switch.
-	 * (Where the two are booked at once, on two CPUs, one slice may go to the other's books.)
+	 * A thread, or a child that is waited for: its PID is free, and may have another task's whole first slice before this
+	 * one's final switch. (Where the two are booked at once, on two CPUs, one slice may go to the other's books.)
 	 */
 	if (!interleaved && !faults.busy && !t->killed && below(2)) {
 		pid_users[t->p.pid] = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the monitor's programs find when they are compiled for the host: its own header of the kernel's types, whose fields are all there,
- * maps, helpers, and virtual CPUs that take turns. Each call of a helper and each barrier is a place where another CPU may go on, by a
- * seeded generator; a CPU may stand still for long there, as those of virtual machines do.
+ * What the monitor's programs find when they are compiled for the host: its own header of the kernel's types, whose fields are
+ * all there, maps, helpers, and virtual CPUs that take turns. Each call of a helper and each barrier is a place where another
+ * CPU may go on, by a seeded generator; a CPU may stand still for long there, as those of virtual machines do.
  */
 #include <stddef.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-//! The monitor's own programs over a stubbed kernel that keeps true books beside them: what is booked of every task and CPU is true to the
-//! nanosecond, and each counter of loss counts what was forced, no more and no less. No clock, no root; seeds are fixed.
+//! The monitor's own programs over a stubbed kernel that keeps true books beside them: what is booked of
+//! every task and CPU is true to the nanosecond, and each counter of loss counts what was forced, no more and
+//! no less. No clock, no root; seeds are fixed.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 #[path = "common/host_c.rs"]
@@ -39,7 +40,8 @@ struct Played {
     open: BTreeSet<(u64, u64)>,
     /// Run time of all tasks, untracked, of all CPUs busy and idle, and how long they were watched.
     sums: [u64; 5],
-    /// Run time of all ends: of the counter, of the ring. Records that were left in the map by tasks that are dead.
+    /// Run time of all ends: of the counter, of the ring. Records that were left in the map by tasks that are
+    /// dead.
     ends: [u64; 3],
     /// What was counted, and what was forced.
     loss: BTreeMap<String, (u64, u64)>,
@@ -78,7 +80,8 @@ impl Played {
         played
     }
 
-    /// Each nanosecond of each CPU is a task's, or untracked, or idle; who ended is in the ring with what the sum has.
+    /// Each nanosecond of each CPU is a task's, or untracked, or idle; who ended is in the ring with what the
+    /// sum has.
     fn assert_balanced(&self, name: &str) {
         let [run_ns, untracked_ns, busy_ns, ..] = self.sums;
         assert_eq!(run_ns + untracked_ns, busy_ns, "{name}");
@@ -91,7 +94,8 @@ impl Played {
         assert_eq!(busy_ns + idle_ns, wall_ns, "{name}");
     }
 
-    /// Nobody who is dead is left in the map. Books of all tasks. `corrections`: whether what was put right is exact, too.
+    /// Nobody who is dead is left in the map. Books of all tasks. `corrections`: whether what was put right
+    /// is exact, too.
     fn assert_true(&self, name: &str, corrections: bool) {
         assert_eq!(self.ends[2], 0, "{name}");
         for task in &self.tasks {
@@ -167,7 +171,8 @@ const OF_WINDOWS: [(&str, &str); 3] = [
     ("unknown_groups", "tests/root_groups.rs"),
 ];
 
-/// Programs of several CPUs, one after another, in any order; tasks are born, moved, stopped, put to sleep in their queues, and die.
+/// Programs of several CPUs, one after another, in any order; tasks are born, moved, stopped, put to sleep in
+/// their queues, and die.
 #[test]
 fn books_are_true_to_the_nanosecond() {
     let (mut stale, mut corrected) = (0, 0);
@@ -201,8 +206,9 @@ fn a_thread_that_takes_over_its_leader_has_what_both_had() {
     }
 }
 
-/// Another CPU goes on within each program, and a CPU may stand still there. (The first pair of clocks that a CPU reads may then be late,
-/// and by that its idle time before the first switch, and what is put right of a wait.)
+/// Another CPU goes on within each program, and a CPU may stand still there. (The first pair of clocks that a
+/// CPU reads may then be late, and by that its idle time before the first switch, and what is put right of a
+/// wait.)
 #[test]
 fn books_are_true_whatever_comes_between() {
     for program in programs().unwrap_or_default() {

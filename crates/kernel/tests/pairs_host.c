@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The interference monitor's switch program over a stubbed kernel with one CPU, whose map of pairs has little room, and an order of slices
- * that is known.
+ * The interference monitor's switch program over a stubbed kernel with one CPU, whose map of pairs has little room, and an
+ * order of slices that is known.
  *
  *	pairs_host SEED SWITCHES TASKS ROOM
  *

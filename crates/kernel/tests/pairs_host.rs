@@ -1,5 +1,6 @@
-//! The interference monitor's switch program over a stubbed kernel, in an order of slices that is known: whose slices a wait is booked to,
-//! and what is counted where there is no room. No clock, no root; seeds are fixed.
+//! The interference monitor's switch program over a stubbed kernel, in an order of slices that is known:
+//! whose slices a wait is booked to, and what is counted where there is no room. No clock, no root; seeds are
+//! fixed.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 #[path = "common/host_c.rs"]

@@ -76,14 +76,15 @@ fn root_a_used_up_budget_is_throttled_and_no_contention() {
         line.waiting
     );
     assert_eq!(of_it.totals.policy, Policy::Deadline);
-    // It never sleeps, so what its parameters do not give it, it waits for: all but two periods' budget at the ends, and what the host has
-    // taken, which is in a slice's length and in no budget.
+    // It never sleeps, so what its parameters do not give it, it waits for: all but two periods' budget at
+    // the ends, and what the host has taken, which is in a slice's length and in no budget.
     let due_ns = length_ns / PERIOD_NS * RUNTIME_NS;
     assert!(
         run_ns <= due_ns + 2 * RUNTIME_NS + stolen_ns,
         "{run_ns} ns, reserved {due_ns}, stolen {stolen_ns}"
     );
-    // The kernel's books grow when a wait ends, ours also while it lasts: until the next period begins, at most, or until the host lets it.
+    // The kernel's books grow when a wait ends, ours also while it lasts: until the next period begins, at
+    // most, or until the host lets it.
     let open_ns = PERIOD_NS + stolen_ns;
     assert!(
         wait_ns + open_ns >= inner_ns && wait_ns <= outer_ns + open_ns,

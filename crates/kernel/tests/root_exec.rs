@@ -1,4 +1,5 @@
-//! `execve`: by a process of one thread, by a thread that takes over its leader's identity, and one that is called off.
+//! `execve`: by a process of one thread, by a thread that takes over its leader's identity, and one that is
+//! called off.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
@@ -47,7 +48,8 @@ fn root_exec_changes_the_name_and_nothing_else() {
     assert!(task.delta.runtime_ns + slack >= bracket.runtime_ns, "{task:?} {bracket:?}");
 }
 
-/// Names the process that the next test starts: this test binary again, which then does what is to be watched.
+/// Names the process that the next test starts: this test binary again, which then does what is to be
+/// watched.
 const THREAD_THAT_EXECS: &str = "TOMBOLA_TEST_THREAD_THAT_EXECS";
 
 #[test]
@@ -96,8 +98,8 @@ fn root_exec_by_a_thread_goes_on_as_its_leader() {
         let snapshot = monitor.reader().snapshot().unwrap();
         let window = Window::between(&before, &snapshot);
         let task = row(&window, pid);
-        // The process clock is that of all its threads, up to when each is reaped. One besides the two was there: the test
-        // harness's.
+        // The process clock is that of all its threads, up to when each is reaped. One besides the two was
+        // there: the test harness's.
         let threads: u64 =
             window.tasks.iter().filter(|t| t.totals.tgid == pid).map(|t| t.delta.runtime_ns).sum();
         let said = format!(
@@ -113,8 +115,9 @@ fn root_exec_by_a_thread_goes_on_as_its_leader() {
         let old: u64 =
             window.tasks.iter().filter(|t| t.totals.id.pid == tid).map(|t| t.delta.runtime_ns).sum();
         assert!(task.delta.runtime_ns > 50_000_000 && old == 0, "{old} ns under the old pid; {said}");
-        // A leader that stands between its reaping and its last switch, on a CPU that stands still (an emulated one, on a busy
-        // host), is in one of the books only. Time that is lost or counted twice is so every time.
+        // A leader that stands between its reaping and its last switch, on a CPU that stands still (an
+        // emulated one, on a busy host), is in one of the books only. Time that is lost or counted twice is
+        // so every time.
         let slack = tolerance_ns(process_ns);
         // What the hypervisor took is in a slice, and where the kernel knows of it not on the process clock.
         let stolen_ns = stolen_ns() - stolen_before_ns;
@@ -130,7 +133,8 @@ fn root_exec_by_a_thread_goes_on_as_its_leader() {
 
 /// Forks a process whose only thread does `act`, which does not return. It is killed at the end.
 fn forked(act: impl FnOnce()) -> Forked {
-    // SAFETY: glibc keeps its allocator usable in the child of a process of several threads, and the child uses no lock of theirs.
+    // SAFETY: glibc keeps its allocator usable in the child of a process of several threads, and the child
+    // uses no lock of theirs.
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => Forked(child),
         ForkResult::Child => {
@@ -167,8 +171,8 @@ impl Drop for Forked {
     }
 }
 
-/// A thread of a forked process that stands still when it is to end. The process is killed at the end, and the thread reaped: before
-/// that its process cannot be.
+/// A thread of a forked process that stands still when it is to end. The process is killed at the end, and
+/// the thread reaped: before that its process cannot be.
 struct Traced(Pid);
 
 impl Traced {
@@ -213,8 +217,9 @@ enum Life {
 fn root_exec_by_the_last_thread_loses_no_time_of_a_slice_older_than_its_leaders_end() {
     let shell = NamedShell::new("lastthread");
     let monitor = monitor();
-    // Who is real-time, alone on its CPU, has one slice from before its leader's end to after the execve: its first one, where it
-    // inherits both, or one after others. An ordinary user has threads of the usual kind only.
+    // Who is real-time, alone on its CPU, has one slice from before its leader's end to after the execve: its
+    // first one, where it inherits both, or one after others. An ordinary user has threads of the usual kind
+    // only.
     let all = [Life::Usual, Life::OneSlice, Life::Slept];
     let lives = if cpus().len() > 1 && Uid::effective().is_root() { &all[..] } else { &all[..1] };
     for (round, life) in lives.iter().cycle().take(9).enumerate() {

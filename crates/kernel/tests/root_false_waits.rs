@@ -1,6 +1,6 @@
-//! Waits that the kernel books and nobody waited: from 6.12 on a task that blocks ahead of its share stays queued, and where it is
-//! moved meanwhile, its whole sleep becomes run-queue wait (`/proc/PID/schedstat`). How long it can have waited at most is told by
-//! the sleeper itself.
+//! Waits that the kernel books and nobody waited: from 6.12 on a task that blocks ahead of its share stays
+//! queued, and where it is moved meanwhile, its whole sleep becomes run-queue wait (`/proc/PID/schedstat`).
+//! How long it can have waited at most is told by the sleeper itself.
 
 mod common;
 
@@ -46,7 +46,8 @@ fn root_a_sleep_in_which_the_task_was_moved_is_no_wait() {
             }
             tell.send((tid, Duration::ZERO)).unwrap();
             thread::sleep(SLEEP);
-            // The sleep is at least as long as was asked for, so what is left of the time is the most that it can have waited.
+            // The sleep is at least as long as was asked for, so what is left of the time is the most that it
+            // can have waited.
             let ran = Duration::from_nanos(own_cpu_ns() - own_ns);
             tell.send((tid, begin.elapsed().saturating_sub(SLEEP + ran))).unwrap();
         }

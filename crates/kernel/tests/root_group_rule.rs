@@ -11,8 +11,9 @@ use std::time::Duration;
 use tombola_core::entitlement::{GroupLoad, GroupRule, Level, effective_weight};
 use tombola_kernel::{GroupMode, GroupNames, Reader};
 
-/// Its queue's part of a group's load is an average that the kernel renews when it is off by 1/64 (`update_tg_load_avg()`), for each of the
-/// two groups that are compared; and as much for an average that has not settled.
+/// Its queue's part of a group's load is an average that the kernel renews when it is off by 1/64
+/// (`update_tg_load_avg()`), for each of the two groups that are compared; and as much for an average that
+/// has not settled.
 const SLACK: f64 = 4.0 / 64.0;
 
 struct Busy {

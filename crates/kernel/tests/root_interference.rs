@@ -19,7 +19,8 @@ fn waited_ns(tid: u32) -> u64 {
 #[ignore = "needs root and BPF"]
 fn root_what_stood_in_the_way_adds_up_to_the_wait() {
     let cpu = last_cpu();
-    // Burners wait from the end of a slice; who wakes up waits from the middle of one, of which only the rest stood in its way.
+    // Burners wait from the end of a slice; who wakes up waits from the middle of one, of which only the rest
+    // stood in its way.
     let [b0, b3, b5] = [0, 3, 5].map(|nice| Worker::burner(nice, Some(cpu)));
     let burners = [b0, b3, b5, Worker::waker(5, cpu)];
     for burner in &burners[..3] {
@@ -45,7 +46,8 @@ fn root_what_stood_in_the_way_adds_up_to_the_wait() {
         let culprits = interval.culprits_of(victim.expect("it waited behind somebody"));
         let held: u64 = culprits.iter().map(|(_, standing)| standing.held_ns).sum();
         let (inner, around) = (after[number] - waited[number], outer_after[number] - outer[number]);
-        // The CPU ran somebody all the time. Of a wait through more slices than are remembered the rest is counted as unseen.
+        // The CPU ran somebody all the time. Of a wait through more slices than are remembered the rest is
+        // counted as unseen.
         let (unseen, slack) = (interval.unseen_ns, inner / 20);
         assert!(
             held <= around + slack && held + unseen + slack >= inner,
@@ -138,7 +140,8 @@ fn root_a_wait_of_seconds_has_its_culprits_while_it_lasts_and_afterwards() {
 #[allow(clippy::unwrap_used)] // not seen as test code by the lint
 fn wait_of_seconds(free: usize, taken: usize) {
     pin_to(&[free]);
-    // The weight of a session is divided between the CPUs by what it has on each: beside burners of nice -20 this thread would starve.
+    // The weight of a session is divided between the CPUs by what it has on each: beside burners of nice -20
+    // this thread would starve.
     common::renice(-20);
     let prepare = move || {
         pin_to(&[taken]);
@@ -149,7 +152,8 @@ fn wait_of_seconds(free: usize, taken: usize) {
     let mut monitor = InterferenceMonitor::start(MaxPairs::default()).expect("root may load it");
     let before = monitor.read().unwrap();
     let outer_before_ns = waited_ns(victim.tid);
-    // Two that alternate, and one that wakes up now and then: hundreds of slices of a wait in which the victim gets next to nothing.
+    // Two that alternate, and one that wakes up now and then: hundreds of slices of a wait in which the
+    // victim gets next to nothing.
     let burners = [Worker::burner(-20, Some(taken)), Worker::burner(-20, Some(taken))];
     let _waker = Worker::waker(0, taken);
     let tids = burners.each_ref().map(|burner| burner.tid);
@@ -211,7 +215,8 @@ fn wait_of_seconds(free: usize, taken: usize) {
     let slack_ns = inner_ns / 50;
     let known = held + unknown;
     assert!(inner_ns > 2_000_000_000 && known <= outer_ns + slack_ns && known + slack_ns >= inner_ns);
-    // All that they ever had, they had while it waited. In a part of the wait it is estimated whose the time was.
+    // All that they ever had, they had while it waited. In a part of the wait it is estimated whose the time
+    // was.
     for (held, ran) in burners_held.into_iter().zip(burners_ran) {
         assert!(held <= ran + inner_ns / 10 && held + inner_ns / 10 >= ran, "{held} ns, it had {ran} ns");
     }

@@ -16,7 +16,8 @@ use tombola_core::window::Window;
 /// Kernel weights of nice 0, 5 and 10, from `sched_prio_to_weight`.
 const WEIGHTS: [(i32, f64); 3] = [(0, 1024.0), (5, 335.0), (10, 110.0)];
 
-/// A tick of the slowest kernel (100 a second): how far `/proc/TID/schedstat` lags behind for a task that runs.
+/// A tick of the slowest kernel (100 a second): how far `/proc/TID/schedstat` lags behind for a task that
+/// runs.
 const TICK_NS: u64 = 10_000_000;
 
 fn assert_within(what: &str, got: u64, range: &RangeInclusive<u64>, slack: (u64, u64)) {
@@ -27,7 +28,8 @@ fn assert_within(what: &str, got: u64, range: &RangeInclusive<u64>, slack: (u64,
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
-    // Begun on a quiet machine: a busy one that is emulated takes long over it. (root_open_slices has it the other way round.)
+    // Begun on a quiet machine: a busy one that is emulated takes long over it. (root_open_slices has it the
+    // other way round.)
     let monitor = monitor();
     let cpu = last_cpu();
     let burners = WEIGHTS.map(|(nice, _)| Worker::burner(nice, Some(cpu)));
@@ -50,7 +52,8 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
     let to = Bracket::take(&monitor);
     let window = Window::between(&from.snapshot, &to.snapshot);
     let stolen_ns = to.stolen_after_ns - from.stolen_before_ns + TICK_NS;
-    // Tasks whose switches a kernel hides (common::has_unseen_switch) have no row: their time is in rows of others.
+    // Tasks whose switches a kernel hides (common::has_unseen_switch) have no row: their time is in rows of
+    // others.
     let rows: BTreeSet<_> = window.tasks.iter().map(|task| task.totals.id.pid).collect();
     let without_row = from.before.iter().filter(|(tid, _)| !rows.contains(tid));
     let hidden_ns: u64 = without_row
@@ -96,16 +99,18 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
         if from.waiting_on.contains(&id.pid) || to.waiting_on.contains(&id.pid) {
             continue;
         }
-        // The wait that led to a slice is booked with the slice: of a task on its CPU the newest one may be missing.
+        // The wait that led to a slice is booked with the slice: of a task on its CPU the newest one may be
+        // missing.
         let unbooked =
             if runs && !burns { then.usage.wait_max_ns.max(task.totals.usage.wait_max_ns) } else { 0 };
-        // The scheduler reads its clock before the tracepoint fires, and between the two it may send an interrupt to
-        // another CPU: an exit to the hypervisor, where time is stolen. At a wakeup that shortens our wait, at a
-        // switch it lengthens it.
-        // A wait that ended in a slice after the snapshot's instant, and before the record was read, is counted to its end.
+        // The scheduler reads its clock before the tracepoint fires, and between the two it may send an
+        // interrupt to another CPU: an exit to the hypervisor, where time is stolen. At a wakeup that
+        // shortens our wait, at a switch it lengthens it. A wait that ended in a slice after the snapshot's
+        // instant, and before the record was read, is counted to its end.
         let reading_ns = from.reading_ns.max(to.reading_ns);
         let slack = tolerance_ns(*wait.end()) + unbooked + stolen_ns + reading_ns + hidden_ns;
-        // From 6.12 on the kernel's books hold sleep of tasks that were moved while they stayed queued; ours do not.
+        // From 6.12 on the kernel's books hold sleep of tasks that were moved while they stayed queued; ours
+        // do not.
         let corrected_ns = window.loss.corrected_ns;
         assert_within(&format!("wait of {what}"), task.delta.wait_ns, &wait, (slack + corrected_ns, slack));
     }
@@ -116,7 +121,8 @@ fn root_runtime_and_wait_of_every_task_agree_with_the_kernels_books() {
 
     let got = burners.each_ref().map(|b| row(&window, b.tid).delta.runtime_ns as f64);
     let (sum, weights): (f64, f64) = (got.iter().sum(), WEIGHTS.iter().map(|w| w.1).sum());
-    // A round is microseconds of work. What a machine that stood still gave to one of them it owes the others for long.
+    // A round is microseconds of work. What a machine that stood still gave to one of them it owes the others
+    // for long.
     let still_ns = burners.iter().map(|b| b.longest_round_ns.load(Ordering::Relaxed)).max().unwrap();
     let tolerance = 0.01 + 2.0 * still_ns as f64 / sum;
     for (got, (nice, weight)) in got.iter().zip(WEIGHTS) {
@@ -143,8 +149,9 @@ fn root_books_balance_over_five_seconds_of_mixed_load() {
     let _messaging = messaging();
     let _forks = endless_forks();
 
-    // A task that runs several slices between a snapshot's instant and the reading of its record keeps all but the last, on
-    // any of the CPUs: no more than a read takes. On a loaded or emulated machine that is not nothing.
+    // A task that runs several slices between a snapshot's instant and the reading of its record keeps all
+    // but the last, on any of the CPUs: no more than a read takes. On a loaded or emulated machine that is
+    // not nothing.
     let mut slowest_ns = 0;
     let mut snapshot = || {
         let start = Instant::now();
@@ -173,8 +180,8 @@ fn root_books_balance_over_five_seconds_of_mixed_load() {
             let limit_ns = books.wall_ns / 1000 + reading_ns;
             assert!(books.residual_ns.unsigned_abs() <= limit_ns, "{books:?}, reading {reading_ns} ns");
         }
-        // Before the division among tasks: each CPU's own books. They stand on one pair of readings of two clocks a second, off
-        // by as much as the machine stood still between the two.
+        // Before the division among tasks: each CPU's own books. They stand on one pair of readings of two
+        // clocks a second, off by as much as the machine stood still between the two.
         for cpu in &window.cpus {
             assert_eq!(cpu.wall_ns, window.length_ns());
             let gap = cpu.wall_ns.abs_diff(cpu.busy_ns + cpu.idle_ns);

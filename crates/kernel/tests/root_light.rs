@@ -1,4 +1,5 @@
-//! The light monitor against the kernel's own books: what it says, who has ended, and that nothing of it runs at a switch.
+//! The light monitor against the kernel's own books: what it says, who has ended, and that nothing of it runs
+//! at a switch.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -14,7 +15,8 @@ use tombola_core::snapshot::{Snapshot, TaskTotals};
 use tombola_core::window::Window;
 use tombola_kernel::{Loaded, PinnedMonitor, PrivateMonitor, Settings, status};
 
-/// A tick of the slowest kernel (100 a second): how far the kernel's counters lag behind for a task that runs.
+/// A tick of the slowest kernel (100 a second): how far the kernel's counters lag behind for a task that
+/// runs.
 const TICK_NS: u64 = 10_000_000;
 
 fn light() -> PrivateMonitor {
@@ -107,7 +109,8 @@ fn root_light_the_books_of_a_busy_cpu_balance() {
     let to = monitor.reader().snapshot().unwrap();
     let window = Window::between(&from, &to);
     let books = window.books();
-    // Idle is counted in ticks of a hundredth of a second; what interrupts and the hypervisor took is in no task's counter.
+    // Idle is counted in ticks of a hundredth of a second; what interrupts and the hypervisor took is in no
+    // task's counter.
     let taken_ns: u64 = window.cpus.iter().map(|cpu| cpu.taken_ns).sum();
     let ticks_ns = 2 * TICK_NS * window.cpus.len() as u64 + to.read_ns + from.read_ns;
     let missing_ns = books.residual_ns - i64::try_from(taken_ns).unwrap();
@@ -139,7 +142,8 @@ fn root_light_who_lives_and_ends_between_two_looks_is_counted() {
         assert!(child.wait().unwrap().success());
     }
     let used_ns = used() - used_before;
-    // The kernel forgets a task a grace period after it was waited for. Other ends push out those that were told.
+    // The kernel forgets a task a grace period after it was waited for. Other ends push out those that were
+    // told.
     let (mut before, mut ends, mut runtimes) = (from, BTreeMap::new(), BTreeMap::<TaskId, u64>::new());
     wait_for("every end is known", || {
         let now = monitor.reader().snapshot().unwrap();
@@ -156,12 +160,14 @@ fn root_light_who_lives_and_ends_between_two_looks_is_counted() {
     });
     assert!(ends.values().all(|comm| comm == b"sh") && runtimes.values().all(|ns| *ns > 0), "{runtimes:?}");
     let runtime_ns: u64 = runtimes.values().sum();
-    // After a task is waited for its counters grow no more but for its last switch; rusage is in microseconds.
+    // After a task is waited for its counters grow no more but for its last switch; rusage is in
+    // microseconds.
     let (low, high) = (used_ns - 2000 * CHILDREN, used_ns + used_ns / 20 + 100_000 * CHILDREN);
     assert!((low..=high).contains(&runtime_ns), "{runtime_ns} outside of {low}..={high}");
 }
 
-/// Between the last look that finds a task and its end lies a grace period: no look misses it, and none takes it for new.
+/// Between the last look that finds a task and its end lies a grace period: no look misses it, and none takes
+/// it for new.
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_light_an_end_is_reported_once_and_with_what_it_ran_since_the_look_before() {

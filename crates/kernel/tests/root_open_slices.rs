@@ -27,7 +27,8 @@ fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
         println!("SKIP: on one CPU a real-time task would keep the test itself from running");
         return;
     }
-    // A loader waits three seconds for a CPU that is not given away; on a machine that stands still now and then it may miss it.
+    // A loader waits three seconds for a CPU that is not given away; on a machine that stands still now and
+    // then it may miss it.
     if !(0..3).any(|_| hog_counts()) {
         println!("SKIP: the loader could not get to the hog's CPU within its three seconds, three times");
     }
@@ -36,7 +37,8 @@ fn root_a_hog_older_than_the_monitor_counts_from_the_first_snapshot() {
 /// Whether the loader got to the hog's CPU, and so the hog was seen.
 #[allow(clippy::unwrap_used)] // not seen as test code by the lint
 fn hog_counts() -> bool {
-    // However busy the machine is, nothing of the fair class takes its CPU away for long: its slices are long and open.
+    // However busy the machine is, nothing of the fair class takes its CPU away for long: its slices are long
+    // and open.
     let prepare = || {
         common::pin_to(&[last_cpu()]);
         common::become_fifo();
@@ -50,8 +52,9 @@ fn hog_counts() -> bool {
     let mut earlier: Option<(u64, Snapshot, u64)> = None;
     for _ in 0..5 {
         let (before, snapshot, after) = bracketed(&monitor, hog.tid);
-        // No switch was seen there yet; or the kernel has kept the hog off its CPU since before the attach (it grants real-time
-        // tasks 950 ms of each second), so that nothing of it could be seen. Had it run, it would have to be there.
+        // No switch was seen there yet; or the kernel has kept the hog off its CPU since before the attach
+        // (it grants real-time tasks 950 ms of each second), so that nothing of it could be seen. Had it run,
+        // it would have to be there.
         let unseen = snapshot.tasks.iter().all(|task| task.id.pid != hog.tid);
         let could_not_be_seen = snapshot.cpus[last_cpu()].running.is_none() || after == attached;
         if earlier.is_none() && unseen && could_not_be_seen {
@@ -89,12 +92,12 @@ fn root_a_task_that_was_never_switched_out_is_running() {
     }
     let monitor = monitor();
     let first = monitor.reader().snapshot().unwrap();
-    // The kernel gives a starved fair class a little of the CPU now and then: then the task was switched out, and another one
-    // is needed.
+    // The kernel gives a starved fair class a little of the CPU now and then: then the task was switched out,
+    // and another one is needed.
     let mut off = Vec::new();
     for _ in 0..20 {
-        // The thread inherits CPU and policy of the one that starts it, so its first slice is its only one. It never leaves
-        // that CPU to its parent, which must be free to go to another one.
+        // The thread inherits CPU and policy of the one that starts it, so its first slice is its only one.
+        // It never leaves that CPU to its parent, which must be free to go to another one.
         let everywhere = cpus();
         let hog = thread::spawn(move || {
             common::pin_to(&[last_cpu()]);
@@ -117,8 +120,9 @@ fn root_a_task_that_was_never_switched_out_is_running() {
         let got = task.delta.runtime_ns;
         let slack = tolerance_ns(got);
         assert!(own > 0);
-        // Where the machine stands still between two readings of its clocks (an emulated one, on a busy host), the instants of
-        // that CPU are off by as much for a second. A monitor that is wrong is so every time.
+        // Where the machine stands still between two readings of its clocks (an emulated one, on a busy
+        // host), the instants of that CPU are off by as much for a second. A monitor that is wrong is so
+        // every time.
         if got + slack < before || got > after + slack + 10_000_000 {
             off.push((before, got, after));
             assert!(off.len() < 3, "{off:?}");

@@ -1,5 +1,5 @@
-//! Who waits, and has not got a CPU since its wakeup or its birth: its wait is in no closed slice. What keeps it waiting is real time that
-//! is in no closed slice either.
+//! Who waits, and has not got a CPU since its wakeup or its birth: its wait is in no closed slice. What keeps
+//! it waiting is real time that is in no closed slice either.
 
 mod common;
 
@@ -27,7 +27,8 @@ fn root_who_starves_since_its_wakeup_has_a_row_and_a_wait() {
         return;
     };
     pin_to(&[free]);
-    // The kernel may give the fair class a part of the CPU (its deadline server, the real-time limit): then another try is needed.
+    // The kernel may give the fair class a part of the CPU (its deadline server, the real-time limit): then
+    // another try is needed.
     for _ in 0..10 {
         if starved(taken) {
             return;
@@ -91,7 +92,8 @@ fn starved(cpu: usize) -> bool {
     assert!(task.delta.wait_ns + 2_000_000 >= shortest, "{} ns, at least {shortest} ns", task.delta.wait_ns);
     assert!(task.delta.wait_ns <= longest + 2_000_000, "{} ns, at most {longest} ns", task.delta.wait_ns);
     assert!(task.delta.wait_max_ns.abs_diff(task.delta.wait_ns) < 2_000_000 && task.was_runnable());
-    // The hog has not left its CPU: its slice is open, and real time. What it had before it became that is in both snapshots.
+    // The hog has not left its CPU: its slice is open, and real time. What it had before it became that is in
+    // both snapshots.
     let (unfair_ns, got) = (window.cpus[cpu].unfair_ns, row(&window, hog_tid).delta.runtime_ns);
     assert!(
         unfair_ns + 1_000_000 >= got,

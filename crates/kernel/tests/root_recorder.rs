@@ -1,4 +1,5 @@
-//! The recorder against the live kernel: nothing goes missing without being counted, and what it recorded adds up to the monitor's books.
+//! The recorder against the live kernel: nothing goes missing without being counted, and what it recorded
+//! adds up to the monitor's books.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;

@@ -23,7 +23,8 @@ fn root_a_fork_storm_loses_no_cpu_time_and_keeps_the_reader_responsive() {
     let reader = monitor.reader();
     let first = reader.snapshot().unwrap();
     let (before_ns, stolen_before_ns) = (common::children_ns(), common::stolen_ns());
-    // On one CPU no parent can reap a child before its final switch, whose run time getrusage would then not know.
+    // On one CPU no parent can reap a child before its final switch, whose run time getrusage would then not
+    // know.
     let mut storm = confined_to(last_cpu(), || {
         shell.command(&script).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
     });
@@ -92,8 +93,8 @@ fn root_a_full_task_map_is_counted_and_the_books_still_balance() {
     drop(workers);
 }
 
-/// A task without a record is still seen while it runs, in the slot of its CPU. When that slice ends, its time moves to
-/// what is untracked: it must not be in both.
+/// A task without a record is still seen while it runs, in the slot of its CPU. When that slice ends, its
+/// time moves to what is untracked: it must not be in both.
 #[test]
 #[ignore = "needs root and BPF"]
 fn root_an_untracked_slice_is_booked_once() {

@@ -1,5 +1,5 @@
-//! What must not break the scheduler, and what must come back when it ends. Needs a kernel with sched_ext: the lane boots some
-//! (`scripts/run.sh test --vm`).
+//! What must not break the scheduler, and what must come back when it ends. Needs a kernel with sched_ext:
+//! the lane boots some (`scripts/run.sh test --vm`).
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -48,8 +48,8 @@ fn scx_start_stop_and_a_second_scheduler() {
     wait_for("the fair class is back", || (SchedExtState::now() == SchedExtState::Disabled).then_some(()));
 }
 
-/// A task of nice 19 against one of nice -20 with slices of 20 ms, and a watchdog that lets a task wait for 5 s: alone, the lottery
-/// makes it wait longer in 96 cases of 100 (15/88,776 a draw).
+/// A task of nice 19 against one of nice -20 with slices of 20 ms, and a watchdog that lets a task wait for 5
+/// s: alone, the lottery makes it wait longer in 96 cases of 100 (15/88,776 a draw).
 fn starving(guard: Guard, flaw: Option<Flaw>) -> (Scheduler, [Worker; 2]) {
     let options = SchedulerOptions {
         slice: Slice::new(Duration::from_millis(20)).unwrap(),
@@ -73,8 +73,8 @@ fn scx_the_guard_comes_before_the_watchdog() {
     }
     let guarded = scheduler.control().totals().unwrap().guarded;
     println!("guard: {guarded} firings in {:.0?}", begin.elapsed());
-    // One a second, less what the lottery itself let it win, and what its turns and the guard's own period take. A worker of the
-    // kernel may starve beside it.
+    // One a second, less what the lottery itself let it win, and what its turns and the guard's own period
+    // take. A worker of the kernel may starve beside it.
     assert!((4..=18).contains(&guarded), "{guarded} firings");
     assert!(schedstat(workers[1].tid).unwrap().runtime_ns > 0);
 }
@@ -100,8 +100,8 @@ fn scx_five_hundred_runnable_tasks_all_run() {
         ..SchedulerOptions::default()
     })
     .unwrap();
-    // This thread has to start them and to look after them, so it takes all it can get; what it starts inherits that, and
-    // gives it back.
+    // This thread has to start them and to look after them, so it takes all it can get; what it starts
+    // inherits that, and gives it back.
     let control = scheduler.control();
     control.set_tickets(gettid().as_raw().unsigned_abs(), Some(1 << 20)).unwrap();
     let workers: Vec<Worker> = (0..500)

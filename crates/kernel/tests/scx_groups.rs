@@ -1,4 +1,5 @@
-//! That groups are currencies. Needs a kernel with sched_ext: the lane boots some (`scripts/run.sh test --vm`).
+//! That groups are currencies. Needs a kernel with sched_ext: the lane boots some (`scripts/run.sh test
+//! --vm`).
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! That two CPUs together hold the lottery that the theory and the simulator expect of them. Needs a kernel with sched_ext: the
-//! lane boots some (`scripts/run.sh test --vm`).
+//! That two CPUs together hold the lottery that the theory and the simulator expect of them. Needs a kernel
+//! with sched_ext: the lane boots some (`scripts/run.sh test --vm`).
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,6 @@
-//! That the scheduler holds a lottery on one CPU: shares, independence, compensation, tickets that change, and faults that the
-//! same judgements find out. Needs a kernel with sched_ext: the lane boots some (`scripts/run.sh test --vm`).
+//! That the scheduler holds a lottery on one CPU: shares, independence, compensation, tickets that change,
+//! and faults that the same judgements find out. Needs a kernel with sched_ext: the lane boots some
+//! (`scripts/run.sh test --vm`).
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use tombola_core::statistics::chi_square;
 use tombola_kernel::scheduler::{Flaw, Law, Scheduler, SchedulerOptions, Slice};
 
-/// Plays and holds the outcome against the tickets: draws, their independence, and the CPU time that the kernel counted.
+/// Plays and holds the outcome against the tickets: draws, their independence, and the CPU time that the
+/// kernel counted.
 fn prove(name: &str, scheduler: &Scheduler, workers: &[Worker], tickets: &[u64]) {
     let played = play(scheduler, &tids(workers), DRAWS);
     let (shares, returns) = played.judge(tickets);
@@ -24,8 +26,8 @@ fn prove(name: &str, scheduler: &Scheduler, workers: &[Worker], tickets: &[u64])
     );
     assert!(shares > REJECTED && returns > REJECTED, "{name}: {shares} {returns}");
     for (share, own) in played.shares().iter().zip(tickets) {
-        // Slices differ in length, by what ticks, interrupts and the host take: with a coefficient of variation of 1 the
-        // variance of a share of time is twice that of a share of draws.
+        // Slices differ in length, by what ticks, interrupts and the host take: with a coefficient of
+        // variation of 1 the variance of a share of time is twice that of a share of draws.
         let p = *own as f64 / total as f64;
         let tolerance = 5.0 * (2.0 * p * (1.0 - p) / played.draws() as f64).sqrt();
         assert!((share - p).abs() < tolerance, "{name}: {share} of the CPU against {p} ± {tolerance}");
@@ -109,7 +111,8 @@ fn scx_compensation_gives_the_share_to_a_task_that_uses_a_fifth_of_its_slices() 
         let scheduler = Scheduler::start(&options).unwrap();
         let workers = [Worker::burner(0, Some(last_cpu())), fifth(slice, last_cpu())];
         let played = play(&scheduler, &workers.each_ref().map(|w| w.tid), FEW_DRAWS);
-        // The burner's slices as long as they should be: an emulated machine ends them late, which nothing compensates.
+        // The burner's slices as long as they should be: an emulated machine ends them late, which nothing
+        // compensates.
         let burnt = played.wins()[0] as f64 * slice.as_nanos() as f64;
         let ratio = played.cpu_ns[1] as f64 / burnt;
         let stretched = played.cpu_ns[0] as f64 / burnt;
@@ -117,7 +120,8 @@ fn scx_compensation_gives_the_share_to_a_task_that_uses_a_fifth_of_its_slices() 
             "equal tickets, one uses a fifth, {flaw:?}: {ratio:.3} to 1, wins {:?}, slices of the burner {stretched:.2} of theirs",
             played.wins(),
         );
-        // Where the machine stands still the fifth of a slice is more than a fifth, now and then more than all of it.
+        // Where the machine stands still the fifth of a slice is more than a fifth, now and then more than
+        // all of it.
         if stretched > 1.25 {
             println!(
                 "SKIP: this machine stands still: slices last {stretched:.2} times as long as they should"
@@ -129,8 +133,8 @@ fn scx_compensation_gives_the_share_to_a_task_that_uses_a_fifth_of_its_slices() 
             assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
             continue;
         }
-        // As many draws as the other and less of each, as much as its own clock says (a fifth, on a machine that does not stand
-        // still): by far not what would make up for it.
+        // As many draws as the other and less of each, as much as its own clock says (a fifth, on a machine
+        // that does not stand still): by far not what would make up for it.
         let used = played.cpu_ns[1] / played.wins()[1];
         let slice = u64::try_from(slice.as_nanos()).unwrap();
         let made_up = chi_square(&played.wins(), &[used, slice]).unwrap().p_value;
@@ -146,7 +150,8 @@ fn scx_tickets_change_while_tasks_wait() {
     let control = scheduler.control();
     let workers = burners_with(&scheduler, last_cpu(), &[1, 100_000]);
     let [light, heavy] = [workers[0].tid, workers[1].tid];
-    // With one ticket in 100,001 it would wait for minutes, were its race not run at the new speed from now on.
+    // With one ticket in 100,001 it would wait for minutes, were its race not run at the new speed from now
+    // on.
     assert_eq!(control.set_tickets(light, Some(300)).unwrap().before, 1);
     assert_eq!(control.set_tickets(heavy, Some(100)).unwrap().after, 100);
     let played = play(&scheduler, &[light, heavy], FEW_DRAWS);

@@ -1,5 +1,6 @@
-//! The scheduler on more CPUs than two, which draw at the same time: that a draw is booked once, by whoever wins it. Needs a kernel
-//! with sched_ext: the lane boots some, with four and with eight CPUs (`scripts/run.sh test --vm`).
+//! The scheduler on more CPUs than two, which draw at the same time: that a draw is booked once, by whoever
+//! wins it. Needs a kernel with sched_ext: the lane boots some, with four and with eight CPUs
+//! (`scripts/run.sh test --vm`).
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,11 +10,12 @@ use common::{Worker, cpus};
 use tombola_core::statistics::{chi_square, two_sided};
 use tombola_kernel::scheduler::Scheduler;
 
-/// Of each draw one task wins, and the chances of all who compete are one together: wins and expected wins of all tasks, those that ended
-/// among them, are the draws, and each worker's own differ by chance alone.
+/// Of each draw one task wins, and the chances of all who compete are one together: wins and expected wins of
+/// all tasks, those that ended among them, are the draws, and each worker's own differ by chance alone.
 ///
-/// What is drawn while the tasks are read may or may not be in it. And a CPU that has drawn books its winner's wins and expected wins a moment
-/// later: what somebody stood to win until it won is Exp(1), so for k CPUs at once that is k + 5 √k + 14 at most, but for 10⁻⁶.
+/// What is drawn while the tasks are read may or may not be in it. And a CPU that has drawn books its
+/// winner's wins and expected wins a moment later: what somebody stood to win until it won is Exp(1), so for
+/// k CPUs at once that is k + 5 √k + 14 at most, but for 10⁻⁶.
 fn assert_booked_once(name: &str, played: &Played, scheduler: &Scheduler) {
     let control = scheduler.control();
     let looks = (0..20).map(|_| {
@@ -68,8 +70,8 @@ fn scx_wide_draws_of_many_cpus_are_booked_once() {
     let p = chi_square(&played.wins(), &equal).unwrap().p_value;
     assert!(p > REJECTED, "equal tickets win equally often: {p}, {:?}", played.wins());
 
-    // 5 to 1 and 25 to 1: who holds much is drawn by several CPUs at once. Not so much that the kernel's own threads, with 1024 each, wait
-    // for long: its watchdog is one of them.
+    // 5 to 1 and 25 to 1: who holds much is drawn by several CPUs at once. Not so much that the kernel's own
+    // threads, with 1024 each, wait for long: its watchdog is one of them.
     for (at, worker) in workers.iter().enumerate() {
         let tickets = [2_500, 500, 100][at % 3];
         scheduler.control().set_tickets(worker.tid, Some(tickets)).unwrap();

@@ -1,5 +1,6 @@
-//! The heap of the policies against another four-ary one: the first entry is taken out and put back later in the order, as a scheduler
-//! does. orx's takes any of equal keys first; with the number of the item in its key it has the order that the laws ask for.
+//! The heap of the policies against another four-ary one: the first entry is taken out and put back later in
+//! the order, as a scheduler does. orx's takes any of equal keys first; with the number of the item in its
+//! key it has the order that the laws ask for.
 
 #![allow(missing_docs)] // criterion_group! makes an undocumented function
 

@@ -1,7 +1,9 @@
-//! A number for what each policy does with each scenario of the library: every slice of the first seconds, and what is
-//! reported of them. Two builds whose lines are the same decide the same, to the nanosecond and to the last bit of each f64.
+//! A number for what each policy does with each scenario of the library: every slice of the first seconds,
+//! and what is reported of them. Two builds whose lines are the same decide the same, to the nanosecond and
+//! to the last bit of each f64.
 //!
-//! `cargo run --release -p tombola-lab --example digest > before`, and again after a change that must not change results.
+//! `cargo run --release -p tombola-lab --example digest > before`, and again after a change that must not
+//! change results.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,7 +16,8 @@ use tombola_lab::scenario::Scenario;
 /// What is looked at of a scenario, at most.
 const LONGEST_NS: u64 = 5_000_000_000;
 
-/// Beside the library: many tasks of many weights, some that sleep, on several CPUs, with affinity and without.
+/// Beside the library: many tasks of many weights, some that sleep, on several CPUs, with affinity and
+/// without.
 fn crowds() -> impl Iterator<Item = (String, String)> {
     [(1, 1), (1, 12), (4, 12), (4, 100)].into_iter().map(|(cpus, count)| {
         let name = format!("crowd-{cpus}-{count}");

@@ -1,4 +1,5 @@
-//! A policy of one's own: last come, first served. The newest task runs until its slice ends or a newer one comes.
+//! A policy of one's own: last come, first served. The newest task runs until its slice ends or a newer one
+//! comes.
 
 use tombola_lab::engine::Simulation;
 use tombola_lab::machine::{CpuIx, Machine, TaskIx};

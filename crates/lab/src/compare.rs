@@ -1,6 +1,8 @@
-//! Policies side by side: many runs of one scenario, on several threads, with the same result for any number of them.
+//! Policies side by side: many runs of one scenario, on several threads, with the same result for any number
+//! of them.
 //!
-//! Policies take turns, run by run and within a run, so that a comparison that is interrupted has as much of each.
+//! Policies take turns, run by run and within a run, so that a comparison that is interrupted has as much of
+//! each.
 
 mod turns;
 
@@ -29,7 +31,8 @@ pub struct Plan<'a> {
     pub scenario: &'a Scenario,
     /// The policies, in the order in which they are shown.
     pub policies: Vec<PolicyKind>,
-    /// Runs of each policy, at least 1. Where neither policy nor demand is random, one is enough and one is made.
+    /// Runs of each policy, at least 1. Where neither policy nor demand is random, one is enough and one is
+    /// made.
     pub runs: u32,
     /// Seed of all runs.
     pub seed: u64,
@@ -118,9 +121,10 @@ pub struct TaskResult {
     pub wins: Option<(u64, f64)>,
 }
 
-/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread. When `cancel` becomes true, runs under
-/// way end where they are, and the result is of the runs that are complete for every policy that has several; for a policy
-/// without a complete run, it is the part of its first that was done, which is about as long for each.
+/// Carries a plan out. `progress` is called while runs go on and after every run, from any thread. When
+/// `cancel` becomes true, runs under way end where they are, and the result is of the runs that are complete
+/// for every policy that has several; for a policy without a complete run, it is the part of its first that
+/// was done, which is about as long for each.
 pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &AtomicBool) -> Comparison {
     let random_demand = plan.scenario.is_random();
     let runs = |policy: PolicyKind| {
@@ -224,8 +228,8 @@ pub fn compare(plan: &Plan, progress: &(dyn Fn(Progress) + Sync), cancel: &Atomi
     }
 }
 
-/// The first runs, up to one that is not complete for all of these policies: which were quick must not choose. A policy that could not
-/// be run counts for nothing.
+/// The first runs, up to one that is not complete for all of these policies: which were quick must not
+/// choose. A policy that could not be run counts for nothing.
 fn common_runs<'a>(
     policies: impl Iterator<Item = &'a Vec<(u32, Result<Outcome, SimError>)>>,
     whole: impl Fn(&Outcome) -> bool,

@@ -1,11 +1,12 @@
 //! Judging the draws of a random policy: is each what the law of a lottery says, whatever came before?
 //!
-//! `watched.rs` stands between engine and policy and hears of every draw. It keeps books of its own (tickets, currencies,
-//! compensation), so that at every draw it knows the chance p = t/T of each candidate given all that happened before.
-//! Judged is the right law of a lottery with the scenario's tickets; what a wrong lottery makes of them is the fault.
+//! `watched.rs` stands between engine and policy and hears of every draw. It keeps books of its own (tickets,
+//! currencies, compensation), so that at every draw it knows the chance p = t/T of each candidate given all
+//! that happened before. Judged is the right law of a lottery with the scenario's tickets; what a wrong
+//! lottery makes of them is the fault.
 //!
-//! With these chances all statistics are sums of differences whose mean is 0 given the past (martingales), so they hold
-//! on any number of CPUs, with tasks that come and go, and over several runs, whose sums are added:
+//! With these chances all statistics are sums of differences whose mean is 0 given the past (martingales), so
+//! they hold on any number of CPUs, with tasks that come and go, and over several runs, whose sums are added:
 //!
 //! | question | where the candidates and their tickets never change, on one CPU | elsewhere |
 //! |---|---|---|
@@ -13,16 +14,18 @@
 //! | does a winner depend on the one before? | pair contingency, and both at the right | z of the lag-1 autocorrelation Σ eₖeₖ₊₁/√Σ eₖ²p(1−p), e = won − p; z of wins in a row |
 //! | how many draws from a win to the next? | geometric: χ² of its probability integral transform, as at the right | the same with the chances that there were |
 //!
-//! The transform: a win at the draw k after the last one with the chances p₁ … pₖ is put at a uniformly random place
-//! between Π(1−p) over k draws and over k − 1; these places are uniform on 0…1. A wait that the end of the run cuts off
-//! is put below the product it has reached.
+//! The transform: a win at the draw k after the last one with the chances p₁ … pₖ is put at a uniformly
+//! random place between Π(1−p) over k draws and over k − 1; these places are uniform on 0…1. A wait that the
+//! end of the run cuts off is put below the product it has reached.
 //!
-//! A p-value that is made of several is the smallest times their number (Bonferroni). Draws with one candidate say nothing
-//! and are left out; draws while tickets are lent are counted as not judged, because the tickets drawn are not seen.
+//! A p-value that is made of several is the smallest times their number (Bonferroni). Draws with one
+//! candidate say nothing and are left out; draws while tickets are lent are counted as not judged, because
+//! the tickets drawn are not seen.
 
 use tombola_core::statistics::{chi_square, table_independence, two_sided};
 
-/// Below this a lottery is rejected: with a handful of tests on every table that anybody looks at, a right one never is.
+/// Below this a lottery is rejected: with a handful of tests on every table that anybody looks at, a right
+/// one never is.
 pub const REJECT: f64 = 1e-6;
 /// Clients that are followed from draw to draw.
 pub(crate) const FOLLOWED: usize = 8;
@@ -83,7 +86,8 @@ pub(crate) struct Followed {
     pub(crate) waits: [u64; BINS],
 }
 
-/// p-values of the draws of a policy; `None` where there was too little to see, or the question does not arise.
+/// p-values of the draws of a policy; `None` where there was too little to see, or the question does not
+/// arise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
     /// Judged draws.
@@ -149,7 +153,8 @@ impl Evidence {
             let fit = chi_square(&followed.waits, &[1; BINS]).filter(|_| count >= WAITS_A_BIN * BINS as u64);
             fit.map(|fit| fit.p_value)
         });
-        // Of a client that nearly always wins, two losses in a row are as rare as two wins of one that nearly never does.
+        // Of a client that nearly always wins, two losses in a row are as rare as two wins of one that nearly
+        // never does.
         let lags = self.followed.iter().filter(|f| f.doubles.min(f.misses) >= ENOUGH);
         let entries = self.clients.iter().map(|c| c.entry + 1).max().unwrap_or(0);
         let mut wins = vec![(0, 0.0); entries];

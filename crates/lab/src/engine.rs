@@ -1,9 +1,10 @@
 //! The discrete-event engine: time, CPUs, phases, locks, slices.
 //!
-//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), policy timer, and two
-//! for each group (a new period, quota used up), ordered by (time, sequence number): memory does not depend on how long is simulated. All events of an
-//! instant happen before the CPUs that need it choose again, in CPU order; so at equal times a task that wakes stands
-//! before one whose slice ends, and arrivals at one instant come in order of declaration.
+//! One queue holds at most one event for each CPU (end of slice or phase), task (arrival, wakeup), policy
+//! timer, and two for each group (a new period, quota used up), ordered by (time, sequence number): memory
+//! does not depend on how long is simulated. All events of an instant happen before the CPUs that need it
+//! choose again, in CPU order; so at equal times a task that wakes stands before one whose slice ends, and
+//! arrivals at one instant come in order of declaration.
 
 mod ahead;
 mod awaited;
@@ -213,8 +214,8 @@ impl<'a> Simulation<'a> {
         self.observer = Some(observer);
     }
 
-    /// Also works out what every task is entitled to, and its lag. Costs a division among all runnable tasks whenever
-    /// their set is one that has not been seen lately.
+    /// Also works out what every task is entitled to, and its lag. Costs a division among all runnable tasks
+    /// whenever their set is one that has not been seen lately.
     ///
     /// To be called before time moves.
     pub fn track_entitlement(&mut self) {
@@ -229,7 +230,8 @@ impl<'a> Simulation<'a> {
         self.machine.now_ns
     }
 
-    /// Runs until `until_ns`, events at that instant included. Slices under way are charged up to it and go on.
+    /// Runs until `until_ns`, events at that instant included. Slices under way are charged up to it and go
+    /// on.
     ///
     /// # Errors
     /// [`SimError`]; the simulation stays where it failed, and says so again when asked again.
@@ -278,8 +280,8 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Forgets what was measured so far: statistics begin now. What is under way (a wait, a phase, a job) counts whole when it
-    /// ends; who is ahead or behind of its entitlement begins even.
+    /// Forgets what was measured so far: statistics begin now. What is under way (a wait, a phase, a job)
+    /// counts whole when it ends; who is ahead or behind of its entitlement begins even.
     pub fn begin_statistics(&mut self) {
         self.settle();
         self.meter.restart();

@@ -1,7 +1,7 @@
 //! A heap whose entries can be found again: change or remove any of them in O(log n).
 //!
-//! A scheduler takes out the first task and soon puts one back, so taking out leaves a hole at the top, and the next entry
-//! that comes in sinks from there: one way down instead of one down and two up.
+//! A scheduler takes out the first task and soon puts one back, so taking out leaves a hole at the top, and
+//! the next entry that comes in sinks from there: one way down instead of one down and two up.
 
 use std::hint::select_unpredictable;
 

@@ -1,5 +1,5 @@
-//! One ledger for both worlds: the judge of live runs ([`Window`], [`Audit`]) on simulated snapshots, beside the
-//! simulator's own books and beside a recorder that only sees the slices.
+//! One ledger for both worlds: the judge of live runs ([`Window`], [`Audit`]) on simulated snapshots, beside
+//! the simulator's own books and beside a recorder that only sees the slices.
 
 use super::engine::{Simulation, Slice};
 use super::library;
@@ -54,7 +54,8 @@ fn run(scenario: &Scenario, policy: PolicyKind) -> Run {
         let stays = slice.why == Departure::Expired
             && match next {
                 Some(next) => next.task == slice.task && next.from_ns == slice.from_ns + slice.ran_ns,
-                // Over at the very end: what follows has no length, so only the snapshot knows who was chosen.
+                // Over at the very end: what follows has no length, so only the snapshot knows who was
+                // chosen.
                 None => last.cpus[slice.cpu].running.is_some_and(|r| r.id.pid as usize == slice.task + 1),
             };
         if !stays && slice.why != Departure::Horizon {
@@ -89,9 +90,9 @@ const POLICIES: [PolicyKind; 5] = [
     PolicyKind::EevdfLinux,
 ];
 
-/// Where everybody always wants the CPU, the set of claims never changes: an audit of the interval's totals and the
-/// simulator's integral over all events are then the same division, to the rounding of a nanosecond (and of the sum of
-/// the f64 parts: one for each change of the set, at most 10⁻⁹ of the whole).
+/// Where everybody always wants the CPU, the set of claims never changes: an audit of the interval's totals
+/// and the simulator's integral over all events are then the same division, to the rounding of a nanosecond
+/// (and of the sum of the f64 parts: one for each change of the set, at most 10⁻⁹ of the whole).
 #[test]
 fn the_live_judge_and_the_simulator_agree_on_burners() {
     for name in [
@@ -137,8 +138,9 @@ fn the_live_judge_and_the_simulator_agree_on_burners() {
     }
 }
 
-/// What a monitor would have counted can be counted again from the slices, by a recorder that knows nothing else. (Not in
-/// scenarios where a task blocks before it has run: it had the CPU for no time, which counts and is no slice.)
+/// What a monitor would have counted can be counted again from the slices, by a recorder that knows nothing
+/// else. (Not in scenarios where a task blocks before it has run: it had the CPU for no time, which counts
+/// and is no slice.)
 #[test]
 fn snapshots_say_what_the_slices_say() {
     for name in ["web-and-batch", "two-users", "sleeper", "quota", "lottery-two-cpus", "yielder"] {

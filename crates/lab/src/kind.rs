@@ -43,7 +43,8 @@ pub enum PolicyKind {
 pub struct Traits {
     /// Decisions are random: results are means over runs.
     pub random: bool,
-    /// Every decision is a draw of its own, with chances in proportion to tickets, or pretends to be: its draws are judged.
+    /// Every decision is a draw of its own, with chances in proportion to tickets, or pretends to be: its
+    /// draws are judged.
     pub judged: bool,
     /// No CPU idles while a task waits that may run there.
     pub work_conserving: bool,
@@ -140,9 +141,11 @@ impl PolicyKind {
         Traits {
             random: lottery || wrong || self == K::LotteryMulti,
             judged: lottery || wrong,
-            // Fluid keeps a group to its quota at every instant. A hard server waits with its budget used up, and a partitioned task waits for its own CPU.
+            // Fluid keeps a group to its quota at every instant. A hard server waits with its budget used up,
+            // and a partitioned task waits for its own CPU.
             work_conserving: !matches!(self, K::Fluid | K::Edf | K::EdfPartitioned),
-            // A stride of the paper is ⌊2^20/tickets⌋: above 2^20 tickets it is 0, and who has them runs alone.
+            // A stride of the paper is ⌊2^20/tickets⌋: above 2^20 tickets it is 0, and who has them runs
+            // alone.
             starvation_free: self == K::Fluid
                 || lottery
                 || self == K::LotteryMulti

@@ -1,9 +1,9 @@
 //! What tasks were entitled to while the simulation ran, and how far they were from it at any time.
 //!
 //! Between two changes of the set of runnable tasks each of them is entitled to a constant rate, the one that
-//! [`entitle`] gives for one interval in which all of them want the whole of it. Lag = entitled − received is then a
-//! broken line, bent where the task starts, stops, or the set changes; its extremes lie at the bends, and its square
-//! is integrated exactly between them.
+//! [`entitle`] gives for one interval in which all of them want the whole of it. Lag = entitled − received is
+//! then a broken line, bent where the task starts, stops, or the set changes; its extremes lie at the bends,
+//! and its square is integrated exactly between them.
 
 use super::machine::{Machine, TaskIx};
 use super::measure::Tally;

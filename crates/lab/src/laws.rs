@@ -297,7 +297,8 @@ proptest! {
     }
 }
 
-/// A burner among `n` tasks that run and sleep over and over, one ticket each, on one CPU for 60 s: its run time.
+/// A burner among `n` tasks that run and sleep over and over, one ticket each, on one CPU for 60 s: its run
+/// time.
 fn beside_sleepers(policy: PolicyKind, n: u32, run_ns: u64, sleep_ns: u64) -> u64 {
     let text = format!(
         "name='x'\nduration='60s'\nquantum='10ms'\n[[task]]\nname='burner'\ntickets=1\n\
@@ -306,15 +307,16 @@ fn beside_sleepers(policy: PolicyKind, n: u32, run_ns: u64, sleep_ns: u64) -> u6
     slices_of(&Scenario::from_toml(&text).unwrap(), policy).tasks[0].runtime_ns
 }
 
-/// What a burner must get beside n tasks that sleep, from the rule of each policy that lets nobody starve. All want more
-/// than there is, so nothing is left over.
+/// What a burner must get beside n tasks that sleep, from the rule of each policy that lets nobody starve.
+/// All want more than there is, so nothing is left over.
 ///
-/// - Proportional policies: at least 1/(n + 1) of the time, for it is entitled to that if nobody ever slept. A stride
-///   scheduler is off by less than a quantum for each task (TM-528, section 2.3), as is EEVDF, whose tasks come and go
-///   with a quantum of lag each at most; a CFS slice is shorter. A lottery's draws are binomial: five deviations.
+/// - Proportional policies: at least 1/(n + 1) of the time, for it is entitled to that if nobody ever slept.
+///   A stride scheduler is off by less than a quantum for each task (TM-528, section 2.3), as is EEVDF, whose
+///   tasks come and go with a quantum of lag each at most; a CFS slice is shorter. A lottery's draws are
+///   binomial: five deviations.
 /// - `rr`: each of the others runs once before it, for a quantum at most: one quantum in n + 1.
-/// - `mlfq`: within a second it is at the top (rule 5), and of those before it each runs once, for a quantum: one quantum
-///   in 1 s + n quanta.
+/// - `mlfq`: within a second it is at the top (rule 5), and of those before it each runs once, for a quantum:
+///   one quantum in 1 s + n quanta.
 fn least(policy: PolicyKind, n: u32) -> f64 {
     let (whole, quantum, others) = (60e9, 10e6, f64::from(n));
     let traits = policy.traits();

@@ -4,9 +4,9 @@
 //! Scenario (TOML, rt-app) ─► Simulation (engine + policy) ─► results, timeline, Snapshot
 //! ```
 //!
-//! A [`scenario::Scenario`] says what tasks want and on what machine; a [`policy::Policy`] decides who runs; the
-//! [`engine::Simulation`] moves time. Everything is integer nanoseconds, and chance comes from seeded streams: the same
-//! scenario, policy, seed and run number give the same schedule on every machine.
+//! A [`scenario::Scenario`] says what tasks want and on what machine; a [`policy::Policy`] decides who runs;
+//! the [`engine::Simulation`] moves time. Everything is integer nanoseconds, and chance comes from seeded
+//! streams: the same scenario, policy, seed and run number give the same schedule on every machine.
 
 #![forbid(unsafe_code)]
 

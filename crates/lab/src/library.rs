@@ -1,4 +1,5 @@
-//! The scenarios that come with tombola: published cases and everyday workloads, each with what must come out.
+//! The scenarios that come with tombola: published cases and everyday workloads, each with what must come
+//! out.
 
 /// A built-in scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

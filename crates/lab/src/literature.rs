@@ -1,5 +1,5 @@
-//! What textbooks and papers print, and what queueing theory knows: scenarios that need parameters of policies, arrivals or a
-//! warm-up.
+//! What textbooks and papers print, and what queueing theory knows: scenarios that need parameters of
+//! policies, arrivals or a warm-up.
 
 use crate::engine::Slice;
 use crate::laws::{order_of, slices_of, slices_under};
@@ -33,15 +33,16 @@ fn stretches(text: &str, policy: PolicyKind) -> Vec<(usize, u64)> {
         .collect()
 }
 
-/// R. and A. Arpaci-Dusseau, "Operating Systems: Three Easy Pieces", chapter 9: 20 drawn tickets of A (0 to 74) and B (75 to 99), and
-/// the schedule that they give, in which B runs four times.
+/// R. and A. Arpaci-Dusseau, "Operating Systems: Three Easy Pieces", chapter 9: 20 drawn tickets of A (0
+/// to 74) and B (75 to 99), and the schedule that they give, in which B runs four times.
 #[test]
 fn given_draws_give_the_schedule_of_the_textbook() {
     let text = "duration='200ms'\n[lottery]\n\
         draws=[63, 85, 70, 39, 76, 17, 29, 41, 36, 39, 10, 99, 68, 83, 63, 62, 43, 0, 49, 12]\n\
         [[task]]\nname='A'\ntickets=75\n[[task]]\nname='B'\ntickets=25\n";
     assert_eq!(letters(text, PolicyKind::LotteryList), "ABAABAAAAAABABAAAAAA");
-    // From the first again; and its section 9.4: of 100, 50 and 250 tickets number 300 is C's, also as 700 of 400.
+    // From the first again; and its section 9.4: of 100, 50 and 250 tickets number 300 is C's, also as 700
+    // of 400.
     let text = "duration='60ms'\n[lottery]\ndraws=[300, 149, 700]\n\
         [[task]]\nname='A'\ntickets=100\n[[task]]\nname='B'\ntickets=50\n[[task]]\nname='C'\ntickets=250\n";
     assert_eq!(letters(text, PolicyKind::LotteryList), "CBCCBC");
@@ -70,8 +71,8 @@ fn a_feedback_queue_of_one_level_is_round_robin() {
     assert_eq!(stretches(text, PolicyKind::Mlfq), stretches(text, PolicyKind::RoundRobin));
 }
 
-/// By hand, with allotments of 10, 20 and 40 ms. Of the slice in which a boost falls only what comes after it counts, and
-/// that at the top, whose allotment it uses up.
+/// By hand, with allotments of 10, 20 and 40 ms. Of the slice in which a boost falls only what comes after it
+/// counts, and that at the top, whose allotment it uses up.
 #[test]
 fn levels_and_boosts_are_those_of_the_scenario() {
     let text = |boost| format!("duration='250ms'\n[mlfq]\nlevels=3\nboost='{boost}'\n[[task]]\nname='a'\n");
@@ -122,10 +123,10 @@ fn a_lottery_of_several_winners_is_off_by_less_than_one_in_each_draw() {
     }
 }
 
-/// The mean response of a queue with Poisson arrivals (λ = 1/10 ms, mean service S = 5 ms, ρ = ½), first come first served: S/(1 − ρ)
-/// = 10 ms for exponential lengths (M/M/1), S + ρS/(2(1 − ρ)) = 7.5 ms for constant ones (M/D/1, Pollaczek and
-/// Khinchine). The asymptotic variance of the mean of n waits in M/M/1 is ρ(2 + 5ρ − 4ρ² + ρ³)/(1 − ρ)⁴·S²/n: with that
-/// of the service, 30·S²/n. Five standard deviations for n = 60,000.
+/// The mean response of a queue with Poisson arrivals (λ = 1/10 ms, mean service S = 5 ms, ρ = ½), first come
+/// first served: S/(1 − ρ) = 10 ms for exponential lengths (M/M/1), S + ρS/(2(1 − ρ)) = 7.5 ms for constant
+/// ones (M/D/1, Pollaczek and Khinchine). The asymptotic variance of the mean of n waits in M/M/1 is ρ(2 + 5ρ
+/// − 4ρ² + ρ³)/(1 − ρ)⁴·S²/n: with that of the service, 30·S²/n. Five standard deviations for n = 60,000.
 #[test]
 fn open_arrivals_are_the_queue_of_the_theory() {
     for (run, due_ms) in [("exp(5ms)", 10.0), ("5ms", 7.5)] {
@@ -150,8 +151,8 @@ fn jobs_queue_behind_those_before_them() {
     assert!((task.response.mean_ns - 10e6).abs() < 1.0);
 }
 
-/// By hand: a runs alone for 5 s, then half of the time; of the last 5 s that is half. The wait that is under way at 5 s began
-/// before, and counts whole.
+/// By hand: a runs alone for 5 s, then half of the time; of the last 5 s that is half. The wait that is under
+/// way at 5 s began before, and counts whole.
 #[test]
 fn statistics_begin_after_the_warm_up() {
     let text = "duration='10s'\nwarm_up='5s'\nquantum='20ms'\n[[task]]\nname='a'\n[[task]]\nname='b'\narrive='4990ms'\n";

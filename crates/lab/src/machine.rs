@@ -54,8 +54,8 @@ pub struct TaskView {
     pub entry: usize,
     /// Tickets in its group's currency.
     pub tickets: u64,
-    /// Tickets in one common currency, for policies without groups: what `tickets` are worth when every task of the
-    /// scenario is runnable. Equal to `tickets` in a scenario without groups.
+    /// Tickets in one common currency, for policies without groups: what `tickets` are worth when every task
+    /// of the scenario is runnable. Equal to `tickets` in a scenario without groups.
     pub flat_tickets: u64,
     /// The group it is in.
     pub group: Option<usize>,
@@ -194,7 +194,8 @@ impl Machine {
         &self.served[cpu]
     }
 
-    /// The policy's source of chance, and the affinity classes a CPU may serve: both at once, to draw among them.
+    /// The policy's source of chance, and the affinity classes a CPU may serve: both at once, to draw among
+    /// them.
     pub fn rng_and_classes(&mut self, cpu: CpuIx) -> (&mut ChaCha8Rng, &[usize]) {
         (&mut self.rng, &self.served[cpu])
     }
@@ -209,8 +210,8 @@ impl Machine {
         self.now_ns - self.cpus[cpu].since_ns
     }
 
-    /// CPU time the present phase of a task still needs, until it sleeps, waits or ends; `u64::MAX` = for ever. Random
-    /// lengths are those drawn, of the first 64 runs of a phase, and the mean beyond.
+    /// CPU time the present phase of a task still needs, until it sleeps, waits or ends; `u64::MAX` = for
+    /// ever. Random lengths are those drawn, of the first 64 runs of a phase, and the mean beyond.
     pub fn left_ns(&self, task: TaskIx) -> u64 {
         let view = &self.tasks[task];
         let left_ns = view.left_ns.saturating_add(view.rest_ns).min(view.total_left_ns);
@@ -222,8 +223,8 @@ impl Machine {
         }
     }
 
-    /// Asks for [`Policy::timer`](super::policy::Policy::timer) with this task at a time not before now. A task has
-    /// one timer: a later call moves it.
+    /// Asks for [`Policy::timer`](super::policy::Policy::timer) with this task at a time not before now. A
+    /// task has one timer: a later call moves it.
     pub fn set_timer(&mut self, task: TaskIx, at_ns: u64) {
         self.timers.push((task, at_ns.max(self.now_ns)));
     }
@@ -236,7 +237,8 @@ pub(super) fn stream(seed: u64, run: u32, number: u32) -> ChaCha8Rng {
     rng
 }
 
-/// Tickets of each entry in one common currency: product of its part of every group on the way up, scaled by 2³².
+/// Tickets of each entry in one common currency: product of its part of every group on the way up, scaled by
+/// 2³².
 fn flat_tickets(scenario: &Scenario) -> Vec<u64> {
     if scenario.groups.is_empty() {
         return scenario.tasks.iter().map(|t| t.tickets).collect();

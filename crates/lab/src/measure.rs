@@ -8,7 +8,8 @@ use tombola_core::usage::Usage;
 /// Parts of each power of two in a [`Sketch`].
 const PARTS: u32 = 16;
 
-/// Counts of durations in log-linear buckets: 16 for each power of two, so a quantile is at most 1/16 too high.
+/// Counts of durations in log-linear buckets: 16 for each power of two, so a quantile is at most 1/16 too
+/// high.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
     counts: Vec<u64>,
@@ -80,8 +81,8 @@ impl Sketch {
         }
     }
 
-    /// These, which have ended, and others that have not. The shortest is of those that have ended, if there are any: of
-    /// the others it is not known.
+    /// These, which have ended, and others that have not. The shortest is of those that have ended, if there
+    /// are any: of the others it is not known.
     #[must_use]
     pub(super) fn with_open(&self, open: &Self) -> Self {
         let mut all = self.clone();

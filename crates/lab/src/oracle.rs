@@ -1,9 +1,10 @@
-//! Every deterministic policy a second time, slowly, in exact fractions: the laws as their files state them, for
-//! tasks of fixed lengths, on one CPU; on `several` those that have one queue for all. Nothing here is shared with the engine or the policies but the list of slices that is compared.
+//! Every deterministic policy a second time, slowly, in exact fractions: the laws as their files state them,
+//! for tasks of fixed lengths, on one CPU; on `several` those that have one queue for all. Nothing here is
+//! shared with the engine or the policies but the list of slices that is compared.
 //!
-//! All is recomputed from scratch at every decision. Where a law keeps lag over sleep its fractions have ever longer
-//! denominators, which no integer of the policies holds: there a decision between keys that differ by less than 10⁻¹² is
-//! one that rounding may make, and the comparison ends ([`Choice::Close`]).
+//! All is recomputed from scratch at every decision. Where a law keeps lag over sleep its fractions have ever
+//! longer denominators, which no integer of the policies holds: there a decision between keys that differ by
+//! less than 10⁻¹² is one that rounding may make, and the comparison ends ([`Choice::Close`]).
 
 mod fair;
 mod proportional;

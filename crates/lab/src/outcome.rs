@@ -112,8 +112,8 @@ impl From<&super::measure::Sketch> for Durations {
 }
 
 impl TaskOutcome {
-    /// The value of a metric; `None` where it was not worked out, and of waits and responses that there were none of: a
-    /// task that never came, or one that has nothing to complete.
+    /// The value of a metric; `None` where it was not worked out, and of waits and responses that there were
+    /// none of: a task that never came, or one that has nothing to complete.
     pub fn metric(&self, metric: Metric, cpus: usize) -> Option<f64> {
         let of = match metric.durations() {
             Some(Measured::Waits) => self.wait.count,
@@ -165,9 +165,9 @@ const EVENTS_A_STEP: std::ops::Range<u64> = 500_000..4_000_000;
 /// Longest first step.
 const FIRST_STEP_NS: u64 = 100_000_000_000;
 
-/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked at least a hundred times, and in long
-/// work about every second, with the nanoseconds simulated so far; when it says no, the outcome of what was simulated
-/// until then is returned.
+/// Runs a scenario once. `slice` hears of every stretch on a CPU; `go_on` is asked at least a hundred times,
+/// and in long work about every second, with the nanoseconds simulated so far; when it says no, the outcome
+/// of what was simulated until then is returned.
 ///
 /// # Errors
 /// [`SimError`].

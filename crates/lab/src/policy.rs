@@ -1,12 +1,12 @@
 //! The seam between the machine and a scheduling policy.
 //!
-//! The engine owns time, tasks and CPUs; a [`Policy`] owns the order of the run queue. The engine tells it who comes
-//! ([`Policy::enqueue`]), asks whom to run ([`Policy::pick`]) and tells it who left a CPU and how long it ran
-//! ([`Policy::stopped`]). All events of one instant are told before the first question is asked.
+//! The engine owns time, tasks and CPUs; a [`Policy`] owns the order of the run queue. The engine tells it
+//! who comes ([`Policy::enqueue`]), asks whom to run ([`Policy::pick`]) and tells it who left a CPU and how
+//! long it ran ([`Policy::stopped`]). All events of one instant are told before the first question is asked.
 //!
-//! A task is *queued* from `enqueue` to the `pick` that returns it, then *running* until `stopped`. At the end of a
-//! slice `stopped(Expired)`, `enqueue(Expired)` and `pick` follow each other, so the running task competes with the
-//! others unless the policy makes it not.
+//! A task is *queued* from `enqueue` to the `pick` that returns it, then *running* until `stopped`. At the
+//! end of a slice `stopped(Expired)`, `enqueue(Expired)` and `pick` follow each other, so the running task
+//! competes with the others unless the policy makes it not.
 
 mod build;
 pub mod edf;
@@ -94,8 +94,9 @@ pub trait Policy: Send {
         let _ = (machine, cpu, task, ran_ns, why);
     }
 
-    /// Names a CPU whose task should give way to a queued one, until no such CPU is left. Each answer must be an
-    /// improvement, or the question would be asked for ever. Asked after every instant at which somebody came.
+    /// Names a CPU whose task should give way to a queued one, until no such CPU is left. Each answer must be
+    /// an improvement, or the question would be asked for ever. Asked after every instant at which somebody
+    /// came.
     fn preempt(&mut self, machine: &mut Machine) -> Option<CpuIx> {
         let _ = machine;
         None
@@ -116,7 +117,8 @@ pub trait Policy: Send {
         let _ = (machine, waiter, holder);
     }
 
-    /// Which of the tasks waiting for a lock (never empty, in order of coming) gets it next; an index below its length.
+    /// Which of the tasks waiting for a lock (never empty, in order of coming) gets it next; an index below
+    /// its length.
     fn next_holder(&mut self, machine: &mut Machine, waiters: &[TaskIx]) -> usize {
         let _ = (machine, waiters);
         0

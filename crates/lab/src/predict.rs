@@ -6,12 +6,13 @@ use super::scenario::Scenario;
 /// Most task instances a prediction is made for; its cost grows with their square.
 const MOST: usize = 500;
 
-/// Share of the machine of each entry under a lottery, where a formula exists: tasks that never sleep, come at the
-/// start and never end, on any CPU, without groups.
+/// Share of the machine of each entry under a lottery, where a formula exists: tasks that never sleep, come
+/// at the start and never end, on any CPU, without groups.
 ///
-/// On m CPUs that redraw one at a time the set S of running tasks has probability ∝ Π t over S, |S| = m (every redraw
-/// leaves this law as it is). So a task runs with probability t·e(m−1, others)/e(m, all), e the elementary symmetric
-/// polynomials. On one CPU that is t/T. Without the task that ran last, on one CPU: t(T − t)/Σ t(T − t).
+/// On m CPUs that redraw one at a time the set S of running tasks has probability ∝ Π t over S, |S| = m
+/// (every redraw leaves this law as it is). So a task runs with probability t·e(m−1, others)/e(m, all), e the
+/// elementary symmetric polynomials. On one CPU that is t/T. Without the task that ran last, on one CPU: t(T
+/// − t)/Σ t(T − t).
 pub fn lottery_shares(scenario: &Scenario, policy: K) -> Option<Vec<f64>> {
     let (m, n) = (scenario.cpus as usize, scenario.instances());
     let steady = scenario

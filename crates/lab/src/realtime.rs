@@ -1,4 +1,5 @@
-//! Schedulability by analysis, to be printed beside what the simulation shows, and random task sets to try it on.
+//! Schedulability by analysis, to be printed beside what the simulation shows, and random task sets to try it
+//! on.
 //!
 //! | test | for | kind | source |
 //! |---|---|---|---|
@@ -9,7 +10,8 @@
 //! | processor demand: Σ(⌊(t − D)/T⌋ + 1)·C ≤ t | EDF, one CPU, D ≤ T | exact | Baruah, Rosier, Howell, RTS 2, 1990 |
 //! | ΣU ≤ m − (m − 1)·max U | global EDF, m CPUs, D = T | sufficient | Goossens, Funk, Baruah, RTS 25, 2003 |
 //!
-//! All assume preemption at no cost, jobs that never wait for anything but the CPU, and the longest run each time.
+//! All assume preemption at no cost, jobs that never wait for anything but the CPU, and the longest run each
+//! time.
 
 use super::chance::unit;
 use super::scenario::{Scenario, Step};
@@ -49,8 +51,8 @@ pub struct Analysis {
     pub within_liu_layland: bool,
     /// Whether Π(U + 1) ≤ 2: then RM is in time on one CPU.
     pub within_hyperbolic: bool,
-    /// Longest response time of each task under RM on one CPU, in the order given; `None` where it exceeds the
-    /// deadline. Equal periods: the first given has priority.
+    /// Longest response time of each task under RM on one CPU, in the order given; `None` where it exceeds
+    /// the deadline. Equal periods: the first given has priority.
     pub rm_response_ns: Vec<Option<u64>>,
     /// Whether EDF is in time on one CPU; `None` when the demand test would take too long.
     pub edf_one_cpu: Option<bool>,
@@ -58,8 +60,9 @@ pub struct Analysis {
     pub within_global_edf_bound: bool,
 }
 
-/// The periodic tasks of a scenario that only run, one for each instance, with the longest run of each. `None` for a
-/// scenario without any, or with a periodic task that sleeps, waits, locks, or has runs without a longest.
+/// The periodic tasks of a scenario that only run, one for each instance, with the longest run of each.
+/// `None` for a scenario without any, or with a periodic task that sleeps, waits, locks, or has runs without
+/// a longest.
 pub fn task_set(scenario: &Scenario) -> Option<Vec<RtTask>> {
     let mut set = Vec::new();
     for task in &scenario.tasks {
@@ -115,8 +118,8 @@ fn fits_one_cpu(set: &[RtTask]) -> bool {
     }
 }
 
-/// Longest response times under rate monotonic priorities: the least fixed point of R = C + Σ⌈R/T′⌉·C′ over the tasks
-/// of higher priority, reached from below.
+/// Longest response times under rate monotonic priorities: the least fixed point of R = C + Σ⌈R/T′⌉·C′ over
+/// the tasks of higher priority, reached from below.
 pub fn response_times(set: &[RtTask]) -> Vec<Option<u64>> {
     let mut order: Vec<usize> = (0..set.len()).collect();
     order.sort_by_key(|i| (set[*i].period_ns, *i));
@@ -144,8 +147,8 @@ pub fn response_times(set: &[RtTask]) -> Vec<Option<u64>> {
     responses
 }
 
-/// EDF on one CPU: ΣU ≤ 1 when every deadline is at least the period, else the processor demand at every deadline up to
-/// the bound of Baruah and others; `None` with more than a million deadlines to look at.
+/// EDF on one CPU: ΣU ≤ 1 when every deadline is at least the period, else the processor demand at every
+/// deadline up to the bound of Baruah and others; `None` with more than a million deadlines to look at.
 fn edf_in_time(set: &[RtTask]) -> Option<bool> {
     if !fits_one_cpu(set) {
         return Some(false);
@@ -180,8 +183,8 @@ fn edf_in_time(set: &[RtTask]) -> Option<bool> {
     }))
 }
 
-/// `n` utilisations that sum to `total`, uniform over the simplex (`UUniFast`: Bini, Buttazzo, "Measuring the Performance
-/// of Schedulability Tests", RTS 30, 2005).
+/// `n` utilisations that sum to `total`, uniform over the simplex (`UUniFast`: Bini, Buttazzo, "Measuring the
+/// Performance of Schedulability Tests", RTS 30, 2005).
 pub fn uunifast(n: usize, total: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let mut left = total;
     let mut parts = Vec::with_capacity(n);
@@ -196,16 +199,16 @@ pub fn uunifast(n: usize, total: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     parts
 }
 
-/// The same for more than one CPU: draws anew until no utilisation is above 1 (`UUniFast`-Discard: Davis, Burns, "Priority
-/// Assignment for Global Fixed Priority Pre-emptive Scheduling", RTSS 2009). `None` after `tries` draws, or when
-/// `total` > n.
+/// The same for more than one CPU: draws anew until no utilisation is above 1 (`UUniFast`-Discard: Davis,
+/// Burns, "Priority Assignment for Global Fixed Priority Pre-emptive Scheduling", RTSS 2009). `None` after
+/// `tries` draws, or when `total` > n.
 pub fn uunifast_discard(n: usize, total: f64, tries: u32, rng: &mut ChaCha8Rng) -> Option<Vec<f64>> {
     (total <= n as f64).then_some(())?;
     (0..tries).map(|_| uunifast(n, total, rng)).find(|parts| parts.iter().all(|u| *u <= 1.0))
 }
 
-/// A task set with these utilisations and log-uniform periods from `low_ns` to `high_ns`, D = T (Emberson, Stafford,
-/// Davis, WATERS 2010); periods are multiples of `low_ns`/10, so that schedules repeat.
+/// A task set with these utilisations and log-uniform periods from `low_ns` to `high_ns`, D = T (Emberson,
+/// Stafford, Davis, WATERS 2010); periods are multiples of `low_ns`/10, so that schedules repeat.
 pub fn with_periods(utilisations: &[f64], low_ns: u64, high_ns: u64, rng: &mut ChaCha8Rng) -> Vec<RtTask> {
     let grain = (low_ns / 10).max(1);
     let (low, high) = (libm::log(low_ns.max(1) as f64), libm::log(high_ns.max(low_ns).max(1) as f64));

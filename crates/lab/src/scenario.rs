@@ -1,7 +1,7 @@
 //! Demand: what the tasks of a simulated machine want, and on what machine.
 //!
-//! A [`Scenario`] is made by [`Scenario::from_toml`] (or [`rtapp`]) and is valid by construction: every index in it
-//! points at something, every sum fits, groups form a tree. The engine relies on that.
+//! A [`Scenario`] is made by [`Scenario::from_toml`] (or [`rtapp`]) and is valid by construction: every index
+//! in it points at something, every sum fits, groups form a tree. The engine relies on that.
 
 pub mod expect;
 mod parse;
@@ -43,8 +43,8 @@ pub struct Scenario {
     pub warm_up_ns: u64,
     /// Slice, unless the policy has its own, above 0.
     pub quantum_ns: u64,
-    /// Time a CPU needs to change from one task to another. It is on the account of the task that comes, as it is in
-    /// the kernel's own accounting, and does none of its work.
+    /// Time a CPU needs to change from one task to another. It is on the account of the task that comes, as
+    /// it is in the kernel's own accounting, and does none of its work.
     pub switch_cost_ns: u64,
     /// The end of a slice is seen only at multiples of this; 0 = at once.
     pub tick_ns: u64,
@@ -123,8 +123,8 @@ pub struct Task {
     pub request_ns: u64,
 }
 
-/// Scheduling class of a task under Linux. The `rr` policy gives no slices to tasks of the class `fifo`; snapshots
-/// carry it; other policies ignore it.
+/// Scheduling class of a task under Linux. The `rr` policy gives no slices to tasks of the class `fifo`;
+/// snapshots carry it; other policies ignore it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Class {
     /// `SCHED_OTHER`.
@@ -154,18 +154,20 @@ pub enum Step {
     Burn,
     /// Wants nothing for this long.
     Sleep(Span),
-    /// Wants nothing until this instant, ns since the simulation began; goes on without a sleep if it has passed.
+    /// Wants nothing until this instant, ns since the simulation began; goes on without a sleep if it has
+    /// passed.
     Until(u64),
-    /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. A release that has passed
-    /// already is not skipped: the next job begins at once, late.
+    /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. A release that has
+    /// passed already is not skipped: the next job begins at once, late.
     NextJob {
         /// Time between releases.
         period_ns: u64,
     },
-    /// Ends a job; sleeps until the next one arrives, so long after this one did. Arrivals wait for nobody: one that has passed
-    /// already begins at once, late.
+    /// Ends a job; sleeps until the next one arrives, so long after this one did. Arrivals wait for nobody:
+    /// one that has passed already begins at once, late.
     NextArrival(Span),
-    /// Gives every receiver of the event one token; a semaphore gets one; otherwise wakes whom it finds waiting.
+    /// Gives every receiver of the event one token; a semaphore gets one; otherwise wakes whom it finds
+    /// waiting.
     Post {
         /// Index into [`Scenario::events`].
         event: usize,

@@ -1,4 +1,5 @@
-//! The simulated machine as a source of snapshots: the same windows, tickets and reports judge it as a live one.
+//! The simulated machine as a source of snapshots: the same windows, tickets and reports judge it as a live
+//! one.
 
 use super::engine::Simulation;
 use super::machine::TaskPlace;
@@ -22,8 +23,9 @@ fn group(index: usize) -> Group {
 const COMM: usize = 15;
 
 impl Simulation<'_> {
-    /// Everything a monitor would know at this instant. Task i has PID i + 1 and is its own process; groups have the
-    /// ids 2, 3, …, in order of declaration, and 1 is the root. Weights are tickets, cut off at `u32::MAX`.
+    /// Everything a monitor would know at this instant. Task i has PID i + 1 and is its own process; groups
+    /// have the ids 2, 3, …, in order of declaration, and 1 is the root. Weights are tickets, cut off at
+    /// `u32::MAX`.
     pub fn snapshot(&self) -> Snapshot {
         let now_ns = self.now_ns();
         let mut tasks = Vec::new();

@@ -23,7 +23,8 @@ pub enum SpanError {
     Backwards(String),
 }
 
-/// Reads a length of time in the grammar of [`tombola_core::duration`], with blanks around number and unit, to integer nanoseconds.
+/// Reads a length of time in the grammar of [`tombola_core::duration`], with blanks around number and unit,
+/// to integer nanoseconds.
 ///
 /// # Errors
 /// [`SpanError::Length`] when it is no length of time, is finer than 1 ns or longer than 100 years.

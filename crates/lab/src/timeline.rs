@@ -8,7 +8,8 @@ use std::fmt::Write;
 /// Header of the CSV form.
 pub const HEADER: [&str; 5] = ["time", "cpu", "task", "ran_ns", "reason"];
 
-/// One row of the CSV form, in the order of [`HEADER`]: `time` in ns since the simulation began. The caller quotes.
+/// One row of the CSV form, in the order of [`HEADER`]: `time` in ns since the simulation began. The caller
+/// quotes.
 pub fn row(slice: &Slice, names: &[String]) -> [String; 5] {
     [
         slice.from_ns.to_string(),
@@ -19,7 +20,8 @@ pub fn row(slice: &Slice, names: &[String]) -> [String; 5] {
     ]
 }
 
-/// A picture of fixed width: one line for each CPU, one character for each column, the task that ran most in it.
+/// A picture of fixed width: one line for each CPU, one character for each column, the task that ran most in
+/// it.
 #[derive(Clone, Debug)]
 pub struct Picture {
     column_ns: u64,

@@ -1,4 +1,5 @@
-//! What a simulated machine did, turn by turn, in the order in which it happened: what a kernel's tracepoints would tell.
+//! What a simulated machine did, turn by turn, in the order in which it happened: what a kernel's tracepoints
+//! would tell.
 
 use super::machine::{CpuIx, TaskIx};
 use super::policy::Departure;

@@ -1,8 +1,8 @@
 //! What is under way when one looks: waits, phases and jobs that have begun and have not ended.
 //!
-//! They count with the length they have by then, or a task that never runs would have waited 0 ns and missed nothing. With
-//! them the waits of a task and its run time sum to the time for which it wanted the CPU. What begins at the very instant
-//! has no length yet and does not count.
+//! They count with the length they have by then, or a task that never runs would have waited 0 ns and missed
+//! nothing. With them the waits of a task and its run time sum to the time for which it wanted the CPU. What
+//! begins at the very instant has no length yet and does not count.
 
 use super::engine::Simulation;
 use super::machine::{TaskIx, TaskPlace};

@@ -10,8 +10,8 @@ use tombola_core::race;
 
 /// Most instances that are clients of their own. With more, the instances of an entry are one client.
 const MOST: usize = 512;
-/// What a client may have expected in all, by the sums of its bucket, before they begin anew: of 2⁻⁵³ of the largest
-/// term 2⁻³³ is left in a draw.
+/// What a client may have expected in all, by the sums of its bucket, before they begin anew: of 2⁻⁵³ of the
+/// largest term 2⁻³³ is left in a draw.
 const SUMMED: f64 = 1_048_576.0;
 /// Tickets that leave a sum with less than this part of them make it be added up again.
 const LEFT: f64 = 1.0 / 1_048_576.0;
@@ -19,7 +19,8 @@ const LEFT: f64 = 1.0 / 1_048_576.0;
 /// What the tickets of a task are multiplied by that blocked after so many nanoseconds of a slice of so many.
 pub(crate) type Compensation = fn(u64, u64) -> f64;
 
-/// The compensation by whose law a policy is judged: its own, where it is published or is what integers can hold.
+/// The compensation by whose law a policy is judged: its own, where it is published or is what integers can
+/// hold.
 pub(crate) fn compensation_of(policy: PolicyKind) -> Compensation {
     match policy {
         PolicyKind::LotteryUncompensated => |_, _| 1.0,
@@ -86,8 +87,8 @@ struct Bucket {
     square: f64,
 }
 
-/// A client's tickets in the draw, and how far its bucket was when that last changed: what it expects since then is
-/// tickets times the difference.
+/// A client's tickets in the draw, and how far its bucket was when that last changed: what it expects since
+/// then is tickets times the difference.
 #[derive(Clone, Copy, Debug, Default)]
 struct Queued {
     bucket: usize,
@@ -237,8 +238,9 @@ impl Watched {
             of_client.unwrap_or_else(|| in_the_draw(&self.tasks, |other| other.client == candidate.client));
     }
 
-    /// Begins the sums of a bucket anew. What one ticket has a chance of depends on how many there are: where a client with
-    /// very many comes to one where few were drawn from for long, its part would be the difference of two large numbers.
+    /// Begins the sums of a bucket anew. What one ticket has a chance of depends on how many there are: where
+    /// a client with very many comes to one where few were drawn from for long, its part would be the
+    /// difference of two large numbers.
     fn sum_anew(&mut self, index: usize) {
         let bucket = &mut self.buckets[index];
         for (client, seen) in self.clients.iter_mut().zip(&mut self.evidence.clients) {

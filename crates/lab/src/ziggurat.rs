@@ -1,11 +1,13 @@
-//! Exponential variables by the ziggurat method: one random word, one table look-up and one product in 98.9 % of draws.
+//! Exponential variables by the ziggurat method: one random word, one table look-up and one product in 98.9 %
+//! of draws.
 //!
-//! Source: G. Marsaglia, W. W. Tsang, "The Ziggurat Method for Generating Random Variables", Journal of Statistical
-//! Software 5(8), 2000: 256 layers of equal area V under e⁻ˣ, the last beginning at R. The layer comes from bits that
-//! the abscissa does not use (the original shares them, which Doornik showed to be a fault).
+//! Source: G. Marsaglia, W. W. Tsang, "The Ziggurat Method for Generating Random Variables", Journal of
+//! Statistical Software 5(8), 2000: 256 layers of equal area V under e⁻ˣ, the last beginning at R. The layer
+//! comes from bits that the abscissa does not use (the original shares them, which Doornik showed to be a
+//! fault).
 //!
-//! The logarithm and the exponential are those of the `libm` crate and not the platform's, which differ in the last
-//! bit from one machine to the next: the same seed must give the same schedule everywhere.
+//! The logarithm and the exponential are those of the `libm` crate and not the platform's, which differ in
+//! the last bit from one machine to the next: the same seed must give the same schedule everywhere.
 
 use super::chance::unit;
 use rand::Rng;
@@ -52,7 +54,8 @@ pub fn exponential(rng: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-/// Outside the rectangle that lies wholly under the curve: the tail of the lowest layer, or the wedge of another.
+/// Outside the rectangle that lies wholly under the curve: the tail of the lowest layer, or the wedge of
+/// another.
 #[cold]
 fn edge(tables: &Tables, layer: usize, x: f64, rng: &mut ChaCha8Rng) -> Option<f64> {
     if layer == 0 {
@@ -68,7 +71,8 @@ mod tests {
     use rand::SeedableRng;
     use tombola_core::statistics::chi_square;
 
-    /// Counts in 64 bins of equal probability by the closed formula, so the tail and the wedges have their own bins.
+    /// Counts in 64 bins of equal probability by the closed formula, so the tail and the wedges have their
+    /// own bins.
     #[test]
     fn the_distribution_is_exponential() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);

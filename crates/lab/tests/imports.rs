@@ -1,5 +1,6 @@
-//! The modules of a crate import each other in one direction: no circle among those at the top of a crate, with what lies
-//! in the directory of each, nor, in the lab, among those of one directory. Read from the sources: `crate::…` anywhere in code, `super::…` where it leads to the top.
+//! The modules of a crate import each other in one direction: no circle among those at the top of a crate,
+//! with what lies in the directory of each, nor, in the lab, among those of one directory. Read from the
+//! sources: `crate::…` anywhere in code, `super::…` where it leads to the top.
 
 #![allow(clippy::unwrap_used)] // outside #[test] functions, but in a test
 

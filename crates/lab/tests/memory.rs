@@ -1,5 +1,5 @@
-//! A simulation takes no more memory the longer it runs. Alone in its process, and one test: what is counted is every byte
-//! that the process allocates.
+//! A simulation takes no more memory the longer it runs. Alone in its process, and one test: what is counted
+//! is every byte that the process allocates.
 
 use peak_alloc::PeakAlloc;
 use std::sync::{Arc, Mutex};
@@ -13,8 +13,9 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What may still come after the first second: a bucket for a wait longer than any before (8 bytes for each sixteenth of
-/// a power of two, and a vector doubles), rates of a set of runnable tasks not seen before (at most 1,024 sets are kept).
+/// What may still come after the first second: a bucket for a wait longer than any before (8 bytes for each
+/// sixteenth of a power of two, and a vector doubles), rates of a set of runnable tasks not seen before (at
+/// most 1,024 sets are kept).
 const ALLOWED: usize = 32 << 10;
 
 /// Everything at once, many decisions a second: chance, jobs, locks, events, groups, quotas, affinity.
@@ -61,8 +62,9 @@ name = "answerer"
 phases = [{ wait = "asker" }, { run = "100us" }]
 "#;
 
-/// Bytes that a simulation needs at its most between `early_ns` and `late_ns`, beyond those it had at `early_ns`, and the
-/// switches in that time. `keeps` holds on to every slice, as an engine that forgot nothing would.
+/// Bytes that a simulation needs at its most between `early_ns` and `late_ns`, beyond those it had at
+/// `early_ns`, and the switches in that time. `keeps` holds on to every slice, as an engine that forgot
+/// nothing would.
 fn growth(scenario: &Scenario, policy: PolicyKind, early_ns: u64, late_ns: u64, keeps: bool) -> (usize, u64) {
     let mut simulation = Simulation::new(scenario, policy, 1, 0);
     simulation.track_entitlement();

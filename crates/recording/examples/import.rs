@@ -1,5 +1,6 @@
-//! What reading a recording costs: `cargo run --release -p tombola-recording --example import -- FILE [read]`. Prints events, CPU time
-//! and peak memory. With `read` the events are only read; otherwise they also go through the gaps and the normaliser.
+//! What reading a recording costs: `cargo run --release -p tombola-recording --example import -- FILE
+//! [read]`. Prints events, CPU time and peak memory. With `read` the events are only read; otherwise they
+//! also go through the gaps and the normaliser.
 
 use std::path::Path;
 use tombola_recording::gaps::Early;

@@ -1,4 +1,5 @@
-//! What is in a recording: `cargo run -p tombola-recording --example look -- FILE [PID]`. With a thread id, its intervals.
+//! What is in a recording: `cargo run -p tombola-recording --example look -- FILE [PID]`. With a thread id,
+//! its intervals.
 
 use std::collections::BTreeMap;
 use std::path::Path;

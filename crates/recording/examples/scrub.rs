@@ -1,7 +1,8 @@
-//! Makes a recording fit to be given away: names of hosts and groups go, of the kernel's release the numbers stay, names of tasks that are not among those given, nor of the kernel's own
-//! threads, become `other`.
+//! Makes a recording fit to be given away: names of hosts and groups go, of the kernel's release the numbers
+//! stay, names of tasks that are not among those given, nor of the kernel's own threads, become `other`.
 //!
-//! Usage: `scrub FROM TO NAME…`, where a NAME stands for all names that begin with it, and `=NAME` for itself.
+//! Usage: `scrub FROM TO NAME…`, where a NAME stands for all names that begin with it, and `=NAME` for
+//! itself.
 
 use std::error::Error;
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! What every task came to over a span: run time, waits, and how often it got through with what it wanted.
 //!
-//! One law for what a machine did and for what a simulator says it would have done, so that the two can be compared.
+//! One law for what a machine did and for what a simulator says it would have done, so that the two can be
+//! compared.
 
 use crate::fact::Fact;
 use crate::interval::{Interval, Ready, What};

@@ -19,8 +19,8 @@ use tombola_core::usage::Usage;
 /// Ended tasks that are remembered by name, as many as the monitor does.
 const EXITED: usize = 8192;
 
-/// How sure the totals of a task are: the time of which it is not known what the task did. A total of run time r is between r and r + this
-/// time, except for doubts about wakes, which concern waits only.
+/// How sure the totals of a task are: the time of which it is not known what the task did. A total of run
+/// time r is between r and r + this time, except for doubts about wakes, which concern waits only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Certainty {
     /// Events were missing.
@@ -96,8 +96,8 @@ struct CpuEntry {
     hidden_ns: u64,
 }
 
-/// What a snapshot has shown of something that was open then. Totals never go back: where that turns out to be unknown later, what lies
-/// before the snapshot stays what it was shown as.
+/// What a snapshot has shown of something that was open then. Totals never go back: where that turns out to
+/// be unknown later, what lies before the snapshot stays what it was shown as.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     /// [`What::Running`] or [`What::Runnable`] of a task.
@@ -241,8 +241,9 @@ impl Books {
             .unwrap_or_default()
     }
 
-    /// The machine at `at_ns`, not before the normaliser's latest event. What is open then is counted up to then; what is unknown then is
-    /// counted when it ends. CPU time of which nothing is known is in `busy_ns` and, as time of no task, in the loss.
+    /// The machine at `at_ns`, not before the normaliser's latest event. What is open then is counted up to
+    /// then; what is unknown then is counted when it ends. CPU time of which nothing is known is in `busy_ns`
+    /// and, as time of no task, in the loss.
     pub fn snapshot(&mut self, normaliser: &Normaliser, at_ns: u64, unix_us: u64) -> Snapshot {
         let at_ns = at_ns.max(normaliser.now_ns());
         let snapshot = self.seen(normaliser, at_ns, unix_us);
@@ -408,8 +409,8 @@ fn is_unfair(prio: Option<i32>) -> bool {
     prio.is_some_and(|prio| prio < 100)
 }
 
-/// Totals of a task, with what the recording tells of it: policy and weight follow from the priority where they are not told. Under
-/// priority inheritance that is the lender's.
+/// Totals of a task, with what the recording tells of it: policy and weight follow from the priority where
+/// they are not told. Under priority inheritance that is the lender's.
 fn totals(life: &Life, usage: Usage, state: TaskState) -> TaskTotals {
     let Attributes { prio, policy, weight, group, affinity, .. } = &life.attributes;
     let nice =

@@ -17,8 +17,8 @@ pub struct Header {
     pub clock: Option<String>,
     /// Wall clock at an instant of the events' clock, (event clock ns, Unix µs), where told.
     pub wall: Option<(u64, u64)>,
-    /// From when on the events of every CPU are complete, where the recording says so: what stands before its first switch is then
-    /// known too.
+    /// From when on the events of every CPU are complete, where the recording says so: what stands before its
+    /// first switch is then known too.
     pub begin_ns: Option<u64>,
     /// Until when the events of every CPU are complete, where the recording says so.
     pub end_ns: Option<u64>,
@@ -36,21 +36,23 @@ pub enum Scope {
     Whole,
     /// Those of some CPUs: a task that goes to another one is out of sight there.
     Cpus,
-    /// Those that happened while one of some tasks was on its CPU. A switch is told by who leaves, so it is not seen who comes behind another
-    /// task, and not who wakes one of them.
+    /// Those that happened while one of some tasks was on its CPU. A switch is told by who leaves, so it is
+    /// not seen who comes behind another task, and not who wakes one of them.
     Tasks,
     /// Those that passed a filter.
     Filtered,
 }
 
 impl Header {
-    /// The format in which the events were first recorded: `perf.data` also of a file that was converted from one.
+    /// The format in which the events were first recorded: `perf.data` also of a file that was converted from
+    /// one.
     pub fn first_format(&self) -> &str {
         self.format.strip_prefix("Perfetto of ").unwrap_or(&self.format)
     }
 }
 
-/// What the events of a recording can tell. Every figure that is derived says from this whether it is exact, bounded or unknown.
+/// What the events of a recording can tell. Every figure that is derived says from this whether it is exact,
+/// bounded or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools)] // a table of yes and no
 pub struct Capabilities {

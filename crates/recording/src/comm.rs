@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
-/// The name of a task as the kernel keeps it (`comm`): up to 15 bytes, any but NUL. Empty where it is not told.
+/// The name of a task as the kernel keeps it (`comm`): up to 15 bytes, any but NUL. Empty where it is not
+/// told.
 ///
 /// It is held in place, because every event has one or two of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -13,7 +14,8 @@ const LOW: u128 = u128::from_ne_bytes([0x01; 16]);
 const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
 
 impl Comm {
-    /// From 16 bytes of which the name goes up to the first NUL; `None` where there is none, which no kernel writes.
+    /// From 16 bytes of which the name goes up to the first NUL; `None` where there is none, which no kernel
+    /// writes.
     #[inline]
     pub fn padded(bytes: [u8; 16]) -> Option<Self> {
         let word = u128::from_le_bytes(bytes);

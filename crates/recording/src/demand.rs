@@ -1,4 +1,5 @@
-//! What tasks wanted, apart from what the scheduler gave them: bursts of CPU time, and what they waited for between.
+//! What tasks wanted, apart from what the scheduler gave them: bursts of CPU time, and what they waited for
+//! between.
 //!
 //! | why a task slept | told by | what it would do under another scheduler |
 //! |---|---|---|
@@ -8,10 +9,11 @@
 //! | a device | an interrupt that ended an uninterruptible sleep | the sleep keeps its length: think time |
 //! | unknown | no waker was told, or something is missing | the wake stays at its instant |
 //!
-//! Events do not tell a timer from a device, nor an absolute timer from a relative one: the third and second lines are what a task's sleeps
-//! look like, by their median absolute deviations; where these do not decide, timers stay. A wake that found its task awake leaves no trace,
-//! so what it would have ended under another scheduler is not known. Nor is what a task wants after the end of the recording: a burst that is
-//! longer by then than any that ended before is taken to go on for ever, another to become as long as the longest.
+//! Events do not tell a timer from a device, nor an absolute timer from a relative one: the third and second
+//! lines are what a task's sleeps look like, by their median absolute deviations; where these do not decide,
+//! timers stay. A wake that found its task awake leaves no trace, so what it would have ended under another
+//! scheduler is not known. Nor is what a task wants after the end of the recording: a burst that is longer by
+//! then than any that ended before is taken to go on for ever, another to become as long as the longest.
 //!
 //! Memory grows with the number of bursts: a demand is to be replayed, and so must be held.
 
@@ -106,7 +108,8 @@ pub enum End {
     Waits,
     /// It wanted a CPU.
     Wants {
-        /// CPU time that it lacks to its longest burst before, above 0; `None` where it has had more already, and is taken to go on for ever.
+        /// CPU time that it lacks to its longest burst before, above 0; `None` where it has had more already,
+        /// and is taken to go on for ever.
         more_ns: Option<u64>,
     },
 }
@@ -135,7 +138,8 @@ impl Sleeps {
     }
 }
 
-/// Gathers the demand of a recording. It is told of each event before and after the normaliser takes it, and of what this finds out.
+/// Gathers the demand of a recording. It is told of each event before and after the normaliser takes it, and
+/// of what this finds out.
 #[derive(Debug)]
 pub struct Gatherer {
     from_ns: u64,
@@ -176,7 +180,8 @@ impl Gatherer {
         };
     }
 
-    /// After it has taken it: tasks stand in the order in which they were named, and one that is born is brought by its parent.
+    /// After it has taken it: tasks stand in the order in which they were named, and one that is born is
+    /// brought by its parent.
     pub fn after(&mut self, event: &Event, normaliser: &Normaliser) {
         use crate::event::Kind;
         if event.ts_ns >= self.from_ns {

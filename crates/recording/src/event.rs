@@ -5,15 +5,16 @@ pub use crate::task::Task;
 use crate::attributes::Attributes;
 use tombola_core::snapshot::GroupTotals;
 
-/// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `seq`, `cpu`).
+/// An event as recorded. Events of one CPU are in order; those of several are merged by (`ts_ns`, `seq`,
+/// `cpu`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// When, nanoseconds of the recording's own clock (of [`Header::clock`](crate::capabilities::Header)).
     pub ts_ns: u64,
     /// The CPU that told it.
     pub cpu: u32,
-    /// Its number among the events of its CPU, or of all CPUs where the recording has such an order: keeps the order of those at one
-    /// instant.
+    /// Its number among the events of its CPU, or of all CPUs where the recording has such an order: keeps
+    /// the order of those at one instant.
     pub seq: u64,
     /// What.
     pub kind: Kind,
@@ -24,7 +25,8 @@ pub struct Event {
 pub enum Kind {
     /// A CPU went from one task to another.
     Switch {
-        /// Who left; `None` where the format does not tell it (the first switch of a CPU in compact Perfetto bundles).
+        /// Who left; `None` where the format does not tell it (the first switch of a CPU in compact Perfetto
+        /// bundles).
         prev: Option<Task>,
         /// In what state it left.
         state: Left,

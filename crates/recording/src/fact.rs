@@ -7,8 +7,8 @@ use tombola_core::identity::TaskId;
 /// Something the normaliser found out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// What a task did from one instant to another. Those of one task follow each other without a gap, from the instant at which it
-    /// was first known of.
+    /// What a task did from one instant to another. Those of one task follow each other without a gap, from
+    /// the instant at which it was first known of.
     Task(Interval),
     /// A CPU that ran no task, or none that is known.
     Cpu(CpuInterval),
@@ -19,7 +19,8 @@ pub enum Fact {
         /// When.
         at_ns: u64,
     },
-    /// A thread took over the thread id of its leader by `execve`: what is said of `to` from now on is about the same task.
+    /// A thread took over the thread id of its leader by `execve`: what is said of `to` from now on is about
+    /// the same task.
     Became {
         /// The thread it was.
         from: TaskId,

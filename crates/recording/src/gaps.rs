@@ -1,7 +1,8 @@
 //! Brings the event of a gap to where the gap begins.
 //!
-//! Formats tell a loss when it is over. What other CPUs tell meanwhile would be read as if nothing were missing. So a few thousand events are
-//! held back, and an event of loss goes before those that lie in its gap.
+//! Formats tell a loss when it is over. What other CPUs tell meanwhile would be read as if nothing were
+//! missing. So a few thousand events are held back, and an event of loss goes before those that lie in its
+//! gap.
 
 use crate::event::{Event, Kind};
 use foldhash::fast::RandomState;
@@ -20,7 +21,8 @@ pub struct Early {
 }
 
 impl Early {
-    /// Takes the next event, and gives one that is known to lie in no gap that is to be told, if there is one.
+    /// Takes the next event, and gives one that is known to lie in no gap that is to be told, if there is
+    /// one.
     pub fn add(&mut self, event: Event) -> Option<Event> {
         if let Kind::Loss { of_cpu, from_ns, .. } = &event.kind {
             let since = of_cpu.map_or(Some(self.last_ns), |cpu| self.last.get(&cpu).copied());
@@ -40,7 +42,8 @@ impl Early {
         ready
     }
 
-    /// Makes room before it is needed: a ring that grows beyond what it holds would go through twice the memory.
+    /// Makes room before it is needed: a ring that grows beyond what it holds would go through twice the
+    /// memory.
     fn ready(&mut self) -> Option<Event> {
         if self.held.len() == HELD { self.held.pop_front() } else { None }
     }

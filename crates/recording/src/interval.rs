@@ -71,7 +71,8 @@ pub enum Ready {
 pub enum Cause {
     /// The task with this thread id woke it: a causal edge.
     Task(u32),
-    /// An interrupt: of a timer or of a device. Events do not tell which; a state of `Disk` speaks for a device.
+    /// An interrupt: of a timer or of a device. Events do not tell which; a state of `Disk` speaks for a
+    /// device.
     Interrupt,
     /// Not told.
     Unknown,

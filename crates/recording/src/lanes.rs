@@ -1,8 +1,9 @@
 //! Who ran where, CPU by CPU, in a bounded number of pieces, however long the recording is.
 //!
-//! Each CPU has a lane. While it has few slices they are kept as they are. Beyond that a lane is a row of cells of equal length, which are
-//! put together by two whenever the recording grows beyond them; what a cell held is kept by task. So memory is bounded without knowing the
-//! length first, and a piece that holds several slices says who had most of it, and how much.
+//! Each CPU has a lane. While it has few slices they are kept as they are. Beyond that a lane is a row of
+//! cells of equal length, which are put together by two whenever the recording grows beyond them; what a cell
+//! held is kept by task. So memory is bounded without knowing the length first, and a piece that holds
+//! several slices says who had most of it, and how much.
 
 use crate::comm::Comm;
 use crate::fact::Fact;

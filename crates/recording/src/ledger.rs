@@ -1,13 +1,16 @@
 //! The exact ledger: what every task was entitled to at every instant, beside what it got.
 //!
-//! Between two changes of who is runnable, of what the CPUs give to the fair class, or of a weight, every runnable task is entitled to a
-//! constant rate: the weighted max-min fair division of [`tombola_core::entitlement`] for an interval in which all of them want all of it,
-//! with groups, quotas (as a rate) and affinity where the recording tells them, otherwise by nice value on one level, with all CPUs for
-//! everybody ([`Basis`]). Lag = entitled − received is a broken line; its extremes lie where it bends, and its square is integrated exactly.
+//! Between two changes of who is runnable, of what the CPUs give to the fair class, or of a weight, every
+//! runnable task is entitled to a constant rate: the weighted max-min fair division of
+//! [`tombola_core::entitlement`] for an interval in which all of them want all of it, with groups, quotas (as
+//! a rate) and affinity where the recording tells them, otherwise by nice value on one level, with all CPUs
+//! for everybody ([`Basis`]). Lag = entitled − received is a broken line; its extremes lie where it bends,
+//! and its square is integrated exactly.
 //!
-//! CPUs that run a task without tickets (real time, deadline) give nothing to the fair class meanwhile. What is unknown takes no part, and the
-//! time in which something was is counted ([`Ledger::doubtful_ns`]): of a recording without losses and hidden switches that has told its begin
-//! everything is exact but for the first stretch of tasks that lived before it.
+//! CPUs that run a task without tickets (real time, deadline) give nothing to the fair class meanwhile. What
+//! is unknown takes no part, and the time in which something was is counted ([`Ledger::doubtful_ns`]): of a
+//! recording without losses and hidden switches that has told its begin everything is exact but for the first
+//! stretch of tasks that lived before it.
 
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
@@ -136,8 +139,8 @@ impl Ledger {
         self.accounts.remove(&task);
     }
 
-    /// Time in which the state of a CPU was unknown, or that of a task since events were lost or hidden, ns: figures of this time are too high
-    /// or too low by what the unknown would have taken.
+    /// Time in which the state of a CPU was unknown, or that of a task since events were lost or hidden, ns:
+    /// figures of this time are too high or too low by what the unknown would have taken.
     pub fn doubtful_ns(&self) -> u64 {
         self.doubtful_ns
     }
@@ -317,7 +320,8 @@ impl Ledger {
         }
         match entitle(&demand) {
             Ok(shares) => shares.claims.iter().map(|share| share.entitled_ns / INTERVAL_NS as f64).collect(),
-            // A tree of groups that contradicts itself, in a file that was tampered with: nobody is entitled to anything.
+            // A tree of groups that contradicts itself, in a file that was tampered with: nobody is entitled
+            // to anything.
             Err(_) => vec![0.0; pids.len()],
         }
     }

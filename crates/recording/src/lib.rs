@@ -1,4 +1,5 @@
-//! Recordings of scheduling events: what happened, event by event, told by the kernel, by a file or by the simulator.
+//! Recordings of scheduling events: what happened, event by event, told by the kernel, by a file or by the
+//! simulator.
 //!
 //! ```text
 //! bytes ─► reader (one a format) ─► events as recorded ─► merge by time ─► normaliser ─► intervals ─┬─► snapshots
@@ -7,12 +8,12 @@
 //!                                                                                                   └─► writers
 //! ```
 //!
-//! What a format cannot tell is unknown ([`capabilities::Capabilities`]), never guessed in silence; what the normaliser had to
-//! mend is counted by kind.
+//! What a format cannot tell is unknown ([`capabilities::Capabilities`]), never guessed in silence; what the
+//! normaliser had to mend is counted by kind.
 //!
-//! To read: [`reader::open`], then [`reader::Reader::next_event`], or a [`playback::Playback`] over it, which gives snapshots and keeps the
-//! exact ledger. To write: [`writer::PerfettoWriter`], [`writer::TableWriter`]. To count: [`summary::Summary`]. A simulation's turns become
-//! events by [`simulated::Simulated`].
+//! To read: [`reader::open`], then [`reader::Reader::next_event`], or a [`playback::Playback`] over it, which
+//! gives snapshots and keeps the exact ledger. To write: [`writer::PerfettoWriter`], [`writer::TableWriter`].
+//! To count: [`summary::Summary`]. A simulation's turns become events by [`simulated::Simulated`].
 #![forbid(unsafe_code)]
 
 pub mod activity;

@@ -1,22 +1,25 @@
 //! From events to intervals: a state machine for each CPU and each task.
 //!
-//! An event says what was so until now. Where two of them contradict each other, or something is missing between them, the stretch in
-//! between is unknown, with a reason, and the repair is counted ([`Repairs`]): nothing is guessed.
+//! An event says what was so until now. Where two of them contradict each other, or something is missing
+//! between them, the stretch in between is unknown, with a reason, and the repair is counted ([`Repairs`]):
+//! nothing is guessed.
 //!
 //! # What a gap makes unknown
 //!
-//! Events of CPU c are missing from `from` to `to`. Any task may have been woken there, or have run there. So each task's state is
-//! unknown in \[`from`, `to`\]. But afterwards nothing is missing: a task that is *woken* next was blocked all the time since `to`,
-//! one that *comes to a CPU* next was runnable since `to`, one that *leaves* a CPU next ran since `to`. Only the gap itself is unknown.
-//! While a gap lasts, what other CPUs tell is certain at its instant and not after it: a task that is woken may run on the CPU whose events
-//! are missing. So a gap must be known when it begins; [`gaps::Early`](crate::gaps::Early) brings its event there.
-//! The begin of a recording that says from when on it is complete ([`Header::begin_ns`]) is such a gap without length; otherwise all
-//! is unknown up to a task's first event.
+//! Events of CPU c are missing from `from` to `to`. Any task may have been woken there, or have run there. So
+//! each task's state is unknown in \[`from`, `to`\]. But afterwards nothing is missing: a task that is
+//! *woken* next was blocked all the time since `to`, one that *comes to a CPU* next was runnable since `to`,
+//! one that *leaves* a CPU next ran since `to`. Only the gap itself is unknown. While a gap lasts, what other
+//! CPUs tell is certain at its instant and not after it: a task that is woken may run on the CPU whose events
+//! are missing. So a gap must be known when it begins; [`gaps::Early`](crate::gaps::Early) brings its event
+//! there. The begin of a recording that says from when on it is complete ([`Header::begin_ns`]) is such a gap
+//! without length; otherwise all is unknown up to a task's first event.
 //!
 //! # Wakes
 //!
-//! A wake may stand before the switch-out it belongs to: the sleeper is still on its CPU. It is carried over: the sleep has no length.
-//! If the same task is woken again before it has run, the first wake had no effect, and the sleep is what lies before the second.
+//! A wake may stand before the switch-out it belongs to: the sleeper is still on its CPU. It is carried over:
+//! the sleep has no length. If the same task is woken again before it has run, the first wake had no effect,
+//! and the sleep is what lies before the second.
 
 mod birth;
 mod cpu;
@@ -50,7 +53,8 @@ pub struct Normaliser {
     lives: HashMap<u32, Life, RandomState>,
     cpus: BTreeMap<u32, Cpu>,
     groups: BTreeMap<Group, (GroupTotals, Option<String>)>,
-    /// When tasks ended that had lived since before the begin, by thread id: one that comes again is another task.
+    /// When tasks ended that had lived since before the begin, by thread id: one that comes again is another
+    /// task.
     ended: HashMap<u32, u64, RandomState>,
     repairs: Repairs,
     facts: Vec<Fact>,
@@ -209,7 +213,8 @@ impl Normaliser {
         Some(life)
     }
 
-    /// Makes sure that a task is known; one that is not has lived since before the begin, as far as anybody knows.
+    /// Makes sure that a task is known; one that is not has lived since before the begin, as far as anybody
+    /// knows.
     fn name(&mut self, task: &Task, start_ns: Option<u64>) {
         if task.pid == 0 {
             return;

@@ -1,13 +1,14 @@
 //! Periodic tasks: what their wakes tell of the period, and what their jobs took.
 //!
-//! A job is what lies between a wake and the next sleep. The period is that of the line a + k·T which the wakes lie on (least squares, k the
-//! number of periods since the first wake); wakes that are missing from the line are counted. Its standard error is σ/√Σ(k − k̄)² with σ the
-//! root mean square of the residuals, the jitter. Where wakes keep their distance but lie on no line, the task paces itself (it sleeps for a
-//! length, not until an instant): its period is the median distance. Up to [`MOST_WAKES`] wakes in each period are recognised where the pattern
-//! is complete. A task whose wakes do neither is not periodic.
+//! A job is what lies between a wake and the next sleep. The period is that of the line a + k·T which the
+//! wakes lie on (least squares, k the number of periods since the first wake); wakes that are missing from
+//! the line are counted. Its standard error is σ/√Σ(k − k̄)² with σ the root mean square of the residuals,
+//! the jitter. Where wakes keep their distance but lie on no line, the task paces itself (it sleeps for a
+//! length, not until an instant): its period is the median distance. Up to [`MOST_WAKES`] wakes in each
+//! period are recognised where the pattern is complete. A task whose wakes do neither is not periodic.
 //!
-//! A release is the wake that was seen: what an interrupt was late is in the jitter, not in the lateness. A job that overruns its period hides the
-//! next wake: it is late, and a wake is missing.
+//! A release is the wake that was seen: what an interrupt was late is in the jitter, not in the lateness. A
+//! job that overruns its period hides the next wake: it is late, and a wake is missing.
 //!
 //! Memory grows with the number of jobs.
 
@@ -120,7 +121,8 @@ pub struct Rhythm {
     pub period_ns: f64,
     /// Its standard error, ns.
     pub period_error_ns: f64,
-    /// Root mean square of what wakes are off their instants, or, of a task that paces itself, of what distances are off the period, ns.
+    /// Root mean square of what wakes are off their instants, or, of a task that paces itself, of what
+    /// distances are off the period, ns.
     pub jitter_ns: f64,
     /// Earliest to latest, ns.
     pub jitter_peak_ns: f64,
@@ -295,7 +297,8 @@ pub struct Service {
     pub response_mean_ns: f64,
     /// The longest, ns.
     pub response_max_ns: u64,
-    /// Periods whose response was longer than the deadline, and that under way at the end if it is late already.
+    /// Periods whose response was longer than the deadline, and that under way at the end if it is late
+    /// already.
     pub misses: u64,
     /// Largest response less deadline, ns; negative if all were in time.
     pub lateness_max_ns: i64,

@@ -1,4 +1,5 @@
-//! A recording as a source of snapshots: the same windows, tickets, audits and reports judge it as a live machine.
+//! A recording as a source of snapshots: the same windows, tickets, audits and reports judge it as a live
+//! machine.
 
 use crate::books::{Books, Certainty};
 use crate::capabilities::Header;
@@ -93,8 +94,8 @@ impl Playback {
         self.ledger.as_ref()
     }
 
-    /// Also keeps who ran where in the span, in so many pieces a CPU; see [`end`](Self::end). To be called once the span is set, and before
-    /// the first frame.
+    /// Also keeps who ran where in the span, in so many pieces a CPU; see [`end`](Self::end). To be called
+    /// once the span is set, and before the first frame.
     pub fn keep_lanes(&mut self, most: usize) {
         self.lanes = Some(Lanes::new(self.seen_ns.unwrap_or_default(), self.end_ns, most));
     }
@@ -117,7 +118,8 @@ impl Playback {
         Kept { end, ledger: self.ledger, lanes: self.lanes }
     }
 
-    /// Up to when all is known: the end that the header tells, where everything was played up to there, or the latest event.
+    /// Up to when all is known: the end that the header tells, where everything was played up to there, or
+    /// the latest event.
     fn known_until_ns(&self) -> u64 {
         let is_at_end = self.is_over && !self.is_cut && self.next.is_none();
         let end_ns = self.header().end_ns.filter(|_| is_at_end).unwrap_or(0);
@@ -129,7 +131,8 @@ impl Playback {
         self.reader.header()
     }
 
-    /// Plays all events up to `ts_ns` (of the events' clock), those at that instant included. False where the recording ends before.
+    /// Plays all events up to `ts_ns` (of the events' clock), those at that instant included. False where the
+    /// recording ends before.
     ///
     /// # Errors
     /// [`ReadError`], once; what was played stays valid.
@@ -218,28 +221,32 @@ impl Playback {
         self.advance_to(u64::MAX).map(|_| ())
     }
 
-    /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events' clock.
+    /// The machine at the latest event, or at `ts_ns` if that is later. Instants are those of the events'
+    /// clock.
     ///
-    /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings it up to an instant.
+    /// The ledger, if it is kept, holds up to the latest event; [`settle_ledger`](Self::settle_ledger) brings
+    /// it up to an instant.
     pub fn snapshot_at(&mut self, ts_ns: u64) -> Snapshot {
         let at_ns = ts_ns.max(self.normaliser.now_ns());
         self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
     }
 
-    /// Brings the ledger up to `ts_ns`, if it is kept and has not come further. No event before that instant may be left to play.
+    /// Brings the ledger up to `ts_ns`, if it is kept and has not come further. No event before that instant
+    /// may be left to play.
     pub fn settle_ledger(&mut self, ts_ns: u64) {
         if let Some(ledger) = &mut self.ledger {
             ledger.advance(&self.normaliser, ts_ns);
         }
     }
 
-    /// The machine at the end: where the header says that the recording is complete up to then, and it was read up to there, then; otherwise
-    /// at the last event that was played.
+    /// The machine at the end: where the header says that the recording is complete up to then, and it was
+    /// read up to there, then; otherwise at the last event that was played.
     pub fn snapshot_at_end(&mut self) -> Snapshot {
         self.snapshot_at(self.known_until_ns())
     }
 
-    /// An instant on the wall clock, µs since the Unix epoch; where the recording does not tell, µs of its own clock.
+    /// An instant on the wall clock, µs since the Unix epoch; where the recording does not tell, µs of its
+    /// own clock.
     pub fn unix_us(&self, ts_ns: u64) -> u64 {
         match self.header().wall {
             Some((event_ns, unix_us)) if ts_ns >= event_ns => {
@@ -290,8 +297,8 @@ impl Playback {
         Ok(self.normaliser.begin_ns())
     }
 
-    /// Makes the frames those of a span of the recording, whose totals begin at `from_ns` (of the events' clock). What comes before is
-    /// played only as far as it tells how things stood then.
+    /// Makes the frames those of a span of the recording, whose totals begin at `from_ns` (of the events'
+    /// clock). What comes before is played only as far as it tells how things stood then.
     ///
     /// # Errors
     /// As [`advance_to`](Self::advance_to).

@@ -1,7 +1,9 @@
-//! The part of Perfetto's protobuf schema that scheduling needs, declared by hand, and tombola's own packets in it.
+//! The part of Perfetto's protobuf schema that scheduling needs, declared by hand, and tombola's own packets
+//! in it.
 //!
-//! Field numbers as in `protos/perfetto/trace/perfetto_trace.proto`. Names of tasks are bytes here: the kernel's need not be UTF-8, and on
-//! the wire a string is the same. Own packets are field 1,873 of a packet, in the range for out-of-tree extensions, which others skip.
+//! Field numbers as in `protos/perfetto/trace/perfetto_trace.proto`. Names of tasks are bytes here: the
+//! kernel's need not be UTF-8, and on the wire a string is the same. Own packets are field 1,873 of a packet,
+//! in the range for out-of-tree extensions, which others skip.
 
 mod own;
 
@@ -44,7 +46,8 @@ pub(crate) struct Bundle {
     pub(crate) lost_events: Option<bool>,
     #[prost(message, optional, tag = "4")]
     pub(crate) compact: Option<Compact>,
-    /// Own: numbers of compact switches, compact wakings and full events, each as the difference to the one before.
+    /// Own: numbers of compact switches, compact wakings and full events, each as the difference to the one
+    /// before.
     #[prost(sint64, repeated, tag = "1871")]
     pub(crate) switch_order: Vec<i64>,
     #[prost(sint64, repeated, tag = "1872")]

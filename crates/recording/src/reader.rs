@@ -27,7 +27,8 @@ pub trait Input: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Input for T {}
 
-/// A file with a buffer that outlives a jump to what is in it: the pieces of several CPUs lie side by side, and are read in turns.
+/// A file with a buffer that outlives a jump to what is in it: the pieces of several CPUs lie side by side,
+/// and are read in turns.
 struct Buffered {
     file: BufReader<File>,
     at: u64,
@@ -68,11 +69,12 @@ impl Seek for Buffered {
 
 /// A recording being read.
 ///
-/// Events come in the order of (`ts_ns`, `seq`, `cpu`), as far as the recording is in order itself; a reader of a format that keeps
-/// CPUs apart merges them. Where the recording goes back in time the events are given as they
-/// stand, and the normaliser counts it.
+/// Events come in the order of (`ts_ns`, `seq`, `cpu`), as far as the recording is in order itself; a reader
+/// of a format that keeps CPUs apart merges them. Where the recording goes back in time the events are given
+/// as they stand, and the normaliser counts it.
 ///
-/// A reader never panics, and never holds more memory than the file is long plus a constant, whatever the bytes are.
+/// A reader never panics, and never holds more memory than the file is long plus a constant, whatever the
+/// bytes are.
 pub trait Reader: Send {
     /// What stands at the head, and what the events can tell. Complete once the reader is open.
     fn header(&self) -> &Header;
@@ -83,7 +85,8 @@ pub trait Reader: Send {
     /// [`ReadError`], once: what came before is valid, and from then on the answer is `None`.
     fn next_event(&mut self) -> Result<Option<Event>, ReadError>;
 
-    /// Passes over what is certainly before `ts_ns`, where the format can do so without reading it. Events before it may still come.
+    /// Passes over what is certainly before `ts_ns`, where the format can do so without reading it. Events
+    /// before it may still come.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -129,7 +132,8 @@ pub enum Format {
 /// How many bytes recognition looks at.
 pub const RECOGNITION_BYTES: usize = 4096;
 
-/// The format of something that begins with these bytes (of [`RECOGNITION_BYTES`], or all); `None` where it is none that is known.
+/// The format of something that begins with these bytes (of [`RECOGNITION_BYTES`], or all); `None` where it
+/// is none that is known.
 pub fn recognise(begin: &[u8]) -> Option<Format> {
     if begin.starts_with(b"PERFILE2") || begin.starts_with(b"2ELIFREP") {
         Some(Format::PerfData)
@@ -174,8 +178,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Reader>, ReadError> {
 /// Told how far a file is read, (bytes, of bytes); false ends the recording there.
 pub type Look<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 
-/// The same, telling how far it is: what is packed as a whole and Perfetto traces are gone through when they are opened. Where that is ended,
-/// the recording is what was gone through until then.
+/// The same, telling how far it is: what is packed as a whole and Perfetto traces are gone through when they
+/// are opened. Where that is ended, the recording is what was gone through until then.
 ///
 /// # Errors
 /// As [`open`].
@@ -187,7 +191,8 @@ pub fn open_watched(path: &Path, look: Look<'_>) -> Result<Box<dyn Reader>, Read
     open_looking(Box::new(Buffered::new(file)), look)
 }
 
-/// Opens a recording that cannot be gone back in, such as standard input, by way of a temporary file without a name.
+/// Opens a recording that cannot be gone back in, such as standard input, by way of a temporary file without
+/// a name.
 ///
 /// # Errors
 /// As [`open`], and where the temporary file cannot be written.
@@ -249,7 +254,8 @@ fn beginning(mut input: &mut dyn Input) -> Result<Vec<u8>, ReadError> {
     Ok(begin)
 }
 
-/// Unpacks as far as it goes: a cut file gives what stands before the cut, and the reader of the format says that it is cut.
+/// Unpacks as far as it goes: a cut file gives what stands before the cut, and the reader of the format says
+/// that it is cut.
 fn decompress(
     packing: Format,
     packed: &mut dyn Input,

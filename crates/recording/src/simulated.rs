@@ -1,7 +1,8 @@
-//! What a simulator tells, turn by turn, as the events a kernel would have told: recordings whose truth is known.
+//! What a simulator tells, turn by turn, as the events a kernel would have told: recordings whose truth is
+//! known.
 //!
-//! A simulator may do much at one instant, on several CPUs; the order in which it is told is kept in the numbers of the events, so such a
-//! recording is written with [`Options::numbers`](crate::writer::Options).
+//! A simulator may do much at one instant, on several CPUs; the order in which it is told is kept in the
+//! numbers of the events, so such a recording is written with [`Options::numbers`](crate::writer::Options).
 
 use crate::attributes::Attributes;
 use crate::capabilities::{Capabilities, Header, LossTold};
@@ -9,7 +10,8 @@ use crate::event::{Context, Event, Kind, Left, Stage, Task};
 use std::collections::{BTreeMap, HashMap};
 use tombola_core::snapshot::{GroupTotals, TaskTotals};
 
-/// Makes events of turns. They are to be told in order; what comes of them is taken by [`events`](Self::events).
+/// Makes events of turns. They are to be told in order; what comes of them is taken by
+/// [`events`](Self::events).
 #[derive(Debug, Default)]
 pub struct Simulated {
     tasks: HashMap<u32, Known>,

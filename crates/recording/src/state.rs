@@ -9,8 +9,8 @@
 //! | 4.14 as released | not bits but an index: 1 S, 2 D, 3 T, 4 t, 5 X, 6 Z, 7 P, 8 I, while the print format says bits | 4096 |
 //! | 4.14 mended, and since | S 1, D 2, T 4, t 8, X 16, Z 32, P 64, I 128 | 256 |
 //!
-//! A recording's own print format decides where there is one; the release is second; values that only one law explains are third.
-//! Thresholds as in Perfetto's `src/trace_processor/types/task_state.cc`.
+//! A recording's own print format decides where there is one; the release is second; values that only one law
+//! explains are third. Thresholds as in Perfetto's `src/trace_processor/types/task_state.cc`.
 
 use crate::event::Left;
 
@@ -41,7 +41,8 @@ impl Default for StateLaw {
 }
 
 impl StateLaw {
-    /// From the `print fmt` of `sched_switch` (the line with or without its `print fmt:`); `None` where it has no test for "+".
+    /// From the `print fmt` of `sched_switch` (the line with or without its `print fmt:`); `None` where it
+    /// has no test for "+".
     pub fn from_print_fmt(print_fmt: &str) -> Option<Self> {
         let before = &print_fmt[..print_fmt.rfind("? \"+\"")?];
         let at = before.rfind("prev_state &")? + "prev_state &".len();
@@ -66,8 +67,8 @@ impl StateLaw {
         })
     }
 
-    /// From values that only one law explains, seen anywhere in a recording that tells neither format nor release; `None` where they
-    /// leave it open.
+    /// From values that only one law explains, seen anywhere in a recording that tells neither format nor
+    /// release; `None` where they leave it open.
     pub fn from_values(values: impl IntoIterator<Item = u64>) -> Option<Self> {
         values.into_iter().find_map(|value| match value {
             0x1000.. => Some(Self::raw(0x1000)),
@@ -111,8 +112,9 @@ impl StateLaw {
         }
     }
 
-    /// What a value means. A law of 4.14 and later turns itself into that of the 4.14 that was released with an index, when it meets
-    /// a value that cannot be anything else; values before the first such are then read as bits (1 and 2 mean the same in both).
+    /// What a value means. A law of 4.14 and later turns itself into that of the 4.14 that was released with
+    /// an index, when it meets a value that cannot be anything else; values before the first such are then
+    /// read as bits (1 and 2 mean the same in both).
     pub fn left(&mut self, value: u64) -> Left {
         if self.kind == LawKind::Report && (value == 0x1000 || (value < 0x40 && value.count_ones() > 1)) {
             *self = Self { kind: LawKind::Index, preempted: 0x1000 };
@@ -160,8 +162,9 @@ fn raw_left(value: u64) -> Left {
 /// Stands for a state that was not told, in files that this crate writes.
 const NOT_TOLD: u64 = 1 << 30;
 
-/// Letters as the kernel's text has them: `S`, `D|K`, `R+`. Where `plugin` is true they were printed by libtraceevent's plugin, which
-/// knows the letters before 4.14 only (so `W` is an idle kernel worker and `x` a parked one) and leaves the plus away.
+/// Letters as the kernel's text has them: `S`, `D|K`, `R+`. Where `plugin` is true they were printed by
+/// libtraceevent's plugin, which knows the letters before 4.14 only (so `W` is an idle kernel worker and `x`
+/// a parked one) and leaves the plus away.
 pub fn from_letters(letters: &str, plugin: bool) -> Left {
     let text = letters.trim();
     if let Some(rest) = text.strip_prefix('R') {

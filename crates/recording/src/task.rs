@@ -11,6 +11,7 @@ pub struct Task {
     pub tgid: Option<u32>,
     /// Name; empty where the format does not tell it.
     pub comm: Comm,
-    /// The kernel's priority: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline. Boosted under priority inheritance.
+    /// The kernel's priority: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline. Boosted under
+    /// priority inheritance.
     pub prio: Option<i32>,
 }

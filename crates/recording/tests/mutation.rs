@@ -1,5 +1,5 @@
-//! Files of all formats, cut, with flipped bits, with huge numbers, with pieces said twice: no panic, and no more memory than the file is
-//! long, beside what readers need anyway.
+//! Files of all formats, cut, with flipped bits, with huge numbers, with pieces said twice: no panic, and no
+//! more memory than the file is long, beside what readers need anyway.
 
 mod common;
 

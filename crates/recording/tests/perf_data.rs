@@ -1,4 +1,5 @@
-//! The reader of perf.data against perf itself: `perf script` and `perf sched timehist` of the same files, which are made here.
+//! The reader of perf.data against perf itself: `perf script` and `perf sched timehist` of the same files,
+//! which are made here.
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
 mod damage;
@@ -22,7 +23,8 @@ fn skip(why: &str) -> Option<PathBuf> {
     None
 }
 
-/// Records a small mixture of pipes and forks with the perf of this machine; `None`, with the reason told, where that cannot be.
+/// Records a small mixture of pipes and forks with the perf of this machine; `None`, with the reason told,
+/// where that cannot be.
 fn record(folder: &Path, name: &str, more: &[&str]) -> Option<PathBuf> {
     let file = folder.join(name);
     let file_name = file.to_str().unwrap();
@@ -282,7 +284,8 @@ fn root_every_event_is_as_perf_script_prints_it() {
     assert!(can.prev && can.waking && can.wakeup && can.fork_exit && can.migrations && can.tgid && can.waker);
     while reader.next_event().unwrap().is_some() {}
     assert_eq!(reader.damage().skipped, 0);
-    // perf itself was there before the recording: its process is known from perf's own records, as is that of every child.
+    // perf itself was there before the recording: its process is known from perf's own records, as is that of
+    // every child.
     let named = |event: &Event| match &event.kind {
         Kind::Switch { prev: Some(prev), .. } => prev.tgid.is_some(),
         _ => true,
@@ -299,7 +302,8 @@ fn root_sums_are_those_of_timehist() {
     let (ours, switches) = sums(&read(&file));
     assert_eq!(switches, their_switches);
     assert!(theirs.len() > 20, "{theirs:?}");
-    // perf notes thread −1 for one that ends and is reaped already, and timehist books its last switches to nobody.
+    // perf notes thread −1 for one that ends and is reaped already, and timehist books its last switches to
+    // nobody.
     let mut nameless = BTreeMap::<u32, u64>::new();
     for line in perf(&["script", "-F", "tid,event,trace", "-i", file.to_str().unwrap()]).lines() {
         if line.trim().starts_with("-1 ") && line.contains("sched_switch:") {
@@ -444,8 +448,8 @@ fn root_losses_are_told_once_with_their_place() {
         println!("NOTE: nothing was lost");
     }
     assert_eq!(losses(true), placed);
-    // The kernel counts per event the samples that met a full ring, and perf writes that at the end. What no later write could
-    // report has no place.
+    // The kernel counts per event the samples that met a full ring, and perf writes that at the end. What no
+    // later write could report has no place.
     let stats = perf(&["report", "--stats", "-i", file.to_str().unwrap()]);
     let per_event = stats.split_once("sched:sched_switch stats:").map_or("", |(_, rest)| rest).lines();
     let counted: u64 = per_event
@@ -472,8 +476,8 @@ fn root_damaged_files_do_no_harm() {
     damage::survives(&fs::read(&pipe).unwrap(), damage::rounds(60), read_bytes, words);
 }
 
-/// Of other versions of perf: `TOMBOLA_PERF_FILES` is a folder of recordings, each with `FILE.script` beside it, which the perf that
-/// wrote it printed by `perf script --ns -F cpu,time,event,trace -i FILE`.
+/// Of other versions of perf: `TOMBOLA_PERF_FILES` is a folder of recordings, each with `FILE.script` beside
+/// it, which the perf that wrote it printed by `perf script --ns -F cpu,time,event,trace -i FILE`.
 #[test]
 #[ignore = "files: recordings of other versions of perf"]
 fn files_of_other_versions() {

@@ -1,4 +1,5 @@
-//! Perfetto traces: one of others, what is written and read again, cut and compressed, and what Perfetto's own trace processor says.
+//! Perfetto traces: one of others, what is written and read again, cut and compressed, and what Perfetto's
+//! own trace processor says.
 
 mod common;
 
@@ -57,8 +58,8 @@ fn a_trace_of_android_with_full_events() {
     assert_eq!(counts(&events), (15_267, 8_743));
     assert_eq!(reader.header().release.as_deref(), Some("4.19.113-22067904"));
     assert!(events.windows(2).all(|pair| pair[0].ts_ns <= pair[1].ts_ns));
-    // What trace_processor v52 says of the same file: `select end_state, count(*) from sched group by 1`. It has a row for each slice
-    // that begins, so the first switch of each of the five CPUs is not in it.
+    // What trace_processor v52 says of the same file: `select end_state, count(*) from sched group by 1`. It
+    // has a row for each slice that begins, so the first switch of each of the five CPUs is not in it.
     let count = |wanted: fn(&Left) -> bool| {
         let left = |e: &&Event| matches!(&e.kind, Kind::Switch { state, .. } if wanted(state));
         events.iter().filter(left).count()
@@ -261,8 +262,8 @@ fn perfettos_own_trace_processor_reads_what_is_written() {
     )
     .unwrap();
     let Some(rows) = query(&file, "select end_state, count(*) from sched group by 1") else { return };
-    // Of 1,800 switches the first of each CPU and the first after the gap are full events, so each begins a slice. The last of each CPU
-    // has no end; the states of the very first belong to nobody's slice.
+    // Of 1,800 switches the first of each CPU and the first after the gap are full events, so each begins a
+    // slice. The last of each CPU has no end; the states of the very first belong to nobody's slice.
     let mut told = std::collections::BTreeMap::<&str, u32>::new();
     for n in 1..900 {
         *told.entry(["S", "R+", "R"][n % 3]).or_default() += 2;

@@ -43,7 +43,8 @@ fn windows_of_a_recording_add_up() {
         runtime += window.tasks.iter().map(|task| task.delta.runtime_ns).sum::<u64>();
         switches += window.tasks.iter().map(|task| task.delta.switches).sum::<u64>();
         for cpu in &window.cpus {
-            // Of a CPU that has told an event before the window every nanosecond is known: no loss, no hidden switch.
+            // Of a CPU that has told an event before the window every nanosecond is known: no loss, no hidden
+            // switch.
             if before.cpus.iter().any(|known| known.cpu == cpu.cpu) {
                 assert_eq!(cpu.busy_ns + cpu.idle_ns, window.to_ns - window.from_ns, "CPU {}", cpu.cpu);
             }
@@ -144,7 +145,8 @@ fn one_pass_keeps_what_passes_of_their_own_keep() {
     }
 }
 
-/// A CPU that two tasks share, a microsecond each, for ever; the header says that all of it is known up to 1 s.
+/// A CPU that two tasks share, a microsecond each, for ever; the header says that all of it is known up to 1
+/// s.
 struct Turns {
     header: Header,
     events: u64,
@@ -202,8 +204,8 @@ fn a_playback_that_is_cut_ends_with_the_last_event() {
     assert_eq!(kept.lanes.unwrap().pieces(0, 480).last().unwrap().to_ns.div_ceil(MS), last_ns.div_ceil(MS));
 }
 
-/// Totals of tasks and CPUs never go back, wherever a recording is looked at, and the books balance: what turns out to be hidden later
-/// does not take back what was shown.
+/// Totals of tasks and CPUs never go back, wherever a recording is looked at, and the books balance: what
+/// turns out to be hidden later does not take back what was shown.
 #[test]
 fn what_was_shown_is_not_taken_back() {
     let mut hidden = 0;

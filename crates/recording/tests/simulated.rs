@@ -1,4 +1,5 @@
-//! Recordings of a known truth: simulate, write, read, play, and compare with the simulator's own books, to the nanosecond.
+//! Recordings of a known truth: simulate, write, read, play, and compare with the simulator's own books, to
+//! the nanosecond.
 
 use proptest::prelude::*;
 use std::fmt::Write;

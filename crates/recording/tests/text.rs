@@ -96,7 +96,8 @@ fn events_without_time_or_cpu_are_called_so() {
     }
 }
 
-/// The kernel's own text of one buffer, with and without the option `latency-format`: times there count from the begin of the buffer.
+/// The kernel's own text of one buffer, with and without the option `latency-format`: times there count from
+/// the begin of the buffer.
 #[test]
 fn root_the_latency_format_tells_the_same() {
     let instance =
@@ -195,7 +196,8 @@ fn root_three_texts_of_one_run_tell_the_same() {
     }
 }
 
-/// Run time (ms) by thread id, as `perf sched timehist --summary` prints it: `  comm[pid]  parent  sched-in  run-time …`.
+/// Run time (ms) by thread id, as `perf sched timehist --summary` prints it: ` comm[pid] parent sched-in
+/// run-time …`.
 fn perf_runtimes(summary: &str) -> BTreeMap<u32, (u64, f64)> {
     let row = |line: &str| {
         let (who, rest) = line.rsplit_once(']')?;
@@ -207,8 +209,9 @@ fn perf_runtimes(summary: &str) -> BTreeMap<u32, (u64, f64)> {
     summary.lines().filter_map(row).collect()
 }
 
-/// Who ended in a sample without a thread id: perf counts that slice for nobody. The kernel gives the id −1 to the last switch of a
-/// thread, which is taken apart already, and to that of a leader whose parent asked for it before.
+/// Who ended in a sample without a thread id: perf counts that slice for nobody. The kernel gives the id −1
+/// to the last switch of a thread, which is taken apart already, and to that of a leader whose parent asked
+/// for it before.
 fn unattributed(script: &str) -> BTreeSet<u32> {
     let ended = |line: &str| {
         let (_, prev) = line.trim_start().strip_prefix(":-1 ")?.split_once("prev_pid=")?;
@@ -242,7 +245,8 @@ fn root_run_times_are_those_of_perf_sched_timehist() {
     let mut playback = Playback::new(reader::open(&text).unwrap());
     playback.advance_to_end().unwrap();
     assert_eq!(playback.damage().skipped, 0);
-    // Of tasks that came to their end in the recording perf and we know the same, but where a switch was hidden.
+    // Of tasks that came to their end in the recording perf and we know the same, but where a switch was
+    // hidden.
     let (mut compared, mut hidden) = (0, 0);
     for ended in playback.snapshot_at_end().exited {
         if unattributed.contains(&ended.totals.id.pid) {

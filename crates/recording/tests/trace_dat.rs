@@ -1,5 +1,5 @@
-//! The reader of trace.dat against `trace-cmd report -R` of the same files: made here by way of an instance of the kernel's ring
-//! buffer, or real ones that nobody here made.
+//! The reader of trace.dat against `trace-cmd report -R` of the same files: made here by way of an instance
+//! of the kernel's ring buffer, or real ones that nobody here made.
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it should be
 
 mod damage;
@@ -54,8 +54,8 @@ impl Instance {
         fs::write(self.0.join(file), text).unwrap();
     }
 
-    /// Records a small mixture of pipes and forks into `file`, up to so often as nothing is lost by it, and gives what each CPU lost by the kernel's statistics. trace-cmd
-    /// removes the instance.
+    /// Records a small mixture of pipes and forks into `file`, up to so often as nothing is lost by it, and
+    /// gives what each CPU lost by the kernel's statistics. trace-cmd removes the instance.
     fn record(&self, file: &Path, rounds: u32) -> BTreeMap<u32, u64> {
         for event in EVENTS {
             self.write(&format!("events/{event}/enable"), "1");
@@ -254,7 +254,8 @@ fn root_every_event_is_as_trace_cmd_reports_it() {
     let Some(instance) = Instance::new(16384) else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("zstd.dat");
-    // The events are those of the whole machine: what others do at the same time may be more than the ring holds.
+    // The events are those of the whole machine: what others do at the same time may be more than the ring
+    // holds.
     let counted = instance.record(&file, 1);
     let events = same_as_report(&file, false);
     wakes_have_their_context(&file, &events);
@@ -285,8 +286,8 @@ fn root_every_event_is_as_trace_cmd_reports_it() {
     assert_eq!(read(&zlib), events);
 }
 
-/// Wakers and contexts by `trace-cmd report -l -R`, whose column before the time is `CPU-0xFLAGS`: 0x08 a hard, 0x10 a soft interrupt
-/// (`include/linux/trace_events.h`).
+/// Wakers and contexts by `trace-cmd report -l -R`, whose column before the time is `CPU-0xFLAGS`: 0x08 a
+/// hard, 0x10 a soft interrupt (`include/linux/trace_events.h`).
 fn wakes_have_their_context(file: &Path, events: &[Event]) {
     let text = trace_cmd(&["report", "-l", "-R", "-t", "-i", file.to_str().unwrap()]);
     let mut theirs: Vec<(u32, u32, bool)> = Vec::new();
@@ -326,8 +327,8 @@ fn same_from_the_middle(file: &Path, events: &[Event]) {
     assert!(before < events.len() / 4, "{before} of {} events are before it", events.len());
 }
 
-/// trace-cmd of Debian cannot write zlib: pages of a plain file are compressed here, as `trace-cmd.dat.v7(5)` says, and the options
-/// are led to them.
+/// trace-cmd of Debian cannot write zlib: pages of a plain file are compressed here, as `trace-cmd.dat.v7(5)`
+/// says, and the options are led to them.
 fn with_zlib(mut file: Vec<u8>) -> Vec<u8> {
     let number = |file: &[u8], at: usize, size: usize| {
         file[at..at + size].iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte))

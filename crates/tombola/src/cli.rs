@@ -1,4 +1,5 @@
-//! The command line: every flag with its unit, range and default, turned into domain values before a verb runs.
+//! The command line: every flag with its unit, range and default, turned into domain values before a verb
+//! runs.
 
 mod audit;
 mod demo;
@@ -111,8 +112,8 @@ pub enum Verb {
 /// Where the monitor is pinned: files of a BPF file system, which keep it alive with no process.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct PinArgs {
-    /// Pin of the map of tasks; companions go into a directory beside it. A path on a BPF file system, no dot in
-    /// the file name
+    /// Pin of the map of tasks; companions go into a directory beside it. A path on a BPF file system, no dot
+    /// in the file name
     #[arg(long = "map-pin", env = "MAP_PIN", value_name = "PATH", default_value_os_t = Pins::default().map)]
     pub map: PathBuf,
     /// Pin of the program attached to `sched_switch`
@@ -129,9 +130,11 @@ impl From<PinArgs> for Pins {
     }
 }
 
-/// Load the monitor into the running kernel and pin it: it measures until unload, with no process of ours alive.
+/// Load the monitor into the running kernel and pin it: it measures until unload, with no process of ours
+/// alive.
 ///
-/// Needs `CAP_BPF` and `CAP_PERFMON`, or root. If the same version is loaded already, says since when and ends with 0.
+/// Needs `CAP_BPF` and `CAP_PERFMON`, or root. If the same version is loaded already, says since when and
+/// ends with 0.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -148,19 +151,21 @@ pub struct LoadArgs {
     /// BPF object file to load in place of the built-in one
     #[arg(long, value_name = "FILE")]
     pub obj: Option<PathBuf>,
-    /// Tasks (threads) the map has room for, 1 to 4194304, at 432 bytes each; what finds no room is counted in total, not
-    /// one by one [default: 65536, or less where `kernel.threads-max` is]
+    /// Tasks (threads) the map has room for, 1 to 4194304, at 432 bytes each; what finds no room is counted
+    /// in total, not one by one [default: 65536, or less where `kernel.threads-max` is]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_tasks: Option<MaxTasks>,
-    /// Groups (sessions and cgroups in which tasks ran of late) the monitor has room for, 1 to 1048576, at 170 bytes each. Where there are
-    /// more, those in which nobody has run for longest go first [default: 8192]
+    /// Groups (sessions and cgroups in which tasks ran of late) the monitor has room for, 1 to 1048576, at
+    /// 170 bytes each. Where there are more, those in which nobody has run for longest go first [default:
+    /// 8192]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_groups: Option<MaxGroups>,
     /// Replace pins of another version or layout
     #[arg(long)]
     pub force: bool,
-    /// Attach nothing where tasks are switched: read the kernel's own counters when asked, and catch exits. How long single waits were and
-    /// who stood in the way is not known then; the pins of program and link are those of the program that catches exits
+    /// Attach nothing where tasks are switched: read the kernel's own counters when asked, and catch exits.
+    /// How long single waits were and who stood in the way is not known then; the pins of program and link
+    /// are those of the program that catches exits
     #[arg(long, conflicts_with_all = ["obj", "max_tasks"])]
     pub light: bool,
 }
@@ -178,7 +183,8 @@ pub struct UnloadArgs {
 
 /// Show whether the monitor is loaded, since when and by which version, and what it tracks, lost and costs.
 ///
-/// Ends with 0 where it is loaded, and with 3 where it is not. The cost (ns a run) is shown while the kernel counts it: `sysctl kernel.bpf_stats_enabled=1`.
+/// Ends with 0 where it is loaded, and with 3 where it is not. The cost (ns a run) is shown while the kernel
+/// counts it: `sysctl kernel.bpf_stats_enabled=1`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -194,8 +200,8 @@ pub struct StatusArgs {
 
 /// Print what every task got, interval by interval; draw lotteries over the tickets; append CSV.
 ///
-/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time of the
-/// run and says so. The first sample of a loaded monitor comes at once and reaches back to the load.
+/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time
+/// of the run and says so. The first sample of a loaded monitor comes at once and reaches back to the load.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -209,8 +215,8 @@ pub struct DumpArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
-    /// were and who stood in the way is not known then
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the
+    /// switches. How long single waits were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "input", "dir"])]
     pub light: bool,
     #[command(flatten)]
@@ -222,8 +228,8 @@ pub struct DumpArgs {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true,
           value_parser = whole::between::<u64>(0, u64::MAX))]
     pub iterations: u64,
-    /// File to append CSV to, or what --format says; - for standard output, which then has nothing else. A file of another kind,
-    /// or with another header, is refused and left untouched
+    /// File to append CSV to, or what --format says; - for standard output, which then has nothing else. A
+    /// file of another kind, or with another header, is refused and left untouched
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Lottery draws over the tickets after each sample, 0 to 10^18; 0 = none
@@ -236,11 +242,12 @@ pub struct DumpArgs {
     /// Seed of the draws, 0 to 2^64−1, to repeat a run [default: a new one each run; it is printed]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
     pub seed: Option<u64>,
-    /// How nice values become tickets: weight = the kernel's table (nice 0 is 1024), linear = max(10, 100 − 10·nice)
+    /// How nice values become tickets: weight = the kernel's table (nice 0 is 1024), linear = max(10, 100 −
+    /// 10·nice)
     #[arg(long, value_name = "weight|linear", default_value_t)]
     pub tickets: TicketScale,
-    /// Whose rows are shown, and who takes part in the draws: tasks that were runnable in the interval, or every tracked
-    /// task
+    /// Whose rows are shown, and who takes part in the draws: tasks that were runnable in the interval, or
+    /// every tracked task
     #[arg(long, value_name = "runnable|all", default_value_t)]
     pub candidates: Candidates,
     /// More columns: wait, voluntary and involuntary switches, wakeups, migrations, policy, cgroup

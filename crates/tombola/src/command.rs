@@ -15,8 +15,8 @@ use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often its processes are looked up. One that lives shorter between two looks, and is no child of one that is known,
-/// counts as foreign.
+/// How often its processes are looked up. One that lives shorter between two looks, and is no child of one
+/// that is known, counts as foreign.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A running or ended command.
@@ -35,8 +35,8 @@ impl Command {
         Self::start_after(program, arguments, || Ok(()))
     }
 
-    /// Starts it from a thread of its own that has done `before`: what this does to the thread, such as changing its
-    /// scheduling policy, the command inherits, and this process does not have.
+    /// Starts it from a thread of its own that has done `before`: what this does to the thread, such as
+    /// changing its scheduling policy, the command inherits, and this process does not have.
     pub fn start_after(
         program: &OsString,
         arguments: &[OsString],
@@ -71,8 +71,8 @@ impl Command {
         &self.processes
     }
 
-    /// Waits for its end, at most for `length`. A signal to this process is passed on, and the wait goes on: who is told
-    /// to end may have something to put in order.
+    /// Waits for its end, at most for `length`. A signal to this process is passed on, and the wait goes on:
+    /// who is told to end may have something to put in order.
     pub fn wait(&mut self, interrupt: &Interrupt, length: Option<Duration>) -> Result<Waited> {
         let end = length.and_then(|length| Instant::now().checked_add(length));
         loop {

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tombola_core::contrast::{self, Contrast, LEVEL};
 
-/// Subjects that are compared: those that ran and waited most. The more are asked about, the less can be told of each.
+/// Subjects that are compared: those that ran and waited most. The more are asked about, the less can be told
+/// of each.
 const SUBJECTS: usize = 100;
 
 /// A difference below this is none that matters, however certain: percent, as the figures.

@@ -1,4 +1,5 @@
-//! Pages of docs/ of which a part is made from this program: each is compared with what the program would write.
+//! Pages of docs/ of which a part is made from this program: each is compared with what the program would
+//! write.
 //!
 //! After a change that is meant, `UPDATE_DOCS=1 cargo test -p tombola documents` writes them anew.
 
@@ -184,7 +185,8 @@ fn defaults_of_a_scenario_are_those_of_the_parser() {
             let number = value.replace("\u{2212}", "-");
             let is_number = number.parse::<i64>().is_ok();
             let is_time = value.ends_with('s') && value.starts_with(|c: char| c.is_ascii_digit());
-            // A task has tickets, a nice value or a weight; a priority of 0 and a period without a quota cannot be said.
+            // A task has tickets, a nice value or a weight; a priority of 0 and a period without a quota
+            // cannot be said.
             let left_out = ["nice", "tickets", "priority", "period", "sleep"].contains(&key);
             match (left_out, is_number, is_time) {
                 (true, ..) => None,

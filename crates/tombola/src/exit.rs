@@ -3,15 +3,16 @@
 use std::io;
 use std::process::ExitCode;
 
-/// How a run ended. A second interrupt ends the process at once with 128 + the signal's number (130 for Ctrl-C),
-/// which no variant stands for, because no code of ours runs then.
+/// How a run ended. A second interrupt ends the process at once with 128 + the signal's number (130 for
+/// Ctrl-C), which no variant stands for, because no code of ours runs then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done, also when the reader of standard output left early or an interrupt asked for an orderly end.
     Ok,
     /// 1: something failed; one line on standard error says what.
     Failure,
-    /// 3: done, but the monitor lost data and `--strict` was given. (2 is a usage error, given by the parser.)
+    /// 3: done, but the monitor lost data and `--strict` was given. (2 is a usage error, given by the
+    /// parser.)
     Loss,
     /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), an `[expect]` of a
     /// scenario does not hold, or a scenario went otherwise on the kernel than in the simulator.

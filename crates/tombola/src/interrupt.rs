@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 /// The signals that end a run.
 const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
-/// Set by the first of the signals that comes after somebody first asked for this flag, or for an [`Interrupt`]: who begins to look at it
-/// later, as a recording does that is opened after a while, misses none.
+/// Set by the first of the signals that comes after somebody first asked for this flag, or for an
+/// [`Interrupt`]: who begins to look at it later, as a recording does that is opened after a while, misses
+/// none.
 ///
 /// # Errors
 /// Signals cannot be handled.
@@ -33,8 +34,8 @@ pub fn came() -> Result<Arc<AtomicBool>> {
     Ok(Arc::clone(CAME.get_or_init(|| came)))
 }
 
-/// Asked to end? The first signal sets a flag and wakes [`Interrupt::wait`]; the second ends the process at once with
-/// status 128 + signal number, so a run that hangs while it cleans up can still be stopped.
+/// Asked to end? The first signal sets a flag and wakes [`Interrupt::wait`]; the second ends the process at
+/// once with status 128 + signal number, so a run that hangs while it cleans up can still be stopped.
 pub struct Interrupt {
     raised: Arc<AtomicBool>,
     /// Number of the signal, 0 before it comes.
@@ -54,8 +55,8 @@ impl Interrupt {
                 continue;
             }
             let as_number = usize::try_from(signal).unwrap_or(0);
-            // Actions run in the order of registration: the shutdown must look at the flag before it is set, and who sees
-            // the flag finds the number.
+            // Actions run in the order of registration: the shutdown must look at the flag before it is set,
+            // and who sees the flag finds the number.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&raised))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&number), as_number))
                 .and_then(|_| flag::register(signal, Arc::clone(&raised)))
@@ -88,7 +89,8 @@ impl Interrupt {
             if left == Some(Duration::ZERO) {
                 break;
             }
-            // The socket is never read: a signal leaves it readable, and there is nothing left to wait for then.
+            // The socket is never read: a signal leaves it readable, and there is nothing left to wait for
+            // then.
             let mut ring = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
             match ppoll(&mut ring, left.map(TimeSpec::from), None) {
                 Ok(_) | Err(Errno::EINTR) => {}

@@ -3,7 +3,8 @@
 use anyhow::{Error, anyhow};
 use std::io::{self, ErrorKind};
 
-/// `what` could not be begun; with the limits to look at where it is their number that kept a thread or a process from being made.
+/// `what` could not be begun; with the limits to look at where it is their number that kept a thread or a
+/// process from being made.
 pub fn cannot_start(what: &str, error: io::Error) -> Error {
     let advice = if error.kind() == ErrorKind::WouldBlock {
         "; look at `ulimit -u` and the cgroup's pids.max"

@@ -73,8 +73,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if exit::reader_left(&error) => Exit::Ok.into(),
         Err(error) => {
-            // What was printed before the error belongs before it; if standard error is closed too, the exit status
-            // is all that is left to say.
+            // What was printed before the error belongs before it; if standard error is closed too, the exit
+            // status is all that is left to say.
             let _ = out.flush();
             let _ = writeln!(io::stderr(), "tombola: {error:#}");
             Exit::Failure.into()

@@ -14,7 +14,8 @@ pub(crate) struct Matrix {
     pub(crate) culprits: Vec<(String, u64)>,
     /// Names of those that waited, harmless, with what they waited behind others in all.
     pub(crate) victims: Vec<(String, u64)>,
-    /// For each culprit, for each victim: time it ran on the CPU in whose queue the other waited, and preemptions.
+    /// For each culprit, for each victim: time it ran on the CPU in whose queue the other waited, and
+    /// preemptions.
     pub(crate) cells: Vec<Vec<Standing>>,
 }
 

@@ -1,4 +1,5 @@
-//! One interval as screens and pages need it: the ledger with its names, owned, so that whoever shows it keeps nobody waiting.
+//! One interval as screens and pages need it: the ledger with its names, owned, so that whoever shows it
+//! keeps nobody waiting.
 
 use crate::audit_view::AuditView;
 use crate::groups::{Groups, group_text};
@@ -148,8 +149,8 @@ pub(crate) fn schedulers(machine: &Machine, groups: &Groups) -> Option<String> {
     Some(std::iter::once(top).chain(below).collect::<Vec<_>>().join("; "))
 }
 
-/// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they have the weights
-/// they have under the kernel's own, or, under ours, the tickets that were set.
+/// The scheduler in BPF that is in charge, and of whom. The ledger needs no other rule for its tasks: they
+/// have the weights they have under the kernel's own, or, under ours, the tickets that were set.
 pub(crate) fn in_charge(scheduler: &Scheduler) -> String {
     let Scheduler { ops, state, whole_machine, untold } = scheduler;
     let whom = match whole_machine {

@@ -3,7 +3,8 @@
 /// Below this two words have too little in common.
 const LEAST: f64 = 0.75;
 
-/// The candidate that is most like a word that is none of them, as half a sentence: `; did you mean 'x'?`, or nothing.
+/// The candidate that is most like a word that is none of them, as half a sentence: `; did you mean 'x'?`, or
+/// nothing.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let likeness = candidates.into_iter().map(|known| (strsim::jaro_winkler(word, known), known));
     let best = likeness.filter(|(like, _)| *like >= LEAST).max_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,4 +1,5 @@
-//! The one loop that asks a world for its next interval: at equal distances where it is live, at once where it is past.
+//! The one loop that asks a world for its next interval: at equal distances where it is live, at once where
+//! it is past.
 
 use crate::interrupt::Interrupt;
 use anyhow::{Context, Result, anyhow};
@@ -11,8 +12,8 @@ use tombola_core::frame::Frame;
 use tombola_core::source::{Origin, Source};
 use tombola_core::window::Window;
 
-/// What a private monitor needs to get to know the machine: it learns a task's group, and what that group was throttled, when
-/// the task leaves a CPU. Two of the usual periods of a quota.
+/// What a private monitor needs to get to know the machine: it learns a task's group, and what that group was
+/// throttled, when the task leaves a CPU. Two of the usual periods of a quota.
 pub const ACQUAINTANCE: Duration = Duration::from_millis(200);
 
 /// What ends a wait before its time.
@@ -53,7 +54,8 @@ pub struct Step<'a> {
 }
 
 impl Pace {
-    /// Intervals of a source. `iterations` of 0 never end, and an interval of `None` ends when its wait does, or with the world.
+    /// Intervals of a source. `iterations` of 0 never end, and an interval of `None` ends when its wait does,
+    /// or with the world.
     ///
     /// # Errors
     /// Whatever keeps the source from being read.
@@ -123,7 +125,8 @@ fn sample(source: &mut dyn Source, interval: Option<Duration>) -> Result<Option<
     source.next(interval).map_err(|error| anyhow!(error)).context(what)
 }
 
-/// Instants at equal distances. After a stop (SIGSTOP, suspend) the distances begin anew, without a burst of those that were missed.
+/// Instants at equal distances. After a stop (SIGSTOP, suspend) the distances begin anew, without a burst of
+/// those that were missed.
 pub struct Rhythm {
     interval: Duration,
     next: Instant,

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tombola_core::source::Source;
 use tombola_history::past::Past;
 
-/// The stretch that is asked for, or else what `live` opens, every look at which is kept where that is asked for.
+/// The stretch that is asked for, or else what `live` opens, every look at which is kept where that is asked
+/// for.
 ///
 /// # Errors
 /// No log there; a stretch without an interval; whatever keeps the live machine from being opened.
@@ -43,8 +44,8 @@ pub fn open_or(past: &PastArgs, live: impl FnOnce() -> Result<Box<dyn Source>>) 
 /// A recording as a world, and where it tells what it kept beside its frames.
 pub type WithBeside = (Box<dyn Source>, Receiver<Beside>);
 
-/// The same of a recording of events, of which at most the first `most` are looked at, with what is told beside its frames; `None` where
-/// that is none, or comes through standard input.
+/// The same of a recording of events, of which at most the first `most` are looked at, with what is told
+/// beside its frames; `None` where that is none, or comes through standard input.
 ///
 /// # Errors
 /// As [`open_or`].

@@ -33,7 +33,8 @@ pub(crate) struct Periodic {
 pub(crate) struct Feasible {
     pub(crate) analysis: Analysis,
     pub(crate) rm_one_cpu: bool,
-    /// Factor on all execution times up to which the answer is yes; below 1 it is no. `None` where it would take too long to tell.
+    /// Factor on all execution times up to which the answer is yes; below 1 it is no. `None` where it would
+    /// take too long to tell.
     pub(crate) edf_margin: Option<f64>,
     pub(crate) rm_margin: f64,
     pub(crate) global_edf_margin: f64,

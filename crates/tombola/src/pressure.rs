@@ -1,4 +1,5 @@
-//! The pressure the kernel itself states (PSI): the part of the time in which at least one task of a cgroup waited for a CPU.
+//! The pressure the kernel itself states (PSI): the part of the time in which at least one task of a cgroup
+//! waited for a CPU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,11 +31,13 @@ impl Pressure {
         Some(Self { file, cgroup, begin_us, begin: Instant::now() })
     }
 
-    /// The part of the time since the beginning in which somebody waited, 0 to 1; `None` where the file can no longer be read.
+    /// The part of the time since the beginning in which somebody waited, 0 to 1; `None` where the file can
+    /// no longer be read.
     pub fn since(&self) -> Option<f64> {
         let waited_us = total_us(&self.file)?.saturating_sub(self.begin_us);
         let passed_us = self.begin.elapsed().as_micros().max(1);
-        // The kernel's average is settled at times of its own, so that a short time may have a little more than all.
+        // The kernel's average is settled at times of its own, so that a short time may have a little more
+        // than all.
         Some((waited_us as f64 / passed_us as f64).min(1.0))
     }
 }

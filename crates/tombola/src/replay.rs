@@ -1,4 +1,5 @@
-//! What a recording would have been under another scheduler: its demand as a scenario of the lab, and how far that can be believed.
+//! What a recording would have been under another scheduler: its demand as a scenario of the lab, and how far
+//! that can be believed.
 
 pub(crate) mod recorded;
 pub(crate) mod rtapp;

@@ -1,7 +1,7 @@
 //! Sinks: they turn a report into bytes.
 //!
-//! Every text that others have chosen (comm, cgroup paths) passes [`crate::text`] on its way out, and numbers have a
-//! decimal point whatever the locale.
+//! Every text that others have chosen (comm, cgroup paths) passes [`crate::text`] on its way out, and numbers
+//! have a decimal point whatever the locale.
 
 pub(crate) mod audit_csv;
 pub(crate) mod audit_table;

@@ -38,7 +38,8 @@ pub struct Wanted {
 const NO_HISTOGRAMS: &str =
     "the kernel's own counters, which are all that a light monitor reads, have no histogram of waits";
 
-/// Opens the live machine as [`Live::open`] does. What this user may not have of what is wanted is told, and left out.
+/// Opens the live machine as [`Live::open`] does. What this user may not have of what is wanted is told, and
+/// left out.
 ///
 /// # Errors
 /// Whatever keeps this user from a monitor; histograms of waits are wanted, and the monitor is a light one.

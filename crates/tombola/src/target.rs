@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// Opened early, so that no work is done for what cannot be written. What is written shows in a file only after
-/// [`Target::finish`]: until then, and for ever if the run fails, the old content stays.
+/// Opened early, so that no work is done for what cannot be written. What is written shows in a file only
+/// after [`Target::finish`]: until then, and for ever if the run fails, the old content stays.
 pub struct Target {
     place: Place,
     /// What messages call it.
@@ -84,8 +84,8 @@ impl Target {
         Ok(Self { place: Place::New(BufWriter::new(new), path), name })
     }
 
-    /// The same, for a result that begins with `begin`: a file of another kind, perhaps one that was appended to for days, is not
-    /// replaced.
+    /// The same, for a result that begins with `begin`: a file of another kind, perhaps one that was appended
+    /// to for days, is not replaced.
     ///
     /// # Errors
     /// Those of [`Target::open`], and another beginning.

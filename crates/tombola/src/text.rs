@@ -6,9 +6,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The name for a terminal: valid UTF-8 in which every character occupies its place and does nothing else.
 ///
-/// What controls a terminal, reorders text or cannot be seen becomes a visible escape: `\xNN` for the bytes below 0x80 and
-/// for bytes that are no UTF-8, `\u{…}` for characters (C1 controls, bidirectional controls, whatever has no width). A
-/// backslash becomes `\\`, so that no name can pass for the escape of another: different names stay different.
+/// What controls a terminal, reorders text or cannot be seen becomes a visible escape: `\xNN` for the bytes
+/// below 0x80 and for bytes that are no UTF-8, `\u{…}` for characters (C1 controls, bidirectional controls,
+/// whatever has no width). A backslash becomes `\\`, so that no name can pass for the escape of another:
+/// different names stay different.
 pub(crate) fn harmless(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
@@ -27,10 +28,12 @@ pub(crate) fn harmless(name: &[u8]) -> String {
     text
 }
 
-/// The name for a CSV cell: [`harmless`], and with a `'` in front where a spreadsheet would take it for a formula.
+/// The name for a CSV cell: [`harmless`], and with a `'` in front where a spreadsheet would take it for a
+/// formula.
 ///
-/// That is a name whose first character, blanks aside, is `=`, `+`, `-` or `@`, in ASCII or full width. Quoting of commas
-/// and quotes is left to the CSV writer; line breaks are escaped here, so a row is always one line.
+/// That is a name whose first character, blanks aside, is `=`, `+`, `-` or `@`, in ASCII or full width.
+/// Quoting of commas and quotes is left to the CSV writer; line breaks are escaped here, so a row is always
+/// one line.
 pub(crate) fn harmless_in_csv(name: &[u8]) -> String {
     let mut text = harmless(name);
     if text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
@@ -39,7 +42,8 @@ pub(crate) fn harmless_in_csv(name: &[u8]) -> String {
     text
 }
 
-/// The text cut to a number of terminal columns, with a `+` in the last one where something is missing (as in `ps`).
+/// The text cut to a number of terminal columns, with a `+` in the last one where something is missing (as in
+/// `ps`).
 pub(crate) fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
         return Cow::Borrowed(text);
@@ -66,8 +70,8 @@ pub(crate) fn count(number: impl TryInto<u64> + Display + Copy, noun: &str) -> S
 
 /// Whether a character outside ASCII does more than fill its place.
 fn is_active(c: char) -> bool {
-    // Without width: C1 controls, zero-width spaces and joiners, most bidirectional controls, combining marks, variation
-    // selectors, tags. The ranges name what some version of the width tables gives a column.
+    // Without width: C1 controls, zero-width spaces and joiners, most bidirectional controls, combining
+    // marks, variation selectors, tags. The ranges name what some version of the width tables gives a column.
     c.width().unwrap_or(0) == 0
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' // soft hyphen, Arabic letter mark, Hangul fillers

@@ -14,7 +14,8 @@ pub enum Measure {
     Throttled,
     /// Entitled − received: of what was entitled, or a length of time.
     Lag,
-    /// CPU time of slices that were not measured, or perhaps with another task, of all CPU time; or a length of time.
+    /// CPU time of slices that were not measured, or perhaps with another task, of all CPU time; or a length
+    /// of time.
     Lost,
 }
 

@@ -15,8 +15,9 @@ use tombola_recording::writer::{Options, PerfettoWriter};
 /// Parts of the duration between two looks at signals and at the events that have gathered.
 const PARTS: u64 = 1000;
 
-/// Runs a scenario once and gives every event to `take`; stops early when `cancel` becomes true. Returns until when it came, and the
-/// error that ended it, if one did: a simulation that can never go on says so, and what was before is told.
+/// Runs a scenario once and gives every event to `take`; stops early when `cancel` becomes true. Returns
+/// until when it came, and the error that ended it, if one did: a simulation that can never go on says so,
+/// and what was before is told.
 ///
 /// # Errors
 /// Those of `take`.
@@ -98,7 +99,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What the verb writes, read from a file, gives the simulator's own totals, and its entitlement to less than 1 ns.
+    /// What the verb writes, read from a file, gives the simulator's own totals, and its entitlement to less
+    /// than 1 ns.
     fn check(text: &str, policy: PolicyKind) -> Result<(), TestCaseError> {
         let scenario = Scenario::from_toml(text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
         let mut simulation = Simulation::new(&scenario, policy, 5, 0);

@@ -53,7 +53,8 @@ pub(crate) struct Verdict {
     pub(crate) lost_ns: u64,
     /// CPU time of the whole machine.
     pub(crate) wall_ns: u64,
-    /// Behind whom they waited, the longest first: its own tasks by that name, others by group or name, harmless.
+    /// Behind whom they waited, the longest first: its own tasks by that name, others by group or name,
+    /// harmless.
     pub(crate) behind: Vec<(String, u64)>,
     /// Groups whose quota bound them, harmless.
     pub(crate) quotas: Vec<String>,

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// An instant in UTC, to the second: the same text whoever reads it. `us` are microseconds since the Unix epoch.
+/// An instant in UTC, to the second: the same text whoever reads it. `us` are microseconds since the Unix
+/// epoch.
 pub fn utc(us: u64) -> String {
     i64::try_from(us).ok().and_then(|us| Timestamp::from_microsecond(us).ok()).map_or_else(
         || format!("{us} µs after 1970"),

@@ -76,7 +76,8 @@ fn real_time(moment: &Moment, row: &Row) -> Option<String> {
     took.then(|| format!("real-time tasks on CPU {cpu}, and others,"))
 }
 
-/// Behind whom somebody waited, by name: of a group where the culprit is in another one than the victim, else of the task.
+/// Behind whom somebody waited, by name: of a group where the culprit is in another one than the victim, else
+/// of the task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Blame {
     /// Names, harmless, and how long they held the CPU in whose queue the victim waited; the longest first.
@@ -89,7 +90,8 @@ impl Blame {
         Self::of_lines(moment, moment.lines_of(who), |_| true)
     }
 
-    /// Of these tasks together, as far as it lies with culprits for which `counts` holds, or that have no line.
+    /// Of these tasks together, as far as it lies with culprits for which `counts` holds, or that have no
+    /// line.
     pub(crate) fn of_lines<'a>(
         moment: &Moment,
         victims: impl Iterator<Item = &'a Line>,

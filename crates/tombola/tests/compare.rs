@@ -32,7 +32,8 @@ fn compare(first: &Path, second: &Path, more: &[&str]) -> Value {
 #[test]
 fn another_seed_is_no_difference() {
     let dir = TempDir::new().unwrap();
-    // Each of four comparisons is said to differ with a probability of at most 0.05 where it does not; these seeds are fixed.
+    // Each of four comparisons is said to differ with a probability of at most 0.05 where it does not; these
+    // seeds are fixed.
     for seed in 1..=4 {
         let first = scenario(&dir, "a.toml", seed, 0);
         let second = scenario(&dir, "b.toml", seed + 100, 0);

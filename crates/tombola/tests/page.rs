@@ -1,4 +1,5 @@
-//! Pages in a real browser, Chromium without a window: nothing is complained of, nothing is asked for, a click sorts.
+//! Pages in a real browser, Chromium without a window: nothing is complained of, nothing is asked for, a
+//! click sorts.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -15,7 +16,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use tombola_lab::policy::PolicyKind;
 
-/// A browser that is spoken to through two pipes, in messages that end with a zero byte (`--remote-debugging-pipe`).
+/// A browser that is spoken to through two pipes, in messages that end with a zero byte
+/// (`--remote-debugging-pipe`).
 struct Browser {
     child: Child,
     to: File,
@@ -181,7 +183,8 @@ fn a_report_is_quiet_and_a_click_sorts() {
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
 }
 
-/// What stands in the lanes of a page: begin and end of each piece in parts of the lane, from the place and the width it is drawn with.
+/// What stands in the lanes of a page: begin and end of each piece in parts of the lane, from the place and
+/// the width it is drawn with.
 const LANES: &str = "[...document.querySelectorAll('#lanes svg rect')].filter(r => r.querySelector('title')).map(r => \
     [+r.getAttribute('x'), +r.getAttribute('width'), r.querySelector('title').textContent])";
 

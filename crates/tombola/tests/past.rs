@@ -1,4 +1,5 @@
-//! What looks at a log, without root: a simulated machine is logged, and each verb says what the simulator's own books say.
+//! What looks at a log, without root: a simulated machine is logged, and each verb says what the simulator's
+//! own books say.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// From 10 s on: `first` runs for 3 ms and is preempted, `second` runs for 2 ms and sleeps, `first` runs for 5 ms and sleeps for 4 ms;
-/// woken by `second`'s CPU time it waits for 1 ms, and runs for 2 ms.
+/// From 10 s on: `first` runs for 3 ms and is preempted, `second` runs for 2 ms and sleeps, `first` runs for
+/// 5 ms and sleeps for 4 ms; woken by `second`'s CPU time it waits for 1 ms, and runs for 2 ms.
 const TEXT: &str = "\
 # tracer: nop
 #
@@ -79,7 +79,8 @@ fn the_ledger_and_the_table_judge_a_recording() {
     let of = |pid: u64| (row(pid)["runtime_ns"].as_u64().unwrap(), row(pid)["wait_ns"].as_u64().unwrap());
     assert_eq!(of(101), (10_000_000, 3_000_000));
     assert_eq!(of(102), (4_000_000, 2_000_000));
-    // Both are entitled to a half from 1 ms on; at 3 ms the second has had nothing of its 1 ms, at 5 ms all of it.
+    // Both are entitled to a half from 1 ms on; at 3 ms the second has had nothing of its 1 ms, at 5 ms all
+    // of it.
     let text_form = ok(&["audit", "-i", text]);
     let exact = text_form.split("entitlement at every instant").nth(1).unwrap();
     let of = |pid: &str| -> Vec<&str> {
@@ -95,7 +96,8 @@ fn the_ledger_and_the_table_judge_a_recording() {
     let part = &part["intervals"][0];
     assert_eq!(part["rows"][0]["pid"], 101);
     assert_eq!(part["rows"][0]["runtime_ns"], 5_000_000);
-    // Several intervals are one document, and what a name means in one it means in the other: both are of the interval.
+    // Several intervals are one document, and what a name means in one it means in the other: both are of the
+    // interval.
     let several = |verb: &str| -> Value {
         let text = ok(&[verb, "-i", text, "--interval", "4ms", "--iterations", "0", "--format", "json"]);
         serde_json::from_str(&text).unwrap()
@@ -248,7 +250,8 @@ fn long(dir: &Path) -> PathBuf {
     path
 }
 
-/// Ends the program by a signal as soon as it would catch it: SIGTERM, for jobs in the background ignore SIGINT, and then so does it.
+/// Ends the program by a signal as soon as it would catch it: SIGTERM, for jobs in the background ignore
+/// SIGINT, and then so does it.
 fn interrupted(arguments: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tombola"))
         .args(arguments)

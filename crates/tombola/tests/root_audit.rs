@@ -1,11 +1,11 @@
 //! The ledger against the live kernel: `tombola audit --format json` beside what the kernel says itself.
 //!
-//! Other load may run meanwhile: it adds claims, so what is asserted is what the load does not change. Burners are compared
-//! with each other (their group and their CPU are the same, so the load takes from all in proportion), or get a group so
-//! heavy that the load takes a few percent.
+//! Other load may run meanwhile: it adds claims, so what is asserted is what the load does not change.
+//! Burners are compared with each other (their group and their CPU are the same, so the load takes from all
+//! in proportion), or get a group so heavy that the load takes a few percent.
 //!
-//! A slice here is what the kernel's tick makes of it: the base slice is about 3 ms, a tick 1 to 10 ms, and a preemption
-//! comes with a tick. `SLICES` is the tolerance of a lag over a whole interval.
+//! A slice here is what the kernel's tick makes of it: the base slice is about 3 ms, a tick 1 to 10 ms, and a
+//! preemption comes with a tick. `SLICES` is the tolerance of a lag over a whole interval.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -37,7 +37,8 @@ impl Burner {
         Self::under("", flags)
     }
 
-    /// Started by a command that replaces itself, such as `setsid` or `chrt -f 10`; in its group before it burns.
+    /// Started by a command that replaces itself, such as `setsid` or `chrt -f 10`; in its group before it
+    /// burns.
     fn under(starter: &str, flags: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_tombola");
         let line = format!("{starter} {program} workload --duration 2m {flags}");
@@ -237,13 +238,15 @@ impl Audited {
         }
     }
 
-    /// Of what the burners had together, each had its part: within some slices, and what interrupts took from one of them.
+    /// Of what the burners had together, each had its part: within some slices, and what interrupts took from
+    /// one of them.
     #[track_caller]
     fn has_divided_within_slices(&self) {
         let sum = |field| (0..self.rows.len()).map(|burner| self.number(burner, field)).sum::<f64>();
         let part = sum("received_ns") / sum("entitled_ns");
-        // At either end of the interval somebody may be owed as long a turn of the others as there was. (On a quiet machine that
-        // is a slice; on an emulated one whose host is busy, as long as the machine stood still.)
+        // At either end of the interval somebody may be owed as long a turn of the others as there was. (On a
+        // quiet machine that is a slice; on an emulated one whose host is busy, as long as the machine stood
+        // still.)
         let longest_ns = (0..self.rows.len()).map(|b| self.number(b, "wait_max_ns")).fold(0.0, f64::max);
         let slices_ns = SLICES_NS.max(2.0 * longest_ns);
         for burner in 0..self.rows.len() {
@@ -316,8 +319,8 @@ fn root_two_cgroups_divide_by_weight() {
     burners.extend([burn(&light), burn(&heavy)]);
     let audited = Audited::of(&burners.iter().collect::<Vec<_>>());
     audited.is_entitled_in_proportion(&[1.0, 3.0, 1.0, 3.0]);
-    // Unless the kernel multiplies the weight of a group by the tasks it has runnable, which are two and count, rounded down
-    // from an average, as one or two.
+    // Unless the kernel multiplies the weight of a group by the tasks it has runnable, which are two and
+    // count, rounded down from an average, as one or two.
     if audited.json["group_mode"].is_null() {
         audited.has_divided_within_slices();
     }
@@ -328,7 +331,8 @@ fn heavy_group(name: &str) -> Option<Cgroup> {
     Some(Cgroup::new(name)?.weight(25_600))
 }
 
-/// Two of the CPUs this process may use, in the words of taskset; says that the test is skipped where there is one.
+/// Two of the CPUs this process may use, in the words of taskset; says that the test is skipped where there
+/// is one.
 fn two_cpus() -> Option<String> {
     let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
     let cpus = (0..nix::sched::CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap());
@@ -363,7 +367,8 @@ fn root_a_quota_binds() {
     let Some(group) = heavy_group("quota") else { return };
     let group = group.quota(20_000, 100_000);
     let burner = group.with(Burner::start(&format!("--nice 0 --cpu {cpu}")));
-    // A period more or less, and its slices. A machine that stands still (emulated, on a busy host) loses periods.
+    // A period more or less, and its slices. A machine that stands still (emulated, on a busy host) loses
+    // periods.
     let fits = |audited: &Audited| audited.number(0, "lag_ns").abs() < 20e6 + SLICES_NS;
     let audited = (0..3)
         .map(|_| Audited::over("3", &[&burner]))
@@ -375,7 +380,8 @@ fn root_a_quota_binds() {
     let findings = audited.findings("quota");
     assert_eq!(findings.len(), 1);
     assert!(findings[0]["cgroup"].as_str().unwrap().ends_with("-quota"), "{}", findings[0]);
-    // Nearly all of the wait; but a group's throttled time is read about once a second, so the last one may be missing.
+    // Nearly all of the wait; but a group's throttled time is read about once a second, so the last one may
+    // be missing.
     let (throttled, wait) = (audited.number(0, "throttled_ns"), audited.number(0, "wait_ns"));
     assert!(throttled > wait * 0.4 && throttled <= wait, "{throttled} of {wait}");
 }
@@ -395,7 +401,8 @@ fn root_who_is_throttled_waits_behind_its_own_quota() {
     let (wait, quota) = (it["wait_ns"].as_f64().unwrap(), it["quota_ns"].as_f64().unwrap());
     let held: f64 =
         it["culprits"].as_array().unwrap().iter().map(|culprit| culprit["held_ns"].as_f64().unwrap()).sum();
-    // Its weight is 250 times the others': what is left are slices, and what was open at the ends: a period's wait each.
+    // Its weight is 250 times the others': what is left are slices, and what was open at the ends: a period's
+    // wait each.
     assert!(quota > wait * 0.7, "{it:#}");
     assert!(held < wait * 0.2 && held + quota <= wait + 2.0 * 80e6, "{it:#}");
     assert!(it["quota_of"].as_str().unwrap().ends_with("-behind"), "{it:#}");
@@ -404,7 +411,8 @@ fn root_who_is_throttled_waits_behind_its_own_quota() {
     assert!(finding.contains("binds: 20.0 %") && !finding.contains("throttled 0 times"), "{finding}");
 }
 
-/// 80 ms of 480 ms are less than the half that the quota gives, and more than the 50 ms that it gives in a period.
+/// 80 ms of 480 ms are less than the half that the quota gives, and more than the 50 ms that it gives in a
+/// period.
 #[test]
 #[ignore = "root: loads a monitor, creates a cgroup"]
 fn root_a_burst_is_throttled_and_nothing_is_owed() {
@@ -462,8 +470,8 @@ fn root_pinned_against_free() {
     let ratio = entitled[0] / entitled[1];
     assert!((ratio / (1024.0 / 272.0) - 1.0).abs() < ONE_IN_A_THOUSAND, "{entitled:?}");
     let both = entitled[0] + entitled[1];
-    // What the group does not have, others are entitled to by what they wanted; by a division that leaves the free one short of the
-    // other CPU, nobody is.
+    // What the group does not have, others are entitled to by what they wanted; by a division that leaves the
+    // free one short of the other CPU, nobody is.
     let mine_ns = (both + entitled[2]) * length_ns;
     let others_ns = audited.total("capacity_ns") - audited.total("unclaimed_ns") - mine_ns;
     let lost = (others_ns + audited.total("unfair_ns") + audited.total("taken_ns")) / length_ns;

@@ -22,7 +22,8 @@ fn root_a_demo_measures_what_the_kernel_counts() {
         .collect();
     assert_eq!(rows.len(), 3, "{text}");
     for row in &rows {
-        // Two readings of /proc lie around the interval: a slice or two of each burner, of two seconds of one CPU.
+        // Two readings of /proc lie around the interval: a slice or two of each burner, of two seconds of one
+        // CPU.
         assert!((row[3] - row[4]).abs() < 3.0, "{text}");
     }
     for column in [2, 3, 4] {

@@ -124,7 +124,8 @@ fn root_hostile_names_come_out_harmless() {
     let rows = whole_rows(&file);
     assert!(rows.iter().all(|row| row.len() == 28));
     for (tid, (_, shown)) in threads.tids.iter().zip(names) {
-        // A name chosen by writing to comm is read again once a second at most; here before its first slice ended.
+        // A name chosen by writing to comm is read again once a second at most; here before its first slice
+        // ended.
         let row = rows.iter().rfind(|row| row[0] == "3" && row[2] == tid.to_string());
         let row = row.unwrap_or_else(|| panic!("no row of thread {tid}, {shown}"));
         let in_csv = if shown.starts_with('=') { format!("'{shown}") } else { shown.to_owned() };

@@ -1,4 +1,5 @@
-//! `export prometheus` on the live kernel: what a real Prometheus stores, what promtool says, and the file for `node_exporter`.
+//! `export prometheus` on the live kernel: what a real Prometheus stores, what promtool says, and the file
+//! for `node_exporter`.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
 mod common;
@@ -136,7 +137,8 @@ fn root_a_real_prometheus_stores_what_is_exported() {
     assert!(is_up.contains("\"1\""), "the scrape was a success: {is_up}");
     let value =
         |answer: &str| -> Option<f64> { answer.split_once("\"value\":[")?.1.split('"').nth(1)?.parse().ok() };
-    // The same two figures as they are stored. A series that ended says no more after its group is gone, so its last value counts.
+    // The same two figures as they are stored. A series that ended says no more after its group is gone, so
+    // its last value counts.
     let ran = wait_for("figures", || {
         value(&query("sum(max_over_time(tombola_cgroup_run_seconds_total%5B1h%5D))")?)
     });

@@ -30,7 +30,8 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 
-/// Checks that each interval is whole: every level adds up to the machine's row. Returns begin and end of each, µs.
+/// Checks that each interval is whole: every level adds up to the machine's row. Returns begin and end of
+/// each, µs.
 fn whole_intervals(dir: &Path) -> Vec<(i64, i64)> {
     let Ok(mut past) = Past::open(dir, Some("victim"), ALL) else { return Vec::new() };
     let mut all = Vec::new();

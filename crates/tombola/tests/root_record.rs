@@ -53,7 +53,8 @@ impl Read {
         })
     }
 
-    /// Run time of every thread and its switches, each slice with the task that leaves at its end, as the monitor books it.
+    /// Run time of every thread and its switches, each slice with the task that leaves at its end, as the
+    /// monitor books it.
     fn slices(&self) -> BTreeMap<u32, (u64, u64)> {
         let (mut since, mut sums) = (BTreeMap::new(), BTreeMap::new());
         for event in &self.events {
@@ -168,7 +169,8 @@ fn root_record_adds_up_to_the_monitors_books() {
             _ => None,
         });
         let (running, exact): (u64, _) = (of.sum(), usage.runtime_ns);
-        // A slice in which the kernel has hidden a switch is nobody's: it is missing here, and is in what a CPU did that is not known.
+        // A slice in which the kernel has hidden a switch is nobody's: it is missing here, and is in what a
+        // CPU did that is not known.
         assert!(
             running <= exact && exact - running <= unknown_ns,
             "{pid}: {running} of {exact}, {unknown_ns} unknown"
@@ -249,8 +251,8 @@ fn root_record_in_flight_ends_at_a_long_wait() {
     assert!(longest.max().unwrap() > 5_000_000);
 }
 
-/// Three burners on two CPUs cannot be served evenly at every instant: each is entitled to two thirds of a CPU. The file holds by how much
-/// the one that is named fell behind.
+/// Three burners on two CPUs cannot be served evenly at every instant: each is entitled to two thirds of a
+/// CPU. The file holds by how much the one that is named fell behind.
 #[test]
 #[ignore = "root: loads BPF programs"]
 fn root_record_in_flight_ends_at_a_large_lag() {
@@ -286,7 +288,8 @@ fn stolen_ns() -> u64 {
     stat.lines().next().unwrap().split_ascii_whitespace().nth(8).unwrap().parse::<u64>().unwrap() * TICK_NS
 }
 
-/// The parameters of a thread under `SCHED_DEADLINE` are in the file as `chrt` tells them, and `periods` judges by them.
+/// The parameters of a thread under `SCHED_DEADLINE` are in the file as `chrt` tells them, and `periods`
+/// judges by them.
 #[test]
 #[ignore = "root: loads BPF programs"]
 fn root_record_knows_what_sched_deadline_promised() {

@@ -60,7 +60,8 @@ fn root_two_capabilities_load_and_none_is_needed_to_read() {
     let said = failed(&fs.with(as_nobody(&copy, ""), "dump").output().unwrap());
     assert!(said.contains("has mode 0700") && said.contains("sudo chmod 755"), "{said}");
 
-    // Shown the maps alone, in another place, it reads them: so does the unit of the exporter (packaging/systemd).
+    // Shown the maps alone, in another place, it reads them: so does the unit of the exporter
+    // (packaging/systemd).
     if may_read && !(is_installed("unshare") && is_installed("mount")) {
         println!(
             "NOTE: unshare and mount (util-linux) are not installed: maps in another place were not tried"

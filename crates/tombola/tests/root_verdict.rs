@@ -35,7 +35,8 @@ fn root_three_threads_on_a_cpu_wait_two_thirds_of_the_time() {
     let line = text.lines().last().unwrap();
     assert!(line.starts_with("tombola (process "), "{line}");
     let waited = percent_before(line, "% of the time it wanted to run");
-    // (k − 1) / k for k threads alone on their CPU; more where others want it too. What it takes to start is less than a tenth.
+    // (k − 1) / k for k threads alone on their CPU; more where others want it too. What it takes to start is
+    // less than a tenth.
     assert!((60.0..99.9).contains(&waited), "{line}");
     assert!(line.contains("behind its own tasks"), "{line}");
     if line.contains("pressure (PSI)") {

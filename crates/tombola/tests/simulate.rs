@@ -175,7 +175,8 @@ fn csv_has_a_row_for_each_task_and_policy_and_no_formulas() {
     assert_eq!(shares, expected);
 }
 
-/// What a user sees of the draws: right lotteries pass, wrong ones are rejected, and the others are no lotteries.
+/// What a user sees of the draws: right lotteries pass, wrong ones are rejected, and the others are no
+/// lotteries.
 #[test]
 fn wrong_lotteries_are_rejected_before_the_eyes_of_the_user() {
     let (_dir, path) = file(
@@ -219,8 +220,8 @@ fn wrong_lotteries_are_rejected_before_the_eyes_of_the_user() {
 
 #[test]
 fn waits_and_responses_can_be_expected() {
-    // Round robin between two burners of 10 ms: every wait is 10 ms but the first of A, which does not wait. T needs 1 ms
-    // every 25 ms of a machine of its own.
+    // Round robin between two burners of 10 ms: every wait is 10 ms but the first of A, which does not wait.
+    // T needs 1 ms every 25 ms of a machine of its own.
     let text = "name='x'\nduration='10s'\npolicies=['rr']\ncpus=2\n[[task]]\nname='A'\ncpus=[0]\n[[task]]\nname='B'\ncpus=[0]\n\
         [[task]]\nname='T'\ncpus=[1]\nrun='1ms'\nperiod='25ms'\n[expect]\ntolerance=0.0625\n";
     let expected: String = ["wait_p50", "wait_p90", "wait_p99", "wait_max"]
@@ -335,7 +336,8 @@ fn usage_errors_end_with_2() {
     }
 }
 
-/// Why a value is not what a schema says, if so: types, needed and known properties, items, references and alternatives.
+/// Why a value is not what a schema says, if so: types, needed and known properties, items, references and
+/// alternatives.
 fn fault(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(name) = schema["$ref"].as_str() {
         let named =
@@ -380,8 +382,8 @@ fn fault(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String
     }
 }
 
-/// Scenarios with expectations without an upper or a lower bound, with sequences, periods, chance and none, and tasks that
-/// never complete anything or never come.
+/// Scenarios with expectations without an upper or a lower bound, with sequences, periods, chance and none,
+/// and tasks that never complete anything or never come.
 #[test]
 fn json_is_what_its_schema_says() {
     let schema: Value = serde_json::from_str(&ok(&simulate(&["--json-schema"]))).unwrap();

@@ -1,4 +1,5 @@
-//! The live view in a real terminal, that of tmux: keys, sizes, and a terminal that is as it was, whatever ended the view.
+//! The live view in a real terminal, that of tmux: keys, sizes, and a terminal that is as it was, whatever
+//! ended the view.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -66,7 +67,8 @@ impl Screen {
         self.keys(&["Enter"]);
     }
 
-    /// Whether the shell is back on its own screen, with a cursor, in a mode in which it echoes what is typed.
+    /// Whether the shell is back on its own screen, with a cursor, in a mode in which it echoes what is
+    /// typed.
     fn is_restored(&self) {
         self.until("the prompt", |text| text.contains("ready>") && !text.contains("[1 Answer]"));
         let flags = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).1;

@@ -1,4 +1,5 @@
-//! PID 1 of the lane's machines: mounts what a system has, runs the plan, says how each step ended, turns the machine off.
+//! PID 1 of the lane's machines: mounts what a system has, runs the plan, says how each step ended, turns the
+//! machine off.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
@@ -22,7 +23,8 @@ use tombola_vm::plan::{PLAN_PATH, Plan, SENTINEL, Step, USER, USER_PINS, skip_re
 /// The host holds two readings of the clock against its own, this far apart.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
-/// How often PID 1 says that it is there while a step runs: so the host can tell a long step from a machine that hangs.
+/// How often PID 1 says that it is there while a step runs: so the host can tell a long step from a machine
+/// that hangs.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// One write, from the start of a line: the kernel writes to the same console.
@@ -47,7 +49,8 @@ fn main() {
 
 fn run() -> Result<()> {
     mounts()?;
-    // Maps counted against it before 5.11, and an ordinary user may not raise it: what a unit's LimitMEMLOCK= does.
+    // Maps counted against it before 5.11, and an ordinary user may not raise it: what a unit's LimitMEMLOCK=
+    // does.
     setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
         .context("the limit of locked memory")?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
@@ -74,7 +77,8 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// What a system has mounted. Nothing lies over `/tmp`: the binaries may be there, under the paths they were built at.
+/// What a system has mounted. Nothing lies over `/tmp`: the binaries may be there, under the paths they were
+/// built at.
 fn mounts() -> Result<()> {
     let plain = MsFlags::empty();
     for (kind, place, needed) in [

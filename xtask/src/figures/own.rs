@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The table, from lines of `round tool milliseconds seconds`: CPU time of the tool's process, and how long it ran.
+/// The table, from lines of `round tool milliseconds seconds`: CPU time of the tool's process, and how long
+/// it ran.
 pub(super) fn table(costs: &Path, tools: &[Tool]) -> Result<String> {
     rows(&lines(costs)?, tools)
 }

@@ -45,7 +45,8 @@ fn parse(lines: &[String]) -> Result<Rounds> {
 }
 
 impl Rounds {
-    /// Quartiles of a tool's times against those of nothing in the same rounds; none where it was not measured.
+    /// Quartiles of a tool's times against those of nothing in the same rounds; none where it was not
+    /// measured.
     pub(super) fn slowdown(&self, tool: &str, what: &str, clock: Clock) -> Option<Quartiles> {
         let of = |time: &Time| if clock == Clock::Wall { time.wall } else { time.cpu };
         let ratios: Vec<f64> = self
@@ -60,7 +61,8 @@ impl Rounds {
         Quartiles::of(&ratios)
     }
 
-    /// How much a tool takes beyond nothing against what another does: none where one was not measured, or costs nothing.
+    /// How much a tool takes beyond nothing against what another does: none where one was not measured, or
+    /// costs nothing.
     pub(super) fn against(&self, tool: &str, other: &str, what: &str, clock: Clock) -> Option<f64> {
         let beyond = |tool| Some(self.slowdown(tool, what, clock)?.median - 1.0);
         let other = beyond(other)?;

@@ -99,7 +99,8 @@ pub struct Row {
     pub nice: Option<Nice>,
     /// Policy, where all tasks have the same.
     pub policy: Option<Policy>,
-    /// The weight it competes with: of a group its own, else the sum of the tasks'. `None` where there is none.
+    /// The weight it competes with: of a group its own, else the sum of the tasks'. `None` where there is
+    /// none.
     pub weight: Option<u64>,
     /// Whether tickets that were set by hand are in that weight.
     pub tickets_set: bool,
@@ -171,8 +172,8 @@ impl Row {
     }
 }
 
-/// The lines of an audit by rows, without the rows: which lines each of them adds up. Of ten thousand rows few are looked at, and a row is
-/// some hundred bytes; [`Audit::row`] makes one.
+/// The lines of an audit by rows, without the rows: which lines each of them adds up. Of ten thousand rows
+/// few are looked at, and a row is some hundred bytes; [`Audit::row`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
     by: By,

@@ -46,11 +46,12 @@ pub(super) struct Claims {
 impl Claims {
     /// One claim for each task that holds tickets and ran or waited.
     ///
-    /// - Groups that the window does not know are the root's, as are their members. The root group is no group of the
-    ///   demand: whoever is in it competes at the top.
+    /// - Groups that the window does not know are the root's, as are their members. The root group is no
+    ///   group of the demand: whoever is in it competes at the top.
     /// - A task that may use none of the CPUs that are there may use all: the kernel gives it a fallback.
-    /// - A quota is quota / period × length. A burst that the kernel may grant beyond it is not in it. Who asks in bursts is throttled
-    ///   though the interval as a whole is not used up: then the quota gives what its tasks had, and what they waited for others.
+    /// - A quota is quota / period × length. A burst that the kernel may grant beyond it is not in it. Who
+    ///   asks in bursts is throttled though the interval as a whole is not used up: then the quota gives what
+    ///   its tasks had, and what they waited for others.
     pub(super) fn of(window: &Window) -> Self {
         let (capacity_ns, division) = divide(window);
         let present: CpuSet = window.cpus.iter().filter(|c| c.wall_ns > 0).map(|c| c.cpu).collect();
@@ -114,7 +115,8 @@ impl Claims {
         std::iter::successors(group, |group| self.demand.groups[group.0].parent)
     }
 
-    /// Weighs the groups as the kernel's rule does: the tasks that were runnable are what theirs asked for, as a part of the interval.
+    /// Weighs the groups as the kernel's rule does: the tasks that were runnable are what theirs asked for,
+    /// as a part of the interval.
     fn apply_rule(&mut self, window: &Window) {
         if window.group_rule == GroupRule::Smp {
             return;
@@ -133,8 +135,8 @@ impl Claims {
         }
     }
 
-    /// What each quota gave where it was used up in bursts. An interval holds a period more or less than its length says, so nothing
-    /// changes for less than what one period gives.
+    /// What each quota gave where it was used up in bursts. An interval holds a period more or less than its
+    /// length says, so nothing changes for less than what one period gives.
     fn tighten_quotas(&mut self, window: &Window) {
         let throttled_ns = queues_throttled_ns(window, self);
         let mut gave_ns: Vec<Option<u64>> = throttled_ns.iter().map(|ns| (*ns > 0).then_some(0)).collect();
@@ -183,8 +185,8 @@ impl Claims {
     }
 }
 
-/// Weight among the members of the group: tickets that were set, or what follows from nice value and policy. The kernel keeps
-/// the weight of the fair class up to date only for tasks of that class.
+/// Weight among the members of the group: tickets that were set, or what follows from nice value and policy.
+/// The kernel keeps the weight of the fair class up to date only for tasks of that class.
 fn weight(totals: &TaskTotals) -> u64 {
     let by_policy = || match totals.policy {
         Policy::Idle => IDLE_WEIGHT,

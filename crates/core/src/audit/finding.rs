@@ -1,7 +1,7 @@
 //! Weights that do nothing, or not what they seem to say.
 //!
-//! What nice values alone would give is a second division, of the same time among the same tasks without their groups: the
-//! difference is what the groups do.
+//! What nice values alone would give is a second division, of the same time among the same tasks without
+//! their groups: the difference is what the groups do.
 
 use super::{Claims, Waiting};
 use crate::cpu_set::CpuSet;
@@ -24,22 +24,23 @@ pub struct Finding {
     pub effect_ns: u64,
     /// The tasks it is about, ordered by identity; never empty.
     pub tasks: Vec<TaskId>,
-    /// That one of them that waited most (of [`About::RealTime`] and [`About::NotFair`]: ran most), among equals the lower
-    /// identity.
+    /// That one of them that waited most (of [`About::RealTime`] and [`About::NotFair`]: ran most), among
+    /// equals the lower identity.
     pub foremost: TaskId,
 }
 
 /// What is found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum About {
-    /// All that compete in this group have the same weight, not that of nice 0: their nice value acts on nobody. Often it is
-    /// one task alone in its session's autogroup.
+    /// All that compete in this group have the same weight, not that of nice 0: their nice value acts on
+    /// nobody. Often it is one task alone in its session's autogroup.
     NiceActsOnNobody {
         /// The group.
         group: Group,
         /// Their nice value.
         nice: Nice,
-        /// The group that competes in its place: itself, or the one above it that is not alone. `None` where nobody else competes.
+        /// The group that competes in its place: itself, or the one above it that is not alone. `None` where
+        /// nobody else competes.
         competing: Option<Group>,
         /// The weight of that group; its own, where nobody else competes.
         group_weight: u64,
@@ -85,8 +86,8 @@ pub enum About {
         /// What the other CPUs idled together.
         idle_ns: u64,
     },
-    /// Tasks without weights took time from this CPU before the rest was divided. The tasks named are those that last ran
-    /// there.
+    /// Tasks without weights took time from this CPU before the rest was divided. The tasks named are those
+    /// that last ran there.
     RealTime {
         /// The CPU.
         cpu: u32,
@@ -95,7 +96,8 @@ pub enum About {
         /// Its time.
         wall_ns: u64,
     },
-    /// A `SCHED_DEADLINE` task asked for more than its reservation gives, and waited for its next periods: nobody stood in its way.
+    /// A `SCHED_DEADLINE` task asked for more than its reservation gives, and waited for its next periods:
+    /// nobody stood in its way.
     Budget {
         /// What it had.
         runtime_ns: u64,
@@ -220,7 +222,8 @@ impl Search<'_> {
         rivals
     }
 
-    /// The group whose weight competes for a group's tasks: a group that is alone in the one above it has no say, whatever it weighs.
+    /// The group whose weight competes for a group's tasks: a group that is alone in the one above it has no
+    /// say, whatever it weighs.
     fn competing(&self, group: GroupId, rivals: &BTreeMap<Option<GroupId>, usize>) -> Option<GroupId> {
         let parent = |group: GroupId| self.claims.demand.groups[group.0].parent;
         self.claims.path(Some(group)).find(|at| rivals.get(&parent(*at)).is_some_and(|rivals| *rivals > 1))
@@ -350,7 +353,8 @@ impl Search<'_> {
         self.window.tasks.iter().zip(waits).filter_map(found).collect()
     }
 
-    /// Tasks that another scheduler runs. Tasks of `SCHED_EXT` with none loaded are the fair class's (`task_should_scx`, kernel/sched/ext.c).
+    /// Tasks that another scheduler runs. Tasks of `SCHED_EXT` with none loaded are the fair class's
+    /// (`task_should_scx`, kernel/sched/ext.c).
     fn not_fair(&self) -> Option<Finding> {
         if !self.window.ext_runs {
             return None;

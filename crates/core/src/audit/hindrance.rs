@@ -16,7 +16,8 @@ pub struct Hindrance {
     pub victim: TaskId,
     /// How long.
     pub wait_ns: u64,
-    /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is known.
+    /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is
+    /// known.
     pub quota: Option<(u64, Option<Group>)>,
     /// How much of it was behind others that the source knows by name no more.
     pub unknown_ns: u64,
@@ -27,8 +28,8 @@ pub struct Hindrance {
 }
 
 impl Audit {
-    /// The `most` tasks that waited longest of those for which `keep` holds, with who stood in their way; nobody where the
-    /// source did not look.
+    /// The `most` tasks that waited longest of those for which `keep` holds, with who stood in their way;
+    /// nobody where the source did not look.
     pub fn hindered(&self, most: usize, keep: impl Fn(&Line) -> bool) -> Vec<Hindrance> {
         let Some(interference) = &self.interference else { return Vec::new() };
         let mut waiters: Vec<&Line> =
@@ -38,7 +39,8 @@ impl Audit {
             let victim = line.task.totals.id;
             let mut tasks = interference.culprits_of(victim);
             if line.task.totals.policy == Policy::Deadline {
-                // Others ran while its budget was used up: only one of its own kind can have stood in its way.
+                // Others ran while its budget was used up: only one of its own kind can have stood in its
+                // way.
                 tasks.retain(|(id, _)| self.policy_of(*id) == Some(Policy::Deadline));
             }
             let quota_ns = interference.quota_ns.get(&victim);

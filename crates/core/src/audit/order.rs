@@ -7,7 +7,8 @@ use crate::ledger::Account;
 use crate::window::Window;
 use std::cmp::Reverse;
 
-/// Living tasks with weights by what they are owed in an interval: the ledger without its explanation, at a part of its cost.
+/// Living tasks with weights by what they are owed in an interval: the ledger without its explanation, at a
+/// part of its cost.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Order {
     /// The first of them.
@@ -28,7 +29,8 @@ pub struct Owed {
 }
 
 impl Order {
-    /// The order of a window: who is owed most comes first, among equals the lower identity. The `most` first ones are kept.
+    /// The order of a window: who is owed most comes first, among equals the lower identity. The `most` first
+    /// ones are kept.
     ///
     /// # Errors
     /// As [`super::Audit::new`].

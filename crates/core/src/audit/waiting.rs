@@ -1,17 +1,21 @@
 //! What a task's wait was made of.
 //!
-//! The kernel knows each task's wait in total and each group's throttled time in total, not which moment was both. The
-//! split is therefore an estimate, made of bounds that hold:
+//! The kernel knows each task's wait in total and each group's throttled time in total, not which moment was
+//! both. The split is therefore an estimate, made of bounds that hold:
 //!
-//! - What exceeds the interval (run + wait > length) was waited before it and booked when the wait ended: *other*.
-//! - A task waits for a quota no longer than its run queue stood throttled. A group's throttled time adds up over the k
-//!   CPUs its runnable tasks can be on at once, k = min(their number, the CPUs they may use), so each of those queues stood
-//!   about 1/k of it. Of nested groups the one with the longest counts: their times overlap.
-//! - Others cannot have kept the task waiting longer than all tasks together ran on the CPUs it may use, less its own time.
-//! - A `SCHED_DEADLINE` task runs before all but others of its kind: these alone can have kept it waiting, no longer than they ran. For the
-//!   rest it waited for its next period, because its budget was used up: that is *throttled*, by its own reservation.
-//! - What is then left was waited with nobody in the way: a CPU that was still waking up, a wait on the wrong queue. It is
-//!   *other* too.
+//! - What exceeds the interval (run + wait > length) was waited before it and booked when the wait ended:
+//!   *other*.
+//! - A task waits for a quota no longer than its run queue stood throttled. A group's throttled time adds up
+//!   over the k CPUs its runnable tasks can be on at once, k = min(their number, the CPUs they may use), so
+//!   each of those queues stood about 1/k of it. Of nested groups the one with the longest counts: their
+//!   times overlap.
+//! - Others cannot have kept the task waiting longer than all tasks together ran on the CPUs it may use, less
+//!   its own time.
+//! - A `SCHED_DEADLINE` task runs before all but others of its kind: these alone can have kept it waiting, no
+//!   longer than they ran. For the rest it waited for its next period, because its budget was used up: that
+//!   is *throttled*, by its own reservation.
+//! - What is then left was waited with nobody in the way: a CPU that was still waking up, a wait on the wrong
+//!   queue. It is *other* too.
 
 use super::Claims;
 use crate::cpu_set::CpuSet;

@@ -41,7 +41,8 @@ fn tally(classes: usize, runs: usize, mut sample: impl FnMut() -> u64) -> Vec<u6
 
 #[test]
 fn the_generator_is_chacha8() {
-    // Test vector TC1 (key and nonce zero, 8 rounds, 256-bit key) of draft-strombergson-chacha-test-vectors-01.
+    // Test vector TC1 (key and nonce zero, 8 rounds, 256-bit key) of
+    // draft-strombergson-chacha-test-vectors-01.
     let mut block = [0; 16];
     ChaCha8Rng::from_seed([0; 32]).fill_bytes(&mut block);
     assert_eq!(block, 0x3e00_ef2f_895f_40d6_7f5b_b8e8_1f09_a5a1_u128.to_be_bytes());
@@ -111,8 +112,8 @@ fn four_draws_at_3_2_1_are_multinomial_and_so_are_four_single_draws() {
 
 #[test]
 fn every_regime_of_the_sampler_follows_the_binomial_law() {
-    // (draws, tickets of the watched holder, tickets of the others): inversion, acceptance–rejection, both with p >
-    // ½, Poisson with a small and a large mean, many draws just above the Poisson limit.
+    // (draws, tickets of the watched holder, tickets of the others): inversion, acceptance–rejection, both
+    // with p > ½, Poisson with a small and a large mean, many draws just above the Poisson limit.
     let cases = [
         (20, 1, 4),
         (1_000, 1, 9),
@@ -138,7 +139,8 @@ fn every_regime_of_the_sampler_follows_the_binomial_law() {
 
 #[test]
 fn the_bare_binomial_sampler_would_be_wrong_for_many_draws_and_a_tiny_chance() {
-    // Negative control for the Poisson regime: 1 − 17/2⁵⁴ rounds to 1 − 16/2⁵⁴, and P(0) becomes e^−1 for e^−1.0625.
+    // Negative control for the Poisson regime: 1 − 17/2⁵⁴ rounds to 1 − 16/2⁵⁴, and P(0) becomes e^−1 for
+    // e^−1.0625.
     let chance = 17.0 / 2f64.powi(54);
     let bare = Binomial::new(1 << 50, chance).unwrap();
     let mut rng = seeded(8);

@@ -3,13 +3,14 @@
 use super::demand::{Demand, GroupId};
 use std::collections::BTreeMap;
 
-/// Levels that differ by less than this part are one level: far above what rounding does to a level, far below any
-/// difference that shows in a report.
+/// Levels that differ by less than this part are one level: far above what rounding does to a level, far
+/// below any difference that shows in a report.
 const SAME_LEVEL: f64 = 1.0 + 1.0 / (1u64 << 44) as f64;
 
 /// The claims of one group that have one CPU set.
 ///
-/// They stand at one level λ, in nanoseconds for each unit of weight: a claim of weight w holds min(most, λw).
+/// They stand at one level λ, in nanoseconds for each unit of weight: a claim of weight w holds min(most,
+/// λw).
 pub(super) struct Bucket {
     /// The group they are in, as a node of the tree.
     pub(super) node: usize,

@@ -17,8 +17,8 @@ pub struct CpuSetId(pub usize);
 pub struct Demand {
     /// Length of the interval: the most that one task can run.
     pub length_ns: u64,
-    /// What each CPU had for the fair class in the interval: its wall time less what real-time, deadline and stop
-    /// tasks, interrupts and the hypervisor took. A CPU that is not listed had nothing.
+    /// What each CPU had for the fair class in the interval: its wall time less what real-time, deadline and
+    /// stop tasks, interrupts and the hypervisor took. A CPU that is not listed had nothing.
     pub capacity_ns: BTreeMap<u32, u64>,
     /// The distinct CPU sets that tasks are allowed. A set that is in twice costs time and changes nothing.
     pub cpu_sets: Vec<CpuSet>,
@@ -33,8 +33,8 @@ pub struct Demand {
 pub struct Group {
     /// The group it competes in; `None` at the top.
     pub parent: Option<GroupId>,
-    /// Weight among its siblings, tasks and groups, in one unit with theirs (`cpu.weight` 100 is 1024 of a task's
-    /// weight). Not 0.
+    /// Weight among its siblings, tasks and groups, in one unit with theirs (`cpu.weight` 100 is 1024 of a
+    /// task's weight). Not 0.
     pub weight: u64,
     /// The most CPU time its members together may take in the interval (quota / period × length).
     pub quota_ns: Option<u64>,
@@ -113,7 +113,8 @@ impl Demand {
         claim.demand_ns.min(self.length_ns)
     }
 
-    /// Checks references and weights, and puts the groups in an order in which parents come before their children.
+    /// Checks references and weights, and puts the groups in an order in which parents come before their
+    /// children.
     ///
     /// # Errors
     /// [`DemandError`] for the first contradiction found.
@@ -150,7 +151,8 @@ impl Demand {
             next += 1;
         }
         if order.len() < groups {
-            // Whatever the walk from the top did not reach hangs on a cycle; its first member on the cycle is named.
+            // Whatever the walk from the top did not reach hangs on a cycle; its first member on the cycle is
+            // named.
             let mut at = children.iter().position(|c| !c.is_empty()).unwrap_or(0);
             for _ in 0..groups {
                 at = self.groups[at].parent.map_or(at, |p| p.0);

@@ -29,9 +29,9 @@ pub(super) fn fill(demand: &Demand, top_down: &[usize]) -> Filling {
     let everything = network.everything();
     let mut begin_ns = 0.0;
     while open.contains(&true) {
-        // Where would it end if only the sum of all CPUs were a limit? While some cut cannot carry that, go back to the
-        // moment at which this cut is full: a discrete Newton iteration, in which each cut met is full earlier than the
-        // one before, so that none is met twice.
+        // Where would it end if only the sum of all CPUs were a limit? While some cut cannot carry that, go
+        // back to the moment at which this cut is full: a discrete Newton iteration, in which each cut met is
+        // full earlier than the one before, so that none is met twice.
         let mut held_ns = filling.tree.most_ns().max(begin_ns);
         let mut last: Option<Cut> = None;
         if held_ns > everything.capacity_ns {
@@ -77,12 +77,12 @@ impl Filling {
     }
 }
 
-/// What all hold at the moment when the sets of a cut hold its capacity: between `low`, where they hold no more, and
-/// `high`, where they hold more.
+/// What all hold at the moment when the sets of a cut hold its capacity: between `low`, where they hold no
+/// more, and `high`, where they hold more.
 ///
-/// What they hold grows with the whole, never faster, in straight pieces that bend both ways (a group whose members
-/// elsewhere are full grows faster in here). The chord hits the mark at once within a piece; the Illinois rule and, if
-/// the bracket shrinks too slowly, bisection keep it safe.
+/// What they hold grows with the whole, never faster, in straight pieces that bend both ways (a group whose
+/// members elsewhere are full grows faster in here). The chord hits the mark at once within a piece; the
+/// Illinois rule and, if the bracket shrinks too slowly, bisection keep it safe.
 fn moment_full(tree: &Tree, cut: &Cut, low: f64, high: f64) -> f64 {
     let excess = |held_ns: f64| tree.held_by(&tree.at(held_ns), &cut.sets) - cut.capacity_ns;
     let (mut low, mut high) = ((low, excess(low)), (high, excess(high)));

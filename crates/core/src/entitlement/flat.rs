@@ -1,8 +1,10 @@
-//! The division in closed form where it has one: tasks that all want the whole interval and may use all CPUs, in no group.
+//! The division in closed form where it has one: tasks that all want the whole interval and may use all CPUs,
+//! in no group.
 //!
-//! [`Flat`] gives what [`entitle`](super::entitle) gives, bit for bit, and follows a set that changes by one task at a time
-//! in a time that does not depend on its size. Weights are sorted; the heaviest are full one by one, each with the whole
-//! interval, until the level λ of the rest uses up the CPUs: λ = (CPUs · interval − full) / (weight of the rest).
+//! [`Flat`] gives what [`entitle`](super::entitle) gives, bit for bit, and follows a set that changes by one
+//! task at a time in a time that does not depend on its size. Weights are sorted; the heaviest are full one
+//! by one, each with the whole interval, until the level λ of the rest uses up the CPUs: λ = (CPUs · interval
+//! − full) / (weight of the rest).
 
 use super::bucket::{is_full, rounded};
 use std::collections::BTreeMap;
@@ -18,7 +20,8 @@ pub struct Flat {
 }
 
 impl Flat {
-    /// Nobody yet, on some CPUs that are all there for an interval of this length, whose product is below 2⁶⁴.
+    /// Nobody yet, on some CPUs that are all there for an interval of this length, whose product is below
+    /// 2⁶⁴.
     pub fn new(length_ns: u64, cpus: u64) -> Self {
         Self { length_ns, capacity_ns: length_ns * cpus, weights: BTreeMap::new(), count: 0, total: 0 }
     }
@@ -42,7 +45,8 @@ impl Flat {
         }
     }
 
-    /// The level at which all come to rest, in nanoseconds for each unit of weight; infinite where all can have all.
+    /// The level at which all come to rest, in nanoseconds for each unit of weight; infinite where all can
+    /// have all.
     pub fn level(&self) -> f64 {
         if u128::from(self.count) * u128::from(self.length_ns) <= u128::from(self.capacity_ns) {
             return f64::INFINITY;

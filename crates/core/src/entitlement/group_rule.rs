@@ -1,8 +1,9 @@
 //! How the fair class turns the weight of a group into what competes: the kernel's rules, as formulas.
 //!
-//! Up to 7.2 there was one, `smp`. 7.3 knows five (`/sys/kernel/debug/sched/cgroup_mode`; `calc_group_shares()` and its siblings in
-//! `kernel/sched/fair.c`). A group has a queue on each CPU; `part` is what that queue holds of the group's load, and the parts of all queues
-//! add up to 1. What competes on a CPU is the weight of the group's queue there:
+//! Up to 7.2 there was one, `smp`. 7.3 knows five (`/sys/kernel/debug/sched/cgroup_mode`;
+//! `calc_group_shares()` and its siblings in `kernel/sched/fair.c`). A group has a queue on each CPU; `part`
+//! is what that queue holds of the group's load, and the parts of all queues add up to 1. What competes on a
+//! CPU is the weight of the group's queue there:
 //!
 //! | rule | weight of a queue | of all queues together |
 //! |---|---|---|
@@ -64,8 +65,9 @@ impl GroupRule {
         }
     }
 
-    /// The weight of all its queues together, where its load is spread evenly over as many CPUs as its tasks can keep busy; rounded, and at
-    /// least 1. It is what the group weighs against its siblings in a division of all CPUs.
+    /// The weight of all its queues together, where its load is spread evenly over as many CPUs as its tasks
+    /// can keep busy; rounded, and at least 1. It is what the group weighs against its siblings in a division
+    /// of all CPUs.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -84,7 +86,8 @@ impl GroupLoad {
     }
 }
 
-/// One level above a task: what the queue it is in weighs in the queue above, and what that first queue holds.
+/// One level above a task: what the queue it is in weighs in the queue above, and what that first queue
+/// holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
     /// Weight of the group's queue ([`GroupRule::queue_weight`]).
@@ -93,8 +96,9 @@ pub struct Level {
     pub load: f64,
 }
 
-/// What a task weighs in the root's queue of its CPU: its weight times, level by level upwards, the weight of its group's queue as a part of
-/// what that queue holds. The kernel's own figure is `task_struct::se.h_load.weight`, since 7.3.
+/// What a task weighs in the root's queue of its CPU: its weight times, level by level upwards, the weight of
+/// its group's queue as a part of what that queue holds. The kernel's own figure is
+/// `task_struct::se.h_load.weight`, since 7.3.
 pub fn effective_weight(task_weight: f64, levels: impl IntoIterator<Item = Level>) -> f64 {
     levels.into_iter().fold(task_weight, |weight, level| weight * level.queue_weight / level.load)
 }

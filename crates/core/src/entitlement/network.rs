@@ -1,8 +1,9 @@
 //! Which demands the CPUs can carry: a flow from CPU sets to CPUs, and the cut that is in its way.
 //!
-//! All tasks with the same CPU set are one source, and CPUs that occur in exactly the same sets are one sink, so the
-//! network is as large as the affinity masks are different, however many tasks and CPUs there are. The flow is
-//! computed in whole units of 2⁻⁴⁸ of the capacity: no rounding inside, hence an exact end and an exact cut.
+//! All tasks with the same CPU set are one source, and CPUs that occur in exactly the same sets are one sink,
+//! so the network is as large as the affinity masks are different, however many tasks and CPUs there are. The
+//! flow is computed in whole units of 2⁻⁴⁸ of the capacity: no rounding inside, hence an exact end and an
+//! exact cut.
 
 use crate::cpu_set::CpuSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,8 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 const UNITS: f64 = (1u64 << 48) as f64;
 /// Demand of one set at most, in units: far above what any set can be given, and still far from overflow.
 const MOST_UNITS: f64 = (1u64 << 58) as f64;
-/// An excess of up to this many units, and one more for each set and sink whose conversion to units was rounded, counts
-/// as none: 2⁻⁴⁰ of the capacity, below anything that matters.
+/// An excess of up to this many units, and one more for each set and sink whose conversion to units was
+/// rounded, counts as none: 2⁻⁴⁰ of the capacity, below anything that matters.
 const SLACK_UNITS: u64 = 1 << 8;
 
 /// CPUs and the sets that may use them.
@@ -77,8 +78,8 @@ impl Network {
         self.cut(&vec![true; self.sinks.len()])
     }
 
-    /// The CPUs that have less than the sets within them hold, if the sets cannot have so much (in nanoseconds)
-    /// together.
+    /// The CPUs that have less than the sets within them hold, if the sets cannot have so much (in
+    /// nanoseconds) together.
     pub(super) fn exceeded(&self, held_ns: &[f64]) -> Option<Cut> {
         let mut flow = Flow::new(self);
         let (mut excess, mut stuck) = (0u64, vec![false; self.sinks.len()]);
@@ -103,8 +104,9 @@ impl Network {
         Cut { cpus, capacity_ns: capacity_ns as f64, sets }
     }
 
-    /// The cuts that stop the sets `now`, given all sets that are `full` (among them those): one for each part of the
-    /// network, ordered by its first set. Two cuts may share CPUs only if the first comes from an earlier call.
+    /// The cuts that stop the sets `now`, given all sets that are `full` (among them those): one for each
+    /// part of the network, ordered by its first set. Two cuts may share CPUs only if the first comes from an
+    /// earlier call.
     pub(super) fn cuts(&self, now: &[bool], full: &[bool]) -> Vec<Cut> {
         let mut cuts = Vec::new();
         let mut seen = vec![false; self.arcs.len()];
@@ -160,8 +162,8 @@ impl<'n> Flow<'n> {
         }
     }
 
-    /// Sends up to `amount` from a set and returns what found no way. The sinks it could reach are then marked as
-    /// stuck: they are full, and all that they carry comes from sets that reach no other sink.
+    /// Sends up to `amount` from a set and returns what found no way. The sinks it could reach are then
+    /// marked as stuck: they are full, and all that they carry comes from sets that reach no other sink.
     fn send(&mut self, set: usize, mut amount: u64, stuck: &mut [bool]) -> u64 {
         for (at, &sink) in self.network.arcs[set].iter().enumerate() {
             let part = amount.min(self.spare[sink]);
@@ -176,8 +178,8 @@ impl<'n> Flow<'n> {
         0
     }
 
-    /// The shortest way from a set to a sink with something to spare, as pairs of the arc that takes in and the arc
-    /// of the same sink that gives back, last sink first. `None` marks what was reached.
+    /// The shortest way from a set to a sink with something to spare, as pairs of the arc that takes in and
+    /// the arc of the same sink that gives back, last sink first. `None` marks what was reached.
     fn path(&self, from: usize, stuck: &mut [bool]) -> Option<Path> {
         let network = self.network;
         let mut sink_by: Vec<Option<(usize, usize)>> = vec![None; network.sinks.len()];

@@ -13,15 +13,16 @@ pub struct Entitlement {
     pub claims: Vec<Share>,
     /// One share for each group, in the order of the demand: the sum of its members, subgroups included.
     pub groups: Vec<Share>,
-    /// Sets of CPUs that are given out in full, in the order in which they were full; two that were full at the same
-    /// moment are two if they have no CPU in common.
+    /// Sets of CPUs that are given out in full, in the order in which they were full; two that were full at
+    /// the same moment are two if they have no CPU in common.
     pub full_cpus: Vec<CpuSet>,
 }
 
 /// What one claim or group is entitled to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
-    /// Entitled CPU time in nanoseconds, exact to within [`tolerance_ns`]; not rounded, so that sums stay sums.
+    /// Entitled CPU time in nanoseconds, exact to within [`tolerance_ns`]; not rounded, so that sums stay
+    /// sums.
     pub entitled_ns: f64,
     /// Why it is not more.
     pub bound: Bound,
@@ -29,13 +30,13 @@ pub struct Share {
 
 /// What stopped a share from growing.
 ///
-/// A claim has one: of limits met at the same moment its own demand is named first, then a quota (the innermost), then
-/// the CPUs. A group is bound by its own or an ancestor's quota if that stopped any member; else by the last CPU set
-/// that stopped a member; else by demand.
+/// A claim has one: of limits met at the same moment its own demand is named first, then a quota (the
+/// innermost), then the CPUs. A group is bound by its own or an ancestor's quota if that stopped any member;
+/// else by the last CPU set that stopped a member; else by demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Nothing: it got all that it asked for. For a group: all that its members can take within their own demands and
-    /// quotas.
+    /// Nothing: it got all that it asked for. For a group: all that its members can take within their own
+    /// demands and quotas.
     Demand,
     /// The quota of this group, which is its own group, an ancestor, or the group itself.
     Quota(GroupId),
@@ -101,7 +102,8 @@ impl Entitlement {
         if all_full {
             return;
         }
-        // A quota speaks for the group that has it and for those below it; above it, it is part of what members ask.
+        // A quota speaks for the group that has it and for those below it; above it, it is part of what
+        // members ask.
         for group in filling.tree.path(bucket.node).map(|node| node - 1) {
             self.groups[group].bound = self.groups[group].bound.stronger(bound);
             if bound == Bound::Quota(GroupId(group)) {
@@ -110,8 +112,8 @@ impl Entitlement {
         }
     }
 
-    /// The sums that hold for every division: no claim above its most, no group above its quota, no set of CPUs above
-    /// its capacity.
+    /// The sums that hold for every division: no claim above its most, no group above its quota, no set of
+    /// CPUs above its capacity.
     ///
     /// # Panics
     /// When one of them is broken by more than rounding: an error in this module, and no result to be shown.

@@ -1,9 +1,10 @@
 //! The group tree as vessels that fill: given what the whole holds, what does every group hold?
 //!
-//! All members of a group that still grow stand at one level λ: a claim of weight w holds min(most, λw), a child
-//! group min(its most, λw). Sorted by the level at which members are full, a group's level follows from what it holds
-//! by one binary search, and so, from the top down, the whole state from one number. What a full set of CPUs has
-//! frozen keeps what it has; the rest of its group goes on growing with all of the group's weight.
+//! All members of a group that still grow stand at one level λ: a claim of weight w holds min(most, λw), a
+//! child group min(its most, λw). Sorted by the level at which members are full, a group's level follows from
+//! what it holds by one binary search, and so, from the top down, the whole state from one number. What a
+//! full set of CPUs has frozen keeps what it has; the rest of its group goes on growing with all of the
+//! group's weight.
 
 use super::bucket::{Bucket, Frozen, rounded};
 use super::demand::{Demand, GroupId};
@@ -49,7 +50,8 @@ struct Step {
 /// A claim or child group that grows.
 struct Growing {
     full_at: f64,
-    /// Its most: whole nanoseconds (claims) or not (groups), one of them 0, so that claims are summed exactly.
+    /// Its most: whole nanoseconds (claims) or not (groups), one of them 0, so that claims are summed
+    /// exactly.
     whole_ns: u64,
     broken_ns: f64,
     weight: u64,

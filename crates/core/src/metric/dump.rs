@@ -1,5 +1,5 @@
-//! Metrics of a report's rows: what `dump` shows. But for the deltas, counters are totals since the source began; in JSON these begin with
-//! `total_`, so that what is left is of the interval, as everywhere.
+//! Metrics of a report's rows: what `dump` shows. But for the deltas, counters are totals since the source
+//! began; in JSON these begin with `total_`, so that what is left is of the interval, as everywhere.
 
 use super::Kind::{Counter, Gauge, Histogram, Label, Share};
 use super::Shape::{Real, Signed8, Text, Unsigned32, Unsigned64};

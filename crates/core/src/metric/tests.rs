@@ -33,7 +33,8 @@ fn a_catalogue_is_sound() {
     is_sound(dump::METRICS);
 }
 
-/// One name, one meaning: in JSON a figure since the begin says so, also where its CSV column may not be renamed.
+/// One name, one meaning: in JSON a figure since the begin says so, also where its CSV column may not be
+/// renamed.
 #[test]
 fn the_same_name_means_the_same_in_every_json() {
     for metric in dump::METRICS {

@@ -2,8 +2,8 @@
 
 /// A number m · 2ᵉ that is not negative, with a mantissa of 32 bits: 2³¹ ≤ m < 2³², or m = e = 0 for zero.
 ///
-/// Every result is cut, never rounded up: it is at most the true value, and less than that by under 2⁻³¹ of it. Exponents
-/// are in no danger of overflow: that would take millions of products in a row.
+/// Every result is cut, never rounded up: it is at most the true value, and less than that by under 2⁻³¹ of
+/// it. Exponents are in no danger of overflow: that would take millions of products in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Number {
     mantissa: u32,

@@ -6,18 +6,20 @@ use std::collections::BTreeSet;
 
 /// Queues with tickets in the currencies of groups, one queue for each group and affinity class.
 ///
-/// Every queue has a clock in its own currency, which wraps around 2⁶⁴. What joins gets the key `clock + residual`. A
-/// draw compares, over some queues, how far the first key is ahead of the clock, in base tickets: times x = active /
-/// weight for each group up to the root, x cut to a [`Number`] and multiplied from the group to the root. The least
-/// wins, of equal ones the first compared. Then every compared queue's clock moves on by as much: the least divided by the
-/// same product, cut to a whole number; the winner's clock becomes the winner's key.
+/// Every queue has a clock in its own currency, which wraps around 2⁶⁴. What joins gets the key `clock +
+/// residual`. A draw compares, over some queues, how far the first key is ahead of the clock, in base
+/// tickets: times x = active / weight for each group up to the root, x cut to a [`Number`] and multiplied
+/// from the group to the root. The least wins, of equal ones the first compared. Then every compared queue's
+/// clock moves on by as much: the least divided by the same product, cut to a whole number; the winner's
+/// clock becomes the winner's key.
 ///
-/// When tickets of a group become active or cease to be, nothing is rescaled: in the group's own currency the residuals
-/// stay exponential with the tickets as rates, only their worth has changed.
+/// When tickets of a group become active or cease to be, nothing is rescaled: in the group's own currency the
+/// residuals stay exponential with the tickets as rates, only their worth has changed.
 ///
-/// A clock never passes a key that waits, because every step is cut and keeps the order. What it falls behind is under
-/// one unit a draw: for a queue with T tickets that wins the share s of the draws it is served in, below T/(2⁵² s) of
-/// what it moves, by which the queue gets less than its share; the mantissas add 2⁻³¹ for each group on the way.
+/// A clock never passes a key that waits, because every step is cut and keeps the order. What it falls behind
+/// is under one unit a draw: for a queue with T tickets that wins the share s of the draws it is served in,
+/// below T/(2⁵² s) of what it moves, by which the queue gets less than its share; the mantissas add 2⁻³¹ for
+/// each group on the way.
 #[derive(Clone, Debug)]
 pub struct Queues {
     groups: Vec<Group>,
@@ -41,8 +43,8 @@ struct Queue {
     waiting: BTreeSet<Entry>,
 }
 
-/// Somebody who waits, ordered by key. Keys of one queue lie within 2⁵⁹ of each other and wrap, so they compare by their
-/// difference; of equal keys the one that joined first comes first.
+/// Somebody who waits, ordered by key. Keys of one queue lie within 2⁵⁹ of each other and wrap, so they
+/// compare by their difference; of equal keys the one that joined first comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     key: u64,
@@ -64,7 +66,8 @@ impl PartialOrd for Entry {
 }
 
 impl Queues {
-    /// Groups by the group each is in (`None`: the root), and queues by the group whose currency their tickets are in.
+    /// Groups by the group each is in (`None`: the root), and queues by the group whose currency their
+    /// tickets are in.
     pub fn new(
         parents: impl IntoIterator<Item = Option<usize>>,
         queues: impl IntoIterator<Item = Option<usize>>,
@@ -79,13 +82,14 @@ impl Queues {
         }
     }
 
-    /// What backs a group, in tickets of its parent, and what it has issued to those who want the CPU, or have it. Both
-    /// above 0 whenever somebody waits in the group or below it.
+    /// What backs a group, in tickets of its parent, and what it has issued to those who want the CPU, or
+    /// have it. Both above 0 whenever somebody waits in the group or below it.
     pub fn set_worth(&mut self, group: usize, weight: u64, active: u64) {
         self.groups[group].exchange = Number::of(active).quotient(Number::of(weight));
     }
 
-    /// An item joins a queue with a residual below 2⁵⁸ in the queue's currency. An item that waits already leaves its place.
+    /// An item joins a queue with a residual below 2⁵⁸ in the queue's currency. An item that waits already
+    /// leaves its place.
     pub fn join(&mut self, queue: usize, item: usize, residual: u64) {
         self.leave(item);
         let to = &mut self.list[queue];
@@ -187,7 +191,8 @@ mod tests {
         assert_eq!(queues.draw([2, 1, 0].into_iter()), Some(0));
     }
 
-    /// A ticket of the group is worth weight/active = 3/2 of the root's, so 10 of its units are 10 · 2/3 of the root's.
+    /// A ticket of the group is worth weight/active = 3/2 of the root's, so 10 of its units are 10 · 2/3 of
+    /// the root's.
     #[test]
     fn residuals_compare_at_the_rate_of_exchange() {
         let mut queues = Queues::new([None], [None, Some(0)]);
@@ -201,8 +206,8 @@ mod tests {
         assert_eq!((queues.clock(0), queues.clock(1)), (7, 11));
     }
 
-    /// Of 8 base tickets a task of the root has 4, one group 3, another 1; within the first are tasks with 2 and 1 tickets
-    /// and a third group with 3. The clocks wrap many times.
+    /// Of 8 base tickets a task of the root has 4, one group 3, another 1; within the first are tasks with 2
+    /// and 1 tickets and a third group with 3. The clocks wrap many times.
     #[test]
     fn nested_groups_get_what_they_are_worth() {
         // Groups: 0 in the root (3, active 2 + 1 + 3), 1 in the root (1), 2 in group 0 (3).

@@ -78,7 +78,8 @@ fn mean_variance_and_third_moment() {
         variance += (e - 1.0).powi(2) / n as f64;
         third += (e - 1.0).powi(3) / n as f64;
     }
-    // Of Exp(1) the central moments 2, 3, 4 and 6 are 1, 2, 9 and 265; the estimates have the variances 1, 8 and 261 by n.
+    // Of Exp(1) the central moments 2, 3, 4 and 6 are 1, 2, 9 and 265; the estimates have the variances 1, 8
+    // and 261 by n.
     let sigma = 1.0 / (n as f64).sqrt();
     assert!((mean - 1.0).abs() < 5.0 * sigma, "{mean}");
     assert!((variance - 1.0).abs() < 5.0 * 8f64.sqrt() * sigma, "{variance}");
@@ -94,8 +95,8 @@ fn the_distribution_is_exponential() {
     }
 }
 
-/// In a draw among n equal tasks the winner's E is about 1/n: the density near 0 decides. P(E < x) at four places, and
-/// within E < 1/64 the law again, in bins of its own.
+/// In a draw among n equal tasks the winner's E is about 1/n: the density near 0 decides. P(E < x) at four
+/// places, and within E < 1/64 the law again, in bins of its own.
 #[test]
 fn the_density_at_zero_is_one() {
     let n = 1 << 22;

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Report {
-    /// The rows added up by who they are about, who ran most in the interval first. A row is there if `keep` holds for one of its
-    /// tasks; what it adds up are all of them.
+    /// The rows added up by who they are about, who ran most in the interval first. A row is there if `keep`
+    /// holds for one of its tasks; what it adds up are all of them.
     pub fn rows_by(&self, by: By, keep: impl Fn(&Row) -> bool) -> Cow<'_, [Row]> {
         if by == By::Task {
             if self.rows.iter().all(&keep) {

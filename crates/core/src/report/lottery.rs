@@ -6,8 +6,8 @@ use crate::statistics::{GoodnessOfFit, chi_square};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Reverse;
 
-/// A seeded lottery: holds the draws of one report after the other. The same seed and reports with the same candidates
-/// and tickets give the same winners, whatever the candidates ran.
+/// A seeded lottery: holds the draws of one report after the other. The same seed and reports with the same
+/// candidates and tickets give the same winners, whatever the candidates ran.
 #[derive(Clone, Debug)]
 pub struct Lottery {
     seed: u64,
@@ -25,8 +25,8 @@ pub struct Draws {
     pub candidates: usize,
     /// Who won at least once, most wins first, among equals the lower identity.
     pub winners: Vec<Winner>,
-    /// Pearson's χ² test of all candidates' wins against their tickets; `None` where there are too few draws or candidates
-    /// for one.
+    /// Pearson's χ² test of all candidates' wins against their tickets; `None` where there are too few draws
+    /// or candidates for one.
     pub fit: Option<GoodnessOfFit>,
 }
 

@@ -5,7 +5,8 @@ const ID: &str = "3f2a9c0d1e4b5a69788796a5b4c3d2e1f00112233445566778899aabbccdde
 const UID: &str = "6f2d1c3a-77e0-4f0b-9a55-0c1d2e3f4a5b";
 const SLICE_UID: &str = "6f2d1c3a_77e0_4f0b_9a55_0c1d2e3f4a5b";
 
-/// Layouts as kubelet, the runtimes and systemd document and make them: path; pod?, container?, runtime, unit, user, below.
+/// Layouts as kubelet, the runtimes and systemd document and make them: path; pod?, container?, runtime,
+/// unit, user, below.
 #[test]
 fn layouts_of_all_runtimes() {
     type Told = (bool, bool, Option<&'static str>, Option<&'static str>, Option<u32>, &'static str);
@@ -93,7 +94,8 @@ fn layouts_of_all_runtimes() {
     }
 }
 
-/// The points that both formulas were made for: least, default and largest shares, with the linear and the logarithmic weight.
+/// The points that both formulas were made for: least, default and largest shares, with the linear and the
+/// logarithmic weight.
 #[test]
 fn weights_are_those_of_the_runtimes() {
     for (shares, linear, log) in
@@ -111,7 +113,8 @@ fn a_request_comes_back_from_its_weight() {
     assert_eq!(weight_log(one * 1024 / 1000 - 2), 99, "the next smaller request has the next smaller weight");
     let one = request(39).linear_milli;
     assert!((975..=1000).contains(&one), "{one}");
-    // The linear formula gives one weight to 26 shares, here 81 to 106: a request of 100 m cannot be told from one of 80 m.
+    // The linear formula gives one weight to 26 shares, here 81 to 106: a request of 100 m cannot be told
+    // from one of 80 m.
     assert_eq!(weight_linear(100 * 1024 / 1000), weight_linear(80 * 1024 / 1000));
     assert_ne!(weight_linear(100 * 1024 / 1000), weight_linear(79 * 1024 / 1000));
 }

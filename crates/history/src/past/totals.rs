@@ -165,7 +165,8 @@ impl Totals {
         self.tasks.insert(id, totals.into());
     }
 
-    /// Forgets tasks without a part in the latest frame. What they ran stays in the sum, so that nothing is missing later.
+    /// Forgets tasks without a part in the latest frame. What they ran stays in the sum, so that nothing is
+    /// missing later.
     pub(super) fn forget_idle(&mut self) {
         let active = std::mem::take(&mut self.active);
         let exits = &mut self.exits;

@@ -47,7 +47,7 @@ fn pin_to(cpus: &[usize]) -> Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-// --- perf bench -----------------------------------------------------------------------------------------------------
+// --- perf bench --------------------------------------------------------------------------------------------
 
 /// Time that a benchmark took, seconds.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ fn cpu_of(usage: &Usage) -> f64 {
     (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6
 }
 
-// --- threads on one CPU -----------------------------------------------------------------------------------------------
+// --- threads on one CPU ------------------------------------------------------------------------------------
 
 /// Some work that takes some microseconds and no memory.
 pub(crate) fn burn() {
@@ -100,7 +100,8 @@ pub(crate) fn burn() {
     }
 }
 
-/// On a cache line of its own, so that a thread that counts does not wait for the one that reads others' counts.
+/// On a cache line of its own, so that a thread that counts does not wait for the one that reads others'
+/// counts.
 #[repr(align(64))]
 struct Count(AtomicU64);
 
@@ -127,8 +128,8 @@ impl Crowd {
         pin_to(&places.others)?;
         let flag = || Arc::new(AtomicBool::new(false));
         let mut crowd = Self { go: flag(), stop: flag(), counts: Vec::new(), threads: Vec::new() };
-        // Who works already would be in the way of those that are still to come. No barrier: it has a lock, and who loses the CPU
-        // with it in hand gets the CPU back after all who work already.
+        // Who works already would be in the way of those that are still to come. No barrier: it has a lock,
+        // and who loses the CPU with it in hand gets the CPU back after all who work already.
         let ready = Arc::new(AtomicUsize::new(0));
         for _ in 0..size {
             let count = Arc::new(Count(AtomicU64::new(0)));

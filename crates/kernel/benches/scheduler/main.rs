@@ -4,8 +4,9 @@
 //! scheduler OBJECT [--rounds N] …      (root, a kernel with sched_ext; scripts/run.sh bench --scheduler runs it in the lane)
 //! ```
 //!
-//! `OBJECT` is the compiled `scripts/bench/fifo.bpf.c`. Every round puts each scheduler in charge once, in an order that rotates,
-//! and measures the same loads under it; ratios are taken within a round. docs/performance.md says what the tables mean.
+//! `OBJECT` is the compiled `scripts/bench/fifo.bpf.c`. Every round puts each scheduler in charge once, in an
+//! order that rotates, and measures the same loads under it; ratios are taken within a round.
+//! docs/performance.md says what the tables mean.
 
 mod charge;
 mod load;

@@ -40,7 +40,8 @@ impl Programs {
         ProgInfoIter::default().filter(|info| !self.others.contains(&info.id)).collect()
     }
 
-    /// What each does within so long. Callbacks of timers are no programs of their own: the kernel does not count them.
+    /// What each does within so long. Callbacks of timers are no programs of their own: the kernel does not
+    /// count them.
     pub(crate) fn watch(&self, crowd: &Crowd, window: Duration) -> Result<Works> {
         let _counting = counting()?;
         let (before, done) = (self.now(), crowd.rounds());

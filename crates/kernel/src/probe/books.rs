@@ -1,4 +1,5 @@
-//! Which of the books that the kernel keeps for itself this one keeps: tombola does without what is missing, and each line says how.
+//! Which of the books that the kernel keeps for itself this one keeps: tombola does without what is missing,
+//! and each line says how.
 
 use super::{Finding, Verdict};
 use crate::btf_file::has_member;

@@ -7,7 +7,8 @@ use std::path::Path;
 pub(super) fn probe(given: Option<&Path>) -> Vec<Finding> {
     let kernel = match check(Path::new(KERNEL_BTF)) {
         Ok(size) => Finding::new("kernel BTF", Verdict::Ok, format!("{KERNEL_BTF}, {} KiB", size / 1024)),
-        // Programs of type tp_btf are checked against the kernel's own BTF; a file replaces it for relocation only.
+        // Programs of type tp_btf are checked against the kernel's own BTF; a file replaces it for relocation
+        // only.
         Err(fault) => Finding::new("kernel BTF", Verdict::Fail, format!("{KERNEL_BTF}: {fault}"))
             .remedy("use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are"),
     };

@@ -82,8 +82,8 @@ fn autogroup() -> Option<Finding> {
     Some(autogroup_finding(&state, never))
 }
 
-/// Switching autogroups off moves nobody: `autogroup_task_group` of the kernel is asked where a task is born, changes its cgroup or
-/// begins a session (kernel/sched/autogroup.h).
+/// Switching autogroups off moves nobody: `autogroup_task_group` of the kernel is asked where a task is born,
+/// changes its cgroup or begins a session (kernel/sched/autogroup.h).
 fn autogroup_finding(state: &str, never: bool) -> Finding {
     let name = "autogroup";
     match (state, never) {

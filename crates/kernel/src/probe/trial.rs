@@ -1,4 +1,5 @@
-//! A real trial: the smallest program of the monitor's kind, and the smallest map, handed to the kernel and let go.
+//! A real trial: the smallest program of the monitor's kind, and the smallest map, handed to the kernel and
+//! let go.
 
 use super::rights::Rights;
 use super::{Finding, Verdict};
@@ -11,14 +12,16 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// The architectures that keep the stores of a CPU in their order: there the programs need no barrier (`full_barrier()` in
-/// `bpf/compat.bpf.h`).
+/// The architectures that keep the stores of a CPU in their order: there the programs need no barrier
+/// (`full_barrier()` in `bpf/compat.bpf.h`).
 const STORES_IN_ORDER: bool = cfg!(target_arch = "x86_64");
 
-/// What an atomic operation is refused with that the JIT does not know, where there is no interpreter: `ENOTSUPP` of the kernel's own.
+/// What an atomic operation is refused with that the JIT does not know, where there is no interpreter:
+/// `ENOTSUPP` of the kernel's own.
 const NOT_SUPPORTED: i32 = 524;
 
-/// The trial's program, in instructions of `include/uapi/linux/bpf.h`: what the monitor's have and not every kernel knows, and `return 0`.
+/// The trial's program, in instructions of `include/uapi/linux/bpf.h`: what the monitor's have and not every
+/// kernel knows, and `return 0`.
 fn program() -> Vec<bpf_insn> {
     let instruction = |code, (to, from), off, imm| bpf_insn {
         code,
@@ -62,8 +65,8 @@ fn load() -> io::Result<()> {
         ..Default::default()
     };
     let program = program();
-    // SAFETY: every pointer is valid for the call and none is kept; the count is that of the vector; the options say
-    // their own size.
+    // SAFETY: every pointer is valid for the call and none is kept; the count is that of the vector; the
+    // options say their own size.
     let fd: c_int = unsafe {
         bpf_prog_load(
             BPF_PROG_TYPE_TRACING,

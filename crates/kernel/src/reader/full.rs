@@ -1,13 +1,14 @@
 //! From the maps of a monitor at the switches to a snapshot of one instant.
 //!
-//! Maps cannot be read at one instant, so the reader makes one: it reads the slots of all CPUs until each has been seen
-//! twice the same, takes the time `t`, then reads the tasks, and moves what it finds to `t`. A slice that was open at `t` is
-//! added up to `t`; of a slice that ended after `t`, its end is taken off again. A task that ran several slices between
-//! `t` and the reading of its record keeps all but the last of them: an error of at most the time a read takes.
+//! Maps cannot be read at one instant, so the reader makes one: it reads the slots of all CPUs until each has
+//! been seen twice the same, takes the time `t`, then reads the tasks, and moves what it finds to `t`. A
+//! slice that was open at `t` is added up to `t`; of a slice that ended after `t`, its end is taken off
+//! again. A task that ran several slices between `t` and the reading of its record keeps all but the last of
+//! them: an error of at most the time a read takes.
 //!
-//! Slices are kept on the run-queue clocks of their CPUs; every instant is moved to the monotonic clock first, by the pair of
-//! readings that each CPU renews about once a second. Between two renewals the clocks part by the rate at which NTP steers
-//! the monotonic one: microseconds in a second.
+//! Slices are kept on the run-queue clocks of their CPUs; every instant is moved to the monotonic clock
+//! first, by the pair of readings that each CPU renews about once a second. Between two renewals the clocks
+//! part by the rate at which NTP steers the monotonic one: microseconds in a second.
 
 use super::groups::groups_of;
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
@@ -32,11 +33,12 @@ use tombola_core::shared::Shared;
 use tombola_core::snapshot::{ExitTotals, ExitedTask, Group, Loss, Snapshot, TaskState, TaskTotals};
 use tombola_core::usage::Usage;
 
-/// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices so short
-/// that mixing two of them does not matter.
+/// Times the slots are read at most until two readings agree. A CPU that switches faster than that has slices
+/// so short that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
-/// Ends that are looked for beyond those that a CPU had counted just before: so many do not come in the time of a system call.
+/// Ends that are looked for beyond those that a CPU had counted just before: so many do not come in the time
+/// of a system call.
 const MORE_ENDS: usize = 64;
 
 /// `TASK_LEFT` in `bpf/wire.h`.
@@ -92,8 +94,8 @@ impl FullReader {
         self.task_map.max_entries()
     }
 
-    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure (`se.h_load`, since 7.3), in the
-    /// kernel's unit. Empty where the kernel keeps none.
+    /// What tasks in queues or on CPUs weigh after all groups above them, by the kernel's own figure
+    /// (`se.h_load`, since 7.3), in the kernel's unit. Empty where the kernel keeps none.
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the kernel refuses.
@@ -156,7 +158,8 @@ impl FullReader {
                 tasks.push(self.first_slice(&moment, id, cpu, slot).into());
             }
         }
-        // Who waits for the first slice since measuring began is nowhere else. It has no record to find room for yet.
+        // Who waits for the first slice since measuring began is nowhere else. It has no record to find room
+        // for yet.
         for (id, task) in &moment.queued {
             let is_known = lives(&tasks, *id) || first_slices.contains(id);
             if task.on_cpu == 0 && !is_known && !has_ended(*id) {
@@ -184,8 +187,8 @@ impl FullReader {
         })
     }
 
-    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read takes. They need not hold
-    /// still at once.
+    /// Slots of all possible CPUs, each read twice the same if its CPU holds still for as long as a read
+    /// takes. They need not hold still at once.
     fn stable_slots(&self) -> Result<Vec<cpu_slot>> {
         stable(SLOT_READINGS, || self.slots())
     }
@@ -201,8 +204,8 @@ impl FullReader {
         let (mut tasks, mut doubtful, mut far) = (Vec::new(), Vec::new(), 0);
         let mut near_taken = Vec::with_capacity(self.near_map.max_entries() as usize);
         let mut take = |record: &task_record, is_near: bool| {
-            // A record has no pid between its insertion and its first slice's end. One whose place changed hands during the copy is
-            // nobody's: who had it before is among the ended.
+            // A record has no pid between its insertion and its first slice's end. One whose place changed
+            // hands during the copy is nobody's: who had it before is among the ended.
             if record.pid == 0 || record.turn != record.turn_behind {
             } else if moment.is_in_doubt(record) {
                 doubtful.push((*record, is_near));
@@ -248,8 +251,8 @@ impl FullReader {
         Ok(value.and_then(|bytes| task_record::read(&bytes)))
     }
 
-    /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that were read alive
-    /// and have ended before their end was read are taken out of `living`.
+    /// Ended tasks that are remembered, parts of one life put together, and the sums over all. Records that
+    /// were read alive and have ended before their end was read are taken out of `living`.
     fn exited(&self, moment: &Moment<'_>, living: &mut Living) -> Result<(Vec<ExitedTask>, ExitTotals)> {
         let mut totals = ExitTotals {
             count: moment.slots.iter().map(|s| s.exits.saturating_sub(s.exits_left)).sum(),
@@ -262,7 +265,8 @@ impl FullReader {
                 let mut task = moment.ended(&end);
                 let is_an_end = end.task.state != LEFT;
                 if slot.is_some_and(|slot| end.number > slot.exits) {
-                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the instant.
+                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
+                    // instant.
                     if task.ended_ns > moment.taken_ns {
                         if is_an_end {
                             living.insert(LivingTask::of(moment, &end.task));
@@ -272,7 +276,8 @@ impl FullReader {
                     totals.count += u64::from(is_an_end);
                     totals.runtime_ns += task.totals.usage.runtime_ns;
                 }
-                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the slot.
+                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in
+                // the slot.
                 task.ended_ns = task.ended_ns.min(moment.taken_ns);
                 let is_its_end = |living: &LivingTask| {
                     living.exec_tid == end.task.exec_tid && living.slice_end_ns <= task.ended_ns
@@ -299,7 +304,8 @@ impl FullReader {
         Ok((ends.into_values().collect(), totals))
     }
 
-    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is still among the living.
+    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is
+    /// still among the living.
     fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
         let mut ends = Vec::new();
         let length = 1usize << self.ring_bits;
@@ -341,8 +347,8 @@ impl FullReader {
         Ok(value.and_then(|bytes| exited_record::read(&bytes)))
     }
 
-    /// A task in its first slice since the monitor began: all that is known is its slot, and what the iterator or, if it was too late,
-    /// procfs says.
+    /// A task in its first slice since the monitor began: all that is known is its slot, and what the
+    /// iterator or, if it was too late, procfs says.
     fn first_slice(&self, moment: &Moment<'_>, id: TaskId, cpu: u32, slot: &cpu_slot) -> TaskTotals {
         let since_ns = monotonic_ns(slot, slot.since_ns);
         let usage = Usage {
@@ -429,7 +435,8 @@ impl Living {
     }
 }
 
-/// The latest value of each slot that two readings in a row agree on, of `most` readings; of a slot that never holds still the last.
+/// The latest value of each slot that two readings in a row agree on, of `most` readings; of a slot that
+/// never holds still the last.
 fn stable<T: Wire>(most: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Result<Vec<T>> {
     let mut last = read()?;
     let mut stable: Vec<Option<T>> = vec![None; last.len()];
@@ -471,7 +478,8 @@ mod tests {
     #[test]
     fn each_slot_may_hold_still_at_another_time() {
         let slot = |busy_ns| cpu_slot { busy_ns, ..cpu_slot::default() };
-        // The first CPU holds still in the first two readings, the second in the last two: never both at once.
+        // The first CPU holds still in the first two readings, the second in the last two: never both at
+        // once.
         let mut readings = [(1, 1), (1, 2), (2, 3), (3, 3), (4, 4)].iter();
         let mut read = 0;
         let agreed = stable(8, || {

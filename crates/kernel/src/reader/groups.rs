@@ -8,7 +8,8 @@ use libbpf_rs::MapHandle;
 use std::collections::{BTreeMap, BTreeSet};
 use tombola_core::snapshot::{Group, GroupTotals};
 
-/// The groups of these tasks, and those above them. The map holds more: groups that are gone, until their room is needed.
+/// The groups of these tasks, and those above them. The map holds more: groups that are gone, until their
+/// room is needed.
 pub(super) fn groups_of(map: &MapHandle, of_tasks: impl Iterator<Item = Group>) -> Result<Vec<GroupTotals>> {
     let mut known = BTreeMap::new();
     each_value::<group_record>(map, |record| {

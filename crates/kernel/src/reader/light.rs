@@ -1,8 +1,9 @@
 //! From the kernel's own counters to a snapshot.
 //!
-//! The iterator says of each task what the kernel has counted since measuring began, as of the latest tick of its CPU. A task that is no
-//! longer found by it, and whose end the kernel has not raised yet (a grace period of RCU lies between the two), is kept as it was seen
-//! last: in no snapshot is it missing, and in none is it new.
+//! The iterator says of each task what the kernel has counted since measuring began, as of the latest tick of
+//! its CPU. A task that is no longer found by it, and whose end the kernel has not raised yet (a grace period
+//! of RCU lies between the two), is kept as it was seen last: in no snapshot is it missing, and in none is it
+//! new.
 
 use super::full::add_loss;
 use super::groups::groups_of;
@@ -31,8 +32,9 @@ use tombola_core::snapshot::{
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 
-/// How long a task may be gone before its end is no longer waited for: far longer than a grace period lasts. A thread that took over its
-/// leader's identity in `execve` is gone without an end under the identity that it had.
+/// How long a task may be gone before its end is no longer waited for: far longer than a grace period lasts.
+/// A thread that took over its leader's identity in `execve` is gone without an end under the identity that
+/// it had.
 const LONGEST_GRACE_NS: u64 = 10_000_000_000;
 
 /// Reads one light monitor.
@@ -214,8 +216,8 @@ fn carried(
     seen
 }
 
-/// What tasks without tickets had on each CPU. The kernel does not keep it: what a task has had since it was seen last counts where it is
-/// now.
+/// What tasks without tickets had on each CPU. The kernel does not keep it: what a task has had since it was
+/// seen last counts where it is now.
 fn unfair(past: &Past, found: &[light_task], ended: &BTreeMap<TaskId, light_end>, cpus: usize) -> Vec<u64> {
     let mut unfair_ns = past.unfair_ns.clone();
     unfair_ns.resize(cpus, 0);

@@ -1,4 +1,5 @@
-//! The instant of a snapshot: what was open then (slices, waits) is added up to it, and what came after it is taken off again.
+//! The instant of a snapshot: what was open then (slices, waits) is added up to it, and what came after it is
+//! taken off again.
 
 use crate::group_totals::group;
 use crate::wire::{c_bytes, cpu_slot, exited_record, queued_task, task_record};
@@ -55,8 +56,8 @@ impl Moment<'_> {
         self.online.get(cpu as usize).copied().unwrap_or(false)
     }
 
-    /// Slots in which a task runs. A CPU that is offline runs nothing: its last switches were not shown, and its slot holds the
-    /// task that stopped it, for as long as it is away.
+    /// Slots in which a task runs. A CPU that is offline runs nothing: its last switches were not shown, and
+    /// its slot holds the task that stopped it, for as long as it is away.
     pub(super) fn open_slots(&self) -> impl Iterator<Item = (u32, &cpu_slot)> {
         (0..).zip(self.slots).filter(|(cpu, slot)| slot.pid != 0 && self.is_online(*cpu))
     }
@@ -85,8 +86,8 @@ impl Moment<'_> {
         }
     }
 
-    /// Whether the copy of a record may be a mixture that matters (`whole.rs`): its task ran, waited or was not asleep at the instant, or has
-    /// ended a slice since.
+    /// Whether the copy of a record may be a mixture that matters (`whole.rs`): its task ran, waited or was
+    /// not asleep at the instant, or has ended a slice since.
     pub(super) fn is_in_doubt(&self, record: &task_record) -> bool {
         let id = identity(record);
         record.state != SLEEPING
@@ -100,7 +101,8 @@ impl Moment<'_> {
         let mut totals = self.totals(record);
         let (_, slice_end_ns) = self.latest_slice(record);
         let slot = self.open.get(&totals.id).and_then(|cpu| self.slots.get(*cpu as usize));
-        // A copy is made in no order: a state that is newer than the instant copied with it shows by that instant being too old.
+        // A copy is made in no order: a state that is newer than the instant copied with it shows by that
+        // instant being too old.
         let (woken_ns, ended_ns) = (record.woken_ns, if record.slice_end_ns == 0 { 0 } else { slice_end_ns });
         let queued = self.queued.get(&totals.id);
         if let Some(task) = queued {
@@ -109,10 +111,12 @@ impl Moment<'_> {
             totals.policy = policy(task.policy);
             totals.weight = task.weight;
         }
-        // What the kernel has booked since the record was closed: waits in queues it has left since, and that of the open slice.
+        // What the kernel has booked since the record was closed: waits in queues it has left since, and that
+        // of the open slice.
         let booked_ns = |task: &queued_task| task.run_delay_ns.saturating_sub(record.run_delay_ns);
-        // The slice of the slot was open at the instant. The record's latest slice either ended before it began, or is it, or
-        // a later one, and ended after the instant. The clocks of two CPUs are not compared more exactly than that.
+        // The slice of the slot was open at the instant. The record's latest slice either ended before it
+        // began, or is it, or a later one, and ended after the instant. The clocks of two CPUs are not
+        // compared more exactly than that.
         let is_open = |since_ns: &u64| slice_end_ns <= since_ns.midpoint(self.taken_ns);
         if let Some(since_ns) = slot.map(|slot| monotonic_ns(slot, slot.since_ns)).filter(is_open) {
             // Nothing of it is in the record, nor is the wait before it.
@@ -222,8 +226,8 @@ impl Moment<'_> {
     }
 }
 
-/// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from the kernel,
-/// while the task lives.
+/// The task's CPUs: from the record if all of them are among the first 64, or if it may use all; else from
+/// the kernel, while the task lives.
 pub(super) fn affinity(possible: &CpuSet, pid: u32, low: u64, allowed: u32) -> Option<CpuSet> {
     if low.count_ones() == allowed {
         return Some(CpuSet::from_words(&[low]));

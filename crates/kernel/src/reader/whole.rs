@@ -1,24 +1,30 @@
 //! Records of living tasks, read whole though their CPUs go on.
 //!
-//! A record has no sequence number, for that would be two stores at every switch. The kernel copies it for us word by word, while the program may
-//! be in the middle of it: a copy may hold any mixture of what it was before and after. What is mixed wrongly shows as a slice that is
-//! counted twice or not at all, or as a wait as long as a sleep. So a copy counts when the next one is the same, as with the slots of CPUs:
-//! what was being written at the first look is written at the second, a system call later, and what is written since would differ.
+//! A record has no sequence number, for that would be two stores at every switch. The kernel copies it for us
+//! word by word, while the program may be in the middle of it: a copy may hold any mixture of what it was
+//! before and after. What is mixed wrongly shows as a slice that is counted twice or not at all, or as a wait
+//! as long as a sleep. So a copy counts when the next one is the same, as with the slots of CPUs: what was
+//! being written at the first look is written at the second, a system call later, and what is written since
+//! would differ.
 //!
-//! A record is written when its task leaves a CPU. Who slept at the instant, and has ended no slice since, cannot have been written to but in
-//! the time from the instant to the copy, in a slice and a wait that both lie in there: what is mixed then is less than that time, which every
-//! snapshot tells. So a second look is taken at the others only.
+//! A record is written when its task leaves a CPU. Who slept at the instant, and has ended no slice since,
+//! cannot have been written to but in the time from the instant to the copy, in a slice and a wait that both
+//! lie in there: what is mixed then is less than that time, which every snapshot tells. So a second look is
+//! taken at the others only.
 //!
-//! Not seen is a CPU that stands still in the middle of a record for longer than both looks take, as one of a virtual machine may.
+//! Not seen is a CPU that stands still in the middle of a record for longer than both looks take, as one of a
+//! virtual machine may.
 
 use crate::ended::look_again;
 use crate::error::Result;
 use crate::wire::{Wire as _, task_record};
 
-/// Looks at a record that does not hold still, at most: its task then switches every microsecond, and what is mixed is as short.
+/// Looks at a record that does not hold still, at most: its task then switches every microsecond, and what is
+/// mixed is as short.
 const LOOKS: usize = 8;
 
-/// The record as it was in two looks in a row, of which the first saw `seen`. What is gone since is as it was seen last: its end tells the rest.
+/// The record as it was in two looks in a row, of which the first saw `seen`. What is gone since is as it was
+/// seen last: its end tells the rest.
 pub(super) fn whole(
     mut seen: task_record,
     mut look: impl FnMut() -> Result<Option<task_record>>,
@@ -44,7 +50,8 @@ mod tests {
     /// Words of a record that a switch writes.
     const WORDS: usize = 6;
 
-    /// A record as another CPU sees it: the stores of one switch reach it in any order, those of the next one after them.
+    /// A record as another CPU sees it: the stores of one switch reach it in any order, those of the next one
+    /// after them.
     struct Written {
         words: [u64; WORDS],
         /// What is still to come, the first one last.

@@ -25,7 +25,8 @@ const EXEC: u32 = 2;
 const EXIT: u32 = 3;
 const RENAME: u32 = 4;
 
-/// How far ahead the next switch is looked for. Where more wakes than that follow each other, a switch may be found to be too early.
+/// How far ahead the next switch is looked for. Where more wakes than that follow each other, a switch may be
+/// found to be too early.
 const LOOK_AHEAD: u64 = 64;
 
 /// A CPU as the reader knows it.
@@ -51,8 +52,9 @@ impl Lane {
         self.notes.push_back(note);
     }
 
-    /// Hands over what the lane holds up to `head`, gives its slots back, and says how many records there were. What came after the last
-    /// switch stays for the next time, unless `all` is wanted or there is no switch: its time may depend on the switch that comes.
+    /// Hands over what the lane holds up to `head`, gives its slots back, and says how many records there
+    /// were. What came after the last switch stays for the next time, unless `all` is wanted or there is no
+    /// switch: its time may depend on the switch that comes.
     pub(super) fn drain(
         &mut self,
         lanes: &Lanes,

@@ -8,9 +8,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The size of a task's stack in the kernel, `THREAD_SIZE`: 16 KB on x86-64 and on arm64, there a page where pages are larger
-/// (arch/arm64/include/asm/memory.h, with `VMAP_STACK`). Kernels that check themselves (KASAN) have twice that: there, some wakeups
-/// from a task look as if from an interrupt.
+/// The size of a task's stack in the kernel, `THREAD_SIZE`: 16 KB on x86-64 and on arm64, there a page where
+/// pages are larger (arch/arm64/include/asm/memory.h, with `VMAP_STACK`). Kernels that check themselves
+/// (KASAN) have twice that: there, some wakeups from a task look as if from an interrupt.
 fn stack_bytes() -> u32 {
     // SAFETY: no memory is involved.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
@@ -65,8 +65,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Maps them, and divides the records among the lanes. To be called before the programs are attached: they order nothing between their
-    /// look at `on` and at these.
+    /// Maps them, and divides the records among the lanes. To be called before the programs are attached:
+    /// they order nothing between their look at `on` and at these.
     pub(super) fn new(lane_map: &MapHandle, record_map: &MapHandle, cpus: u32, slots: u32) -> Result<Self> {
         let fits = lane_map.value_size() as usize == size_of::<lane>()
             && record_map.value_size() as usize == size_of::<record>()
@@ -100,10 +100,12 @@ impl Lanes {
         unsafe { self.heads.memory.as_ptr().add(cpu as usize) }
     }
 
-    /// A counter in the kernel's half of the lane, behind which everything is visible that was written before it.
+    /// A counter in the kernel's half of the lane, behind which everything is visible that was written before
+    /// it.
     fn counter(&self, cpu: u32, field: impl FnOnce(*mut lane) -> *mut u64) -> u64 {
         let at = field(self.lane(cpu));
-        // SAFETY: a u64 of a lane, aligned, in memory that lives as long as `self`, and that both sides access as a whole.
+        // SAFETY: a u64 of a lane, aligned, in memory that lives as long as `self`, and that both sides
+        // access as a whole.
         unsafe { AtomicU64::from_ptr(at) }.load(Ordering::Acquire)
     }
 
@@ -131,7 +133,8 @@ impl Lanes {
         let index = u64::from(cpu) * u64::from(self.slots) + slot;
         // A number below cpus * slots, which is in memory.
         let index = usize::try_from(index).unwrap_or(0);
-        // SAFETY: within the mapping (`new`), plain integers; the kernel writes it again only after it was released.
+        // SAFETY: within the mapping (`new`), plain integers; the kernel writes it again only after it was
+        // released.
         unsafe { self.records.memory.as_ptr().add(index).read_volatile() }
     }
 

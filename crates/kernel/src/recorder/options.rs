@@ -13,7 +13,8 @@ impl LaneRoom {
     pub const LEAST: u32 = 1 << 6;
     /// Most records.
     pub const MOST: u32 = 1 << 20;
-    /// Records on the whole machine where nobody says otherwise, and the least that a CPU gets then: 64 MiB, and 384 KiB.
+    /// Records on the whole machine where nobody says otherwise, and the least that a CPU gets then: 64 MiB,
+    /// and 384 KiB.
     const ALL: u32 = (64 << 20) / 24;
     const LEAST_OF_ALL: u32 = 1 << 14;
     /// The most that it gets then, 3 MiB: a million events a second, for a tenth of one.

@@ -1,7 +1,7 @@
 //! What was recorded, as plain values.
 //!
-//! They are no events of `tombola-recording`: an event carries names, which are known above, and owns memory, which a hundred thousand
-//! of them a second should not ask for here. The binary makes one of the other.
+//! They are no events of `tombola-recording`: an event carries names, which are known above, and owns memory,
+//! which a hundred thousand of them a second should not ask for here. The binary makes one of the other.
 
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::identity::TaskId;
@@ -11,7 +11,8 @@ use tombola_core::snapshot::Group;
 /// Something that happened on a CPU. Those of one CPU come in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// When, nanoseconds of the recording's clock ([`Recorder::start`](crate::Recorder::start)). It never goes back on one CPU.
+    /// When, nanoseconds of the recording's clock ([`Recorder::start`](crate::Recorder::start)). It never
+    /// goes back on one CPU.
     pub ts_ns: u64,
     /// Where.
     pub cpu: u32,
@@ -26,7 +27,8 @@ pub enum What {
     Switch {
         /// Thread id of who left, 0 for idle.
         prev: u32,
-        /// Its priority as the kernel counts it: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1 deadline.
+        /// Its priority as the kernel counts it: 100 to 139 are nice −20 to 19, 0 to 99 real time, −1
+        /// deadline.
         prev_prio: i32,
         /// State in which it left, the low 16 bits of the kernel's `prev_state`.
         state: u16,
@@ -84,8 +86,8 @@ pub enum What {
     },
     /// `task_rename`.
     Rename {
-        /// Who, with the new name. It is asked from procfs when the record is read; where the task is gone by then, the name that it had
-        /// before stands here.
+        /// Who, with the new name. It is asked from procfs when the record is read; where the task is gone by
+        /// then, the name that it had before stands here.
         task: Box<Known>,
     },
     /// Events of this CPU were lost, for want of room in its lane.
@@ -122,7 +124,8 @@ pub struct Known {
     pub reservation: Option<Reservation>,
 }
 
-/// What it came to. Nothing is left unsaid: `seen` is counted by the programs on their way in, and equals `written + lost()`.
+/// What it came to. Nothing is left unsaid: `seen` is counted by the programs on their way in, and equals
+/// `written + lost()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Events that the kernel showed the programs.

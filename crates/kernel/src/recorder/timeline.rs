@@ -1,13 +1,15 @@
 //! The recording's clock.
 //!
-//! Switches have the time of their CPU's run-queue clock, everything else that of `CLOCK_MONOTONIC`. What matters most is that
-//! durations between switches are exact, so the recording's clock is the run queue's, moved by a distance that stays the same for the
-//! whole recording: chosen so that it begins as the monotonic clock. The monotonic one is slewed by NTP, by up to 500 ppm, so it drifts
-//! away from that; the pairs in the lane tell how far, and stamps of it are moved back by as much.
+//! Switches have the time of their CPU's run-queue clock, everything else that of `CLOCK_MONOTONIC`. What
+//! matters most is that durations between switches are exact, so the recording's clock is the run queue's,
+//! moved by a distance that stays the same for the whole recording: chosen so that it begins as the monotonic
+//! clock. The monotonic one is slewed by NTP, by up to 500 ppm, so it drifts away from that; the pairs in the
+//! lane tell how far, and stamps of it are moved back by as much.
 
 /// The monotonic clock is slewed by at most 500 ppm (kernel/time/ntp.c, MAXFREQ), about 1/2048.
 const SLEW_SHIFT: u32 = 11;
-/// How much later than usual the second clock of a pair may be read, where nothing stands still: cold caches, an interrupt.
+/// How much later than usual the second clock of a pair may be read, where nothing stands still: cold caches,
+/// an interrupt.
 const JITTER_NS: u64 = 10_000;
 
 /// One CPU's clocks.
@@ -38,14 +40,16 @@ impl Timeline {
         self.begin.is_some()
     }
 
-    /// Ties it, from the first pairs of the CPU. Of a pair the run queue's clock was read first, up to a stall of the machine before the
-    /// other: the least distance is the truest. Nothing happens without a pair.
+    /// Ties it, from the first pairs of the CPU. Of a pair the run queue's clock was read first, up to a
+    /// stall of the machine before the other: the least distance is the truest. Nothing happens without a
+    /// pair.
     pub(super) fn tie(&mut self, pairs: impl Iterator<Item = (u64, u64)>) {
         let least = pairs.map(|(clock, mono)| mono.wrapping_sub(clock).cast_signed()).min();
         self.begin = self.begin.or(least.map(i64::cast_unsigned));
     }
 
-    /// Takes another pair in. One with a stall between its readings is left out, once: twice in a row, the clocks have parted.
+    /// Takes another pair in. One with a stall between its readings is left out, once: twice in a row, the
+    /// clocks have parted.
     pub(super) fn pair(&mut self, clock_ns: u64, mono_ns: u64) {
         let distance = mono_ns.wrapping_sub(clock_ns);
         if let Some((clock_before, before)) = self.late {
@@ -65,8 +69,8 @@ impl Timeline {
         self.forward(self.moved(clock_ns))
     }
 
-    /// An instant of the monotonic clock, at the latest that of the next switch on the CPU, where it is known: distances are known less
-    /// exactly than that order.
+    /// An instant of the monotonic clock, at the latest that of the next switch on the CPU, where it is
+    /// known: distances are known less exactly than that order.
     pub(super) fn of_monotonic(&mut self, mono_ns: u64, next_switch_ns: Option<u64>) -> u64 {
         let latest = next_switch_ns.map_or(u64::MAX, |clock| self.moved(clock));
         self.last_ns = mono_ns.wrapping_sub(self.drift_ns()).min(latest).max(self.last_ns);

@@ -1,4 +1,5 @@
-//! The constants of sched_ext in `bpf/sched_ext.bpf.h`, held against those of the running kernel before anything is loaded.
+//! The constants of sched_ext in `bpf/sched_ext.bpf.h`, held against those of the running kernel before
+//! anything is loaded.
 
 use crate::btf_file::KERNEL_BTF;
 use crate::error::{Error, Result};

@@ -130,8 +130,8 @@ impl SchedulerControl {
         Ok(File::from(iterator))
     }
 
-    /// Gives a task so many tickets, in its group's currency, for as long as the scheduler runs; `None`: by its nice value
-    /// again. Children inherit them.
+    /// Gives a task so many tickets, in its group's currency, for as long as the scheduler runs; `None`: by
+    /// its nice value again. Children inherit them.
     ///
     /// # Errors
     /// [`Error::Tickets`] on 0 or more than 2²⁰ tickets, or an unknown task.
@@ -154,7 +154,8 @@ impl SchedulerControl {
     /// Moves tickets from one task to another of the same group; `None`: all but one.
     ///
     /// # Errors
-    /// [`Error::Tickets`] if one of them does not exist, they are in different groups, or the giver has not so many.
+    /// [`Error::Tickets`] if one of them does not exist, they are in different groups, or the giver has not
+    /// so many.
     pub fn give_tickets(
         &self,
         from: u32,
@@ -210,7 +211,8 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
 
 /// Runs a program of type `syscall` once; it writes its results into the request.
 fn run(program: &OwnedFd, request: &mut ticket_request) -> Result<()> {
-    // SAFETY: the request is the context that these programs take, and outlives the call; the kernel writes it back there.
+    // SAFETY: the request is the context that these programs take, and outlives the call; the kernel writes
+    // it back there.
     unsafe { test_run(program, std::ptr::from_mut(request).cast(), size_of::<ticket_request>()) }
         .map_err(|reason| Error::Tickets(format!("the scheduler could not be asked: {reason}")))
 }

@@ -94,8 +94,8 @@ impl Default for Slice {
 
 /// How long a task may wait before it goes first: 100 ms to 20 s, 10 s by default.
 ///
-/// The watchdog of sched_ext throws a scheduler out when a task has waited for 30 s. What the guard lets through runs in
-/// order of coming, one slice each, so there is room between the two.
+/// The watchdog of sched_ext throws a scheduler out when a task has waited for 30 s. What the guard lets
+/// through runs in order of coming, one slice each, so there is room between the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard(Duration);
 
@@ -139,8 +139,8 @@ pub struct SchedulerOptions {
     pub partial: bool,
     /// A fault, in tests.
     pub flaw: Option<Flaw>,
-    /// How long the kernel's watchdog lets a task wait, in tests that must not take longer than that; 30 s otherwise, the most
-    /// that the kernel grants.
+    /// How long the kernel's watchdog lets a task wait, in tests that must not take longer than that; 30 s
+    /// otherwise, the most that the kernel grants.
     pub watchdog: Option<Duration>,
 }
 

@@ -1,13 +1,16 @@
-//! Schedulers of subtrees: from 7.1 on a `sched_ext` scheduler may leave the tasks below a cgroup to another one.
+//! Schedulers of subtrees: from 7.1 on a `sched_ext` scheduler may leave the tasks below a cgroup to another
+//! one.
 
 use std::fs;
 use std::path::Path;
 use tombola_core::snapshot::Group;
 
-/// Where the kernel shows the scheduler at the top; those below it are in `sub/sub-<id of the cgroup>`, and so on.
+/// Where the kernel shows the scheduler at the top; those below it are in `sub/sub-<id of the cgroup>`, and
+/// so on.
 const ROOT: &str = "/sys/kernel/sched_ext/root";
 
-/// Schedulers below the one at the top, each with the cgroup whose subtree it schedules: who hands a subtree on comes first.
+/// Schedulers below the one at the top, each with the cgroup whose subtree it schedules: who hands a subtree
+/// on comes first.
 pub fn sub_schedulers() -> Vec<(Group, String)> {
     let mut found = Vec::new();
     look(Path::new(ROOT), &mut found);

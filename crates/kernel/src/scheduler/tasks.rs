@@ -24,7 +24,8 @@ pub struct Totals {
     pub kernel: u64,
     /// Times a task found no room for its group or its CPUs, and queued without a draw.
     pub overflow: u64,
-    /// Draws whose winner the kernel took before it ran, to move or to change it: they count, and another draw followed.
+    /// Draws whose winner the kernel took before it ran, to move or to change it: they count, and another
+    /// draw followed.
     pub redrawn: u64,
     /// Slices ended by the scheduler's own timer, in contrast to the kernel's tick.
     pub cut: u64,

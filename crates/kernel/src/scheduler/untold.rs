@@ -1,8 +1,9 @@
 //! What of a cgroup's settings a `sched_ext` scheduler is not told.
 //!
-//! The kernel tells a scheduler of a change by an operation (`sched_ext_ops.cgroup_set_weight` and its siblings); one that has none
-//! goes on as before. Which operations a scheduler has stands in the map it was registered by: there user space reads a function
-//! pointer as the id of its program, 0 where there is none (`bpf_struct_ops_map_sys_lookup_elem`, `kernel/bpf/bpf_struct_ops.c`).
+//! The kernel tells a scheduler of a change by an operation (`sched_ext_ops.cgroup_set_weight` and its
+//! siblings); one that has none goes on as before. Which operations a scheduler has stands in the map it was
+//! registered by: there user space reads a function pointer as the id of its program, 0 where there is none
+//! (`bpf_struct_ops_map_sys_lookup_elem`, `kernel/bpf/bpf_struct_ops.c`).
 
 use libbpf_rs::btf::{Btf, types};
 use libbpf_rs::query::MapInfoIter;
@@ -19,8 +20,8 @@ const SETTINGS: [(&str, &str); 3] = [
 const VALUE: &str = "bpf_struct_ops_sched_ext_ops";
 const OPERATIONS: &str = "sched_ext_ops";
 
-/// The settings of cgroups that the scheduler of this name is not told: it has no operation for them, or this kernel knows none.
-/// `None` where that cannot be found out, which takes `CAP_SYS_ADMIN`.
+/// The settings of cgroups that the scheduler of this name is not told: it has no operation for them, or this
+/// kernel knows none. `None` where that cannot be found out, which takes `CAP_SYS_ADMIN`.
 pub fn untold(name: &str) -> Option<Vec<&'static str>> {
     let btf = Btf::from_vmlinux().ok()?;
     let data = offset(&btf, VALUE, "data")?;

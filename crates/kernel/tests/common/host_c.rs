@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Ways to compile: plain, optimised, and so that the program dies of anything that C leaves undefined (which needs no run-time library).
+/// Ways to compile: plain, optimised, and so that the program dies of anything that C leaves undefined (which
+/// needs no run-time library).
 const WAYS: [&[&str]; 3] =
     [&["-O0"], &["-O2"], &["-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]];
 

@@ -1,5 +1,5 @@
-//! What the live tests share: a BPF file system of their own, loads that run until they are stopped, and the kernel's own
-//! books.
+//! What the live tests share: a BPF file system of their own, loads that run until they are stopped, and the
+//! kernel's own books.
 #![allow(dead_code)] // every test binary uses a part of it
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
@@ -108,8 +108,8 @@ pub(crate) fn seen(monitor: &PrivateMonitor) -> Snapshot {
     })
 }
 
-/// Whether a task sleeps that the monitor takes for running. There are kernels that show no tracepoint the switches away from some
-/// threads: what runs after one of these is known only when it leaves the CPU.
+/// Whether a task sleeps that the monitor takes for running. There are kernels that show no tracepoint the
+/// switches away from some threads: what runs after one of these is known only when it leaves the CPU.
 pub(crate) fn has_unseen_switch(snapshot: &Snapshot) -> bool {
     snapshot.cpus.iter().filter_map(|cpu| cpu.running).any(|running| {
         let stat = fs::read_to_string(format!("/proc/{}/stat", running.id.pid)).unwrap_or_default();
@@ -137,7 +137,7 @@ pub(crate) fn row(window: &Window, pid: u32) -> &TaskWindow {
     rows[0]
 }
 
-// --- CPUs ---------------------------------------------------------------------------------------------------------
+// --- CPUs --------------------------------------------------------------------------------------------------
 
 pub(crate) fn cpus() -> Vec<usize> {
     let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
@@ -177,15 +177,15 @@ pub(crate) fn renice(nice: i32) {
     assert_eq!(result, 0, "nice {nice}: {}", std::io::Error::last_os_error());
 }
 
-// --- loads --------------------------------------------------------------------------------------------------------
+// --- loads -------------------------------------------------------------------------------------------------
 
 /// A thread that works until it is stopped.
 pub(crate) struct Worker {
     pub(crate) tid: u32,
     /// Its own CPU time as it last looked, nanoseconds.
     pub(crate) own_ns: Arc<AtomicU64>,
-    /// The most CPU time that one round took: where the whole machine stood still meanwhile (an emulated one, on a busy host)
-    /// the kernel has booked that to whoever was on the CPU.
+    /// The most CPU time that one round took: where the whole machine stood still meanwhile (an emulated one,
+    /// on a busy host) the kernel has booked that to whoever was on the CPU.
     pub(crate) longest_round_ns: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -201,7 +201,8 @@ impl Worker {
         Self::start_and(name, prepare, round, || ())
     }
 
-    /// The same; `meanwhile` runs in the calling thread between the start and the wait for the thread's first word.
+    /// The same; `meanwhile` runs in the calling thread between the start and the wait for the thread's first
+    /// word.
     pub(crate) fn start_and(
         name: &str,
         prepare: impl FnOnce() + Send + 'static,
@@ -282,7 +283,8 @@ impl Worker {
         self.end();
     }
 
-    /// Tells it to stop, without waiting for it: of many that share a CPU each has to get it once more to hear of it.
+    /// Tells it to stop, without waiting for it: of many that share a CPU each has to get it once more to
+    /// hear of it.
     pub(crate) fn tell(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -384,8 +386,8 @@ impl NamedShell {
 /// A shell script that burns without a break and without a child.
 pub(crate) const BURN: &str = "while :; do :; done";
 
-/// Two process groups that talk over sockets, hundreds of thousands of switches a second; nothing where neither of the two
-/// known programs is installed.
+/// Two process groups that talk over sockets, hundreds of thousands of switches a second; nothing where
+/// neither of the two known programs is installed.
 pub(crate) fn messaging() -> Option<Group> {
     if is_installed("perf") {
         let mut perf = Command::new("perf");
@@ -408,7 +410,7 @@ pub(crate) fn endless_forks() -> Group {
     Group::spawn(Command::new("/bin/sh").args(["-c", "while :; do (:); done"]))
 }
 
-// --- the kernel's own books ---------------------------------------------------------------------------------------
+// --- the kernel's own books --------------------------------------------------------------------------------
 
 /// /proc/TID/schedstat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -439,8 +441,8 @@ pub(crate) fn all_schedstats() -> BTreeMap<u32, Schedstat> {
         .collect()
 }
 
-/// The kernel brings the run time of a running task up to date at its ticks, and when somebody asks for the CPU clock of a
-/// thread of the own process (`task_sched_runtime()`).
+/// The kernel brings the run time of a running task up to date at its ticks, and when somebody asks for the
+/// CPU clock of a thread of the own process (`task_sched_runtime()`).
 pub(crate) fn settle_own_threads() {
     for entry in fs::read_dir("/proc/self/task").unwrap() {
         let tid: i32 = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
@@ -464,8 +466,9 @@ pub(crate) fn children_ns() -> u64 {
     (us(usage.user_time()) + us(usage.system_time())) * 1000
 }
 
-/// Time that the hypervisor gave to others on all CPUs, nanoseconds. The kernel takes it off a task's run time where it
-/// knows of it (`PARAVIRT_TIME_ACCOUNTING`); the run queue's clock, and so the monitor, does not.
+/// Time that the hypervisor gave to others on all CPUs, nanoseconds. The kernel takes it off a task's run
+/// time where it knows of it (`PARAVIRT_TIME_ACCOUNTING`); the run queue's clock, and so the monitor, does
+/// not.
 pub(crate) fn stolen_ns() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap();
     let jiffies: u64 = stat.lines().next().unwrap().split_ascii_whitespace().nth(8).unwrap().parse().unwrap();
@@ -474,7 +477,8 @@ pub(crate) fn stolen_ns() -> u64 {
 
 /// A snapshot between two readings of the kernel's books.
 pub(crate) struct Bracket {
-    /// [`stolen_ns`] before the first reading: on a busy machine a bracket takes seconds, in which time is stolen too.
+    /// [`stolen_ns`] before the first reading: on a busy machine a bracket takes seconds, in which time is
+    /// stolen too.
     pub(crate) stolen_before_ns: u64,
     pub(crate) before: BTreeMap<u32, Schedstat>,
     pub(crate) snapshot: Snapshot,

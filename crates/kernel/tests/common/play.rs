@@ -1,6 +1,7 @@
 //! Letting a scheduler of ours go on for so many draws, and what it and the kernel say about them.
 //!
-//! Counts of draws come from the scheduler, who had how much CPU from the kernel. Tolerances follow from the number of draws.
+//! Counts of draws come from the scheduler, who had how much CPU from the kernel. Tolerances follow from the
+//! number of draws.
 
 use super::{Worker, schedstat, wait_for};
 use std::collections::BTreeMap;

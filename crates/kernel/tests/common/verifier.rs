@@ -4,8 +4,8 @@ use libbpf_rs::query::ProgInfoIter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// The verifier gives up after a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS`), and counts differently from kernel to kernel: a
-/// program that takes more than a quarter of that may not load on the next one.
+/// The verifier gives up after a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS`), and counts differently
+/// from kernel to kernel: a program that takes more than a quarter of that may not load on the next one.
 pub(crate) const MARGIN: u32 = 250_000;
 
 /// Ids of the programs that this process holds, themselves or by a link.
@@ -19,8 +19,8 @@ fn held() -> BTreeSet<u32> {
         .collect()
 }
 
-/// Instructions that the verifier went through for each program that this process holds, by name; what the kernel does not tell is left
-/// out (before 5.16).
+/// Instructions that the verifier went through for each program that this process holds, by name; what the
+/// kernel does not tell is left out (before 5.16).
 pub(crate) fn verified() -> BTreeMap<String, u32> {
     let held = held();
     assert!(!held.is_empty(), "no program is held");

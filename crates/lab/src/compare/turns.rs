@@ -1,4 +1,5 @@
-//! Whose turn it is: runs that go on side by side, at most so many at a time, the one that is least far first.
+//! Whose turn it is: runs that go on side by side, at most so many at a time, the one that is least far
+//! first.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,7 +45,8 @@ impl Turns {
         Self { places: places.max(1), state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Begins a run, when it is its turn. It ends with the value. `number` of its policy's: the first runs of all go before the second.
+    /// Begins a run, when it is its turn. It ends with the value. `number` of its policy's: the first runs of
+    /// all go before the second.
     pub(super) fn begin(&self, unit: usize, number: u32) -> Turn<'_> {
         drop(self.wait(self.lock(), (far(number, 0), unit)));
         Turn(self)

@@ -93,7 +93,8 @@ fn what_the_end_cuts_off_is_counted() {
     right_ones_pass(text, 2000);
 }
 
-/// Each half of compensation is a fault of its own: a lottery without it is judged by a law with it, and is rejected.
+/// Each half of compensation is a fault of its own: a lottery without it is judged by a law with it, and is
+/// rejected.
 #[test]
 fn the_law_knows_compensation() {
     let text = "name='x'\nquantum='5ms'\nduration='200s'\n[[task]]\nname='a'\n[[task]]\nname='b'\nrun='1ms'\nsleep='1ms'\n";
@@ -122,7 +123,8 @@ fn the_law_knows_compensation() {
     }
 }
 
-/// The kernel's integers compensate 1024-fold at most. With a slice of 3,000 bursts that is its law, and it is judged by it.
+/// The kernel's integers compensate 1024-fold at most. With a slice of 3,000 bursts that is its law, and it
+/// is judged by it.
 #[test]
 fn the_kernel_is_judged_by_the_compensation_that_it_has() {
     let text = "name='x'\nquantum='3s'\nduration='20s'\n[[task]]\nname='a'\nrun='1ms'\nsleep='1ms'\n\
@@ -133,8 +135,9 @@ fn the_kernel_is_judged_by_the_compensation_that_it_has() {
     }
 }
 
-/// Tickets from 1 to 2^50 in one scenario: what a client expects is a sum of its own parts, not the difference of two sums
-/// beside which it is nothing. Chances add up to 1 in every draw, wherever the tickets are.
+/// Tickets from 1 to 2^50 in one scenario: what a client expects is a sum of its own parts, not the
+/// difference of two sums beside which it is nothing. Chances add up to 1 in every draw, wherever the tickets
+/// are.
 #[test]
 fn tickets_of_any_size_are_judged_beside_each_other() {
     let head =
@@ -161,8 +164,8 @@ fn tickets_of_any_size_are_judged_beside_each_other() {
     }
 }
 
-/// Who nearly always wins loses twice in a row as rarely as others win twice. With 997:3 and 1,000 draws that comes in one
-/// of 112 runs (1000 · .003² = .009), and says nothing: of 300 right lotteries none is rejected.
+/// Who nearly always wins loses twice in a row as rarely as others win twice. With 997:3 and 1,000 draws that
+/// comes in one of 112 runs (1000 · .003² = .009), and says nothing: of 300 right lotteries none is rejected.
 #[test]
 fn who_nearly_always_wins_is_not_judged_by_two_losses() {
     let text = "name='x'\nquantum='1ms'\nduration='1s'\n[[task]]\nname='a'\ntickets=997\n[[task]]\nname='b'\ntickets=3\n";
@@ -216,8 +219,8 @@ fn draws_while_tickets_are_lent_are_counted_and_not_judged() {
     assert!(judgement.unjudged > 0 && !judgement.is_rejected(), "{judgement:?}");
 }
 
-/// With very many instances the entries are the clients. Among so many, keys U/t hardly differ from exponential ones: the
-/// least of many is nearly exponential whatever they are, and nobody is followed alone.
+/// With very many instances the entries are the clients. Among so many, keys U/t hardly differ from
+/// exponential ones: the least of many is nearly exponential whatever they are, and nobody is followed alone.
 #[test]
 fn very_many_instances_are_judged_by_entry() {
     let text = "name='x'\nquantum='1ms'\nduration='20s'\n[[task]]\nname='a'\nnice=0\ncount=400\n\
@@ -226,8 +229,8 @@ fn very_many_instances_are_judged_by_entry() {
     wrong_ones_are_rejected(text, 2, &[PolicyKind::LotteryNoOffset, PolicyKind::LotteryLinear]);
 }
 
-/// p-values that are right on average: below .1 in a tenth of many runs, and not much less (a smallest of several times
-/// their number is a little too large).
+/// p-values that are right on average: below .1 in a tenth of many runs, and not much less (a smallest of
+/// several times their number is a little too large).
 #[test]
 fn p_values_are_calibrated() {
     for text in [BURNERS, VARYING] {

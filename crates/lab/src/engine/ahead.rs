@@ -1,8 +1,9 @@
 //! The CPU time that the present phase of a task will need, for policies that look at lengths.
 //!
-//! A phase goes on until the task sleeps, waits for an event or ends, and may have several runs on the way. Their lengths
-//! are drawn when the phase begins, in the order in which they are needed, so demand is the same as if each were drawn when
-//! it comes. Only the first [`KEPT`] runs of a phase are drawn ahead; what lies beyond counts with its mean until then.
+//! A phase goes on until the task sleeps, waits for an event or ends, and may have several runs on the way.
+//! Their lengths are drawn when the phase begins, in the order in which they are needed, so demand is the
+//! same as if each were drawn when it comes. Only the first [`KEPT`] runs of a phase are drawn ahead; what
+//! lies beyond counts with its mean until then.
 
 use super::{Simulation, Step, TaskIx};
 use crate::scenario::Task;
@@ -50,8 +51,8 @@ impl Ahead {
 }
 
 impl Simulation<'_> {
-    /// The length of the run that a task comes to, which is at step `at` of its round; what the phase needs beyond it goes
-    /// into the machine's view.
+    /// The length of the run that a task comes to, which is at step `at` of its round; what the phase needs
+    /// beyond it goes into the machine's view.
     pub(super) fn next_length(&mut self, task: TaskIx, at: usize) -> u64 {
         if self.ahead.lengths[task].is_empty() {
             self.look_ahead(task, at);
@@ -138,7 +139,8 @@ mod tests {
         assert_eq!(order(&late, PolicyKind::Srtf), [(0, 3), (1, 5), (0, 6)]);
     }
 
-    /// A task that may have 4 ms in all needs no more than those, and one that goes round for ever never ends.
+    /// A task that may have 4 ms in all needs no more than those, and one that goes round for ever never
+    /// ends.
     #[test]
     fn total_and_loops_bound_a_phase() {
         let tasks = "[[task]]\nname='round'\nrun='1ms'\n[[task]]\nname='three'\nrun='2ms'\nloops=3\n\

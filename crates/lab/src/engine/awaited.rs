@@ -1,4 +1,5 @@
-//! What tasks that are away wait for, and those that come when another wakes them for the first time: born of it, or asleep when the simulation begins.
+//! What tasks that are away wait for, and those that come when another wakes them for the first time: born of
+//! it, or asleep when the simulation begins.
 
 use super::{Simulation, Task, TaskIx};
 use crate::scenario::{Step, WHEN_WOKEN};

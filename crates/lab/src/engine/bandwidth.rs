@@ -1,10 +1,11 @@
 //! Quotas of groups: a group that has used its quota waits for its next period.
 //!
-//! The rule of `cpu.max` (`CONFIG_CFS_BANDWIDTH`), with one global pool: a group gets its quota at the beginning of each
-//! period and keeps nothing of the last. No period sees more of it than its quota, on however many CPUs, to the
-//! nanosecond: the pool runs dry at the rate of as many CPUs as run the group's tasks, and whenever that number changes the
-//! instant is worked out anew. (The kernel hands out slices of 5 ms to its CPUs and may overrun by what is left of them.)
-//! Tasks of a group without bandwidth are set aside when they are picked, so a policy needs to know nothing of quotas.
+//! The rule of `cpu.max` (`CONFIG_CFS_BANDWIDTH`), with one global pool: a group gets its quota at the
+//! beginning of each period and keeps nothing of the last. No period sees more of it than its quota, on
+//! however many CPUs, to the nanosecond: the pool runs dry at the rate of as many CPUs as run the group's
+//! tasks, and whenever that number changes the instant is worked out anew. (The kernel hands out slices of 5
+//! ms to its CPUs and may overrun by what is left of them.) Tasks of a group without bandwidth are set aside
+//! when they are picked, so a policy needs to know nothing of quotas.
 
 use super::{Arrival, CpuIx, Departure, Simulation, TaskIx, TaskPlace};
 
@@ -59,7 +60,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Takes CPUs from a group that has less left than one nanosecond for each, and sets when this will be so next.
+    /// Takes CPUs from a group that has less left than one nanosecond for each, and sets when this will be so
+    /// next.
     fn bound(&mut self, group: usize) {
         let Bandwidth { left_ns, running, .. } = self.groups[group];
         let slot = self.dry_slot(group);
@@ -177,7 +179,8 @@ mod tests {
         }
     }
 
-    /// Nothing is owed to the next period, and nothing is kept for it: 20 ms of 100 from each, also after a sleep.
+    /// Nothing is owed to the next period, and nothing is kept for it: 20 ms of 100 from each, also after a
+    /// sleep.
     #[test]
     fn what_a_period_did_not_use_is_gone() {
         let text = "name='x'\ncpus=2\nduration='1s'\n[[group]]\nname='g'\nquota='20ms'\n\

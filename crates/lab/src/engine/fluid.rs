@@ -1,13 +1,14 @@
 //! The entitlement as a policy: everybody runs at once, each at the rate it is entitled to.
 //!
-//! Law. Between two changes of the set of runnable tasks, every task receives a constant part of a CPU, by the weighted max-min fair
-//! division of [`tombola_core::entitlement`] with affinity, groups and quotas (as a constant rate, not by period). This is
-//! generalised processor sharing (A. K. Parekh, R. G. Gallager, "A Generalized Processor Sharing Approach to Flow Control
-//! in Integrated Services Networks", IEEE/ACM Transactions on Networking 1, 1993) on several CPUs. No real scheduler can give it; all that are
+//! Law. Between two changes of the set of runnable tasks, every task receives a constant part of a CPU, by
+//! the weighted max-min fair division of [`tombola_core::entitlement`] with affinity, groups and quotas (as a
+//! constant rate, not by period). This is generalised processor sharing (A. K. Parekh, R. G. Gallager, "A
+//! Generalized Processor Sharing Approach to Flow Control in Integrated Services Networks", IEEE/ACM
+//! Transactions on Networking 1, 1993) on several CPUs. No real scheduler can give it; all that are
 //! proportional are measured against it.
 //!
-//! There are no slices, waits or switches: the timeline is empty. Service is counted in whole nanoseconds with the
-//! fraction carried. Which CPU is busy is told by filling them in order.
+//! There are no slices, waits or switches: the timeline is empty. Service is counted in whole nanoseconds
+//! with the fraction carried. Which CPU is busy is told by filling them in order.
 
 use super::{Outcome, SimError, Simulation, TaskIx};
 use std::collections::VecDeque;

@@ -430,8 +430,8 @@ impl Simulation<'_> {
         (loops > 0).then(|| loops - self.bodies[task].rounds.min(loops))
     }
 
-    /// Whether a task without jobs is in a phase that will be complete one day: it wants the CPU, is set aside for the
-    /// bandwidth of its group, or waits for a lock; and it sleeps, waits or ends at some time.
+    /// Whether a task without jobs is in a phase that will be complete one day: it wants the CPU, is set
+    /// aside for the bandwidth of its group, or waits for a lock; and it sleeps, waits or ends at some time.
     pub(crate) fn is_in_phase(&self, task: TaskIx, parked: bool) -> bool {
         let (body, entry) = (&self.bodies[task], self.entry(task));
         let away = self.machine.tasks[task].place == TaskPlace::Away && !parked;

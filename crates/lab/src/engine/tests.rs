@@ -171,8 +171,8 @@ fn snapshots_and_results_agree() {
     }
 }
 
-/// Any two tasks stay within one quantum of their ratio under stride (TM-528, section 2.3), and under EEVDF each within
-/// one quantum of its entitlement, whenever one looks.
+/// Any two tasks stay within one quantum of their ratio under stride (TM-528, section 2.3), and under EEVDF
+/// each within one quantum of its entitlement, whenever one looks.
 #[test]
 fn deterministic_policies_keep_their_bounds() {
     for tickets in [&[7u64, 3][..], &[3, 2, 1], &[19, 1], &[13, 7, 5, 3, 2], &[1, 1, 1, 97]] {
@@ -209,9 +209,10 @@ fn deterministic_policies_keep_their_bounds() {
     }
 }
 
-/// The wakeup rule of the constant bandwidth server. The reserved task runs 1 ms, sleeps until 7, with 3 ms of budget left
-/// and its deadline at 8. Kept, they would let it run from 7 to 14 (its budget, and a new one that ties with the hard
-/// task's deadline 16), and the hard job of 8 would end at 18. The rule gives it deadline 15 and 4 ms: 7 to 11.
+/// The wakeup rule of the constant bandwidth server. The reserved task runs 1 ms, sleeps until 7, with 3 ms
+/// of budget left and its deadline at 8. Kept, they would let it run from 7 to 14 (its budget, and a new one
+/// that ties with the hard task's deadline 16), and the hard job of 8 would end at 18. The rule gives it
+/// deadline 15 and 4 ms: 7 to 11.
 #[test]
 fn a_server_does_not_keep_a_budget_too_large_for_its_deadline() {
     let text = "name='x'\nduration='24ms'\n[[task]]\nname='served'\nloops=1\nreserve={budget='4ms',period='8ms'}\n\
@@ -221,7 +222,8 @@ fn a_server_does_not_keep_a_budget_too_large_for_its_deadline() {
     assert_eq!(outcome.tasks[1].response.max_ns, 7_000_000);
 }
 
-/// A chain whose instants are worked out by hand: A runs 2 ms and brings B, sleeps until 10 ms, then until 1 ms, which has passed.
+/// A chain whose instants are worked out by hand: A runs 2 ms and brings B, sleeps until 10 ms, then until 1
+/// ms, which has passed.
 #[test]
 fn a_task_comes_with_its_first_wake_and_an_instant_that_has_passed_is_no_sleep() {
     let text = "name='x'\nduration='30ms'\n\

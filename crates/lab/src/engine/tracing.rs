@@ -3,7 +3,8 @@
 use super::{Simulation, TaskIx, Tracer, Turn};
 
 impl<'a> Simulation<'a> {
-    /// Tells every turn to `tracer`. To be called before time moves. The fluid machine has no turns: all run at once.
+    /// Tells every turn to `tracer`. To be called before time moves. The fluid machine has no turns: all run
+    /// at once.
     pub fn trace(&mut self, tracer: Tracer<'a>) {
         self.tracer = Some(tracer);
     }

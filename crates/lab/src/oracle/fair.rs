@@ -195,7 +195,8 @@ impl Law for LinuxEevdf {
         if plain { Choice::Run(first, self.request_ns[first] - self.served_ns[first]) } else { Choice::Close }
     }
 
-    /// Who came with a shorter slice, may run and has the earlier deadline, or finds the running task no longer eligible.
+    /// Who came with a shorter slice, may run and has the earlier deadline, or finds the running task no
+    /// longer eligible.
     fn came(&mut self, tasks: &[Task], task: usize, running: usize) -> bool {
         let average = self.average(tasks, None).unwrap();
         let close = |i: usize| self.rounds && near(&self.v[i], &average);

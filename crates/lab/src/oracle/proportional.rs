@@ -189,7 +189,8 @@ impl Eevdf {
 impl Law for Eevdf {
     fn comes(&mut self, tasks: &[Task], task: usize, why: Why) {
         if matches!(why, Why::New | Why::Woken) {
-            // It comes in where its lag, with itself counted, is what it left with: lag = w (V' − v), V' = V − lag / W.
+            // It comes in where its lag, with itself counted, is what it left with: lag = w (V' − v), V' = V
+            // − lag / W.
             let weight = tasks[task].job.tickets;
             self.v[task] = match self.average(tasks, Some(task)) {
                 None => whole(0),

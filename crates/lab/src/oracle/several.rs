@@ -1,7 +1,9 @@
-//! The laws that have one queue for all CPUs, on several: whoever is first in the queue gets the CPU that asks.
+//! The laws that have one queue for all CPUs, on several: whoever is first in the queue gets the CPU that
+//! asks.
 //!
-//! What happens at one instant happens in the order in which it was set; then the CPUs whose slices are over choose, from the first
-//! on, then those that idle, and then who is behind somebody in the queue gives way, the last of them first.
+//! What happens at one instant happens in the order in which it was set; then the CPUs whose slices are over
+//! choose, from the first on, then those that idle, and then who is behind somebody in the queue gives way,
+//! the last of them first.
 
 use super::proportional::{Eevdf, Stride};
 use super::queues::{Deadlines, InTurn, Shortest};

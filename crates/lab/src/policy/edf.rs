@@ -1,18 +1,18 @@
 //! Earliest deadline first, global or partitioned, with constant bandwidth servers.
 //!
-//! Source: C. L. Liu, J. W. Layland, JACM 20, 1973 (EDF); L. Abeni, G. Buttazzo, "Integrating Multimedia Applications
-//! in Hard Real-Time Systems", RTSS 1998 (CBS); Linux `SCHED_DEADLINE`, Documentation/scheduler/sched-deadline.rst
-//! (the hard rule at exhaustion).
+//! Source: C. L. Liu, J. W. Layland, JACM 20, 1973 (EDF); L. Abeni, G. Buttazzo, "Integrating Multimedia
+//! Applications in Hard Real-Time Systems", RTSS 1998 (CBS); Linux `SCHED_DEADLINE`,
+//! Documentation/scheduler/sched-deadline.rst (the hard rule at exhaustion).
 //!
-//! Law. The queued job with the earliest absolute deadline runs, ties to the running job, then by declaration; it
-//! preempts. On one CPU with deadlines = periods every job is in time iff ΣC/T ≤ 1. Globally on m CPUs ΣU ≤ m does not
-//! suffice (S. K. Dhall, C. L. Liu, Operations Research 26, 1978). Partitioned: each periodic or reserved task is
-//! placed on the first of its CPUs where utilisation stays ≤ 1, largest first (S. K. Baruah's and others' FFD), and
-//! stays; one that fits nowhere goes to the least loaded.
+//! Law. The queued job with the earliest absolute deadline runs, ties to the running job, then by
+//! declaration; it preempts. On one CPU with deadlines = periods every job is in time iff ΣC/T ≤ 1. Globally
+//! on m CPUs ΣU ≤ m does not suffice (S. K. Dhall, C. L. Liu, Operations Research 26, 1978). Partitioned:
+//! each periodic or reserved task is placed on the first of its CPUs where utilisation stays ≤ 1, largest
+//! first (S. K. Baruah's and others' FFD), and stays; one that fits nowhere goes to the least loaded.
 //!
-//! A task with `reserve = { budget = Q, period = P }` is served by a CBS. At a wakeup, if its deadline d has passed or
-//! the budget c left is more than (d − now)·Q/P, then d = now + P and c = Q. When c is used up: *hard*, it waits until
-//! d, then d += P and c += Q; *soft* (the 1998 paper), d += P and c += Q at once.
+//! A task with `reserve = { budget = Q, period = P }` is served by a CBS. At a wakeup, if its deadline d has
+//! passed or the budget c left is more than (d − now)·Q/P, then d = now + P and c = Q. When c is used up:
+//! *hard*, it waits until d, then d += P and c += Q; *soft* (the 1998 paper), d += P and c += Q at once.
 //!
 //! Tasks with neither period nor reserve take turns in what is left.
 

@@ -1,24 +1,26 @@
 //! Earliest eligible virtual deadline first, as published.
 //!
-//! Source: I. Stoica, H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and Accurate Mechanism for
-//! Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995.
+//! Source: I. Stoica, H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and Accurate
+//! Mechanism for Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995.
 //!
-//! Law. v is a task's service divided by its weight w; V = Σw·v / Σw over those who want the CPU. A task is eligible
-//! iff v ≤ V; a request of one quantum r has the deadline v + r/w; a task may have another
-//! length of request. Run the eligible task with the earliest deadline,
-//! ties by declaration, until its request is served. Its lag w·(V − v) stays within one quantum when no request is
-//! longer than one. A task that leaves keeps its lag and comes back with it (strategy 1 of the report), but not more of it
-//! than one quantum, owed or owing.
+//! Law. v is a task's service divided by its weight w; V = Σw·v / Σw over those who want the CPU. A task is
+//! eligible iff v ≤ V; a request of one quantum r has the deadline v + r/w; a task may have another length of
+//! request. Run the eligible task with the earliest deadline, ties by declaration, until its request is
+//! served. Its lag w·(V − v) stays within one quantum when no request is longer than one. A task that leaves
+//! keeps its lag and comes back with it (strategy 1 of the report), but not more of it than one quantum, owed
+//! or owing.
 //!
-//! That limit is not in the report. Without it lag is counted twice: what one who leaves is owed is divided among those who
-//! stay, who may leave with it before the first is back, and with tasks of unequal weight that sleep at different times lag
-//! grows exponentially, also on one CPU. Linux has the same limit, at two slices.
+//! That limit is not in the report. Without it lag is counted twice: what one who leaves is owed is divided
+//! among those who stay, who may leave with it before the first is back, and with tasks of unequal weight
+//! that sleep at different times lag grows exponentially, also on one CPU. Linux has the same limit, at two
+//! slices.
 //!
-//! On more than one CPU there is one queue, and V is the same average; the bound does not hold there, nor with
-//! affinity, where nobody may be eligible: then the least v runs, and no CPU idles. Groups are flattened.
+//! On more than one CPU there is one queue, and V is the same average; the bound does not hold there, nor
+//! with affinity, where nobody may be eligible: then the least v runs, and no CPU idles. Groups are
+//! flattened.
 //!
-//! v is an integer of 1/[`SCALE`](super::stride::SCALE) ns per ticket with the remainder carried. When nobody is there, V
-//! begins at 0 again: only differences count.
+//! v is an integer of 1/[`SCALE`](super::stride::SCALE) ns per ticket with the remainder carried. When nobody
+//! is there, V begins at 0 again: only differences count.
 
 use super::queue::PassQueue;
 use super::stride::Quotient;
@@ -31,8 +33,8 @@ const SCALE: i128 = super::stride::SCALE.cast_signed();
 
 /// Σ w and Σ w·(v − base) over a set of entities: their weighted average of v.
 ///
-/// The base follows the average where products would leave the range: a v that a light task has reached alone, times the
-/// weight of the heaviest that then comes, is beyond 2^127.
+/// The base follows the average where products would leave the range: a v that a light task has reached
+/// alone, times the weight of the heaviest that then comes, is beyond 2^127.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Average {
     pub(super) weight: i128,
@@ -41,8 +43,8 @@ pub(super) struct Average {
 }
 
 impl Average {
-    /// Adds an entity. With what its division left over Σ w·v is exact, and one that stands exactly at the average is not
-    /// refused for a rounding.
+    /// Adds an entity. With what its division left over Σ w·v is exact, and one that stands exactly at the
+    /// average is not refused for a rounding.
     pub(super) fn join(&mut self, weight: u64, v: Quotient) {
         let part = self.part(weight, v.whole);
         self.weight += i128::from(weight);
@@ -97,8 +99,8 @@ impl Average {
         if self.weight == 0 { 0 } else { self.base + self.sum.div_euclid(self.weight) }
     }
 
-    /// Where an entity of some weight must come in so that its lag is `lag` (pass units × weight) once it is counted:
-    /// its coming moves the average away from it, so it must stand further off by (W + w)/W.
+    /// Where an entity of some weight must come in so that its lag is `lag` (pass units × weight) once it is
+    /// counted: its coming moves the average away from it, so it must stand further off by (W + w)/W.
     pub(super) fn place(&self, weight: u64, lag: i128) -> i128 {
         let w = i128::from(weight);
         if self.weight == 0 {
@@ -290,8 +292,9 @@ mod tests {
         check(&[3, 2, 1]).unwrap();
     }
 
-    /// Tasks of unequal weight that sleep at different times made lag grow until integers overflowed: exponentially, on one
-    /// CPU as on four. Within its limit, nobody waits longer than those who came before it need.
+    /// Tasks of unequal weight that sleep at different times made lag grow until integers overflowed:
+    /// exponentially, on one CPU as on four. Within its limit, nobody waits longer than those who came before
+    /// it need.
     #[test]
     fn lag_does_not_grow_with_sleep() {
         for (cpus, count, phases) in [
@@ -311,8 +314,8 @@ mod tests {
         }
     }
 
-    /// The heaviest task comes after the lightest has been alone for a year: no product leaves its range, and V is
-    /// what plain fractions say.
+    /// The heaviest task comes after the lightest has been alone for a year: no product leaves its range, and
+    /// V is what plain fractions say.
     #[test]
     fn an_average_of_the_heaviest_and_the_lightest_is_exact() {
         let (light, heavy) = (1u64, 1u64 << 63);

@@ -1,32 +1,35 @@
 //! The Linux fair class on run queues of its own for each CPU: CFS (2.6.23 to 6.5) and EEVDF (6.6 and later).
 //!
 //! Source: kernel/sched/fair.c of Linux 6.5 (`check_preempt_tick`, `wakeup_preempt_entity`, `place_entity`,
-//! `calc_group_shares`) and of Linux 6.12 (`pick_eevdf`, `place_entity`, `update_deadline`, `reweight_entity`,
-//! `RUN_TO_PARITY`, `PLACE_LAG`).
+//! `calc_group_shares`) and of Linux 6.12 (`pick_eevdf`, `place_entity`, `update_deadline`,
+//! `reweight_entity`, `RUN_TO_PARITY`, `PLACE_LAG`).
 //!
-//! Law common to both. vruntime v += ran·1024/weight; every CPU has its own queue. A new task goes to the allowed CPU
-//! with the least weight; one that wakes to its last CPU if that idles, else to the first idle one it may use, else to
-//! its last. A CPU that would idle pulls a waiting task from the most loaded queue.
-//! - **CFS**: run the least v. A slice is period·w/W, where the period is 6 ms (or .75 ms a task when there are more
-//!   than eight), times 1 + ⌊log₂ CPUs⌋. One that wakes keeps its v, but is placed at least at min v − half a latency, and
-//!   preempts if its v is less by more than a wakeup granularity of 1 ms·factor, in its own weight.
+//! Law common to both. vruntime v += ran·1024/weight; every CPU has its own queue. A new task goes to the
+//! allowed CPU with the least weight; one that wakes to its last CPU if that idles, else to the first idle
+//! one it may use, else to its last. A CPU that would idle pulls a waiting task from the most loaded queue.
+//! - **CFS**: run the least v. A slice is period·w/W, where the period is 6 ms (or .75 ms a task when there
+//!   are more than eight), times 1 + ⌊log₂ CPUs⌋. One that wakes keeps its v, but is placed at least at min v
+//!   − half a latency, and preempts if its v is less by more than a wakeup granularity of 1 ms·factor, in its
+//!   own weight.
 //! - **EEVDF**: run the eligible task (v ≤ V, the weighted average of its queue) with the earliest deadline
 //!   v + slice/w; base slice .70 ms · (1 + ⌊log₂ CPUs⌋), CPUs counted up to 8. Lag is kept over sleep, within
-//!   twice the slice or a tick. The running task gives way when its slice is served; one that wakes with an earlier
-//!   deadline takes the CPU before that only if the running task is past parity (no longer eligible), or has the longer slice
-//!   (`PREEMPT_SHORT`).
-//! - **Slices of one's own** (`request`; `sched_attr.sched_runtime` since Linux 6.12): within .1 to 100 ms (`__setparam_fair`),
-//!   of EEVDF alone. A group's entity has the shortest of its members' from its next request on (`cfs_rq_min_slice`).
-//! - **Groups** (`hierarchy.rs`): every group has a queue on every CPU, and there an entity in the queue above. The choice
-//!   descends from the root by the same rule at every level; what a task runs is charged to it and to the entities above. A CFS
-//!   slice is the period times w/W of every level; an EEVDF slice ends with the first request on the path that is served.
+//!   twice the slice or a tick. The running task gives way when its slice is served; one that wakes with an
+//!   earlier deadline takes the CPU before that only if the running task is past parity (no longer eligible),
+//!   or has the longer slice (`PREEMPT_SHORT`).
+//! - **Slices of one's own** (`request`; `sched_attr.sched_runtime` since Linux 6.12): within .1 to 100 ms
+//!   (`__setparam_fair`), of EEVDF alone. A group's entity has the shortest of its members' from its next
+//!   request on (`cfs_rq_min_slice`).
+//! - **Groups** (`hierarchy.rs`): every group has a queue on every CPU, and there an entity in the queue
+//!   above. The choice descends from the root by the same rule at every level; what a task runs is charged to
+//!   it and to the entities above. A CFS slice is the period times w/W of every level; an EEVDF slice ends
+//!   with the first request on the path that is served.
 //!
 //! - **Balancing** (`balance.rs`): a busy CPU looks from time to time, whether another has more than
 //!   its part, and pulls waiting tasks from there.
 //!
-//! Left out: NUMA and cache topology, delayed dequeue. The load of which a group's entity gets its weight is that of the
-//! moment, known on all CPUs at once, not the decaying average that each CPU adds its part to from time to time (PELT).
-//! Slices end at ticks if the scenario has one, as in the kernel without `HRTICK`.
+//! Left out: NUMA and cache topology, delayed dequeue. The load of which a group's entity gets its weight is
+//! that of the moment, known on all CPUs at once, not the decaying average that each CPU adds its part to
+//! from time to time (PELT). Slices end at ticks if the scenario has one, as in the kernel without `HRTICK`.
 
 mod balance;
 mod hierarchy;
@@ -365,8 +368,8 @@ impl Fair {
         }
     }
 
-    /// Who comes with a shorter slice than who runs, and is eligible, takes the shield from it, if its deadline is earlier or the
-    /// other is past parity (`PREEMPT_SHORT`).
+    /// Who comes with a shorter slice than who runs, and is eligible, takes the shield from it, if its
+    /// deadline is earlier or the other is past parity (`PREEMPT_SHORT`).
     fn pierce(&mut self, machine: &Machine, task: TaskIx) {
         let cpu = self.home[task];
         let Some(running) = self.lanes[cpu].running.filter(|_| self.tree.entities[task].member) else {

@@ -1,20 +1,23 @@
-//! Hierarchical stride scheduling: stride at every node of a binary tree, so that a task with many tickets is spread
-//! evenly among many with few.
+//! Hierarchical stride scheduling: stride at every node of a binary tree, so that a task with many tickets is
+//! spread evenly among many with few.
 //!
 //! Source: C. A. Waldspurger, W. E. Weihl, MIT/LCS/TM-528, 1995, section 4.
 //!
-//! Law. The members of a group stand, in order of declaration, at the leaves of a binary tree of logarithmic height; a group is
-//! itself a leaf of its parent's tree. A node's tickets are those of its active leaves (a group's: its weight). An
-//! allocation goes from the root down to the child with the smaller pass, ties to the first; service is charged to
-//! every node on the way: pass += service/tickets. The absolute error is O(log n) quanta.
+//! Law. The members of a group stand, in order of declaration, at the leaves of a binary tree of logarithmic
+//! height; a group is itself a leaf of its parent's tree. A node's tickets are those of its active leaves (a
+//! group's: its weight). An allocation goes from the root down to the child with the smaller pass, ties to
+//! the first; service is charged to every node on the way: pass += service/tickets. The absolute error is
+//! O(log n) quanta.
 //!
-//! When the tickets of a node change from t to t′, its remain (pass − the pass its parent's service stands for) is
-//! multiplied by t/t′; what runs at that moment is charged first. Arithmetic is that of [`super::stride`].
+//! When the tickets of a node change from t to t′, its remain (pass − the pass its parent's service stands
+//! for) is multiplied by t/t′; what runs at that moment is charged first. Arithmetic is that of
+//! [`super::stride`].
 //!
-//! On several CPUs nobody can use more than one. The source has one resource and says nothing of it; here tickets are
-//! readjusted as in surplus fair scheduling (A. Chandra and others, OSDI 2000): among the members of a group, whoever
-//! would be due more than a CPU (a group: more than its members can use) counts with what makes it just that. So 10:1:1
-//! on two CPUs is 1, ½, ½. Affinity and quotas are not part of the readjustment.
+//! On several CPUs nobody can use more than one. The source has one resource and says nothing of it; here
+//! tickets are readjusted as in surplus fair scheduling (A. Chandra and others, OSDI 2000): among the members
+//! of a group, whoever would be due more than a CPU (a group: more than its members can use) counts with what
+//! makes it just that. So 10:1:1 on two CPUs is 1, ½, ½. Affinity and quotas are not part of the
+//! readjustment.
 
 use super::stride::Quotient;
 use super::{Arrival, Departure, Pick, Policy};
@@ -50,7 +53,8 @@ pub struct Hierarchical {
     nodes: Vec<Node>,
     root: usize,
     leaf: Vec<usize>,
-    /// Leaves and nodes of groups that stand in each group, the top's first; only where there are several CPUs.
+    /// Leaves and nodes of groups that stand in each group, the top's first; only where there are several
+    /// CPUs.
     members: Vec<Vec<usize>>,
     /// The group whose node this is, as an index into `members`.
     group_of: Vec<Option<usize>>,
@@ -135,8 +139,8 @@ impl Hierarchical {
         self.nodes[parent].kids.push(kid);
     }
 
-    /// A tree over some nodes; its root. The left half is a full tree, so that a member more at the end leaves the order
-    /// of all others as it is.
+    /// A tree over some nodes; its root. The left half is a full tree, so that a member more at the end
+    /// leaves the order of all others as it is.
     fn balance(&mut self, classes: usize, members: &[usize]) -> usize {
         if let [only] = members {
             return *only;
@@ -180,8 +184,9 @@ impl Hierarchical {
         }
     }
 
-    /// Whether everybody counts with its own tickets, now and before a task came or went: then only the nodes above it change.
-    /// Without groups that is so as long as the task with most tickets is due less than a CPU.
+    /// Whether everybody counts with its own tickets, now and before a task came or went: then only the nodes
+    /// above it change. Without groups that is so as long as the task with most tickets is due less than a
+    /// CPU.
     fn is_as_declared(&mut self, leaf: usize, active: bool) -> bool {
         if self.members.len() > 1 {
             return false;
@@ -235,7 +240,8 @@ impl Hierarchical {
         }
     }
 
-    /// Divides some CPUs among the members of a group by their tickets, none getting more than it can use, and so on down.
+    /// Divides some CPUs among the members of a group by their tickets, none getting more than it can use,
+    /// and so on down.
     fn readjust(&mut self, group: usize, cpus: f64) {
         // Node, tickets, and the most it can use.
         let mut open: Vec<(usize, f64, f64)> = Vec::new();
@@ -263,7 +269,8 @@ impl Hierarchical {
         };
         for (node, own, most) in all {
             let part = (own * rate).min(most);
-            // Where nobody is readjusted tickets stay as they are, and exact; otherwise they are parts of a CPU.
+            // Where nobody is readjusted tickets stay as they are, and exact; otherwise they are parts of a
+            // CPU.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most CPUs · 2^32
             let parts = (part * 4_294_967_296.0) as u64;
             self.nodes[node].due = if capped { parts.max(1) } else { self.nodes[node].own };
@@ -379,7 +386,8 @@ mod tests {
         outcome.tasks.iter().map(|task| task.share * f64::from(scenario.cpus)).collect()
     }
 
-    /// B needs 5 ms at half a CPU, 10 ms, and sleeps 10 ms: 5 of 20. A pass that is stale while A runs gives it 5 of 15.
+    /// B needs 5 ms at half a CPU, 10 ms, and sleeps 10 ms: 5 of 20. A pass that is stale while A runs gives
+    /// it 5 of 15.
     #[test]
     fn who_sleeps_gets_half_while_it_is_awake() {
         let got = cpus(

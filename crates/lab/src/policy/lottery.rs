@@ -1,22 +1,26 @@
 //! Lottery scheduling: who runs next is drawn at random, with chances in proportion to tickets.
 //!
-//! Source: C. A. Waldspurger, W. E. Weihl, "Lottery Scheduling: Flexible Proportional-Share Resource Management",
-//! OSDI 1994; Waldspurger's thesis, MIT/LCS/TR-667, 1995.
+//! Source: C. A. Waldspurger, W. E. Weihl, "Lottery Scheduling: Flexible Proportional-Share Resource
+//! Management", OSDI 1994; Waldspurger's thesis, MIT/LCS/TR-667, 1995.
 //!
-//! Law. At every draw a queued task with t of the T tickets of all queued tasks that the CPU may run wins with
-//! probability t/T, independent of all draws before; the task whose slice is over competes like the others.
-//! - A group is a currency: a member's tickets are worth `value of the group × amount / active amount`, and the
-//!   value of the group is found in the same way from its weight. A task on another CPU is active in its currency.
-//! - A task that blocked after the fraction f of its slice has its tickets multiplied by 1/f until it next starts
-//!   one. That inflates its value and not the active amount of its currency, so that its group is compensated too.
-//! - A task that blocks on a lock lends its tickets to the holder: they stay in the draw, and when they win, the
-//!   holder runs. The next holder is drawn among those who wait.
+//! Law. At every draw a queued task with t of the T tickets of all queued tasks that the CPU may run wins
+//! with probability t/T, independent of all draws before; the task whose slice is over competes like the
+//! others.
+//! - A group is a currency: a member's tickets are worth `value of the group × amount / active amount`, and
+//!   the value of the group is found in the same way from its weight. A task on another CPU is active in its
+//!   currency.
+//! - A task that blocked after the fraction f of its slice has its tickets multiplied by 1/f until it next
+//!   starts one. That inflates its value and not the active amount of its currency, so that its group is
+//!   compensated too.
+//! - A task that blocks on a lock lends its tickets to the holder: they stay in the draw, and when they win,
+//!   the holder runs. The next holder is drawn among those who wait.
 //!
-//! On one CPU with tasks that never sleep the shares are t/T. On more CPUs they are not the entitlement: the set S of
-//! running tasks has probability ∝ Π t over S.
+//! On one CPU with tasks that never sleep the shares are t/T. On more CPUs they are not the entitlement: the
+//! set S of running tasks has probability ∝ Π t over S.
 //!
-//! Five ways to draw have the same distribution: [`Race`] (the default), [`Tree`], [`List`], [`Inverse`], and [`KernelRace`],
-//! which is that of the scheduler in BPF. [`Multi`] has the same expectation and less variance.
+//! Five ways to draw have the same distribution: [`Race`] (the default), [`Tree`], [`List`], [`Inverse`], and
+//! [`KernelRace`], which is that of the scheduler in BPF. [`Multi`] has the same expectation and less
+//! variance.
 
 mod currency;
 mod inverse;
@@ -59,7 +63,8 @@ pub trait Draw: Send {
     /// Draws among the tickets of some affinity classes and takes the winner out.
     fn draw(&mut self, books: &Currencies, rng: &mut ChaCha8Rng, classes: &[usize]) -> Option<TaskIx>;
 
-    /// What the tickets of a task are multiplied by that blocked after `used_ns` (above 0) of its slice: 1 or more.
+    /// What the tickets of a task are multiplied by that blocked after `used_ns` (above 0) of its slice: 1 or
+    /// more.
     fn compensation(&self, used_ns: u64, slice_ns: u64) -> f64 {
         (slice_ns as f64 / used_ns as f64).max(1.0)
     }
@@ -70,7 +75,8 @@ pub struct Lottery<D> {
     books: Currencies,
     draw: D,
     compensates: bool,
-    /// The task that left a CPU at the end of its slice and is kept out of the next draw: only in a wrong lottery.
+    /// The task that left a CPU at the end of its slice and is kept out of the next draw: only in a wrong
+    /// lottery.
     held: Option<Vec<Option<TaskIx>>>,
 }
 
@@ -87,8 +93,8 @@ impl<D: Draw> Lottery<D> {
         self
     }
 
-    /// A wrong lottery, as a negative control: the task whose slice is over takes no part in the draw that follows.
-    /// With two tasks they alternate whatever their tickets; in general shares are ∝ t(T − t).
+    /// A wrong lottery, as a negative control: the task whose slice is over takes no part in the draw that
+    /// follows. With two tasks they alternate whatever their tickets; in general shares are ∝ t(T − t).
     #[must_use]
     pub fn without_previous(mut self, machine: &Machine) -> Self {
         self.held = Some(vec![None; machine.cpus().len()]);

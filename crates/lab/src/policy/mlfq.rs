@@ -1,12 +1,13 @@
 //! Multi-level feedback queue.
 //!
-//! Source: F. J. Corbató, M. Merwin-Daggett, R. C. Daley, "An experimental time-sharing system", 1962; the rules are
-//! those of R. and A. Arpaci-Dusseau, "Operating Systems: Three Easy Pieces", chapter 8.
+//! Source: F. J. Corbató, M. Merwin-Daggett, R. C. Daley, "An experimental time-sharing system", 1962; the
+//! rules are those of R. and A. Arpaci-Dusseau, "Operating Systems: Three Easy Pieces", chapter 8.
 //!
-//! Law. (1) The highest level with a queued task runs, (2) in turns within a level; (3) a new task begins at the top;
-//! (4) a task that has used up its allotment at a level, however often it gave up the CPU in between, goes one level
-//! down; (5) every second, or as `mlfq.boost` says, all tasks go back to the top. There are four levels, or `mlfq.levels`; the
-//! allotment and the slice are one quantum at the top and twice as long at each level below. Tickets mean nothing.
+//! Law. (1) The highest level with a queued task runs, (2) in turns within a level; (3) a new task begins at
+//! the top; (4) a task that has used up its allotment at a level, however often it gave up the CPU in
+//! between, goes one level down; (5) every second, or as `mlfq.boost` says, all tasks go back to the top.
+//! There are four levels, or `mlfq.levels`; the allotment and the slice are one quantum at the top and twice
+//! as long at each level below. Tickets mean nothing.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Departure, Pick, Policy};
@@ -64,8 +65,8 @@ impl Mlfq {
         }
     }
 
-    /// Rule 5, for those who wait: once in a period, whoever is at the head. A head at the top would otherwise keep
-    /// those below it from being boosted for as long as the top level is never empty.
+    /// Rule 5, for those who wait: once in a period, whoever is at the head. A head at the top would
+    /// otherwise keep those below it from being boosted for as long as the top level is never empty.
     fn boost_queued(&mut self, machine: &Machine) {
         let number = self.number(machine.now_ns());
         if self.boosted == number {

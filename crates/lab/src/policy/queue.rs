@@ -79,8 +79,8 @@ impl<E: Entry<Key: PartialOrd>> EntryQueue<E> {
         self.heaps.iter().all(Heap::is_empty)
     }
 
-    /// A CPU whose task has a larger key than the first queued task that may run there: of those, the one with the
-    /// largest. `key_of` gives the key of a running task.
+    /// A CPU whose task has a larger key than the first queued task that may run there: of those, the one
+    /// with the largest. `key_of` gives the key of a running task.
     pub fn worst_running(
         &self,
         machine: &Machine,

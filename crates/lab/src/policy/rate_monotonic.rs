@@ -1,11 +1,11 @@
 //! Rate monotonic: fixed priorities, the shorter the period the higher.
 //!
-//! Source: C. L. Liu, J. W. Layland, "Scheduling Algorithms for Multiprogramming in a Hard-Real-Time Environment",
-//! JACM 20, 1973.
+//! Source: C. L. Liu, J. W. Layland, "Scheduling Algorithms for Multiprogramming in a Hard-Real-Time
+//! Environment", JACM 20, 1973.
 //!
 //! Law. The queued job with the shortest period runs, equal periods in order of declaration; it preempts.
-//! Optimal among fixed priorities when deadlines are periods, on one CPU. On more CPUs this is global RM. Tasks
-//! without a period run in turns in what is left.
+//! Optimal among fixed priorities when deadlines are periods, on one CPU. On more CPUs this is global RM.
+//! Tasks without a period run in turns in what is left.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Pick, Policy};

@@ -2,10 +2,11 @@
 //!
 //! Source: POSIX.1-2017, `SCHED_FIFO` and `SCHED_RR` (2.8.4 Process Scheduling).
 //!
-//! Law. The queued task with the highest priority runs; among equals the one that has waited longest. A task whose
-//! slice is over goes to the tail of its priority; one that was preempted by a higher priority goes back to the head and
-//! finishes the rest of its slice. (With a new slice a task that is preempted often enough would never let its equals run.)
-//! FIFO has no slices; under round robin a task of the class `fifo` has none either.
+//! Law. The queued task with the highest priority runs; among equals the one that has waited longest. A task
+//! whose slice is over goes to the tail of its priority; one that was preempted by a higher priority goes
+//! back to the head and finishes the rest of its slice. (With a new slice a task that is preempted often
+//! enough would never let its equals run.) FIFO has no slices; under round robin a task of the class `fifo`
+//! has none either.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Departure, Pick, Policy};
@@ -18,7 +19,8 @@ pub struct RoundRobin {
     queue: ClassQueue<(i16, i64)>,
     sliced: bool,
     sequence: i64,
-    /// What each task was given when it last got a CPU, and after a preemption what is left of it; 0: a whole slice.
+    /// What each task was given when it last got a CPU, and after a preemption what is left of it; 0: a whole
+    /// slice.
     left_ns: Vec<u64>,
 }
 

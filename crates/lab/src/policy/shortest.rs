@@ -1,12 +1,13 @@
 //! Shortest job first, and shortest remaining time first.
 //!
-//! Source: E. G. Coffman, P. J. Denning, "Operating Systems Theory", 1973; L. Schrage, "A proof of the optimality of
-//! the shortest remaining processing time discipline", Operations Research 16, 1968.
+//! Source: E. G. Coffman, P. J. Denning, "Operating Systems Theory", 1973; L. Schrage, "A proof of the
+//! optimality of the shortest remaining processing time discipline", Operations Research 16, 1968.
 //!
-//! Law. The queued task whose present phase needs the least CPU time runs, ties by declaration, until the phase is
-//! over. A phase is all it runs until it sleeps, waits for an event or ends, with `total` and `loops` counted; a wait for a
-//! lock does not end it. Under SRTF a task that comes with less than what a running one still needs takes its CPU. The lengths are
-//! known exactly, which no real scheduler has; a task that never blocks comes last. Long phases may starve.
+//! Law. The queued task whose present phase needs the least CPU time runs, ties by declaration, until the
+//! phase is over. A phase is all it runs until it sleeps, waits for an event or ends, with `total` and
+//! `loops` counted; a wait for a lock does not end it. Under SRTF a task that comes with less than what a
+//! running one still needs takes its CPU. The lengths are known exactly, which no real scheduler has; a task
+//! that never blocks comes last. Long phases may starve.
 
 use super::queue::ClassQueue;
 use super::{Arrival, Pick, Policy};

@@ -1,29 +1,30 @@
 //! Stride scheduling: the deterministic counterpart of a lottery.
 //!
-//! Source: C. A. Waldspurger, W. E. Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource Management",
-//! MIT/LCS/TM-528, 1995, sections 2 and 3.
+//! Source: C. A. Waldspurger, W. E. Weihl, "Stride Scheduling: Deterministic Proportional-Share Resource
+//! Management", MIT/LCS/TM-528, 1995, sections 2 and 3.
 //!
-//! Law. stride = stride1/tickets. Run the task with the smallest pass, ties by declaration; then pass += stride × part
-//! of the quantum used. A global pass advances by stride1/(all active tickets) for each quantum of service. A task
-//! that leaves keeps remain = pass − global pass and comes back with pass = global pass + remain; a new one begins
-//! with remain = stride, or 0 where `stride.first_pass` says so. Any two tasks stay within one quantum of their ratio; against the ideal the error of a task
-//! may grow to O(number of tasks).
+//! Law. stride = stride1/tickets. Run the task with the smallest pass, ties by declaration; then pass +=
+//! stride × part of the quantum used. A global pass advances by stride1/(all active tickets) for each quantum
+//! of service. A task that leaves keeps remain = pass − global pass and comes back with pass = global pass +
+//! remain; a new one begins with remain = stride, or 0 where `stride.first_pass` says so. Any two tasks stay
+//! within one quantum of their ratio; against the ideal the error of a task may grow to O(number of tasks).
 //!
 //! Groups are flattened: tickets are what they are worth when everybody is runnable.
 //!
-//! [`Arithmetic::Exact`] keeps passes as integers of 1/[`SCALE`] ns per ticket with the remainder carried. Tickets are
-//! divided by what all of them have in common. While nobody comes or goes passes are exact, and equal ones are equal; with
-//! sleep they are too where all sums of tickets divide the scale, as those up to 41 do, and otherwise err by one unit
-//! (5·10⁻¹⁸ ns) each time somebody comes or goes. [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋,
-//! and what is cut off adds up for ever.
+//! [`Arithmetic::Exact`] keeps passes as integers of 1/[`SCALE`] ns per ticket with the remainder carried.
+//! Tickets are divided by what all of them have in common. While nobody comes or goes passes are exact, and
+//! equal ones are equal; with sleep they are too where all sums of tickets divide the scale, as those up to
+//! 41 do, and otherwise err by one unit (5·10⁻¹⁸ ns) each time somebody comes or goes.
+//! [`Arithmetic::Stride1`] is the paper's: strides are ⌊stride1/tickets⌋, and what is cut off adds up for
+//! ever.
 
 use super::queue::PassQueue;
 use super::{Arrival, Departure, Pick, Policy};
 use crate::machine::{CpuIx, Machine, TaskIx};
 use crate::scenario::tuning::FirstPass;
 
-/// Pass units in one nanosecond of a task with one ticket, under exact arithmetic: the least common multiple of 1 to 41,
-/// near 2^57.6. A pass of the longest simulation (2^62 ns) stays below 2^120.
+/// Pass units in one nanosecond of a task with one ticket, under exact arithmetic: the least common multiple
+/// of 1 to 41, near 2^57.6. A pass of the longest simulation (2^62 ns) stays below 2^120.
 pub const SCALE: u128 = 219_060_189_739_591_200;
 
 /// How strides are computed.

@@ -87,8 +87,8 @@ fn sets() -> impl Strategy<Value = Vec<RtTask>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Simulation is the second method: all tasks begin together, which is the worst case, and are simulated over
-    /// the hyperperiod and more.
+    /// Simulation is the second method: all tasks begin together, which is the worst case, and are simulated
+    /// over the hyperperiod and more.
     #[test]
     fn analysis_and_simulation_agree(set in sets()) {
         let scenario = scenario(&set, 1, 240 * MS);

@@ -27,7 +27,8 @@ pub enum Metric {
     ResponseMax,
     /// Mean of the same, nanoseconds.
     ResponseMean,
-    /// Median of the same, nanoseconds. Quantiles are at most 1/16 above the exact ones; over runs they are means.
+    /// Median of the same, nanoseconds. Quantiles are at most 1/16 above the exact ones; over runs they are
+    /// means.
     ResponseP50,
     /// Nine in ten are not longer.
     ResponseP90,
@@ -161,9 +162,9 @@ impl Expectations {
 impl Expectations {
     /// Reads the `[expect]` table of a scenario.
     ///
-    /// A value is a number (or a time) with the tolerance of its table around it, `{ at_least = … , at_most = … }`, or
-    /// `{ is = …, within = … }`. The tolerance is absolute for shares and counts, and a part of the value for times,
-    /// run-time ratios and CPUs.
+    /// A value is a number (or a time) with the tolerance of its table around it, `{ at_least = … , at_most =
+    /// … }`, or `{ is = …, within = … }`. The tolerance is absolute for shares and counts, and a part of the
+    /// value for times, run-time ratios and CPUs.
     pub(super) fn from_toml(text: &str, tasks: &[(String, u32)]) -> Result<Self, ScenarioError> {
         let table = DeTable::parse(text).map_err(|e| ScenarioError::syntax(text, &e))?;
         let index = tasks.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();

@@ -1,4 +1,5 @@
-//! TOML text to a [`Scenario`]: serde reads the shape, this file checks the meaning and says where it is wrong.
+//! TOML text to a [`Scenario`]: serde reads the shape, this file checks the meaning and says where it is
+//! wrong.
 
 mod groups;
 mod names;
@@ -25,8 +26,8 @@ impl Scenario {
     /// Reads a scenario from TOML.
     ///
     /// # Errors
-    /// [`ScenarioError`] with line and column when the text is no TOML, has an unknown or missing key, or means
-    /// something that cannot be run.
+    /// [`ScenarioError`] with line and column when the text is no TOML, has an unknown or missing key, or
+    /// means something that cannot be run.
     pub fn from_toml(text: &str) -> Result<Self> {
         let raw: RawScenario = toml::from_str(text).map_err(|e| ScenarioError::syntax(text, &e))?;
         Reader { text }.scenario(raw)

@@ -1,11 +1,14 @@
-//! Workloads of rt-app (`github.com/scheduler-tools/rt-app`, doc/tutorial.txt), as far as they mean something here.
+//! Workloads of rt-app (`github.com/scheduler-tools/rt-app`, doc/tutorial.txt), as far as they mean something
+//! here.
 //!
-//! docs/simulator.md has the table of all keys: what is the same here, what is approximated, and what is refused by name.
+//! docs/simulator.md has the table of all keys: what is the same here, what is approximated, and what is
+//! refused by name.
 //!
-//! Times in the file are microseconds, `duration` is seconds. An event that is not in the table makes the import fail,
-//! with the name of everything that is not supported; settings that do not change the workload, approximations, and keys
-//! given twice are named in the notes. Of the same event given twice in one object rt-app itself takes the last; its front
-//! end workgen keeps all, in order, and published files rely on it: so does the import.
+//! Times in the file are microseconds, `duration` is seconds. An event that is not in the table makes the
+//! import fail, with the name of everything that is not supported; settings that do not change the workload,
+//! approximations, and keys given twice are named in the notes. Of the same event given twice in one object
+//! rt-app itself takes the last; its front end workgen keeps all, in order, and published files rely on it:
+//! so does the import.
 
 mod attributes;
 mod events;
@@ -36,8 +39,8 @@ type Result<T> = std::result::Result<T, ScenarioError>;
 /// Reads the text of an rt-app file for a machine with `cpus` CPUs.
 ///
 /// # Errors
-/// [`ScenarioError`] when the text is no JSON (with line and column), or has events, policies or values that cannot be
-/// simulated (with the names of task and event).
+/// [`ScenarioError`] when the text is no JSON (with line and column), or has events, policies or values that
+/// cannot be simulated (with the names of task and event).
 pub fn from_rtapp(text: &str, name: &str, cpus: u32) -> Result<Import> {
     let value = text::read(text)?;
     if !(1..=MAX_CPUS).contains(&cpus) {
@@ -213,7 +216,8 @@ impl Importer {
                 let value = object(value, &what)?;
                 self.note_repeated(value, &what);
                 let times = match Self::count(value, "loop", &what, 1)? {
-                    // The only phase may go on for ever; after others there would be no way back to where it began.
+                    // The only phase may go on for ever; after others there would be no way back to where it
+                    // began.
                     0 if phases.0.len() == 1 => {
                         endless = true;
                         1

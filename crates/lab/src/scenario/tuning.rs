@@ -8,8 +8,8 @@ pub const MAX_WINNERS: u32 = 1024;
 /// Parameters of policies; the defaults are those of their files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Numbers of the tickets that `lottery-list` draws, one after another and then from the first again, each modulo the
-    /// queued tickets; none: by chance.
+    /// Numbers of the tickets that `lottery-list` draws, one after another and then from the first again,
+    /// each modulo the queued tickets; none: by chance.
     pub draws: Vec<u64>,
     /// Winners of each draw of `lottery-multi`, 1…[`MAX_WINNERS`].
     pub winners: u32,

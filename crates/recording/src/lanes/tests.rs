@@ -36,8 +36,9 @@ fn what_is_outside_is_left_out() {
 }
 
 proptest! {
-    /// However many slices: a bounded number of pieces, in order and apart, and of each lane's time nothing more or less than was told; whoever
-    /// has a piece had as much of it as anybody, by a count of the slices themselves.
+    /// However many slices: a bounded number of pieces, in order and apart, and of each lane's time nothing
+    /// more or less than was told; whoever has a piece had as much of it as anybody, by a count of the slices
+    /// themselves.
     #[test]
     fn pieces_are_bounded_and_true(
         slices in prop::collection::vec((0u32..6, 1u64..200_000), 1..600),

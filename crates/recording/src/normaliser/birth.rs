@@ -51,7 +51,8 @@ impl Normaliser {
             && old_pid != 0
             && let Some(mut life) = self.lives.remove(&old_pid)
         {
-            // The two exchange their thread ids. What the leader still does, its final switch, comes under the other's.
+            // The two exchange their thread ids. What the leader still does, its final switch, comes under
+            // the other's.
             let from = life.id;
             let leader = self.lives.remove(&task.pid);
             life.id = leader.as_ref().map_or(TaskId { pid: task.pid, start_ns: from.start_ns }, |l| l.id);

@@ -33,7 +33,8 @@ impl Normaliser {
             Kind::Switch { prev, next, .. } => {
                 if let Some(prev) = prev.as_ref().filter(|prev| prev.pid != 0) {
                     self.watched.insert(prev.pid);
-                    // It comes again behind anybody; if the next that is told of it is that it comes, it waited until then.
+                    // It comes again behind anybody; if the next that is told of it is that it comes, it
+                    // waited until then.
                     self.doubt(prev.pid, self.now_ns);
                 }
                 if !self.watched.contains(&next.pid) {

@@ -160,7 +160,8 @@ fn in_a_gap_nobody_is_sure_to_stay_as_he_is() {
     let (facts, repairs) = run(&complete(), &events, 80);
     assert_eq!((repairs.backwards, repairs.losses), (0, 1));
     let unknown = |from, to| (from, to, What::Unknown(Doubt::Loss));
-    // Runnable since 10; woken at 30, so it ran and slept unseen between 20 and 30; from 30 on it may have run again until 50.
+    // Runnable since 10; woken at 30, so it ran and slept unseen between 20 and 30; from 30 on it may have
+    // run again until 50.
     let told = of(&facts, 6);
     assert!(told.contains(&unknown(20, 30)) && told.contains(&unknown(30, 50)), "{told:?}");
     assert!(told.contains(&(50, 60, What::Runnable { since: Ready::Unknown, ran: true })), "{told:?}");
@@ -204,7 +205,8 @@ fn any_kind() -> impl Strategy<Value = Kind> {
 }
 
 proptest! {
-    /// Whatever the events say: the time of each CPU is told once and whole, and the stretches of a task follow each other.
+    /// Whatever the events say: the time of each CPU is told once and whole, and the stretches of a task
+    /// follow each other.
     #[test]
     fn books_balance_on_any_events(
         events in prop::collection::vec((0u64..60, 0u32..3, any_kind()), 0..60), exact in any::<bool>(), sorted in any::<bool>(),
@@ -245,7 +247,8 @@ proptest! {
     }
 }
 
-/// Task 7 wakes 8 and 9, leaves to 8, 8 leaves to 9, and CPU 0 comes back to 7 unseen, because 9 is none of the recorded.
+/// Task 7 wakes 8 and 9, leaves to 8, 8 leaves to 9, and CPU 0 comes back to 7 unseen, because 9 is none of
+/// the recorded.
 #[test]
 fn of_a_recording_of_some_tasks_only_what_they_do_to_each_other_is_known() {
     let header = Header { scope: Scope::Tasks, begin_ns: None, ..complete() };

@@ -42,7 +42,8 @@ impl Life {
         }
     }
 
-    /// Its unknown stretch, if it is in one, ends where it becomes clear; the rest, up to `now`, is what `then` says it was.
+    /// Its unknown stretch, if it is in one, ends where it becomes clear; the rest, up to `now`, is what
+    /// `then` says it was.
     pub(super) fn settle(&mut self, facts: &mut Vec<Fact>, now: u64, then: Doing) {
         if let Doing::Unknown { why, clear_ns } = self.doing {
             self.tell(facts, clear_ns.min(now), What::Unknown(why));

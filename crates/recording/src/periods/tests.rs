@@ -10,7 +10,8 @@ fn uniform(number: u64) -> f64 {
 }
 
 proptest! {
-    /// A line with bounded jitter and drops: the period is found within four of its own standard errors, or what rounding does.
+    /// A line with bounded jitter and drops: the period is found within four of its own standard errors, or
+    /// what rounding does.
     #[test]
     fn a_period_is_found_within_its_stated_error(
         period in 1_000_000u64..100_000_000,

@@ -1,5 +1,6 @@
-//! What the kernel says about the fields of an event: the text of `events/<system>/<event>/format`, which perf.data and trace.dat
-//! carry. Offsets and sizes differ between kernels and word sizes, so nothing is read from an event but through this.
+//! What the kernel says about the fields of an event: the text of `events/<system>/<event>/format`, which
+//! perf.data and trace.dat carry. Offsets and sizes differ between kernels and word sizes, so nothing is read
+//! from an event but through this.
 
 use super::format_order::Order;
 use crate::comm::Comm;

@@ -37,7 +37,8 @@ impl Order {
         Some(if self == Self::Little { u64::from_le_bytes(of) } else { u64::from_be_bytes(of) })
     }
 
-    /// The number of 1, 2, 4 or 8 bytes at `at`, extended by its sign if it has one; `None` for another size, or where `of` ends before it.
+    /// The number of 1, 2, 4 or 8 bytes at `at`, extended by its sign if it has one; `None` for another size,
+    /// or where `of` ends before it.
     #[inline]
     #[allow(clippy::cast_possible_wrap)] // the sign is what is wanted
     pub fn int(self, of: &[u8], at: usize, size: usize, signed: bool) -> Option<i64> {

@@ -40,7 +40,8 @@ struct Decoder {
     which: Which,
     flags: Option<Layout>,
     current: Option<Layout>,
-    /// Who it is about, and who else: prev and next, parent and child; the other is the same where there is one only.
+    /// Who it is about, and who else: prev and next, parent and child; the other is the same where there is
+    /// one only.
     who: Thread,
     other: Thread,
     /// `prev_state`, `target_cpu`, `orig_cpu` or `old_pid`.
@@ -153,8 +154,8 @@ impl Decoders {
         }
     }
 
-    /// What a record says. `tgid` knows the processes of threads, where the format tells them. `Err` names the field that is cut or
-    /// holds nonsense.
+    /// What a record says. `tgid` knows the processes of threads, where the format tells them. `Err` names
+    /// the field that is cut or holds nonsense.
     pub(crate) fn decode(
         &mut self,
         record: &[u8],

@@ -1,4 +1,5 @@
-//! The descriptions of all events of a recording: the "tracing data" which trace-cmd invented and perf took over.
+//! The descriptions of all events of a recording: the "tracing data" which trace-cmd invented and perf took
+//! over.
 
 use super::error::ReadError;
 use super::format::{Field, Format};
@@ -49,7 +50,8 @@ impl FormatSet {
         Ok(set)
     }
 
-    /// Reads from the magic to the size of a page, and gives the version, `6` or `7` (of perf, `0.5` or `0.6`).
+    /// Reads from the magic to the size of a page, and gives the version, `6` or `7` (of perf, `0.5` or
+    /// `0.6`).
     pub(crate) fn begin(scan: &mut Scan<'_>) -> Result<(Self, String), ReadError> {
         if scan.bytes(10, "the mark of tracing data")? != b"\x17\x08\x44tracing" {
             return Err(scan.damaged("the event formats do not begin with their mark"));

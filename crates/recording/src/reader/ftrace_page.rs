@@ -1,4 +1,5 @@
-//! Pages of the kernel's ring buffer, as trace-cmd copies them: a time, a length, then records with the time since the one before.
+//! Pages of the kernel's ring buffer, as trace-cmd copies them: a time, a length, then records with the time
+//! since the one before.
 //!
 //! The layout is that of `include/linux/ring_buffer.h` and `kernel/trace/ring_buffer.c`.
 
@@ -87,7 +88,8 @@ impl Page {
             let word = || order.u32(&page[..self.end], self.at + 4);
             let (data, next) = match kind {
                 1..=28 => (true, self.at + 4 + kind as usize * 4),
-                // Padding to the end of the page; or a record that was thrown away, whose time counts unless it is the 1 that marks it.
+                // Padding to the end of the page; or a record that was thrown away, whose time counts unless
+                // it is the 1 that marks it.
                 29 if delta == 0 => return None,
                 0 | 29 => {
                     let Some(length) = word().and_then(|length| usize::try_from(length).ok()) else {

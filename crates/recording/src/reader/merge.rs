@@ -7,8 +7,8 @@ use std::collections::BinaryHeap;
 
 /// Merges lanes whose events are in order by (`ts_ns`, `seq`, `cpu`). Memory: one event a lane.
 ///
-/// A lane that fails is over; its error is held back until the others are read to their ends, so that what was whole is kept. A lane
-/// that goes back in time is given as it stands, which the normaliser counts.
+/// A lane that fails is over; its error is held back until the others are read to their ends, so that what
+/// was whole is kept. A lane that goes back in time is given as it stands, which the normaliser counts.
 pub(super) struct Merge<L> {
     lanes: Vec<L>,
     heads: Vec<Option<Event>>,

@@ -1,15 +1,17 @@
 //! perf.data: what `perf record`, `perf sched record` and `perf record -o -` write.
 //!
-//! The records are walked here and not by the crate `linux-perf-data`: that one has no event formats, reads no pipe whose tracing
-//! data lie outside their record, and keeps every record whole, where of a scheduling event the tracepoint's 30 to 70 bytes are
-//! enough.
+//! The records are walked here and not by the crate `linux-perf-data`: that one has no event formats, reads
+//! no pipe whose tracing data lie outside their record, and keeps every record whole, where of a scheduling
+//! event the tracepoint's 30 to 70 bytes are enough.
 //!
-//! **Losses** are told twice. `LOST` says how many, on which CPU, at the next write that succeeded: they give the places.
-//! `LOST_SAMPLES`, at the end, counts the same per event: what it has above the sum of the others is given once, without a place.
+//! **Losses** are told twice. `LOST` says how many, on which CPU, at the next write that succeeded: they give
+//! the places. `LOST_SAMPLES`, at the end, counts the same per event: what it has above the sum of the others
+//! is given once, without a place.
 //!
-//! **Births, ends, names** come from the tracepoints where those were recorded, else from perf's own records. These tell the
-//! process of each thread in any case. What they say of the time before the first sample is from before the recording: perf lets them begin
-//! while it looks at who is there already, and the others when that is done.
+//! **Births, ends, names** come from the tracepoints where those were recorded, else from perf's own records.
+//! These tell the process of each thread in any case. What they say of the time before the first sample is
+//! from before the recording: perf lets them begin while it looks at who is there already, and the others
+//! when that is done.
 
 mod attribute;
 mod command_line;
@@ -46,7 +48,8 @@ mod kind {
     pub(super) const HEADER_FEATURE: u32 = 80;
 }
 
-/// `PERF_RECORD_MISC_COMM_EXEC`, and of `LOST_SAMPLES`: a BPF program of perf's own left them out, nothing was lost.
+/// `PERF_RECORD_MISC_COMM_EXEC`, and of `LOST_SAMPLES`: a BPF program of perf's own left them out, nothing
+/// was lost.
 const MISC_COMM_EXEC: u16 = 1 << 13;
 const MISC_LOST_BY_BPF: u16 = 1 << 15;
 
@@ -148,7 +151,8 @@ impl PerfData {
                     let payload = records.take_outside(u64::from(length), "the event formats")?;
                     head.take_tracing_data(payload, at)?;
                 }
-                // What perf says about its own working, and the tools' index. Tasks that are there already come behind the formats.
+                // What perf says about its own working, and the tools' index. Tasks that are there already
+                // come behind the formats.
                 65 | 67 | 69..=79 | 82 if !head.is_complete() => {}
                 _ => return Ok(Some(record)),
             }
@@ -273,7 +277,8 @@ impl PerfData {
                 if current.is_some_and(|pid| pid == thread) {
                     self.processes.set(thread, process);
                 } else if thread != u32::MAX && self.same_pids {
-                    // A task that ends has thread −1. Else the tracepoint counts in another PID namespace than perf.
+                    // A task that ends has thread −1. Else the tracepoint counts in another PID namespace
+                    // than perf.
                     self.same_pids = false;
                     self.processes = Processes::new();
                 }

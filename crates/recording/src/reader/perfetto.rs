@@ -1,8 +1,8 @@
 //! Perfetto traces: full events, compact ones, compressed packets, cut files, and tombola's own packets.
 //!
-//! Bundles of different CPUs lie in no order (the data of an idle CPU may come minutes later), so a first pass finds those of each CPU, and
-//! the events are merged from there. A compact switch does not say who leaves: that is who came last, unknown at the begin of a CPU and
-//! after a loss.
+//! Bundles of different CPUs lie in no order (the data of an idle CPU may come minutes later), so a first
+//! pass finds those of each CPU, and the events are merged from there. A compact switch does not say who
+//! leaves: that is who came last, unknown at the begin of a CPU and after a loss.
 
 mod bundle;
 mod index;

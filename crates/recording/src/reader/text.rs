@@ -1,7 +1,7 @@
 //! Text: the kernel's `trace` file, `trace-cmd report`, `perf script`, systrace.
 //!
-//! Times are mostly of microseconds, so events of one instant keep the order of their lines. Lines that are no scheduling event are passed
-//! over; those that are one and cannot be read are counted as damage.
+//! Times are mostly of microseconds, so events of one instant keep the order of their lines. Lines that are
+//! no scheduling event are passed over; those that are one and cannot be read are counted as damage.
 
 mod arguments;
 mod line;

@@ -1,15 +1,19 @@
-//! trace.dat: what `trace-cmd record` and `trace-cmd extract` write, of version 6 and 7, plain or compressed with zstd or zlib.
+//! trace.dat: what `trace-cmd record` and `trace-cmd extract` write, of version 6 and 7, plain or compressed
+//! with zstd or zlib.
 //!
 //! Each CPU's pages of the kernel's ring buffer are in order by themselves, and are merged by time here.
 //!
-//! **Instances.** A file holds several ring buffers, of the top and of instances. An event of a kind is taken from one of them only:
-//! the first that has it. Two instances that record the same would tell everything twice.
+//! **Instances.** A file holds several ring buffers, of the top and of instances. An event of a kind is taken
+//! from one of them only: the first that has it. Two instances that record the same would tell everything
+//! twice.
 //!
-//! **Losses.** A page says that events are missing before it, often how many. What was overwritten before trace-cmd came is known
-//! from the CPU's statistics alone: it is told where the first page has the mark, else at the end, once.
+//! **Losses.** A page says that events are missing before it, often how many. What was overwritten before
+//! trace-cmd came is known from the CPU's statistics alone: it is told where the first page has the mark,
+//! else at the end, once.
 //!
-//! **What was enabled** does not stand in the file. [`Capabilities`](crate::capabilities::Capabilities) holds what is met in the
-//! first events of each CPU. The times of a guest are its own: `TIME_SHIFT` is not applied.
+//! **What was enabled** does not stand in the file. [`Capabilities`](crate::capabilities::Capabilities) holds
+//! what is met in the first events of each CPU. The times of a guest are its own: `TIME_SHIFT` is not
+//! applied.
 
 mod head;
 mod lane;
@@ -42,7 +46,8 @@ pub struct TraceDat {
     /// Of each kind of event, which instance tells it.
     owners: Owners,
     clock: Clock,
-    /// Of each lane, events that its statistics say were lost and that no page told; and the time of its first event.
+    /// Of each lane, events that its statistics say were lost and that no page told; and the time of its
+    /// first event.
     untold: Vec<u64>,
     begun: Vec<Option<u64>>,
     numbers: BTreeMap<u32, u64>,

@@ -1,8 +1,10 @@
-//! A Perfetto trace: system information and clocks first, then bundles of one CPU each, deflated packet by packet.
+//! A Perfetto trace: system information and clocks first, then bundles of one CPU each, deflated packet by
+//! packet.
 //!
-//! Switches and wakings go into compact columns where these can hold them; everything else, and the first switch of a CPU and after a gap
-//! (which says who leaves), is a full event. What Perfetto has no words for (weights, groups, affinity, exact losses) goes into own packets,
-//! which others pass over. A file that is cut anywhere is readable up to there.
+//! Switches and wakings go into compact columns where these can hold them; everything else, and the first
+//! switch of a CPU and after a gap (which says who leaves), is a full event. What Perfetto has no words for
+//! (weights, groups, affinity, exact losses) goes into own packets, which others pass over. A file that is
+//! cut anywhere is readable up to there.
 
 mod bundle;
 
@@ -30,8 +32,8 @@ pub struct Options {
     pub events_per_packet: usize,
     /// Whether packets are deflated.
     pub deflate: bool,
-    /// Whether the number of each event is kept, which orders events of one instant on different CPUs. Needed where time is simulated; the
-    /// clock of a machine tells such events apart.
+    /// Whether the number of each event is kept, which orders events of one instant on different CPUs. Needed
+    /// where time is simulated; the clock of a machine tells such events apart.
     pub numbers: bool,
 }
 
@@ -100,7 +102,8 @@ impl<W: Write> PerfettoWriter<W> {
         self.note_processes(event);
         if let Some(mut own) = OwnEvent::of(event) {
             if !self.options.numbers {
-                // A reader counts the events in bundles from 1, and gives an own event before one of the same number.
+                // A reader counts the events in bundles from 1, and gives an own event before one of the same
+                // number.
                 own.seq = self.bundles.get(&event.cpu).map_or(0, OpenBundle::added) + 1;
             }
             if let Kind::Loss { of_cpu, .. } = &event.kind {
@@ -144,7 +147,8 @@ impl<W: Write> PerfettoWriter<W> {
         self.out.flush()
     }
 
-    /// Ends the file, and gives the output back. `end_ns`: until when the events of every CPU are complete, where that is known.
+    /// Ends the file, and gives the output back. `end_ns`: until when the events of every CPU are complete,
+    /// where that is known.
     ///
     /// # Errors
     /// Those of the output.
@@ -215,7 +219,8 @@ impl<W: Write> PerfettoWriter<W> {
             return Ok(());
         }
         let mut events = std::mem::take(&mut self.own);
-        // All CPUs' are read as one stream, so that those of an instant stand in the order in which they are to be given.
+        // All CPUs' are read as one stream, so that those of an instant stand in the order in which they are
+        // to be given.
         events.sort_by_key(|own| (own.ts_ns, own.seq, own.cpu));
         let own = Own { events, ..Own::default() };
         self.packet(&Packet { own: Some(own), ..Packet::default() }, self.options.deflate)

@@ -190,7 +190,8 @@ impl Row {
     }
 }
 
-/// `pid` and what goes with it is who left, woke up, moved, was born; `other_…` is who came, the waker, the parent, the thread id before.
+/// `pid` and what goes with it is who left, woke up, moved, was born; `other_…` is who came, the waker, the
+/// parent, the thread id before.
 fn row(event: &Event) -> Row {
     let base = || Row { ts_ns: event.ts_ns, cpu: event.cpu, event: event.kind.name(), ..Row::default() };
     match &event.kind {

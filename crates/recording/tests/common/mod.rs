@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use tombola_recording::event::{Event, Kind};
 use tombola_recording::reader::{Events, Reader};
 
-/// A file of the folder beside the workspace, `shared/recordings`; says so and gives `None` where it is absent.
+/// A file of the folder beside the workspace, `shared/recordings`; says so and gives `None` where it is
+/// absent.
 pub(crate) fn foreign(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings").join(name);
     if !path.exists() {

@@ -79,8 +79,9 @@ pub(crate) fn rounds(usual: u64) -> u64 {
     std::env::var("TOMBOLA_DAMAGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }
 
-/// Reads `rounds` damaged copies of a file that is whole. A panic fails the test by itself; what is asserted is that memory stays in
-/// bounds, that errors say where, and that a cut file gives nothing that the whole one does not.
+/// Reads `rounds` damaged copies of a file that is whole. A panic fails the test by itself; what is asserted
+/// is that memory stays in bounds, that errors say where, and that a cut file gives nothing that the whole
+/// one does not.
 pub(crate) fn survives(
     file: &[u8],
     rounds: u64,
@@ -100,7 +101,8 @@ pub(crate) fn survives(
         kept += events.len() as u64;
         if let Some(error) = &error {
             *(if events.is_empty() { &mut refused } else { &mut ended }) += 1;
-            // These say where, or what is missing. Whatever a length says, nothing outside the file is asked for.
+            // These say where, or what is missing. Whatever a length says, nothing outside the file is asked
+            // for.
             assert!(!matches!(error, ReadError::Io(_)), "round {round}, {what}: {error}");
         }
         if cut {

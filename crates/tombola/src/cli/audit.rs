@@ -15,11 +15,12 @@ use tombola_kernel::{GroupNames, MaxPairs};
 
 /// Show what every task was entitled to, what it got, and why.
 ///
-/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time of the
-/// run and says so. The entitlement is computed from the totals of the interval; docs/ledger.md says what that means.
+/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time
+/// of the run and says so. The entitlement is computed from the totals of the interval; docs/ledger.md says
+/// what that means.
 ///
-/// With COMMAND, runs it, audits the time until it ends (or --interval), and shows it and what it could compete with. Its
-/// exit status is reported; the status of this command says how the audit went.
+/// With COMMAND, runs it, audits the time until it ends (or --interval), and shows it and what it could
+/// compete with. Its exit status is reported; the status of this command says how the audit went.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,20 +39,21 @@ pub struct AuditArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
-    /// were and who stood in the way is not known then
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the
+    /// switches. How long single waits were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "input", "dir"])]
     pub light: bool,
     #[command(flatten)]
     pub past: PastArgs,
-    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s; with
-    /// COMMAND: until it ends]
+    /// Length of an audited interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
+    /// [default: 5s; with COMMAND: until it ends]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Intervals to audit; 0 = until Ctrl-C, or to the end of what is past [default: 1; of what is past, 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
     pub iterations: Option<u64>,
-    /// What a row is about: a task (thread), a process, a scheduling group (cgroup or autogroup), or all tasks of one name
+    /// What a row is about: a task (thread), a process, a scheduling group (cgroup or autogroup), or all
+    /// tasks of one name
     #[arg(long, value_name = "task|process|group|comm", default_value_t)]
     pub by: By,
     /// Which rows come first: who is owed most, waited most, ran most, was preempted most often
@@ -71,13 +73,14 @@ pub struct AuditArgs {
     pub columns: Vec<&'static Metric<Row>>,
     #[command(flatten)]
     pub select: SelectArgs,
-    /// table = for people; csv = a row a line under a header; json = one document of all intervals; ndjson = an object a
-    /// row, after one for the interval and one for each finding; junit and github = the verdict for a build, at the end
+    /// table = for people; csv = a row a line under a header; json = one document of all intervals; ndjson =
+    /// an object a row, after one for the interval and one for each finding; junit and github = the verdict
+    /// for a build, at the end
     /// [default: table, and csv with --output]
     #[arg(long, value_enum, value_name = "table|csv|json|ndjson|junit|github", hide_possible_values = true)]
     pub format: Option<Format>,
-    /// File to append to instead of printing, - for standard output; a file of another kind, or with another header, is refused
-    /// and left untouched. A document in json replaces it, once it is whole
+    /// File to append to instead of printing, - for standard output; a file of another kind, or with another
+    /// header, is refused and left untouched. A document in json replaces it, once it is whole
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print the JSON Schema of json and ndjson, and end
@@ -86,27 +89,32 @@ pub struct AuditArgs {
     /// Print the findings only: where nice values and weights do nothing
     #[arg(long)]
     pub nice_check: bool,
-    /// Do not watch who preempts whom and who holds the CPU meanwhile: the audit then costs no more than the monitor
+    /// Do not watch who preempts whom and who holds the CPU meanwhile: the audit then costs no more than the
+    /// monitor
     #[arg(long)]
     pub no_interference: bool,
-    /// Pairs of tasks of which it is watched who stands in whose way, 1 to 4194304, at 90 bytes each; quiet ones make room for others
+    /// Pairs of tasks of which it is watched who stands in whose way, 1 to 4194304, at 90 bytes each; quiet
+    /// ones make room for others
     #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
     pub max_pairs: MaxPairs,
-    /// End with status 5 if a limit is exceeded in all the time that was audited, by COMMAND or else by all rows that are shown: waited
-    /// or throttled (of run + wait), lag (of what was entitled, or a time), lost (of all CPU time, or a time), as in 'waited>20%' or
-    /// 'lag>100ms'; may be repeated
+    /// End with status 5 if a limit is exceeded in all the time that was audited, by COMMAND or else by all
+    /// rows that are shown: waited or throttled (of run + wait), lag (of what was entitled, or a time), lost
+    /// (of all CPU time, or a time), as in 'waited>20%' or 'lag>100ms'; may be repeated
     #[arg(long, value_name = "LIMIT")]
     pub fail_if: Vec<Threshold>,
-    /// File for a page with verdict, findings, ledger and charts of all the time that was audited, which it replaces
+    /// File for a page with verdict, findings, ledger and charts of all the time that was audited, which it
+    /// replaces
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// End with status 3 if the monitor lost data
     #[arg(long)]
     pub strict: bool,
-    /// End with status 3 if a shown row is owed more than this in one interval: a number of milliseconds, 0 to 10^9, or with a unit
+    /// End with status 3 if a shown row is owed more than this in one interval: a number of milliseconds, 0
+    /// to 10^9, or with a unit
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = lag_limit)]
     pub max_lag: Option<f64>,
-    /// End with status 3 if Jain's index of received / entitled, over all tasks, is below this in one interval, 0 to 1
+    /// End with status 3 if Jain's index of received / entitled, over all tasks, is below this in one
+    /// interval, 0 to 1
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = index)]
     pub min_jain: Option<f64>,
     /// Command to run and to audit, with its arguments
@@ -116,7 +124,8 @@ pub struct AuditArgs {
 
 /// Show how long tasks waited for a CPU, as log2 histograms.
 ///
-/// Waits of preempted tasks count like those of woken ones. Reads the loaded monitor, or attaches a private one.
+/// Waits of preempted tasks count like those of woken ones. Reads the loaded monitor, or attaches a private
+/// one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -134,7 +143,8 @@ pub struct HistArgs {
     pub light: bool,
     #[command(flatten)]
     pub past: PastArgs,
-    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 5s]
+    /// Length of an interval, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default:
+    /// 5s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Intervals to show; 0 = until Ctrl-C, or to the end of what is past [default: 1; of what is past, 0]
@@ -155,8 +165,8 @@ pub struct HistArgs {
 
 /// Which tasks are shown. The division is always that of the whole machine: a filter only hides.
 ///
-/// Several filters must all hold; several values of one filter are alternatives. A row of several tasks is shown, whole, if
-/// they hold for one of them.
+/// Several filters must all hold; several values of one filter are alternatives. A row of several tasks is
+/// shown, whole, if they hold for one of them.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filters (they hide rows, the ledger stays that of the whole machine)")]
 pub struct SelectArgs {
@@ -171,8 +181,8 @@ pub struct SelectArgs {
     /// Only tasks whose name matches this regular expression somewhere
     #[arg(short = 'c', long, value_name = "REGEX", value_parser = expression)]
     pub comm: Option<Regex>,
-    /// Only tasks in this group or below it: a path as in /proc/PID/cgroup or with the mount point before it, or the short name that the
-    /// table shows
+    /// Only tasks in this group or below it: a path as in /proc/PID/cgroup or with the mount point before it,
+    /// or the short name that the table shows
     #[arg(short = 'g', long, value_name = "PATH", value_parser = group)]
     pub cgroup: Option<String>,
     /// Only living tasks of this user, a name or a number

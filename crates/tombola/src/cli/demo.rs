@@ -3,9 +3,11 @@
 use clap::Args;
 use std::time::Duration;
 
-/// Watch three burners of nice 0, 5 and 10 share one CPU, and compare three books: the weights, tombola's, the kernel's.
+/// Watch three burners of nice 0, 5 and 10 share one CPU, and compare three books: the weights, tombola's,
+/// the kernel's.
 ///
-/// Reads the loaded monitor, or attaches a private one, which takes the rights to load. Leaves nothing behind.
+/// Reads the loaded monitor, or attaches a private one, which takes the rights to load. Leaves nothing
+/// behind.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,8 +1,8 @@
 //! The grammar of the command line, and as much of it as a run needs.
 //!
-//! Twenty-five verbs with all their arguments take longer to set up than what they are asked takes to answer. So what is
-//! read first is read with the arguments of the one verb that it names; whatever that does not settle (an error, a help
-//! text) is told by the whole grammar.
+//! Twenty-five verbs with all their arguments take longer to set up than what they are asked takes to answer.
+//! So what is read first is read with the arguments of the one verb that it names; whatever that does not
+//! settle (an error, a help text) is told by the whole grammar.
 
 use super::{
     AuditArgs, Cli, CompletionsArgs, ConvertArgs, DemoArgs, DoctorArgs, DumpArgs, ExportArgs, HistArgs,
@@ -102,7 +102,8 @@ mod tests {
         line.split(' ').map(OsString::from).collect()
     }
 
-    /// Each verb is added as the whole grammar adds it: all that clap knows of a command is in how it is written for debugging.
+    /// Each verb is added as the whole grammar adds it: all that clap knows of a command is in how it is
+    /// written for debugging.
     #[test]
     fn each_verb_has_the_arguments_that_it_has_in_the_whole() {
         // But for its place among its siblings, which a help text shows.

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tombola_kernel::MaxPairs;
 
-/// Write what every interval came to into Parquet files, as a service that survives being killed and a full disk.
+/// Write what every interval came to into Parquet files, as a service that survives being killed and a full
+/// disk.
 ///
-/// Reads the loaded monitor, or attaches a private one. An interval goes into a journal at once and whole; journals become sealed files,
-/// which `DuckDB`, Spark and others read, and which `audit`, `dump`, `hist`, `report` and `top` read with --dir. What cannot be written,
-/// because the disk is full, goes into the next interval that can. SIGTERM writes what has passed, seals, and ends with 0.
+/// Reads the loaded monitor, or attaches a private one. An interval goes into a journal at once and whole;
+/// journals become sealed files, which `DuckDB`, Spark and others read, and which `audit`, `dump`, `hist`,
+/// `report` and `top` read with --dir. What cannot be written, because the disk is full, goes into the next
+/// interval that can. SIGTERM writes what has passed, seals, and ends with 0.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,8 +28,8 @@ pub struct LogArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH")]
     pub map: Option<PathBuf>,
-    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
-    /// were and who stood in the way is not known then
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the
+    /// switches. How long single waits were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "interference"])]
     pub light: bool,
     /// Length of an interval, 100ms to 1h
@@ -42,18 +44,21 @@ pub struct LogArgs {
     /// Time that goes into one file, 1s to 1d; until then it is in the journal, which only tombola reads
     #[arg(long, value_name = "TIME", default_value = "1h", allow_negative_numbers = true, value_parser = seal)]
     pub seal: Duration,
-    /// Threads logged one by one, 0 to 100000: so many that ran longest and so many that waited longest; the rest is added up by group
+    /// Threads logged one by one, 0 to 100000: so many that ran longest and so many that waited longest; the
+    /// rest is added up by group
     #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true,
           value_parser = whole::between::<usize>(0, 100_000))]
     pub top: usize,
-    /// Processes and names logged one by one, 0 to 100000, those that ran and waited longest; the rest is added up
+    /// Processes and names logged one by one, 0 to 100000, those that ran and waited longest; the rest is
+    /// added up
     #[arg(long, value_name = "N", default_value_t = 500, allow_negative_numbers = true,
           value_parser = whole::between::<usize>(0, 100_000))]
     pub top_processes: usize,
     /// Watch who stands in whose way, and log the pairs of groups; it costs at every switch
     #[arg(long)]
     pub interference: bool,
-    /// With --interference: pairs of tasks watched at once, 1 to 4194304, at 90 bytes each; quiet ones make room for others
+    /// With --interference: pairs of tasks watched at once, 1 to 4194304, at 90 bytes each; quiet ones make
+    /// room for others
     #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
     pub max_pairs: MaxPairs,
     /// Host name in the log [default: that of the machine]

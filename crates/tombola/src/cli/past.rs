@@ -17,8 +17,8 @@ use tombola_history::past::Span;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "The past (in place of the live machine)")]
 pub struct PastArgs {
-    /// Recording to read: perf.data, trace.dat, a Perfetto trace, text of ftrace, trace-cmd or perf script, frames that --save-frames
-    /// kept, recognised by content; - for standard input
+    /// Recording to read: perf.data, trace.dat, a Perfetto trace, text of ftrace, trace-cmd or perf script,
+    /// frames that --save-frames kept, recognised by content; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["map", "dir"])]
     pub input: Option<PathBuf>,
     /// Log to read, as `tombola log --dir` writes it; without --at, --from and --to all of it
@@ -31,7 +31,8 @@ pub struct PastArgs {
     /// YYYY-MM-DDTHH:MM[:SS]; all in UTC
     #[arg(long, value_name = "TIME", requires = "dir", conflicts_with_all = ["from", "to"])]
     pub at: Option<Moment>,
-    /// Begin of the stretch, as --at, or of a recording as a length of time since its begin, such as 1.2s [default: the begin]
+    /// Begin of the stretch, as --at, or of a recording as a length of time since its begin, such as 1.2s
+    /// [default: the begin]
     #[arg(long, value_name = "TIME", conflicts_with = "map")]
     pub from: Option<Edge>,
     /// End of the stretch, as --from [default: the end]

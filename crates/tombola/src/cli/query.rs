@@ -3,10 +3,12 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Ask a log, of one host or of many, one of the shipped questions: SQL, answered by `DuckDB` where it is installed.
+/// Ask a log, of one host or of many, one of the shipped questions: SQL, answered by `DuckDB` where it is
+/// installed.
 ///
-/// Without NAME, lists the questions. `DuckDB` is looked for as the program `duckdb`, then as the module of `python3`. Only sealed files are
-/// asked: an interval is in one at the latest when the time of `log --seal` is over.
+/// Without NAME, lists the questions. `DuckDB` is looked for as the program `duckdb`, then as the module of
+/// `python3`. Only sealed files are asked: an interval is in one at the latest when the time of `log --seal`
+/// is over.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -10,12 +10,13 @@ use tombola_kernel::recorder::LaneRoom;
 
 /// Record every switch, wakeup and migration of the machine into a Perfetto trace.
 ///
-/// Needs `CAP_BPF` and `CAP_PERFMON`, or root; no monitor needs to be loaded. Records until COMMAND ends, for --duration, or until
-/// Ctrl-C. What was recorded and what was lost is printed at the end: together they are what the kernel has shown.
+/// Needs `CAP_BPF` and `CAP_PERFMON`, or root; no monitor needs to be loaded. Records until COMMAND ends, for
+/// --duration, or until Ctrl-C. What was recorded and what was lost is printed at the end: together they are
+/// what the kernel has shown.
 ///
-/// The file is written from the start, so that it is readable whatever happens: after SIGKILL the last second is missing. A file that
-/// exists is not overwritten without --force. It opens in <https://ui.perfetto.dev>, and holds what other formats have no words for:
-/// weights, groups with their quotas, affinity, exact losses.
+/// The file is written from the start, so that it is readable whatever happens: after SIGKILL the last second
+/// is missing. A file that exists is not overwritten without --force. It opens in <https://ui.perfetto.dev>,
+/// and holds what other formats have no words for: weights, groups with their quotas, affinity, exact losses.
 ///
 /// With a command, the exit status is the command's.
 #[derive(Debug, Args)]
@@ -34,18 +35,20 @@ pub struct RecordArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
-    /// How long to record, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: until COMMAND ends, or Ctrl-C]
+    /// How long to record, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default:
+    /// until COMMAND ends, or Ctrl-C]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = super::duration)]
     pub duration: Option<Duration>,
-    /// Keep the last so much time in memory, 1s to 1d, and write it to the file on SIGUSR1 or --trigger. On each further SIGUSR1 it
-    /// goes to FILE.2, FILE.3, …; without any nothing is written
+    /// Keep the last so much time in memory, 1s to 1d, and write it to the file on SIGUSR1 or --trigger. On
+    /// each further SIGUSR1 it goes to FILE.2, FILE.3, …; without any nothing is written
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = flight)]
     pub flight: Option<Duration>,
-    /// With --flight: write and end when a task has waited longer than so for a CPU, 'wait>50ms', or is owed more CPU time than so by
-    /// what it was entitled to in the time that is kept, 'lag>100ms' (10us to 1d)
+    /// With --flight: write and end when a task has waited longer than so for a CPU, 'wait>50ms', or is owed
+    /// more CPU time than so by what it was entitled to in the time that is kept, 'lag>100ms' (10us to 1d)
     #[arg(long, value_name = "CONDITION", requires = "flight", allow_hyphen_values = true)]
     pub trigger: Option<Trigger>,
-    /// Room in each CPU's lane, in records of 24 bytes: a power of two from 64 to 1048576 [default: by CPUs, 131072 up to 21 of them]
+    /// Room in each CPU's lane, in records of 24 bytes: a power of two from 64 to 1048576 [default: by CPUs,
+    /// 131072 up to 21 of them]
     #[arg(long, value_name = "RECORDS", allow_negative_numbers = true)]
     pub lane: Option<LaneRoom>,
     /// End with status 3 if events were lost

@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 use std::path::PathBuf;
 
-/// Tell what is in a recording: where it is from, its span, its events, what is missing, and what can be known from it.
+/// Tell what is in a recording: where it is from, its span, its events, what is missing, and what can be
+/// known from it.
 ///
-/// Reads perf.data, trace.dat, Perfetto traces, and the text of ftrace, trace-cmd report, perf script and systrace, recognised by content.
-/// Needs no root.
+/// Reads perf.data, trace.dat, Perfetto traces, and the text of ftrace, trace-cmd report, perf script and
+/// systrace, recognised by content. Needs no root.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,8 @@ pub struct InfoArgs {
     pub output: OutputArgs,
 }
 
-/// Write a recording in another form: a Perfetto trace, which opens in the Perfetto UI, its events as rows, or a scenario.
+/// Write a recording in another form: a Perfetto trace, which opens in the Perfetto UI, its events as rows,
+/// or a scenario.
 ///
 /// The result replaces a file of that name only when it is whole.
 #[derive(Debug, Args)]
@@ -41,7 +43,8 @@ pub struct ConvertArgs {
     /// Where the result goes; - for standard output
     #[arg(value_name = "TO")]
     pub to: PathBuf,
-    /// Its form [default: by the ending of TO: .csv, .ndjson, .toml for scenario, .json for rt-app, else pftrace]
+    /// Its form [default: by the ending of TO: .csv, .ndjson, .toml for scenario, .json for rt-app, else
+    /// pftrace]
     #[arg(long, visible_alias = "to", value_name = "FORMAT")]
     pub format: Option<ConvertFormat>,
 }
@@ -61,7 +64,8 @@ pub enum ConvertFormat {
     RtApp,
 }
 
-/// List every slice of a recording: who ran when and where, how long it had waited for the CPU, and how long it had slept before.
+/// List every slice of a recording: who ran when and where, how long it had waited for the CPU, and how long
+/// it had slept before.
 ///
 /// `SLEEP_MS` and `WAIT_MS` are those before the slice; "?" where the recording cannot tell.
 #[derive(Debug, Args)]

@@ -1,4 +1,5 @@
-//! The flags of `replay` and `periods`: what a recording would have been, and whether its real-time tasks fit.
+//! The flags of `replay` and `periods`: what a recording would have been, and whether its real-time tasks
+//! fit.
 
 use super::output::OutputArgs;
 use super::past::Edge;
@@ -11,8 +12,9 @@ use tombola_lab::policy::PolicyKind;
 
 /// Replay what the tasks of a recording wanted under other schedulers, and say how far that can be believed.
 ///
-/// The scheduler of the recording is replayed first: what comes out differs from what was recorded, and that error is the honesty score. What
-/// another policy changes by less is "no difference". A simulation: no root. Ctrl-C prints the policies that are done.
+/// The scheduler of the recording is replayed first: what comes out differs from what was recorded, and that
+/// error is the honesty score. What another policy changes by less is "no difference". A simulation: no root.
+/// Ctrl-C prints the policies that are done.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +28,8 @@ pub struct ReplayArgs {
     /// Policies to replay it under, with commas between; that of the recording always comes first
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "lottery,stride,rr")]
     pub policy: Vec<PolicyKind>,
-    /// Policy under which it was recorded [default: the fair class of its kernel, eevdf-linux from 6.6 on, cfs before]
+    /// Policy under which it was recorded [default: the fair class of its kernel, eevdf-linux from 6.6 on,
+    /// cfs before]
     #[arg(long, value_name = "NAME")]
     pub recorded: Option<PolicyKind>,
     /// Begin, as a length of time since the begin of the recording, such as 1.2s
@@ -38,7 +41,8 @@ pub struct ReplayArgs {
     /// Slice of policies that have none of their own, 10us to 1d
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = super::step)]
     pub quantum: Duration,
-    /// Tick of the kernel, at which slices end: 1ms where `CONFIG_HZ` is 1000; 0 = at once [default: 4ms, 0 for simulations]
+    /// Tick of the kernel, at which slices end: 1ms where `CONFIG_HZ` is 1000; 0 = at once [default: 4ms, 0
+    /// for simulations]
     #[arg(long, value_name = "TIME", value_parser = tick)]
     pub tick: Option<Duration>,
     /// Runs of a policy with chance, 1 to 1000
@@ -54,7 +58,8 @@ pub struct ReplayArgs {
     pub output: OutputArgs,
 }
 
-/// Find the periodic tasks of a recording: period, jitter, execution time, lateness, and whether EDF and RM would be in time.
+/// Find the periodic tasks of a recording: period, jitter, execution time, lateness, and whether EDF and RM
+/// would be in time.
 ///
 /// A task is periodic where its wakes by timers keep their distance. Needs no root.
 #[derive(Debug, Args)]

@@ -10,11 +10,13 @@ use tombola_lab::policy::PolicyKind;
 
 /// Measure for a while and write one HTML file to hand on: verdict, findings, ledger, charts, books, loss.
 ///
-/// The file holds all it needs, asks nobody for anything, and can be read without its script. A program finds JSON in it. Reads the
-/// loaded monitor; where none is loaded and no --map is given, attaches a private one for the time of the run.
+/// The file holds all it needs, asks nobody for anything, and can be read without its script. A program finds
+/// JSON in it. Reads the loaded monitor; where none is loaded and no --map is given, attaches a private one
+/// for the time of the run.
 ///
-/// Two names compare: what of the difference of two recordings, logs or scenarios is more than noise. Each is cut into equal stretches,
-/// which tell how much a side varies by itself; docs/report.md says how. The result is printed, and with -o a page too.
+/// Two names compare: what of the difference of two recordings, logs or scenarios is more than noise. Each is
+/// cut into equal stretches, which tell how much a side varies by itself; docs/report.md says how. The result
+/// is printed, and with -o a page too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,8 +28,8 @@ Examples:
   tombola report /var/log/tombola@02:00..03:00 /var/log/tombola@03:00..04:00
   sudo tombola audit --report build.html -- make -j8      the same page for a command")]
 pub struct ReportArgs {
-    /// Two recordings, directories of logs, or scenarios (*.toml) to compare; of a recording or a log also a stretch, as
-    /// NAME@FROM..TO with the forms of --from and --to
+    /// Two recordings, directories of logs, or scenarios (*.toml) to compare; of a recording or a log also a
+    /// stretch, as NAME@FROM..TO with the forms of --from and --to
     #[arg(value_name = "FIRST SECOND", num_args = 2, conflicts_with_all = ["duration", "interval", "map", "no_interference",
           "input", "dir", "simulate", "save_frames"])]
     pub sides: Vec<String>,
@@ -48,19 +50,19 @@ pub struct ReportArgs {
     /// File for the page, which it replaces when all is measured
     #[arg(short = 'o', long, value_name = "FILE", required_unless_present = "sides")]
     pub output: Option<PathBuf>,
-    /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d); Ctrl-C ends it early, with the
-    /// page [default: 10s; of what is past, all of it]
+    /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d); Ctrl-C
+    /// ends it early, with the page [default: 10s; of what is past, all of it]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub duration: Option<Interval>,
-    /// Length of an interval of the charts, 1ms to 1d; at most 3600 of them [default: a sixtieth of the duration, 100ms at
-    /// least]
+    /// Length of an interval of the charts, 1ms to 1d; at most 3600 of them [default: a sixtieth of the
+    /// duration, 100ms at least]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH", conflicts_with = "simulate")]
     pub map: Option<PathBuf>,
-    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
-    /// were and who stood in the way is not known then
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the
+    /// switches. How long single waits were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "input", "dir", "simulate", "sides"])]
     pub light: bool,
     /// Do not watch who preempts whom and who holds the CPU meanwhile

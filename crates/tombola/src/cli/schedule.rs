@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tombola_kernel::scheduler::{Guard, Law, Slice};
 
-/// Put a lottery scheduler into the kernel, until Ctrl-C, a time, or the end of a command; then report who won what.
+/// Put a lottery scheduler into the kernel, until Ctrl-C, a time, or the end of a command; then report who
+/// won what.
 ///
-/// Needs a kernel with `sched_ext` (tried: Linux 6.17, 6.19, 7.3), and root. However this process ends, the kernel's own scheduler is back at once.
-/// With a command the exit status is the command's. With --scenario, one of the simulator's scenarios is acted out by real
-/// threads, and held against the simulation: status 3 where the two differ by more than chance allows.
+/// Needs a kernel with `sched_ext` (tried: Linux 6.17, 6.19, 7.3), and root. However this process ends, the
+/// kernel's own scheduler is back at once. With a command the exit status is the command's. With --scenario,
+/// one of the simulator's scenarios is acted out by real threads, and held against the simulation: status 3
+/// where the two differ by more than chance allows.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +37,8 @@ pub struct ScheduleArgs {
     /// How long a task may wait before it goes first, before all draws, 100ms to 20s [default: 10s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = guard)]
     pub guard: Option<Guard>,
-    /// How long to schedule, 1ms to 1d [default: until Ctrl-C or the end of the command; with a scenario, its duration]
+    /// How long to schedule, 1ms to 1d [default: until Ctrl-C or the end of the command; with a scenario, its
+    /// duration]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = super::duration)]
     pub duration: Option<Duration>,
     /// Report every so often too, 1ms to 1d: what it came to since the start
@@ -57,8 +60,9 @@ pub struct ScheduleArgs {
 
 /// Show and change the tickets of tasks, while 'tombola schedule' runs.
 ///
-/// Tickets follow from the nice value until they are set. They are in the currency of the task's group: a cgroup divides what
-/// its own weight gets among its tasks. Children inherit them. When the scheduler goes, they are gone.
+/// Tickets follow from the nice value until they are set. They are in the currency of the task's group: a
+/// cgroup divides what its own weight gets among its tasks. Children inherit them. When the scheduler goes,
+/// they are gone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

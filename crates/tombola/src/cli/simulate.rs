@@ -8,8 +8,8 @@ use tombola_lab::scenario::MAX_CPUS;
 
 /// Run a scenario under one scheduler after another, and show who would have got what.
 ///
-/// A simulation: no root, no kernel, the same schedule on every machine. Ends with 3 where an `[expect]` of the scenario does
-/// not hold. Ctrl-C prints what is done so far.
+/// A simulation: no root, no kernel, the same schedule on every machine. Ends with 3 where an `[expect]` of
+/// the scenario does not hold. Ctrl-C prints what is done so far.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +21,8 @@ Examples:
   tombola simulate --list                    policies and built-in scenarios
   tombola simulate --show three-burners > mine.toml")]
 pub struct SimulateArgs {
-    /// Scenario: a TOML file, a workload of rt-app (.json), or the name of a built-in one (which comes first; ./NAME is a file)
+    /// Scenario: a TOML file, a workload of rt-app (.json), or the name of a built-in one (which comes first;
+    /// ./NAME is a file)
     #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "show", "rt_app", "json_schema"])]
     pub scenario: Option<PathBuf>,
     /// Policies, with commas between [default: those of the scenario, else lottery,stride,eevdf,rr]
@@ -37,8 +38,8 @@ pub struct SimulateArgs {
     /// Seed of all runs, 0 to 2^64−1 [default: that of the scenario]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u64>(0, u64::MAX))]
     pub seed: Option<u64>,
-    /// CSV file, or - for standard output, for the slices of the first run of the first policy (`time,cpu,task,ran_ns,reason`), or the word ascii
-    /// for a picture of its beginning
+    /// CSV file, or - for standard output, for the slices of the first run of the first policy
+    /// (`time,cpu,task,ran_ns,reason`), or the word ascii for a picture of its beginning
     #[arg(long, value_name = "FILE|ascii")]
     pub timeline: Option<PathBuf>,
     /// table = for people; json and csv = every number, times in ns
@@ -53,7 +54,8 @@ pub struct SimulateArgs {
     /// File for a page with shares, waits, a timeline and its decisions one by one, which it replaces
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// File for a recording of the first run of the first policy, as a kernel would have told it: for audit -i, timehist, replay, ui.perfetto.dev
+    /// File for a recording of the first run of the first policy, as a kernel would have told it: for audit
+    /// -i, timehist, replay, ui.perfetto.dev
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Print the policies and the built-in scenarios

@@ -9,9 +9,10 @@ use tombola_lab::policy::PolicyKind;
 
 /// Watch live who is owed the CPU and why, who waits, and who stands in the way.
 ///
-/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time of the run.
-/// With --simulate a scenario is looked at in place of this machine: no root, no kernel. `?` shows the keys. What is set by a flag
-/// comes before the config file (`~/.config/tombola/config.toml`, which S writes), and that before the default.
+/// Reads the loaded monitor. Where none is loaded and no --map is given, attaches a private one for the time
+/// of the run. With --simulate a scenario is looked at in place of this machine: no root, no kernel. `?`
+/// shows the keys. What is set by a flag comes before the config file (`~/.config/tombola/config.toml`, which
+/// S writes), and that before the default.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,11 +28,12 @@ pub struct TopArgs {
     /// Pinned map of tasks to read [default: that of the loaded monitor, else a private monitor]
     #[arg(long, env = "MAP_PIN", value_name = "PATH", conflicts_with = "simulate")]
     pub map: Option<PathBuf>,
-    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the switches. How long single waits
-    /// were and who stood in the way is not known then
+    /// Attach a private light monitor, whatever is loaded: the kernel's own counters, and nothing at the
+    /// switches. How long single waits were and who stood in the way is not known then
     #[arg(long, conflicts_with_all = ["map", "input", "dir", "simulate"])]
     pub light: bool,
-    /// Time between two refreshes, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d) [default: 1s]
+    /// Time between two refreshes, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d)
+    /// [default: 1s]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub interval: Option<Interval>,
     /// Colours: for a dark background, for a light one, or none [default: dark]

@@ -216,8 +216,8 @@ impl Shown {
         self.tasks.as_ref().is_none_or(|tasks| tasks.contains(&id))
     }
 
-    /// A finding as far as it is about what is shown: it names the task that was asked for. Real-time tasks take time from everybody on
-    /// their CPU.
+    /// A finding as far as it is about what is shown: it names the task that was asked for. Real-time tasks
+    /// take time from everybody on their CPU.
     fn focused(&self, audit: &Audit, finding: &Finding) -> Option<Finding> {
         let shown = finding.tasks.iter().filter(|id| self.shows(**id));
         let waited = |id: &TaskId| {

@@ -21,7 +21,8 @@ use tombola_recording::writer::{Options, PerfettoWriter};
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
 
-/// Writes what can be read; a recording that is cut or damaged is written as far as it is whole, which is said.
+/// Writes what can be read; a recording that is cut or damaged is written as far as it is whole, which is
+/// said.
 pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     let format = args.format.unwrap_or_else(|| of_name(&args.to));
     if matches!(format, ConvertFormat::Scenario | ConvertFormat::RtApp) {
@@ -55,7 +56,8 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Writes what the tasks wanted: as a scenario, with which `simulate` begins at the policy of the recording, or for rt-app.
+/// Writes what the tasks wanted: as a scenario, with which `simulate` begins at the policy of the recording,
+/// or for rt-app.
 fn demand(args: &ConvertArgs, format: ConvertFormat, out: &mut dyn Write) -> Result<Exit> {
     let target = Target::open(Some(&args.to))?;
     let span = recorded::read(&args.from, None, None)?;

@@ -75,7 +75,8 @@ fn without_effect(args: &LoadArgs, monitor: &PinnedMonitor) -> Vec<String> {
     [object, btf, room, groups, light].into_iter().flatten().collect()
 }
 
-/// The map is readable for everybody, but a directory above it may not be: systemd mounts bpffs with mode 0700.
+/// The map is readable for everybody, but a directory above it may not be: systemd mounts bpffs with
+/// mode 0700.
 fn closed_directory(pins: &Pins) -> Option<String> {
     let dir = pins.map.parent().unwrap_or(Path::new("/"));
     let meta = fs::metadata(dir).ok()?;

@@ -18,7 +18,8 @@ use tombola_history::names::Names;
 use tombola_history::rows::{Maker, Most};
 use tombola_history::{Error, Keep, Log};
 
-/// Logs until told to stop. What fails before the first interval ends it; what fails later is told, and tried again.
+/// Logs until told to stop. What fails before the first interval ends it; what fails later is told, and tried
+/// again.
 pub fn run(args: &LogArgs) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let mut source = source::open(

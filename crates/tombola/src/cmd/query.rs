@@ -249,7 +249,8 @@ mod tests {
             seal(dir.path(), host, from_us, None);
         }
         assert_eq!(refused(), None);
-        // The oldest of each host is of this version: a tombola that went back to an older one writes such a log.
+        // The oldest of each host is of this version: a tombola that went back to an older one writes such a
+        // log.
         let first = seal(dir.path(), "a", 2 * day_us, Some("1"));
         seal(dir.path(), "b", 2 * day_us, Some("1"));
         // DuckDB reads whatever its pattern matches.

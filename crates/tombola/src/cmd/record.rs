@@ -214,7 +214,8 @@ impl Session {
     fn hand_over(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.events.foresee(&batch);
-        // Waits begin on one CPU and end on another, and own packets are in the order of time. Those of one CPU keep their order.
+        // Waits begin on one CPU and end on another, and own packets are in the order of time. Those of one
+        // CPU keep their order.
         batch.sort_by_key(|recorded| recorded.ts_ns);
         let mut done = Ok(());
         for recorded in batch.drain(..) {

@@ -125,7 +125,8 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
     past::open_or(past, || source::open(args.map.as_deref(), wanted))
 }
 
-/// The past that is asked for; standard input as a file, which can be looked at before it is played, and is gone with what is returned beside it.
+/// The past that is asked for; standard input as a file, which can be looked at before it is played, and is
+/// gone with what is returned beside it.
 fn spool(past: &PastArgs) -> Result<(PastArgs, Option<NamedTempFile>)> {
     if past.input.as_deref() != Some(Path::new("-")) {
         return Ok((past.clone(), None));

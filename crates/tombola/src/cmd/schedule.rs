@@ -96,8 +96,8 @@ pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     })
 }
 
-/// Waits for the first of: the scheduler is thrown out, a signal, the end of the command, the end of the time since `begin`.
-/// Returns what has become of the scheduler.
+/// Waits for the first of: the scheduler is thrown out, a signal, the end of the command, the end of the time
+/// since `begin`. Returns what has become of the scheduler.
 fn watch(
     args: &ScheduleArgs,
     running: &RunningScheduler,

@@ -35,7 +35,8 @@ const DEFAULT: [PolicyKind; 4] =
 /// Longest scenario file. A million tasks fit, an endless device does not.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Simulates, and prints. Files are opened before the first run, so that what cannot be written fails at once.
+/// Simulates, and prints. Files are opened before the first run, so that what cannot be written fails at
+/// once.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     if args.list {
         list(out)?;

@@ -15,8 +15,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 use tombola_core::tickets::Nice;
 
-/// Burns as told, then reports. The main thread takes nice value and CPU first: what is refused is refused before
-/// anything burns, and the burners inherit both.
+/// Burns as told, then reports. The main thread takes nice value and CPU first: what is refused is refused
+/// before anything burns, and the burners inherit both.
 pub fn run(args: &WorkloadArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     if let Some(nice) = args.nice {

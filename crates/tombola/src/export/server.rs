@@ -7,7 +7,8 @@
 //! | time of a connection | 15 s, one request each |
 //! | bytes of a request's head | 16 KiB |
 //!
-//! It has a thread of its own and holds texts that are made already: nobody who scrapes, or pretends to, makes the measuring wait.
+//! It has a thread of its own and holds texts that are made already: nobody who scrapes, or pretends to,
+//! makes the measuring wait.
 
 use super::text::Texts;
 use crate::limits::cannot_start;
@@ -52,7 +53,8 @@ impl Page {
     }
 }
 
-/// Serves the page from a thread of its own, until the process ends. Returns where: port 0 is one that is free.
+/// Serves the page from a thread of its own, until the process ends. Returns where: port 0 is one that is
+/// free.
 ///
 /// # Errors
 /// An address that cannot be listened on.

@@ -1,7 +1,7 @@
 //! A bounded number of series: the busiest keys have one each, the others are added up.
 //!
-//! A key is added up by itself from the moment it gets a slot until it loses it, and with the others before and after: nothing is counted
-//! twice, and no sum runs backwards.
+//! A key is added up by itself from the moment it gets a slot until it loses it, and with the others before
+//! and after: nothing is counted twice, and no sum runs backwards.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! A replayed scenario as a workload of rt-app (`github.com/scheduler-tools/rt-app`, doc/tutorial.txt): the inverse of the lab's import.
+//! A replayed scenario as a workload of rt-app (`github.com/scheduler-tools/rt-app`, doc/tutorial.txt): the
+//! inverse of the lab's import.
 //!
 //! | of the demand | in the file |
 //! |---|---|
@@ -8,7 +9,8 @@
 //! | a wake, and the wait for it | `sem_post`, `sem_wait` of one semaphore for each pair |
 //! | nice value, real-time priority, `SCHED_DEADLINE`, affinity, group | `priority`, `policy`, `dl-…`, `cpus`, `taskgroup` |
 //!
-//! What rt-app has no words for is said ([`Export::notes`]): weights that are no nice value's, weights and quotas of groups.
+//! What rt-app has no words for is said ([`Export::notes`]): weights that are no nice value's, weights and
+//! quotas of groups.
 
 use std::fmt::Write;
 use tombola_core::reservation::Reservation;

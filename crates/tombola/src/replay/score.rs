@@ -194,7 +194,8 @@ pub(crate) struct Change {
     pub(crate) completions: Option<f64>,
 }
 
-/// The change of one task, where it is larger than the task's own error, than the median error, and than chance.
+/// The change of one task, where it is larger than the task's own error, than the median error, and than
+/// chance.
 pub(crate) fn change(honesty: &Honesty, base: &Replayed, other: &Replayed, task: usize) -> Change {
     let is = other.tasks[task].minus(base.tasks[task]);
     // Not f64::hypot, whose symbol is of glibc 2.35 where the binary gets along with 2.34.

@@ -14,7 +14,8 @@ use tombola_recording::periods::{rhythm, service};
 
 const MS: f64 = 1e6;
 
-/// Burners of several weights, a sleeper, and a pipeline that goes round: it always sleeps, so no wake is hidden.
+/// Burners of several weights, a sleeper, and a pipeline that goes round: it always sleeps, so no wake is
+/// hidden.
 const MIXTURE: &str = "name='mixture'\nduration='4s'\ncpus=CPUS\n\
     [[task]]\nname='heavy'\nnice=-5\n\
     [[task]]\nname='plain'\ncount=2\n\
@@ -62,9 +63,10 @@ fn under_its_own_policy_a_simulation_comes_out_again() {
 
 /// What a replay says of another policy is what the simulator says of the original scenario.
 ///
-/// The original goes on where the recording ends, so both must only do what was recorded. Under `rr` and `stride` on one CPU the tasks that sleep
-/// get no more than under `eevdf-linux`, which serves them before the burners, and burners are taken to go on. What is left is the end: a task may
-/// be one cycle further. So shares differ by no more than a cycle of each of the four tasks that sleep, and completions by one.
+/// The original goes on where the recording ends, so both must only do what was recorded. Under `rr` and
+/// `stride` on one CPU the tasks that sleep get no more than under `eevdf-linux`, which serves them before
+/// the burners, and burners are taken to go on. What is left is the end: a task may be one cycle further. So
+/// shares differ by no more than a cycle of each of the four tasks that sleep, and completions by one.
 #[test]
 fn under_another_policy_the_prediction_is_what_the_simulator_says_of_the_original() {
     let scenario = mixture(1);
@@ -102,7 +104,8 @@ fn with_shuffled_wake_edges_the_score_falls() {
     let span = recorded::read(file.path(), None, None).unwrap();
     let (_, _, honest) = judged(&span, PolicyKind::EevdfLinux);
     let mut reader = tombola_recording::reader::open(file.path()).unwrap();
-    // Task ids go from 1 on in the order of the scenario; whoever was the waker, the light burner is said to be.
+    // Task ids go from 1 on in the order of the scenario; whoever was the waker, the light burner is said to
+    // be.
     let light = 4;
     let shuffle = |event: &mut Event| {
         if let Kind::Wake { waker, stage: Stage::Waking, context, .. } = &mut event.kind {
@@ -141,7 +144,8 @@ fn the_text_of_a_demand_is_the_demand() {
     }
 }
 
-/// The estimator on a recording of known periods, one of which is harmonic to the other, and of a task that paces itself.
+/// The estimator on a recording of known periods, one of which is harmonic to the other, and of a task that
+/// paces itself.
 #[test]
 fn periods_of_a_simulation_are_those_of_its_scenario() {
     let text = "name='x'\nduration='10s'\n\

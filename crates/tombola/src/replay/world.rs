@@ -24,7 +24,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// The one that a recording tells, with a quantum of 10 ms and, unless it was simulated, a tick of 4 ms (`CONFIG_HZ` 250).
+    /// The one that a recording tells, with a quantum of 10 ms and, unless it was simulated, a tick of 4 ms
+    /// (`CONFIG_HZ` 250).
     pub(crate) fn of(header: &Header) -> Self {
         let is_simulated = header.first_format().starts_with(UNDER);
         Self { cpus: header.cpus, quantum_ns: 10_000_000, tick_ns: if is_simulated { 0 } else { 4_000_000 } }
@@ -197,7 +198,8 @@ fn weight(told: &TaskDemand) -> (Class, u8, u64, Nice) {
     };
     let nice = Nice::new(i64::from(prio.clamp(100, 139)) - 120).unwrap_or_default();
     if class != Class::Fair || prio < 0 || told.attributes.policy == Some(6) {
-        // Only policies with fixed priorities know the class; to the others such a task is the heaviest there is.
+        // Only policies with fixed priorities know the class; to the others such a task is the heaviest there
+        // is.
         let most = Nice::new(-20).unwrap_or_default();
         return (class, u8::try_from((99 - prio).clamp(1, 99)).unwrap_or(99), u64::from(most.weight()), nice);
     }

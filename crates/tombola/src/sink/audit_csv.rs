@@ -1,6 +1,8 @@
-//! An audit's rows as CSV: the fields of the JSON rows under their names, after number, time and kind of the interval.
+//! An audit's rows as CSV: the fields of the JSON rows under their names, after number, time and kind of the
+//! interval.
 //!
-//! Columns keep their places for ever; new ones are added at the end. A value that there is none of is an empty cell.
+//! Columns keep their places for ever; new ones are added at the end. A value that there is none of is an
+//! empty cell.
 
 use super::cell::{Cell, File, file_cell};
 use crate::audit_view::AuditView;

@@ -1,4 +1,5 @@
-//! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the columns mean.
+//! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the
+//! columns mean.
 
 use super::loss::{corrected_text, loss_text};
 use super::print::seconds;

@@ -83,7 +83,8 @@ pub(super) fn table<'a, R: 'a>(
     layout
 }
 
-/// Rows as [`table`], without as many of the dispensable columns as it takes to fit a width. Their titles are returned.
+/// Rows as [`table`], without as many of the dispensable columns as it takes to fit a width. Their titles are
+/// returned.
 pub(super) fn fitted<R>(
     mut columns: Vec<&Metric<R>>,
     dispensable: &[&str],

@@ -13,8 +13,8 @@ pub(crate) struct Checks<'a> {
     pub(crate) findings: &'a [String],
 }
 
-/// A suite with a test case for each limit, as text that ends with a line break. A limit of which nothing is known is an error, not a
-/// failure: the test did not run.
+/// A suite with a test case for each limit, as text that ends with a line break. A limit of which nothing is
+/// known is an error, not a failure: the test did not run.
 pub(crate) fn junit(checks: &Checks<'_>) -> String {
     let count = |is_one: fn(&Judgement) -> bool| checks.limits.iter().filter(|(_, it)| is_one(it)).count();
     let failures = count(|it| matches!(it, Judgement::Exceeded(_)));

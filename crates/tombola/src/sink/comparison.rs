@@ -56,8 +56,8 @@ fn responds(task: &TaskResult) -> bool {
     task.completed.mean > 0.0 || task.response_max_ns > 0
 }
 
-/// Jain's index of share / entitled share over all task instances that are entitled to something, from the means over
-/// the runs; the instances of one entry count as equal.
+/// Jain's index of share / entitled share over all task instances that are entitled to something, from the
+/// means over the runs; the instances of one entry count as equal.
 fn fairness(result: &PolicyResult) -> Option<f64> {
     let ratios = result.tasks.iter().filter_map(|task| {
         let entitled = task.entitled_share?.mean;

@@ -1,7 +1,7 @@
 //! The CSV file `dump` appends to: one row a task and sample, one header.
 //!
-//! Text is made harmless before it is quoted, so a row is always one line, and no cell is a formula. Columns keep their
-//! places for ever; new ones are added at the end.
+//! Text is made harmless before it is quoted, so a row is always one line, and no cell is a formula. Columns
+//! keep their places for ever; new ones are added at the end.
 
 use super::cell::{Cell, File, decimal, file_cell};
 use super::line_file::LineFile;
@@ -22,8 +22,8 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    /// Opens the file by the rules of [`LineFile`]; to be called before anything is measured. The notice says what was
-    /// repaired.
+    /// Opens the file by the rules of [`LineFile`]; to be called before anything is measured. The notice says
+    /// what was repaired.
     ///
     /// # Errors
     /// Those of [`LineFile::open`].

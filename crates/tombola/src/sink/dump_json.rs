@@ -1,5 +1,5 @@
-//! Samples of `dump` as JSON: the rows of the catalogue, and the books. `json` is one document, with a sample a line; `ndjson` is
-//! one object a line: the sample, then each row.
+//! Samples of `dump` as JSON: the rows of the catalogue, and the books. `json` is one document, with a sample
+//! a line; `ndjson` is one object a line: the sample, then each row.
 
 use super::json::intervals::Intervals;
 use super::json::row::{DumpRows, RowRecord};

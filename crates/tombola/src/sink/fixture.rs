@@ -137,7 +137,8 @@ pub(crate) fn hostile() -> Vec<TaskWindow> {
     (1u32..).zip(names).map(|(pid, comm)| task(pid, comm, 0, Policy::Other, 1_000_000)).collect()
 }
 
-/// Tasks of a scheduler: two burners, one with tickets of its own, one with a hostile name, and one that never took part.
+/// Tasks of a scheduler: two burners, one with tickets of its own, one with a hostile name, and one that
+/// never took part.
 pub(crate) fn scheduled() -> Vec<ScheduledTask> {
     let task = |pid: u32, comm: &[u8], nice: i8, tickets, wins: u64, expected| ScheduledTask {
         id: TaskId { pid, start_ns: 1 },

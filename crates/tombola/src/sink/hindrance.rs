@@ -14,8 +14,8 @@ const CULPRITS: usize = 3;
 /// Culprits in a record.
 const LISTED: usize = 32;
 
-/// Writes the lines. Percentages are of the wait; what is missing was behind others that are not listed, behind nobody (an idle CPU), in
-/// another CPU's queue, or reached back before the watch.
+/// Writes the lines. Percentages are of the wait; what is missing was behind others that are not listed,
+/// behind nobody (an idle CPU), in another CPU's queue, or reached back before the watch.
 pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
     if !view.hindered.is_empty() {
         line(out, format_args!("in the way of those that waited longest:"));

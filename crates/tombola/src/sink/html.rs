@@ -1,4 +1,5 @@
-//! Pages for a browser: one file that holds all it needs, asks nobody for anything, and can be read without its script.
+//! Pages for a browser: one file that holds all it needs, asks nobody for anything, and can be read without
+//! its script.
 
 mod chart;
 pub(crate) mod contrast;

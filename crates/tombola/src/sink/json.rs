@@ -1,8 +1,10 @@
-//! An audit as JSON: the records, their numbers with units in their names, and the schema that describes them.
+//! An audit as JSON: the records, their numbers with units in their names, and the schema that describes
+//! them.
 //!
-//! `json` is one document, with an interval a line; `ndjson` is one object a line: the interval, each finding, each of those that waited
-//! longest, each row. The document and every line of ndjson begin with the schema number, so that a reader can tell at once what it
-//! can read. Text that others have chosen is made harmless as everywhere; a field without a value is null.
+//! `json` is one document, with an interval a line; `ndjson` is one object a line: the interval, each
+//! finding, each of those that waited longest, each row. The document and every line of ndjson begin with the
+//! schema number, so that a reader can tell at once what it can read. Text that others have chosen is made
+//! harmless as everywhere; a field without a value is null.
 
 pub(crate) mod intervals;
 pub(super) mod row;
@@ -96,8 +98,8 @@ struct IntervalRecord {
     monitor: &'static str,
     /// Scheduler in BPF (`sched_ext`) that was in charge at the end of the interval, and of whom.
     scheduler: Option<String>,
-    /// The kernel's rule for the weights of groups (`cgroup_mode`), where it is not the old one, which takes a weight for the
-    /// whole group.
+    /// The kernel's rule for the weights of groups (`cgroup_mode`), where it is not the old one, which takes
+    /// a weight for the whole group.
     group_mode: Option<String>,
     /// What a row is about: task, process, group or comm.
     by: String,
@@ -165,7 +167,8 @@ pub(super) struct LossRecord {
     unseen_ns: u64,
     overlong_waits: u64,
     overlong_ns: u64,
-    /// Waits that the kernel's own books begin while the task slept: not lost, but put right. Null in light mode, which cannot know.
+    /// Waits that the kernel's own books begin while the task slept: not lost, but put right. Null in light
+    /// mode, which cannot know.
     corrected_waits: Option<u64>,
     corrected_ns: Option<u64>,
     /// Whether the kernel's own counters are all that is known.

@@ -82,8 +82,8 @@ impl Layout {
         width + 2 * usize::saturating_sub(columns, 1)
     }
 
-    /// The same as [`write`](Self::write), without as many of the dispensable columns, in their order, as it takes to fit a width; a line
-    /// then names them, and the way to have them.
+    /// The same as [`write`](Self::write), without as many of the dispensable columns, in their order, as it
+    /// takes to fit a width; a line then names them, and the way to have them.
     pub(in crate::sink) fn write_fitted(
         mut self,
         out: &mut String,

@@ -3,13 +3,15 @@
 //! What it promises for a regular file:
 //! - One writer at a time, by an advisory lock (`flock(2)`), held until it is dropped.
 //! - The first line is the header. A file with another one is refused and left as it is.
-//! - Lines are whole. Those of one call go out in one `write(2)` where the kernel takes them at once; after a failed or
-//!   short write (a full disk, a quota, a size limit) the file is cut back to its last whole line. A crash in the middle of
-//!   a write leaves at most one cut line, at the end, which the next opening removes.
+//! - Lines are whole. Those of one call go out in one `write(2)` where the kernel takes them at once; after a
+//!   failed or short write (a full disk, a quota, a size limit) the file is cut back to its last whole line.
+//!   A crash in the middle of a write leaves at most one cut line, at the end, which the next opening
+//!   removes.
 //!
-//! A FIFO, a terminal or another character device is a stream: it gets the header and the lines, without a lock, and what
-//! went out cannot be taken back. A FIFO that nobody reads is refused instead of waiting for a reader. Directories, block
-//! devices and sockets are refused. `-` is standard output, always a stream, even where it is redirected to a file.
+//! A FIFO, a terminal or another character device is a stream: it gets the header and the lines, without a
+//! lock, and what went out cannot be taken back. A FIFO that nobody reads is refused instead of waiting for a
+//! reader. Directories, block devices and sockets are refused. `-` is standard output, always a stream, even
+//! where it is redirected to a file.
 
 use crate::target::cannot_create;
 use crate::text::{clip, harmless};
@@ -44,20 +46,20 @@ enum Target {
 }
 
 impl LineFile {
-    /// Opens or creates `path`, checks or writes the header, and removes a last line that was cut. What was removed is
-    /// told in the notice, for the user to see.
+    /// Opens or creates `path`, checks or writes the header, and removes a last line that was cut. What was
+    /// removed is told in the notice, for the user to see.
     ///
     /// # Errors
-    /// What cannot be opened, created, locked, repaired or written, with the remedy; another header than `header`, which
-    /// has no line break of its own.
+    /// What cannot be opened, created, locked, repaired or written, with the remedy; another header than
+    /// `header`, which has no line break of its own.
     pub(crate) fn open(path: &Path, header: &str) -> Result<(Self, Option<String>)> {
         let file = Self::find(path)?;
         let notice = file.prepare(header)?;
         Ok((file, notice))
     }
 
-    /// Opens or creates a file of lines without a header, all of which begin with `begin`, and removes a last line that was
-    /// cut.
+    /// Opens or creates a file of lines without a header, all of which begin with `begin`, and removes a last
+    /// line that was cut.
     ///
     /// # Errors
     /// Those of [`LineFile::open`]; the beginning of another kind of file takes the place of another header.
@@ -94,11 +96,12 @@ impl LineFile {
         Ok(file)
     }
 
-    /// Appends whole lines, the last one ended too. An error leaves a regular file with its last whole line at the end:
-    /// some of the new lines may be there, none of them in part.
+    /// Appends whole lines, the last one ended too. An error leaves a regular file with its last whole line
+    /// at the end: some of the new lines may be there, none of them in part.
     ///
     /// # Errors
-    /// The kernel's reason as an [`io::Error`] at the root; [`ErrorKind::BrokenPipe`] where the reader of a stream has gone.
+    /// The kernel's reason as an [`io::Error`] at the root; [`ErrorKind::BrokenPipe`] where the reader of a
+    /// stream has gone.
     pub(crate) fn append(&self, lines: &[u8]) -> Result<()> {
         debug_assert!(lines.last().is_none_or(|b| *b == b'\n'), "lines are whole");
         let mut file = self.file();
@@ -142,15 +145,16 @@ impl LineFile {
         }
     }
 
-    /// After `written` bytes of a write that began at `before`: takes back what follows the first `whole` of them. Returns
-    /// what has become of the file, in words.
+    /// After `written` bytes of a write that began at `before`: takes back what follows the first `whole` of
+    /// them. Returns what has become of the file, in words.
     fn cut_back(&self, before: u64, written: usize, whole: usize) -> String {
         let Target::Regular(file) = &self.target else { return "the last one perhaps in part".to_owned() };
         if written == whole {
             return "all whole".to_owned();
         }
         let cut = || -> io::Result<()> {
-            // The lock keeps other writers of this kind away; whoever ignores it must not lose what it appended.
+            // The lock keeps other writers of this kind away; whoever ignores it must not lose what it
+            // appended.
             if file.metadata()?.len() != before + written as u64 {
                 return Err(io::Error::other("another program has written to the file"));
             }
@@ -193,7 +197,8 @@ impl LineFile {
         Ok(notice)
     }
 
-    /// Cuts a file of `length` bytes back to its first `whole`; the notice says so, where there was something to cut.
+    /// Cuts a file of `length` bytes back to its first `whole`; the notice says so, where there was something
+    /// to cut.
     fn keep(&self, file: &File, whole: u64, length: u64, what: &str) -> Result<Option<String>> {
         if whole == length {
             return Ok(None);

@@ -51,7 +51,8 @@ pub(crate) fn loss_text(loss: &Loss) -> String {
     if loss.light { format!("{text}; {LIGHT}") } else { text }
 }
 
-/// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing was corrected.
+/// What the kernel's own books have wrong and these have not, as a part of the head line; empty if nothing
+/// was corrected.
 pub(crate) fn corrected_text(loss: &Loss) -> String {
     if loss.corrected_waits == 0 {
         return String::new();

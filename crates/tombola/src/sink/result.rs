@@ -1,8 +1,10 @@
-//! Results of single verbs as JSON: one object a line, each beginning with the number of its schema, and the schema that describes it.
-//! Verbs that have several results, one after another, write one document of them, or one object a line.
+//! Results of single verbs as JSON: one object a line, each beginning with the number of its schema, and the
+//! schema that describes it. Verbs that have several results, one after another, write one document of them,
+//! or one object a line.
 //!
-//! Times are nanoseconds in fields that end in `_ns`, instants microseconds since the Unix epoch in fields that end in `_us`. Text that
-//! others have chosen is made harmless as everywhere; a field without a value is null.
+//! Times are nanoseconds in fields that end in `_ns`, instants microseconds since the Unix epoch in fields
+//! that end in `_us`. Text that others have chosen is made harmless as everywhere; a field without a value is
+//! null.
 
 pub(crate) mod contrast;
 pub(crate) mod doctor;
@@ -20,7 +22,8 @@ use anyhow::{Context, Result};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 
-/// Number of all these schemas: it grows when a field changes its meaning or goes; new fields may come without.
+/// Number of all these schemas: it grows when a field changes its meaning or goes; new fields may come
+/// without.
 const SCHEMA: u32 = 2;
 
 /// A result under the number of its schema.

@@ -1,7 +1,8 @@
 //! The table `dump` prints: plain text for people, one block an interval.
 //!
-//! Durations are in milliseconds. All columns but `DELTA_MS` and `ROLL_MS` are totals since the monitor began, or since the
-//! task was born. A task whose policy holds no tickets shows `-` for them, and its policy in place of a share.
+//! Durations are in milliseconds. All columns but `DELTA_MS` and `ROLL_MS` are totals since the monitor
+//! began, or since the task was born. A task whose policy holds no tickets shows `-` for them, and its policy
+//! in place of a share.
 
 mod head;
 

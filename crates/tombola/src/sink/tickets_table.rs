@@ -16,8 +16,8 @@ use tombola_kernel::scheduler::ScheduledTask;
 /// Columns a group's name may fill.
 const GROUP_COLUMNS: usize = 28;
 
-/// The tasks group by group, most tickets first. A task's share is that among the tasks of its group that are runnable now,
-/// itself included.
+/// The tasks group by group, most tickets first. A task's share is that among the tasks of its group that are
+/// runnable now, itself included.
 pub(crate) fn render(tasks: &[ScheduledTask], groups: &Groups) -> String {
     let mut runnable: BTreeMap<Group, u64> = BTreeMap::new();
     for task in tasks.iter().filter(|task| task.runnable) {

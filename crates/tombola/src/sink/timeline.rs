@@ -17,7 +17,8 @@ const COLUMNS: u16 = 100;
 /// Entitlement is not needed for a timeline.
 const BARE: Observe = Observe { entitlement: false, draws: false };
 
-/// Writes every slice of the first run, in the order in which they end; stops early when `cancel` becomes true.
+/// Writes every slice of the first run, in the order in which they end; stops early when `cancel` becomes
+/// true.
 pub(crate) fn csv(
     scenario: &Scenario,
     policy: PolicyKind,
@@ -27,7 +28,8 @@ pub(crate) fn csv(
 ) -> Result<()> {
     let names: Vec<String> =
         scenario.instance_names().iter().map(|name| harmless_in_csv(name.as_bytes())).collect();
-    // Rows gather here between two questions of the simulation whether it shall go on: an observer cannot fail.
+    // Rows gather here between two questions of the simulation whether it shall go on: an observer cannot
+    // fail.
     let rows = std::sync::Mutex::new(csv::Writer::from_writer(Vec::new()));
     let lock = || rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     lock().write_record(HEADER)?;
@@ -76,7 +78,8 @@ pub(crate) fn picture(scenario: &Scenario, policy: PolicyKind, seed: u64) -> Res
     Ok(head + &picture.draw(&names))
 }
 
-/// The time a column stands for: the shortest stretch tasks want or get, unless less than that fills the picture.
+/// The time a column stands for: the shortest stretch tasks want or get, unless less than that fills the
+/// picture.
 fn grain_ns(scenario: &Scenario) -> u64 {
     let runs = scenario.tasks.iter().flat_map(|task| &task.steps).filter_map(|step| match step {
         Step::Run(span) => Some(span.mean_ns()),

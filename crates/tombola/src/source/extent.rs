@@ -12,8 +12,8 @@ const WATCHED_EVENTS: u64 = 1 << 14;
 
 /// The length of a recording from `from` to `to`, lengths of time since its begin.
 ///
-/// Recordings of tombola say when they end. Of trace.dat and Perfetto the last pieces of each CPU are read for it, of other formats all of it: a
-/// decoded event is not played, which is most of the work.
+/// Recordings of tombola say when they end. Of trace.dat and Perfetto the last pieces of each CPU are read
+/// for it, of other formats all of it: a decoded event is not played, which is most of the work.
 ///
 /// # Errors
 /// It cannot be opened. One that breaks off is as long as what comes before that.
@@ -43,7 +43,8 @@ fn ns(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The latest instant of the events that are left, at most the first behind `to_ns`; `None` where there are none.
+/// The latest instant of the events that are left, at most the first behind `to_ns`; `None` where there are
+/// none.
 fn last(reader: &mut dyn Reader, watch: &mut Watch, to_ns: u64) -> Option<u64> {
     let (mut last_ns, mut events) = (None, 0u64);
     while let Ok(Some(event)) = reader.next_event() {

@@ -1,6 +1,7 @@
 //! Frames in a file: every look at a world, as it was, to be looked at again elsewhere.
 //!
-//! A line of JSON each. What a verb says of the live machine it says of the frames that it kept of it, on any machine.
+//! A line of JSON each. What a verb says of the live machine it says of the frames that it kept of it, on any
+//! machine.
 
 use super::check_span;
 use crate::pace::notify;
@@ -21,7 +22,8 @@ const BEGIN: &[u8] = b"{\"tombola_frame\":";
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 struct Line<F> {
-    /// Number of the form of what follows ([`SCHEMA`]). It comes first, so that it can be read whatever follows.
+    /// Number of the form of what follows ([`SCHEMA`]). It comes first, so that it can be read whatever
+    /// follows.
     tombola_frame: u32,
     frame: F,
 }

@@ -42,8 +42,8 @@ enum Monitor {
 }
 
 impl Live {
-    /// The monitor whose task map is pinned at `map`; without a path the default one, or a private monitor where none is
-    /// loaded. If it is to be `light`, a private light one.
+    /// The monitor whose task map is pinned at `map`; without a path the default one, or a private monitor
+    /// where none is loaded. If it is to be `light`, a private light one.
     ///
     /// # Errors
     /// A path that is no monitor's; whatever keeps this user from reading or loading one.
@@ -69,8 +69,8 @@ impl Live {
         })
     }
 
-    /// Looks from now on for what is wanted, with a second monitor that ends with this value where that is who stands in whose way.
-    /// Returns what this user may not have, a sentence each.
+    /// Looks from now on for what is wanted, with a second monitor that ends with this value where that is
+    /// who stands in whose way. Returns what this user may not have, a sentence each.
     pub fn want(&mut self, wanted: Wanted) -> Vec<String> {
         let mut refused = Vec::new();
         if let Some(room) = wanted.interference {
@@ -176,7 +176,8 @@ fn this_machine() -> Machine {
     Machine { host: text(name.nodename()), release: text(name.release()), ..Machine::default() }
 }
 
-/// What tasks under `SCHED_DEADLINE` are promised. From within another PID namespace nobody can be asked for by the kernel's own numbers.
+/// What tasks under `SCHED_DEADLINE` are promised. From within another PID namespace nobody can be asked for
+/// by the kernel's own numbers.
 fn reservations(snapshot: &Snapshot) -> BTreeMap<TaskId, Reservation> {
     if visibility::foreign_pids().is_some() {
         return BTreeMap::new();

@@ -56,7 +56,8 @@ pub struct Recorded {
     beside: Option<Sender<Beside>>,
 }
 
-/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read. Says what it leaves out.
+/// Opens a recording of any known format; `-` is standard input. With who is to be told how far it is read.
+/// Says what it leaves out.
 ///
 /// # Errors
 /// It cannot be read, or is none.
@@ -172,7 +173,8 @@ fn watched() -> Result<Watch> {
 }
 
 impl Recorded {
-    /// Opens a recording, of which the stretch from `from` to `to` is looked at: lengths of time since its begin.
+    /// Opens a recording, of which the stretch from `from` to `to` is looked at: lengths of time since its
+    /// begin.
     ///
     /// # Errors
     /// It cannot be read, or is none; `to` is not behind `from`.
@@ -180,7 +182,8 @@ impl Recorded {
         Self::start(path, from, to, Aside::default())
     }
 
-    /// The same, and what is told beside the frames: it comes when the world is dropped, and holds up to where that was.
+    /// The same, and what is told beside the frames: it comes when the world is dropped, and holds up to
+    /// where that was.
     ///
     /// # Errors
     /// As [`open`](Self::open).

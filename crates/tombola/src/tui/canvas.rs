@@ -108,8 +108,8 @@ pub(super) fn fit(text: &str, width: usize, right: bool) -> String {
     if right { gap + &text } else { text.into_owned() + &gap }
 }
 
-/// The first row that is shown where `position` is to be seen in the middle of `height` of `count` rows, as far as there are
-/// rows around it.
+/// The first row that is shown where `position` is to be seen in the middle of `height` of `count` rows, as
+/// far as there are rows around it.
 pub(super) fn offset(position: usize, height: usize, count: usize) -> usize {
     position.saturating_sub(height / 2).min(count.saturating_sub(height))
 }

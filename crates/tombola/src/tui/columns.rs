@@ -1,5 +1,6 @@
-//! Columns of the tables: those of the catalogue ([`tombola_core::metric`]), which `audit --columns` has too, and the few that only the
-//! screen can tell, because they need more than a row: the length of the interval, or the owner.
+//! Columns of the tables: those of the catalogue ([`tombola_core::metric`]), which `audit --columns` has too,
+//! and the few that only the screen can tell, because they need more than a row: the length of the interval,
+//! or the owner.
 
 use crate::moment::Moment;
 use crate::nearest::did_you_mean;

@@ -1,4 +1,5 @@
-//! The config file: what is remembered from one run to the next. A flag comes before the file, the file before the default.
+//! The config file: what is remembered from one run to the next. A flag comes before the file, the file
+//! before the default.
 
 use super::app::Set;
 use super::columns::Column;
@@ -11,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// Where it is: `tombola/config.toml` in `XDG_CONFIG_HOME`, or in `.config` of the home directory; `None` where neither is
-/// set.
+/// Where it is: `tombola/config.toml` in `XDG_CONFIG_HOME`, or in `.config` of the home directory; `None`
+/// where neither is set.
 pub(crate) fn path() -> Option<PathBuf> {
     let of = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // The specification has relative paths ignored.

@@ -66,7 +66,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     }
 }
 
-/// The buckets from the first to the last that hold something, at most [`BARS`] of them, the longest waits kept.
+/// The buckets from the first to the last that hold something, at most [`BARS`] of them, the longest waits
+/// kept.
 fn histogram(row: &Row, screen: &Screen, width: usize) -> Vec<String> {
     if row.usage.light {
         return vec!["not known: the monitor is a light one".to_owned()];

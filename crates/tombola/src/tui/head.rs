@@ -1,4 +1,5 @@
-//! The lines above and below every view: the machine, the books, the loss, the sentence that says it all, the views, the keys.
+//! The lines above and below every view: the machine, the books, the loss, the sentence that says it all, the
+//! views, the keys.
 
 use super::app::{Mode, View};
 use super::canvas::Canvas;

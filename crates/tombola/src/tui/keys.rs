@@ -191,7 +191,8 @@ impl App {
         }
     }
 
-    /// Selects the next row, from this place on and then from the first, in which what is searched for occurs.
+    /// Selects the next row, from this place on and then from the first, in which what is searched for
+    /// occurs.
     fn search(&mut self, screen: &Screen, from: usize) {
         let wanted = self.search.to_lowercase();
         let Some(moment) = &screen.moment else { return };

@@ -28,7 +28,8 @@ struct Shared {
 }
 
 impl Measuring {
-    /// Opens a world in a new thread and begins to measure. Whatever keeps it from being opened is told before this returns.
+    /// Opens a world in a new thread and begins to measure. Whatever keeps it from being opened is told
+    /// before this returns.
     ///
     /// # Errors
     /// Whatever `open` says; a thread that cannot be started.

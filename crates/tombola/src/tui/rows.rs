@@ -1,5 +1,5 @@
-//! Rows of the ledger in the order in which they are shown. What is put in order are places: of ten thousand rows the screen shows fifty, and
-//! only those are made.
+//! Rows of the ledger in the order in which they are shown. What is put in order are places: of ten thousand
+//! rows the screen shows fifty, and only those are made.
 
 use super::app::{App, View};
 use super::columns::SortValue;
@@ -122,7 +122,8 @@ fn sorted<T>(app: &App, rows: Vec<T>, value: impl Fn(&T) -> SortValue) -> Vec<T>
     keyed.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Groups under the groups they are in, siblings in the order that was chosen. A row adds up all that is below it.
+/// Groups under the groups they are in, siblings in the order that was chosen. A row adds up all that is
+/// below it.
 fn tree(moment: &Moment, app: &App, rows: Vec<Row>) -> Vec<Entry> {
     let value = |row: &Row| app.sort.sort_value(moment, row);
     let parents: BTreeMap<Group, Option<Group>> =

@@ -44,7 +44,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
 const OF_TASKS: [&str; 10] =
     ["pid", "tgid", "start_ns", "USER", "nice", "policy", "comm", "group", "tasks", "weight"];
 
-/// What a narrow terminal does without, the first to go first; after these, whatever stands last before the name.
+/// What a narrow terminal does without, the first to go first; after these, whatever stands last before the
+/// name.
 const DISPENSABLE: [&str; 6] = ["policy", "USER", "GOT/FAIR", "nice", "wait_p99_ns", "group"];
 
 /// The columns of the view: a group has no PID, user or name of its own.
@@ -61,7 +62,8 @@ fn shown(screen: &Screen) -> Vec<Column> {
     }
 }
 
-/// The columns that have room, so that a narrow terminal still shows the last one, which is the name: others go first.
+/// The columns that have room, so that a narrow terminal still shows the last one, which is the name: others
+/// go first.
 fn fitting(mut columns: Vec<Column>, width: usize) -> Vec<Column> {
     let needed = |columns: &[Column]| -> usize {
         columns.iter().map(|column| column.width() + 1).sum::<usize>().saturating_sub(1)

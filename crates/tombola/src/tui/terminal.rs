@@ -51,8 +51,8 @@ pub(super) enum Ready {
     HungUp,
 }
 
-/// Waits for an event. Whether the terminal is still there is looked at first: crossterm 0.29 does not come back from a look at one
-/// that has hung up.
+/// Waits for an event. Whether the terminal is still there is looked at first: crossterm 0.29 does not come
+/// back from a look at one that has hung up.
 pub(super) fn ready(patience: Duration) -> io::Result<Ready> {
     for patience in [Duration::ZERO, patience] {
         let stdin = io::stdin();
@@ -107,7 +107,8 @@ impl Terminal {
         }
         give_back().context("cannot give the terminal back")?;
         self.stop.store(false, Ordering::SeqCst);
-        // SIGSTOP cannot be handled: this is where the process stands still. The shell sees it as after a Ctrl-Z.
+        // SIGSTOP cannot be handled: this is where the process stands still. The shell sees it as after a
+        // Ctrl-Z.
         raise(Signal::SIGSTOP).context("cannot stop")?;
         self.stop.store(false, Ordering::SeqCst);
         self.inner = take().context("cannot take the terminal over again")?;
@@ -115,7 +116,8 @@ impl Terminal {
     }
 }
 
-/// Whether the terminal is taken over. It is given back once: a second time would set its cursor back, over what was told meanwhile.
+/// Whether the terminal is taken over. It is given back once: a second time would set its cursor back, over
+/// what was told meanwhile.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 fn take() -> io::Result<DefaultTerminal> {

@@ -302,8 +302,9 @@ fn crowd_task(pid: u32) -> TaskWindow {
     task
 }
 
-/// Prints what a refresh costs with 10,000 tasks that all ran: from two snapshots to a picture of 120 by 40. Meant for an optimised build:
-/// `cargo test --release -p tombola --bin tombola tui::tests::cost -- --ignored --nocapture`.
+/// Prints what a refresh costs with 10,000 tasks that all ran: from two snapshots to a picture of 120 by 40.
+/// Meant for an optimised build: `cargo test --release -p tombola --bin tombola tui::tests::cost -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "measures: prints figures, of which a debug build has no use"]
 fn cost_of_a_refresh_with_ten_thousand_tasks() {

@@ -117,7 +117,8 @@ impl Glyphs {
         blanks.chain(shown.iter().map(|part| self.level(*part))).collect()
     }
 
-    /// A bar of `width` cells, filled to `first`, then to `first + second` with another character: parts of 1.
+    /// A bar of `width` cells, filled to `first`, then to `first + second` with another character: parts
+    /// of 1.
     pub(crate) fn bar(self, first: f64, second: f64, width: usize) -> String {
         let (full, half, empty) = match self {
             Self::Unicode => ('█', '▒', '·'),

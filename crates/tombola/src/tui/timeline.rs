@@ -24,7 +24,8 @@ pub(crate) struct Timeline {
 #[derive(Clone)]
 struct Kept {
     moment: Arc<Moment>,
-    /// What those had in it whose history was asked for: a row of thousands of tasks is added up once, not at each picture.
+    /// What those had in it whose history was asked for: a row of thousands of tasks is added up once, not at
+    /// each picture.
     points: Arc<Mutex<BTreeMap<Who, Point>>>,
 }
 

@@ -112,8 +112,8 @@ impl BpfFs {
     }
 }
 
-/// Whether the line that begins so says that nothing was lost, but for switches that this machine's kernel hides: see "In a sample" in
-/// docs/troubleshooting.md.
+/// Whether the line that begins so says that nothing was lost, but for switches that this machine's kernel
+/// hides: see "In a sample" in docs/troubleshooting.md.
 pub(crate) fn lost_nothing(text: &str, begin: &str) -> bool {
     let loss =
         text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_else(|| panic!("no loss: {text}"));

@@ -6,8 +6,8 @@ use std::env;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The binary with these arguments. Signals may be ignored where the tests run (nohup, `&`), and tombola leaves ignored ones so:
-/// they are set back.
+/// The binary with these arguments. Signals may be ignored where the tests run (nohup, `&`), and tombola
+/// leaves ignored ones so: they are set back.
 pub(crate) fn tombola(args: &[&str]) -> Command {
     let mut command = Command::new("env");
     for pin in ["MAP_PIN", "PROG_PIN", "LINK_PIN", "BTF_PATH"] {

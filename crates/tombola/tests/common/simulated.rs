@@ -1,4 +1,5 @@
-//! Recordings and logs of a known truth, made of simulated machines: what is past can be looked at without root and without a kernel.
+//! Recordings and logs of a known truth, made of simulated machines: what is past can be looked at without
+//! root and without a kernel.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -79,8 +80,8 @@ pub(crate) fn record(path: &Path, scenario: &Scenario, policy: PolicyKind, seed:
     end
 }
 
-/// Logs all of a scenario in intervals of this length, a part of it in sealed files and the rest in the journal, beginning at the Unix
-/// epoch; returns the simulator's own books at its end.
+/// Logs all of a scenario in intervals of this length, a part of it in sealed files and the rest in the
+/// journal, beginning at the Unix epoch; returns the simulator's own books at its end.
 pub(crate) fn log(
     dir: &Path,
     scenario: &Scenario,

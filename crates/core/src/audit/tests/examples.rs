@@ -163,7 +163,8 @@ fn waits_from_before_the_interval_are_nobodys_fault() {
     let split = Waiting { contention_ns: 400_000_000, throttled_ns: 0, other_ns: 500_000_000 };
     assert_eq!(audit.lines[0].waiting, split);
 
-    // Where others ran long enough on other CPUs to explain all of it, the length of the interval still bounds it.
+    // Where others ran long enough on other CPUs to explain all of it, the length of the interval still
+    // bounds it.
     let mut case = Case::cpus(2);
     case.burner(ROOT, 1024, 600_000_000).delta.wait_ns = 900_000_000;
     assert_eq!(case.audit().lines[0].waiting, split);

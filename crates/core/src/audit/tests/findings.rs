@@ -166,7 +166,8 @@ fn findings_are_bounded() {
 
 #[test]
 fn a_burst_below_the_mean_quota_is_no_debt_and_is_found() {
-    // 50 ms of each 100 ms are 500 ms of the second. It ran 200 ms and stood throttled for 100 ms: it asked for 300 ms.
+    // 50 ms of each 100 ms are 500 ms of the second. It ran 200 ms and stood throttled for 100 ms: it asked
+    // for 300 ms.
     let mut case = Case::cpus(1);
     let group = case.group(2, Some(1), 1024);
     group.totals.quota = Some(Quota { quota_ns: 50_000_000, period_ns: 100_000_000 });

@@ -82,8 +82,8 @@ proptest! {
         }
     }
 
-    /// The other definition of max-min fairness (Bertsekas and Gallager): who is short has a bottleneck, a full set of
-    /// CPUs in which nobody has more for his weight.
+    /// The other definition of max-min fairness (Bertsekas and Gallager): who is short has a bottleneck, a
+    /// full set of CPUs in which nobody has more for his weight.
     #[test]
     fn in_one_group_who_is_short_has_a_bottleneck(
         demand in prop_oneof![demand(FLAT), demand(AFFINITY), demand(LARGE_ONE_GROUP)]
@@ -165,8 +165,8 @@ proptest! {
         }
     }
 
-    /// A claim envies another of its group if it has no more weight, asks for no more and may run nowhere else, and has
-    /// more: with equal attributes this says both have the same.
+    /// A claim envies another of its group if it has no more weight, asks for no more and may run nowhere
+    /// else, and has more: with equal attributes this says both have the same.
     #[test]
     fn nobody_envies_an_equal(demand in prop_oneof![demand(ALL), demand(LARGE)]) {
         let result = solve(&demand);

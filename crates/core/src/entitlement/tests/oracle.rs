@@ -1,7 +1,7 @@
 //! The definition, word by word, in exact fractions: slow, short, and without anything the solver uses.
 //!
-//! It keeps the content of every task and moves from stop to stop. Speeds come from a walk down the tree, limits from
-//! all 2^m sets of CPUs. No levels, no sorting, no flow, no rounding.
+//! It keeps the content of every task and moves from stop to stop. Speeds come from a walk down the tree,
+//! limits from all 2^m sets of CPUs. No levels, no sorting, no flow, no rounding.
 
 use crate::entitlement::{Bound, Demand, GroupId};
 use num_rational::BigRational;
@@ -178,8 +178,8 @@ impl<'d> Problem<'d> {
     }
 }
 
-/// The largest sum that any division can have, without quotas: the least, over all sets T of CPUs, of T's capacity and
-/// the demands of all who may run elsewhere too (max-flow min-cut).
+/// The largest sum that any division can have, without quotas: the least, over all sets T of CPUs, of T's
+/// capacity and the demands of all who may run elsewhere too (max-flow min-cut).
 pub(super) fn largest_sum(demand: &Demand) -> BigRational {
     let problem = Problem::new(demand);
     let cut = |(t, has): (u32, &BigRational)| {

@@ -21,8 +21,8 @@ pub(super) const AFFINITY: Shape = Shape { affinity: true, ..FLAT };
 pub(super) const BOTH: Shape = Shape { groups: 5, affinity: true, ..FLAT };
 pub(super) const ALL: Shape = Shape { quotas: true, ..BOTH };
 
-/// Small numbers, so that several limits are often met at one moment; sometimes the weights of the kernel's table and
-/// lengths that divide nothing.
+/// Small numbers, so that several limits are often met at one moment; sometimes the weights of the kernel's
+/// table and lengths that divide nothing.
 fn weight() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 1u64..=6, 1 => prop::sample::select(vec![3u64, 15, 335, 1024, 3121, 88761])]
 }

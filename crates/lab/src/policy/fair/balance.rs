@@ -1,24 +1,28 @@
 //! Balancing between CPUs that are all busy.
 //!
 //! Source: kernel/sched/fair.c of Linux 6.12: `sched_balance_rq`, `update_sd_lb_stats`, `group_classify`,
-//! `sched_balance_find_src_group`, `calculate_imbalance`, `detach_tasks`; kernel/sched/pelt.c for what a load is.
+//! `sched_balance_find_src_group`, `calculate_imbalance`, `detach_tasks`; kernel/sched/pelt.c for what a load
+//! is.
 //!
-//! Law. All CPUs are one domain, each a group of its own. A busy CPU looks every 16·n ms (n CPUs; `busy_factor`), 32·n ms after a
-//! look that found nothing to mend, less up to two ticks (of 1 ms where the scenario has none). The kernel takes one off; here
-//! it is one on average, in a fixed sequence that fills the two evenly: otherwise looks keep step with slices and find the
-//! same task waiting for ever, what the interrupts of a real machine prevent. It may pull from an *overloaded* CPU: one with two tasks or more that together want more
-//! than 100/117 of it (`imbalance_pct`). Its load must be below the average of the domain and, if it is overloaded itself, the other's
-//! above 1.17 times its own; of several the one with the largest load, of equal ones the next by number. What should move is the least of what the other has above the average and what this one is below
-//! it. Waiting tasks that may run here are taken, who ran last longest ago first, while their load fits into what should
-//! still move; after each look that moved nobody, half as much load counts (`nr_balance_failed`). So three equal
-//! tasks on two CPUs change places, and all get ⅔.
+//! Law. All CPUs are one domain, each a group of its own. A busy CPU looks every 16·n ms (n CPUs;
+//! `busy_factor`), 32·n ms after a look that found nothing to mend, less up to two ticks (of 1 ms where the
+//! scenario has none). The kernel takes one off; here it is one on average, in a fixed sequence that fills
+//! the two evenly: otherwise looks keep step with slices and find the same task waiting for ever, what the
+//! interrupts of a real machine prevent. It may pull from an *overloaded* CPU: one with two tasks or more
+//! that together want more than 100/117 of it (`imbalance_pct`). Its load must be below the average of the
+//! domain and, if it is overloaded itself, the other's above 1.17 times its own; of several the one with the
+//! largest load, of equal ones the next by number. What should move is the least of what the other has above
+//! the average and what this one is below it. Waiting tasks that may run here are taken, who ran last longest
+//! ago first, while their load fits into what should still move; after each look that moved nobody, half as
+//! much load counts (`nr_balance_failed`). So three equal tasks on two CPUs change places, and all get ⅔.
 //!
-//! The load of a task is its weight, times the part of it that its groups have at the root of its CPU (`task_h_load`), times the
-//! part of the time that it wants the CPU: a decaying average with a half-life of 32 periods of 1,024 µs, 1 at birth. The
-//! load of a CPU is the sum over all who run, wait, or ran there last.
+//! The load of a task is its weight, times the part of it that its groups have at the root of its CPU
+//! (`task_h_load`), times the part of the time that it wants the CPU: a decaying average with a half-life of
+//! 32 periods of 1,024 µs, 1 at birth. The load of a CPU is the sum over all who run, wait, or ran there
+//! last.
 //!
-//! Left out: domains of caches and nodes, misfit and asymmetric capacity, moving a task that runs (active balancing), cache-hot
-//! tasks (`migration_cost`), and that at most 32 tasks move at once.
+//! Left out: domains of caches and nodes, misfit and asymmetric capacity, moving a task that runs (active
+//! balancing), cache-hot tasks (`migration_cost`), and that at most 32 tasks move at once.
 
 use crate::machine::{CpuIx, TaskIx};
 
@@ -26,7 +30,8 @@ use crate::machine::{CpuIx, TaskIx};
 const BUSY_FACTOR: u64 = 16;
 /// Least distance of an idle CPU's looks, for each CPU of the domain.
 const INTERVAL_NS: u64 = 1_000_000;
-/// Less by this, so that the distances of several domains are no multiples of each other: `HZ` 1000 without a tick.
+/// Less by this, so that the distances of several domains are no multiples of each other: `HZ` 1000 without a
+/// tick.
 const DEFAULT_TICK_NS: u64 = 1_000_000;
 /// The fractions of its multiples fill the unit interval evenly: 2⁶⁴/φ.
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;

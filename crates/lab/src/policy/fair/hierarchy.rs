@@ -1,8 +1,9 @@
-//! Run queues of the fair class: one for each CPU and group, and an entity for each of them in the queue above.
+//! Run queues of the fair class: one for each CPU and group, and an entity for each of them in the queue
+//! above.
 //!
-//! An entity is a task, or a group on one CPU. Its weight is that of the task, or the group's shares times the load of
-//! its queue on this CPU, divided by the load of its queues on all CPUs (`calc_group_shares`); the load of a queue is the
-//! weight of those who want the CPU there, now.
+//! An entity is a task, or a group on one CPU. Its weight is that of the task, or the group's shares times
+//! the load of its queue on this CPU, divided by the load of its queues on all CPUs (`calc_group_shares`);
+//! the load of a queue is the weight of those who want the CPU there, now.
 
 use crate::heap::IndexedHeap;
 use crate::machine::{CpuIx, Machine, TaskIx};
@@ -13,7 +14,8 @@ use std::collections::BTreeMap;
 /// Index of an entity: the tasks come first, then the groups, CPU by CPU.
 pub(super) type EntityIx = usize;
 
-/// Weights are finer than tickets by this, as in the kernel (`scale_load`): parts of a group's shares stay exact enough.
+/// Weights are finer than tickets by this, as in the kernel (`scale_load`): parts of a group's shares stay
+/// exact enough.
 const SCALE_LOAD: u64 = 1 << 10;
 /// Weight of a task of nice 0.
 const NICE_0: u64 = 1024;
@@ -32,7 +34,8 @@ pub(super) struct Entity {
     pub(super) request_ns: u64,
     /// Length of its next request: a task's own, or the shortest of a group's members (`cfs_rq_min_slice`).
     pub(super) slice_ns: u64,
-    /// Keeps the CPU while it is eligible (`RUN_TO_PARITY`): from its choice until somebody with a shorter slice comes.
+    /// Keeps the CPU while it is eligible (`RUN_TO_PARITY`): from its choice until somebody with a shorter
+    /// slice comes.
     pub(super) shielded: bool,
     /// A task that has never run. Groups are never new: their queues are there before their tasks.
     pub(super) is_new: bool,
@@ -98,7 +101,8 @@ impl Hierarchy {
             is_new,
             member: false,
         };
-        // Without groups no weight is divided, and what all have in common is left out, so that v is exact more often.
+        // Without groups no weight is divided, and what all have in common is left out, so that v is exact
+        // more often.
         let unit = if machine.groups().is_empty() { SCALE_LOAD * common_factor(machine, NICE_0) } else { 1 };
         let tasks = machine.tasks().iter().enumerate();
         let tasks = tasks.map(|(i, t)| entity(t.tickets * SCALE_LOAD / unit, slice_ns(i), true));
@@ -200,8 +204,8 @@ impl Hierarchy {
         }
     }
 
-    /// A group's entity has the shortest slice of its members, so that it serves them in the time they ask for. The request it
-    /// is at stays as it is.
+    /// A group's entity has the shortest slice of its members, so that it serves them in the time they ask
+    /// for. The request it is at stays as it is.
     pub(super) fn renew_slice(&mut self, entity: EntityIx, cpu: CpuIx) {
         let Some(members) = self.members(entity).filter(|_| self.has_requests) else { return };
         let Some((&shortest, _)) = self.queues[members].slices.first_key_value() else { return };
@@ -220,7 +224,8 @@ impl Hierarchy {
         self.has_requests
     }
 
-    /// Where the paths of two tasks of a CPU to its root first come to one queue: the entities of both there (`find_matching_se`).
+    /// Where the paths of two tasks of a CPU to its root first come to one queue: the entities of both there
+    /// (`find_matching_se`).
     pub(super) fn rivals(&self, one: TaskIx, other: TaskIx, cpu: CpuIx) -> Option<(EntityIx, EntityIx)> {
         let path = |task: TaskIx| std::iter::successors(Some(task), move |at| self.above(*at, cpu));
         path(one).find_map(|mine| {
@@ -229,8 +234,9 @@ impl Hierarchy {
         })
     }
 
-    /// Gives the entities of a group their weights anew: the load of its queues has changed. `keep_lag` moves v and
-    /// deadline so that service owed, and service still to be had before the deadline, stay what they were.
+    /// Gives the entities of a group their weights anew: the load of its queues has changed. `keep_lag` moves
+    /// v and deadline so that service owed, and service still to be had before the deadline, stay what they
+    /// were.
     pub(super) fn reweigh(&mut self, queue: usize, keep_lag: bool) {
         let node = queue % self.nodes;
         let load = |cpu: usize| self.queues[cpu * self.nodes + node].average.weight;
@@ -273,8 +279,8 @@ impl Hierarchy {
         queue.average.join(weight, entity.v);
     }
 
-    /// The part of some time that an entity has of its queue, of the group's part in the queue above, and so on; counted
-    /// as if it were there.
+    /// The part of some time that an entity has of its queue, of the group's part in the queue above, and so
+    /// on; counted as if it were there.
     pub(super) fn portion(&self, entity: EntityIx, cpu: CpuIx, of_ns: u64) -> u64 {
         let (mut part, mut at) = (of_ns, Some(entity));
         while let Some(here) = at {
@@ -288,8 +294,8 @@ impl Hierarchy {
         part
     }
 
-    /// The weight of an entity at the root of a CPU: its part of the weight of each group above (`task_h_load`); counted as if
-    /// it were there.
+    /// The weight of an entity at the root of a CPU: its part of the weight of each group above
+    /// (`task_h_load`); counted as if it were there.
     pub(super) fn root_weight(&self, entity: EntityIx, cpu: CpuIx) -> f64 {
         let (mut weight, mut at) = (self.entities[entity].weight as f64, entity);
         while let Some(group) = self.above(at, cpu) {

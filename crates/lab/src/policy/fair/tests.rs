@@ -22,8 +22,8 @@ fn close(text: &str, expected: &[f64]) {
     }
 }
 
-/// The group's half goes to whoever of it is there. y has run its second at 4 s (¼ of the time); from then on x has
-/// all of the half: x 1 + 3 s, y 1 s, z 2 + 3 s of 10 s. Flattened, x would get a third from then on.
+/// The group's half goes to whoever of it is there. y has run its second at 4 s (¼ of the time); from then on
+/// x has all of the half: x 1 + 3 s, y 1 s, z 2 + 3 s of 10 s. Flattened, x would get a third from then on.
 #[test]
 fn a_group_keeps_its_share_when_a_member_leaves() {
     close(
@@ -44,8 +44,8 @@ fn nested_groups_divide_level_by_level() {
     );
 }
 
-/// shares × own load / load of all: of 1024, CPU 0 gets ⅔ for a of 2048, CPU 1 ⅓ for b of 1024. Against 1024 on each
-/// CPU that is ⅔/(⅔ + 1) = .4 and ⅓/(⅓ + 1) = .25.
+/// shares × own load / load of all: of 1024, CPU 0 gets ⅔ for a of 2048, CPU 1 ⅓ for b of 1024. Against 1024
+/// on each CPU that is ⅔/(⅔ + 1) = .4 and ⅓/(⅓ + 1) = .25.
 #[test]
 fn a_group_on_two_cpus_has_its_shares_where_its_load_is() {
     close(
@@ -56,8 +56,9 @@ fn a_group_on_two_cpus_has_its_shares_where_its_load_is() {
     );
 }
 
-/// And they move with the load: b is there half of the time. While it is, ½ on each CPU: ⅓; while it is not, all on
-/// CPU 0: ½ for a. b needs as long as it takes: 100 ms of work at ⅓ take 300 ms, then 300 ms away: half.
+/// And they move with the load: b is there half of the time. While it is, ½ on each CPU: ⅓; while it is not,
+/// all on CPU 0: ½ for a. b needs as long as it takes: 100 ms of work at ⅓ take 300 ms, then 300 ms away:
+/// half.
 #[test]
 fn shares_follow_a_load_that_changes() {
     let text = "name='x'\ncpus=2\nduration='60s'\n[[group]]\nname='g'\nweight=1024\n\
@@ -73,8 +74,8 @@ fn shares_follow_a_load_that_changes() {
     }
 }
 
-/// A sleeper of CFS comes back at most half a latency behind the others, so it does not wait, and does not get more than
-/// it needs.
+/// A sleeper of CFS comes back at most half a latency behind the others, so it does not wait, and does not
+/// get more than it needs.
 #[test]
 fn a_sleeper_of_cfs_is_soon_served() {
     let text = "name='x'\nduration='10s'\n[[task]]\nname='burner'\ncount=3\n[[task]]\nname='sleeper'\nrun='100us'\nsleep='50ms'\n";
@@ -85,8 +86,8 @@ fn a_sleeper_of_cfs_is_soon_served() {
     assert!(sleeper.wait.p99_ns < 100_000, "{:?}", sleeper.wait);
 }
 
-/// A weight that changes moves neither what is owed to an entity nor V: w·(V − v) and the service left before the
-/// deadline stay, and so does Σ w·(V − v) = 0.
+/// A weight that changes moves neither what is owed to an entity nor V: w·(V − v) and the service left before
+/// the deadline stay, and so does Σ w·(V − v) = 0.
 #[test]
 fn a_new_weight_keeps_the_lag() {
     let text = "name='x'\ncpus=2\nduration='1s'\n[[group]]\nname='g'\nweight=1024\n\
@@ -129,9 +130,10 @@ fn balanced(cpus: u32, weights: &[u64], seconds: u32, policy: PolicyKind) -> Vec
     shares(&format!("name='x'\ncpus={cpus}\nduration='{seconds}s'\ntick='4ms'\n{tasks}"), policy)
 }
 
-/// Burners of nice 0 and 5 on two CPUs, ten seconds each, on Linux 6.18 (EEVDF, `HZ` 250), scaled to two whole CPUs: getrusage
-/// of each. Where they share a CPU for stretches of up to .1 s, which of them do is as good as chance: a share of ⅔ is
-/// off by ½·√(⅔·⅓/100) = .024 there and .017 in twice the time here, the difference by .03; twice that is allowed.
+/// Burners of nice 0 and 5 on two CPUs, ten seconds each, on Linux 6.18 (EEVDF, `HZ` 250), scaled to two
+/// whole CPUs: getrusage of each. Where they share a CPU for stretches of up to .1 s, which of them do is as
+/// good as chance: a share of ⅔ is off by ½·√(⅔·⅓/100) = .024 there and .017 in twice the time here, the
+/// difference by .03; twice that is allowed.
 #[test]
 fn busy_cpus_give_what_the_kernel_gave() {
     let nice = |of: &[i32]| of.iter().map(|n| if *n == 0 { 1024 } else { 335 }).collect::<Vec<u64>>();
@@ -150,8 +152,8 @@ fn busy_cpus_give_what_the_kernel_gave() {
     }
 }
 
-/// k equal burners on n CPUs get n/k each. A CPU that is short of a task waits for at most three looks of 16·n ms; between two
-/// moves a task is on a crowded CPU or not, as by chance: three standard deviations.
+/// k equal burners on n CPUs get n/k each. A CPU that is short of a task waits for at most three looks of
+/// 16·n ms; between two moves a task is on a crowded CPU or not, as by chance: three standard deviations.
 #[test]
 fn equal_burners_get_equal_parts_of_any_number_of_cpus() {
     for (cpus, tasks) in [(2u32, 3u32), (2, 5), (3, 4), (3, 5), (4, 5), (4, 7), (4, 11), (8, 9), (8, 12)] {
@@ -170,8 +172,8 @@ fn equal_burners_get_equal_parts_of_any_number_of_cpus() {
     }
 }
 
-/// What is not too much stays: the heaviest have a CPU of their own, and the members of a group weigh a third of it each, so that
-/// they do not crowd out who is alone.
+/// What is not too much stays: the heaviest have a CPU of their own, and the members of a group weigh a third
+/// of it each, so that they do not crowd out who is alone.
 #[test]
 fn a_balanced_machine_is_left_alone() {
     for policy in LINUX {

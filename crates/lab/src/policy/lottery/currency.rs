@@ -40,8 +40,8 @@ fn short(index: usize) -> u32 {
     u32::try_from(index).expect("a scenario has fewer than 2³² of anything")
 }
 
-/// By what the amounts of a currency are divided ([`fitted`]) whose largest number of tickets is above `most`: by what they have in
-/// common if that is enough.
+/// By what the amounts of a currency are divided ([`fitted`]) whose largest number of tickets is above
+/// `most`: by what they have in common if that is enough.
 pub(super) fn divisor(amounts: impl Iterator<Item = u64>, largest: f64, most: u64) -> f64 {
     let common = amounts.fold(0, num_integer::gcd);
     (common as f64).max(largest / most as f64)
@@ -82,8 +82,8 @@ impl Currencies {
         }
     }
 
-    /// Scales currencies down in which somebody has more tickets than `most`: all amounts and backing weights of one
-    /// currency alike, by what they have in common if that is enough, or else rounded, to 1 at least.
+    /// Scales currencies down in which somebody has more tickets than `most`: all amounts and backing weights
+    /// of one currency alike, by what they have in common if that is enough, or else rounded, to 1 at least.
     pub(super) fn fit(&mut self, most: u64) {
         for currency in (0..self.groups.len()).map(Some).chain([None]) {
             let amounts = self.owners.iter_mut().filter(|o| o.group.map(|g| g as usize) == currency);
@@ -224,7 +224,8 @@ impl Currencies {
         }
     }
 
-    /// Who runs when tickets of `owner` win: itself, or at the end of the chain of loans the one who holds the lock.
+    /// Who runs when tickets of `owner` win: itself, or at the end of the chain of loans the one who holds
+    /// the lock.
     pub(super) fn runner(&self, owner: TaskIx) -> TaskIx {
         let mut at = owner;
         while let Some(next) = self.owners[at].lent_to {

@@ -1,9 +1,10 @@
 //! An inverse lottery: losers are drawn, and who is left runs.
 //!
-//! Source: Waldspurger's thesis, MIT/LCS/TR-667, 1995. Of n candidates one loses with the chance (1 − t/T)/(n − 1).
+//! Source: Waldspurger's thesis, MIT/LCS/TR-667, 1995. Of n candidates one loses with the chance (1 − t/T)/(n
+//! − 1).
 //!
-//! Losers leave one after another until one is left. That is a lottery: by induction on n, who is left is k with the chance
-//! Σ (1 − tᵢ/T)/(n − 1) · tₖ/(T − tᵢ) over all i ≠ k = Σ tₖ/((n − 1)T) = tₖ/T. O(n²).
+//! Losers leave one after another until one is left. That is a lottery: by induction on n, who is left is k
+//! with the chance Σ (1 − tᵢ/T)/(n − 1) · tₖ/(T − tᵢ) over all i ≠ k = Σ tₖ/((n − 1)T) = tₖ/T. O(n²).
 
 use super::list::Queued;
 use super::{Currencies, Draw, TaskIx};

@@ -1,11 +1,12 @@
 //! The draw of the scheduler in BPF, as it is there: the race in integers of [`tombola_core::race`].
 //!
-//! The same law as [`super::Race`], built otherwise: no heaps within heaps, but one queue for each group and affinity
-//! class, of which a draw compares all that have somebody and that the CPU may serve, affinity classes in order and in
-//! each the root, then groups in order. Its cost is that of the number of groups.
+//! The same law as [`super::Race`], built otherwise: no heaps within heaps, but one queue for each group and
+//! affinity class, of which a draw compares all that have somebody and that the CPU may serve, affinity
+//! classes in order and in each the root, then groups in order. Its cost is that of the number of groups.
 //!
-//! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most (where one has more, all of its currency are
-//! scaled down alike, rounded to whole tickets if they must be); compensation is in steps of 1/1024 and 1024 at most.
+//! Two limits of the integers are the kernel's too: a task has 2²⁰ tickets at most (where one has more, all
+//! of its currency are scaled down alike, rounded to whole tickets if they must be); compensation is in steps
+//! of 1/1024 and 1024 at most.
 
 use super::currency::{divisor, fitted, whole};
 use super::{Currencies, Draw, TaskIx};
@@ -45,8 +46,8 @@ pub struct Unheld {
     pub counts: f64,
 }
 
-/// Of the tasks and groups of a scenario the one whose tickets `Currencies::fit` changes most, if by more than a hundredth:
-/// somebody in its group has more than 2²⁰, and what they have in common is not enough.
+/// Of the tasks and groups of a scenario the one whose tickets `Currencies::fit` changes most, if by more
+/// than a hundredth: somebody in its group has more than 2²⁰, and what they have in common is not enough.
 pub fn unheld(scenario: &Scenario) -> Option<Unheld> {
     let mut worst: Option<(f64, Unheld)> = None;
     for currency in (0..scenario.groups.len()).map(Some).chain([None]) {

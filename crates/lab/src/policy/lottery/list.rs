@@ -1,6 +1,6 @@
-//! The draw by list, as in the paper's prototype: add up values in order until the winning ticket is passed. O(n),
-//! and the plainest of all: the others are tested against it. Tickets are numbered from 0 in order of declaration; instead of
-//! chance a list of numbers may say which is drawn.
+//! The draw by list, as in the paper's prototype: add up values in order until the winning ticket is passed.
+//! O(n), and the plainest of all: the others are tested against it. Tickets are numbered from 0 in order of
+//! declaration; instead of chance a list of numbers may say which is drawn.
 
 use super::{Currencies, Draw, TaskIx};
 use crate::chance::unit;
@@ -31,8 +31,8 @@ impl Queued {
         self.classes.iter().filter(|(_, class)| classes.contains(class)).map(|(owner, _)| *owner)
     }
 
-    /// Who is the first at whom `is_passed` says of the tickets up to and with his own that they pass the winning one; the last
-    /// of all where rounding hides it.
+    /// Who is the first at whom `is_passed` says of the tickets up to and with his own that they pass the
+    /// winning one; the last of all where rounding hides it.
     pub(super) fn holder(
         &self,
         books: &Currencies,

@@ -2,10 +2,10 @@
 //!
 //! Source: Waldspurger's thesis, MIT/LCS/TR-667, 1995, multi-winner lotteries.
 //!
-//! Law. Of a draw with n winners the first ticket is drawn at random, the others lie T/n further on each, past the last ticket
-//! from the first again. The winners run one after another, then the next draw is made. So of n quanta everybody gets
-//! ⌊n·t/T⌋ or one more, and the expectation is n·t/T. Who has left the queue when his turn comes is passed over; who
-//! comes waits for the next draw.
+//! Law. Of a draw with n winners the first ticket is drawn at random, the others lie T/n further on each,
+//! past the last ticket from the first again. The winners run one after another, then the next draw is made.
+//! So of n quanta everybody gets ⌊n·t/T⌋ or one more, and the expectation is n·t/T. Who has left the queue
+//! when his turn comes is passed over; who comes waits for the next draw.
 
 use super::list::Queued;
 use super::{Currencies, Draw, TaskIx};

@@ -1,17 +1,18 @@
-//! The draw as a race: each owner's tickets get the key v + E/t when they join, E ~ Exp(1), v the key of the last
-//! winner, and the smallest key wins. O(log n) for any number of queued tasks.
+//! The draw as a race: each owner's tickets get the key v + E/t when they join, E ~ Exp(1), v the key of the
+//! last winner, and the smallest key wins. O(log n) for any number of queued tasks.
 //!
 //! Why it is exact: given all draws so far, the residuals key − v of those who lost are again independent
 //! exponentials with rates t (they have no memory), so the smallest belongs to i with probability t/T of i.
 //!
-//! Groups nest as races within races. The smallest residual of a group, in the group's own clock, is exponential with
-//! the rate of its queued tickets; its members are worth `weight / active` of that in the parent's currency, so in the
-//! parent's clock the residual is longer by `active / weight`. A group's clock runs at `weight / active` of its
-//! parent's, and is worked out only when it is looked at. When the active amount changes, the clock is brought up to
-//! date first and the group's key in its parent is made anew: the same as scaling every member's residual.
+//! Groups nest as races within races. The smallest residual of a group, in the group's own clock, is
+//! exponential with the rate of its queued tickets; its members are worth `weight / active` of that in the
+//! parent's currency, so in the parent's clock the residual is longer by `active / weight`. A group's clock
+//! runs at `weight / active` of its parent's, and is worked out only when it is looked at. When the active
+//! amount changes, the clock is brought up to date first and the group's key in its parent is made anew: the
+//! same as scaling every member's residual.
 //!
-//! Mixed affinity: one race for each affinity class. A CPU compares the first residual of every class it may serve,
-//! runs the smallest, and moves the clock of each of these classes on by it.
+//! Mixed affinity: one race for each affinity class. A CPU compares the first residual of every class it may
+//! serve, runs the smallest, and moves the clock of each of these classes on by it.
 
 use super::{Currencies, Draw, TaskIx};
 use crate::chance::unit;
@@ -54,8 +55,8 @@ enum Member {
 /// The race among the members of one group, for one affinity class.
 #[derive(Clone, Debug)]
 struct Node {
-    /// Keys by their bits: numbers that are not negative have the order of their bits, and integers are compared in fewer
-    /// instructions.
+    /// Keys by their bits: numbers that are not negative have the order of their bits, and integers are
+    /// compared in fewer instructions.
     queue: Heap<Short>,
     /// Its clock when the parent's stood at `parent_clock`.
     clock: f64,
@@ -87,7 +88,8 @@ impl Race {
         class * self.width + node
     }
 
-    /// Place of an owner in its queue. Without groups, by its number: two tables less to fetch for 10,000 tasks.
+    /// Place of an owner in its queue. Without groups, by its number: two tables less to fetch for 10,000
+    /// tasks.
     #[inline]
     fn place(&self, owner: TaskIx) -> usize {
         if self.width == 1 { owner } else { self.local[owner] }

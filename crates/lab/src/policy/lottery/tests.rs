@@ -71,8 +71,9 @@ fn draws_are_in_proportion_and_independent() {
     }
 }
 
-/// What must not pass: the same tests on wrong lotteries, and on schedulers that give the right shares without chance.
-/// More tickets than the kernel's integers hold: 4:1 stays 4:1, in whole parts or rounded, and nobody calls it wrong.
+/// What must not pass: the same tests on wrong lotteries, and on schedulers that give the right shares
+/// without chance. More tickets than the kernel's integers hold: 4:1 stays 4:1, in whole parts or rounded,
+/// and nobody calls it wrong.
 #[test]
 fn too_many_tickets_for_the_kernel_are_scaled_down() {
     for unit in [1u64 << 21, (1 << 30) + 7] {
@@ -107,8 +108,8 @@ fn linear_tickets_are_rejected() {
     assert!(p(PolicyKind::LotteryLinear) < REJECT);
 }
 
-/// Shares on several CPUs against the product law. Draws of one chain are not independent (a task that runs stays out
-/// of the others' draws), so the tolerance is a plain one: 3 % of the whole.
+/// Shares on several CPUs against the product law. Draws of one chain are not independent (a task that runs
+/// stays out of the others' draws), so the tolerance is a plain one: 3 % of the whole.
 #[test]
 fn two_and_three_cpus_follow_the_product_law() {
     for policy in LOTTERIES {
@@ -124,9 +125,10 @@ fn two_and_three_cpus_follow_the_product_law() {
     }
 }
 
-/// Two CPUs; A anywhere, B and C on CPU 0. A lottery at each CPU among those it may serve, A not in two places: the
-/// chain of redraws, CPU by CPU, solved by hand. On CPU 0 the redraw is among A (if it is not on CPU 1), B and C; on CPU
-/// 1 only A may run. Once A is on CPU 1 it stays; so A has CPU 1, and B and C share CPU 0 by tickets.
+/// Two CPUs; A anywhere, B and C on CPU 0. A lottery at each CPU among those it may serve, A not in two
+/// places: the chain of redraws, CPU by CPU, solved by hand. On CPU 0 the redraw is among A (if it is not on
+/// CPU 1), B and C; on CPU 1 only A may run. Once A is on CPU 1 it stays; so A has CPU 1, and B and C share
+/// CPU 0 by tickets.
 #[test]
 fn affinity_is_exact() {
     let text = "name='x'\ncpus=2\nquantum='1ms'\nduration='40s'\n[[task]]\nname='A'\ntickets=1\ncpus=[0,1]\n\
@@ -139,8 +141,8 @@ fn affinity_is_exact() {
     }
 }
 
-/// Two affinity classes that overlap on both CPUs, with more tasks than one: here the races, the tree and the list
-/// must agree, and only the list is plain enough to be believed by reading it.
+/// Two affinity classes that overlap on both CPUs, with more tasks than one: here the races, the tree and the
+/// list must agree, and only the list is plain enough to be believed by reading it.
 #[test]
 fn the_draws_agree_on_mixed_affinity_and_nested_groups() {
     let text = r#"

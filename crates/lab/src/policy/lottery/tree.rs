@@ -1,7 +1,9 @@
-//! The draw by a tree of partial sums, as in section 4.2 of the paper: one random number, and down the tree. O(log n).
+//! The draw by a tree of partial sums, as in section 4.2 of the paper: one random number, and down the tree.
+//! O(log n).
 //!
-//! Every inner node is the sum of its two children, made anew at each change: rounding does not add up over time.
-//! Groups are trees within trees: a group's leaf in its parent is `sum of its queued tickets × weight / active`.
+//! Every inner node is the sum of its two children, made anew at each change: rounding does not add up over
+//! time. Groups are trees within trees: a group's leaf in its parent is `sum of its queued tickets × weight /
+//! active`.
 
 use super::{Currencies, Draw, TaskIx};
 use crate::chance::unit;
@@ -55,8 +57,8 @@ impl Sums {
         let mut at = 1;
         while at < self.leaves {
             at *= 2;
-            // Rounding may leave a number above the sum of both: the left one is passed over only for a right one
-            // that holds something.
+            // Rounding may leave a number above the sum of both: the left one is passed over only for a right
+            // one that holds something.
             if number > self.sums[at] && self.sums[at + 1] > 0.0 {
                 number -= self.sums[at];
                 at += 1;

@@ -5,7 +5,8 @@ use super::{Reader, Result};
 use crate::scenario::{Group, MAX_DEPTH, MAX_GROUP_QUEUES, MAX_TICKETS, Quota};
 use std::collections::BTreeMap;
 
-/// Weight of a group unless it says otherwise: that of a task of nice 0, as in the kernel, where cpu.weight = 100 is that.
+/// Weight of a group unless it says otherwise: that of a task of nice 0, as in the kernel, where cpu.weight =
+/// 100 is that.
 const NICE_0: u64 = 1024;
 
 impl Reader<'_> {
@@ -49,7 +50,8 @@ impl Reader<'_> {
             if ancestors().nth(MAX_DEPTH - 1).is_none() {
                 continue;
             }
-            // Who is still not at the top after as many steps as there are groups is in a circle, or below one.
+            // Who is still not at the top after as many steps as there are groups is in a circle, or below
+            // one.
             let Some(other) = ancestors().nth(groups.len()) else {
                 return self.fail(&entry.name.span(), format!("groups nest deeper than {MAX_DEPTH}"));
             };

@@ -75,8 +75,9 @@ impl Importer {
         Ok(())
     }
 
-    /// A task's settings with those of its phases, where these are the same in all: one that changes on the way is not
-    /// supported. Policy and what belongs to it stay from one phase to the next, CPUs and group go back to the task's.
+    /// A task's settings with those of its phases, where these are the same in all: one that changes on the
+    /// way is not supported. Policy and what belongs to it stay from one phase to the next, CPUs and group go
+    /// back to the task's.
     pub(super) fn settings(&mut self, name: &str, raw: &Object, phases: &[(String, &Object)]) -> Object {
         let mut settings = raw.clone();
         for key in ["policy", "priority", "dl-runtime", "dl-period", "dl-deadline", "cpus", "taskgroup"] {

@@ -68,8 +68,8 @@ impl Importer {
         })
     }
 
-    /// Whom a resume must name to end a suspend: the thread, for rt-app ignores the text of a suspend. Older files go by
-    /// the text: where some resume has it and no thread has that name, nothing else can be meant.
+    /// Whom a resume must name to end a suspend: the thread, for rt-app ignores the text of a suspend. Older
+    /// files go by the text: where some resume has it and no thread has that name, nothing else can be meant.
     fn suspended_by(&mut self, text: Option<&str>, here: &str) -> String {
         match text {
             Some(text) if text != self.task && !self.tasks.contains(text) && self.resumed.contains(text) => {
@@ -82,8 +82,8 @@ impl Importer {
         }
     }
 
-    /// The events of a phase, or of a task without phases, in the order of the file. A digit at the end of a key tells
-    /// two events of one kind apart.
+    /// The events of a phase, or of a task without phases, in the order of the file. A digit at the end of a
+    /// key tells two events of one kind apart.
     pub(super) fn events(&mut self, raw: &Object, what: &str, steps: &mut Vec<Step>) -> Result<()> {
         for (key, value) in &raw.0 {
             let kind = kind_of(key);
@@ -110,8 +110,9 @@ impl Importer {
                 "unlock" => steps.push(Step::Unlock(index_of(&mut self.locks, &text()?))),
                 "wait" | "sync" => {
                     let event = self.event(&text()?);
-                    // By the tutorial a sync is lock, signal, wait, unlock; the program leaves lock and unlock to the
-                    // file, as its examples have them. So the mutex is taken where it is not held already.
+                    // By the tutorial a sync is lock, signal, wait, unlock; the program leaves lock and
+                    // unlock to the file, as its examples have them. So the mutex is taken where it is not
+                    // held already.
                     let mutex = value.get("mutex").and_then(Value::as_str);
                     let mutex = mutex.map(|mutex| index_of(&mut self.locks, mutex));
                     let held = mutex.is_some_and(|mutex| {

@@ -64,7 +64,8 @@ fn a_barrier_holds_all_until_the_last() {
     assert_eq!(ran(text, 3, PolicyKind::Fifo).1, [1000, 2 * 340]);
 }
 
-/// Of two runs in one object both are kept; comments and a last comma do not matter; the one phase goes on for ever.
+/// Of two runs in one object both are kept; comments and a last comma do not matter; the one phase goes on
+/// for ever.
 #[test]
 fn repeated_events_are_kept_in_order() {
     let text = r#"{ "tasks": { "a": { "loop": 3, "phases": { "p": {
@@ -112,7 +113,8 @@ fn a_sync_does_not_keep_its_mutex() {
     assert_eq!(ran(&locked, 1, PolicyKind::Fifo).1, [500, 500]);
 }
 
-/// A resume names the thread. Where the text of a suspend is all there is to go by, it counts, and the notes say so.
+/// A resume names the thread. Where the text of a suspend is all there is to go by, it counts, and the notes
+/// say so.
 #[test]
 fn a_suspended_thread_is_resumed_by_its_name() {
     let text = r#"{ "tasks": {

@@ -140,8 +140,8 @@ pub(super) fn read(text: &str) -> Result<Value> {
     })
 }
 
-/// The text without comments (`/* … */`, `// …`) and without commas before a closing bracket; blanks stand in their
-/// places, so that lines and columns stay what they are.
+/// The text without comments (`/* … */`, `// …`) and without commas before a closing bracket; blanks stand in
+/// their places, so that lines and columns stay what they are.
 fn plain(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let (mut at, mut comma) = (0, None);

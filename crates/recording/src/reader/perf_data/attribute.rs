@@ -1,4 +1,5 @@
-//! The events that perf was told to record, and how their samples are laid out (`struct perf_event_attr`, `perf_event_open(2)`).
+//! The events that perf was told to record, and how their samples are laid out (`struct perf_event_attr`,
+//! `perf_event_open(2)`).
 
 use crate::reader::format_order::Order;
 

@@ -20,7 +20,8 @@ pub(super) struct CommandLine {
 }
 
 impl CommandLine {
-    /// From the feature `CMDLINE`: how many, then each with its length. `None` where it is no `perf record`, or is cut.
+    /// From the feature `CMDLINE`: how many, then each with its length. `None` where it is no `perf record`,
+    /// or is cut.
     pub(super) fn read(bytes: &[u8], order: Order) -> Option<Self> {
         let (mut at, mut arguments) = (4, Vec::new());
         for _ in 0..order.u32(bytes, 0)? {

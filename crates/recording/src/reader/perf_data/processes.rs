@@ -1,6 +1,7 @@
 //! Which process a thread belongs to.
 
-/// Threads by their id. A place for each id up to the largest that was met: every event asks two or three times.
+/// Threads by their id. A place for each id up to the largest that was met: every event asks two or three
+/// times.
 #[derive(Default)]
 pub(super) struct Processes(Vec<u32>);
 

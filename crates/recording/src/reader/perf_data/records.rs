@@ -224,7 +224,8 @@ impl Records {
         Ok(self.file.left().len())
     }
 
-    /// Takes bytes that stand between records: the payload of tracing data in a pipe lies outside its record's size.
+    /// Takes bytes that stand between records: the payload of tracing data in a pipe lies outside its
+    /// record's size.
     pub(super) fn take_outside(&mut self, length: u64, what: &str) -> Result<Vec<u8>, ReadError> {
         let at = self.at;
         let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
-//! Puts records in order. perf empties one ring of a CPU after the other; after each pass over all of them it writes `FINISHED_ROUND`,
-//! and what was in the pass before it is complete then, because a pass meets all that was written before it began.
+//! Puts records in order. perf empties one ring of a CPU after the other; after each pass over all of them it
+//! writes `FINISHED_ROUND`, and what was in the pass before it is complete then, because a pass meets all
+//! that was written before it began.
 
 use std::collections::VecDeque;
 
@@ -47,8 +48,8 @@ impl Waiting {
     }
 }
 
-/// How many bytes wait at most. Rounds are much smaller; a recording without rounds is given in pieces of half of this, which the
-/// normaliser notes where they overlap.
+/// How many bytes wait at most. Rounds are much smaller; a recording without rounds is given in pieces of
+/// half of this, which the normaliser notes where they overlap.
 const MOST: usize = 256 << 20;
 
 /// The bytes of the records of a round.
@@ -156,7 +157,8 @@ impl Window {
         exceeds
     }
 
-    /// Sorts by time, CPU and place in the file. The stable sort keeps the last and is quick where each CPU's are in order already.
+    /// Sorts by time, CPU and place in the file. The stable sort keeps the last and is quick where each CPU's
+    /// are in order already.
     fn sort(&mut self) {
         self.waiting.make_contiguous().sort_by_key(|waiting| (waiting.ts_ns, waiting.cpu));
     }

@@ -127,8 +127,8 @@ impl Bundle {
         self.names.get(begin as usize..end as usize).unwrap_or_default().into()
     }
 
-    /// The number an event has among all, where told; otherwise its kind's place among those of an instant: wakings, then switches, then
-    /// full events.
+    /// The number an event has among all, where told; otherwise its kind's place among those of an instant:
+    /// wakings, then switches, then full events.
     fn order(&mut self, which: usize) -> u64 {
         match self.orders[which].zigzag() {
             Some(step) => {

@@ -1,4 +1,5 @@
-//! Walking over protobuf without taking it in: a hostile file must not make a reader allocate more than it holds.
+//! Walking over protobuf without taking it in: a hostile file must not make a reader allocate more than it
+//! holds.
 
 /// What stands in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! The arguments of scheduling events in text, by their keys and from the right, because names may hold anything.
+//! The arguments of scheduling events in text, by their keys and from the right, because names may hold
+//! anything.
 //!
-//! The kernel and perf print `comm=a pid=1 …`; libtraceevent's plugins, which trace-cmd and some builds of perf use, print `a:1 [120] …`;
-//! `trace-cmd report -R` prints keys with bare numbers.
+//! The kernel and perf print `comm=a pid=1 …`; libtraceevent's plugins, which trace-cmd and some builds of
+//! perf use, print `a:1 [120] …`; `trace-cmd report -R` prints keys with bare numbers.
 
 use super::line::number;
 use crate::event::{Left, Task};

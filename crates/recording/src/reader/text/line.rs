@@ -8,8 +8,8 @@
 //!     bash-12345     0d..2. 3168658876us+: sched_switch: prev_comm=…               with the option latency-format
 //! ```
 //!
-//! Names can hold blanks, dashes, colons and brackets, so the CPU is the first bracket behind which the rest of the line makes sense, and
-//! what stands before it is read from the right.
+//! Names can hold blanks, dashes, colons and brackets, so the CPU is the first bracket behind which the rest
+//! of the line makes sense, and what stands before it is read from the right.
 
 use crate::event::Context;
 use memchr::memmem;
@@ -62,7 +62,8 @@ impl<'a> Line<'a> {
         Some(Self { pid, tgid, cpu, context, ts_ns, resolution_ns, name, is_perf, arguments })
     }
 
-    /// `CPU flags` without a blank between them, then whole microseconds before `us`, one character that marks long times, and a colon.
+    /// `CPU flags` without a blank between them, then whole microseconds before `us`, one character that
+    /// marks long times, and a colon.
     fn at_latency(line: &'a [u8], at: usize) -> Option<Self> {
         let rest = line.get(at + 3..)?.strip_prefix(b":")?;
         let digits = line[..at].iter().rposition(|b| !b.is_ascii_digit())? + 1;
@@ -78,7 +79,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether it is perf's, the event's name, and what follows. The name may stand without a blank before its arguments, and has none in it.
+/// Whether it is perf's, the event's name, and what follows. The name may stand without a blank before its
+/// arguments, and has none in it.
 fn event(rest: &[u8]) -> (bool, &[u8], &[u8]) {
     let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
     let name = rest[..end].strip_suffix(b":").unwrap_or(&rest[..end]);

@@ -158,8 +158,8 @@ impl Lane {
         Some(Step::Missed { ts: page.ts(), count })
     }
 
-    /// Goes on at the last page that begins `before` an instant, where pages are not compressed, and says whether it left anything
-    /// out. What was missing in between is told before that page no more.
+    /// Goes on at the last page that begins `before` an instant, where pages are not compressed, and says
+    /// whether it left anything out. What was missing in between is told before that page no more.
     pub(super) fn skip_to(
         &mut self,
         input: &mut Box<dyn Input>,

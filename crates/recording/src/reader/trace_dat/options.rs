@@ -116,7 +116,8 @@ impl Options {
         }
     }
 
-    /// Statistics of a CPU, as its `stats` file has them. `overrun` was overwritten, `dropped events` found no room.
+    /// Statistics of a CPU, as its `stats` file has them. `overrun` was overwritten, `dropped events` found
+    /// no room.
     fn statistics(&mut self, text: &str) {
         let mut cpu = None;
         for line in text.lines() {

@@ -25,7 +25,8 @@ impl Packing {
         })
     }
 
-    /// Unpacks `packed`, of which `size` bytes come, `most` at most. Memory grows with what comes, not with what is said to come.
+    /// Unpacks `packed`, of which `size` bytes come, `most` at most. Memory grows with what comes, not with
+    /// what is said to come.
     pub(super) fn unpack(self, packed: &[u8], size: usize, most: usize) -> Result<Vec<u8>, String> {
         if size > most {
             return Err(format!("{size} bytes are said to come of it"));

@@ -1,4 +1,5 @@
-//! The exact ledger of a recording: what was due at every instant, and when it was furthest from what was got.
+//! The exact ledger of a recording: what was due at every instant, and when it was furthest from what was
+//! got.
 
 use crate::source::Beside;
 use crate::text::{clip, harmless};
@@ -13,7 +14,8 @@ const SHOWN: usize = 5;
 /// Columns a name may fill.
 const COMM_COLUMNS: usize = 16;
 
-/// The tasks that were furthest from their entitlement at some instant, as a table. `is_shown` tells whom the filters hold for.
+/// The tasks that were furthest from their entitlement at some instant, as a table. `is_shown` tells whom the
+/// filters hold for.
 pub(super) fn table(beside: &Beside, is_shown: impl Fn(TaskId) -> bool) -> String {
     let Beside { begin_ns, end, ledger: Some(ledger), .. } = beside else { return String::new() };
     let ended = end.exited.iter().map(|task| &task.totals);

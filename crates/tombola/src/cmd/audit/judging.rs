@@ -52,7 +52,8 @@ impl Judging {
         if is_wanted(args) { self.gathering.add(window, frame) } else { Ok(()) }
     }
 
-    /// The verdict, and the page where one is wanted, with who ran where if that is known; `None` where neither is.
+    /// The verdict, and the page where one is wanted, with who ran where if that is known; `None` where
+    /// neither is.
     pub(super) fn finish(
         self,
         args: &AuditArgs,

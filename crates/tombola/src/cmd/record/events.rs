@@ -1,4 +1,5 @@
-//! From what the kernel's recorder hands over to the events of recordings: with names, processes and attributes.
+//! From what the kernel's recorder hands over to the events of recordings: with names, processes and
+//! attributes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +11,8 @@ use tombola_recording::attributes::Attributes;
 use tombola_recording::comm::Comm;
 use tombola_recording::event::{Context, Event, Kind, Left, Stage, Task};
 
-/// What the kernel's `prev_state` is made of (include/linux/sched.h, unchanged since 4.14 but for where it is said).
+/// What the kernel's `prev_state` is made of (include/linux/sched.h, unchanged since 4.14 but for where it is
+/// said).
 mod state {
     pub(super) const SLEEP: u16 = 0x1;
     pub(super) const DISK: u16 = 0x2;
@@ -31,7 +33,8 @@ pub struct Events {
     names: GroupNames,
     /// Events of each CPU so far.
     numbers: Vec<u64>,
-    /// Tasks that left their CPU for good in the latest batch, and in the one before: another CPU's lane may still speak of them.
+    /// Tasks that left their CPU for good in the latest batch, and in the one before: another CPU's lane may
+    /// still speak of them.
     ended: [Vec<TaskId>; 2],
     /// Names of threads whose birth was not seen.
     strangers: HashMap<u32, Comm>,
@@ -53,8 +56,8 @@ impl Events {
         }
     }
 
-    /// Learns who is in what was just handed over: CPU by CPU, a child may have run before its birth is told, and of a task that was on
-    /// its way out when the recording began only the end is told.
+    /// Learns who is in what was just handed over: CPU by CPU, a child may have run before its birth is told,
+    /// and of a task that was on its way out when the recording began only the end is told.
     pub fn foresee(&mut self, batch: &[Recorded]) {
         let [latest, before] = &mut self.ended;
         for ended in before.drain(..) {
@@ -164,7 +167,8 @@ impl Events {
     fn attributes(&mut self, ts_ns: u64, task: Known, give: &mut dyn FnMut(Event)) {
         let kind = Kind::Attributes {
             pid: task.id.pid,
-            // Nothing happened before the machine's start, where the two clocks may differ by what it was suspended.
+            // Nothing happened before the machine's start, where the two clocks may differ by what it was
+            // suspended.
             start_ns: Some((task.id.start_ns + self.begin.ts_ns).saturating_sub(self.begin.boot_ns)),
             attributes: Box::new(Attributes {
                 tgid: Some(task.tgid),

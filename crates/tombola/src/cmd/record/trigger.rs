@@ -21,7 +21,8 @@ pub struct Pulled {
     pub ns: f64,
 }
 
-/// Looks at events for what pulls the trigger. They come CPU by CPU, so they are held until those of all CPUs are there.
+/// Looks at events for what pulls the trigger. They come CPU by CPU, so they are held until those of all CPUs
+/// are there.
 pub struct Watch {
     held: Vec<Event>,
     law: Law,
@@ -89,8 +90,9 @@ impl Watch {
 /// Marks in the time that is kept.
 const MARKS: u64 = 10;
 
-/// Lag of every task: what it was entitled to less what it got, by the exact ledger of the events as they come. What counts is by how
-/// much it has grown since it was least in the time that is kept, looked at in [`MARKS`] parts: that much is in the file.
+/// Lag of every task: what it was entitled to less what it got, by the exact ledger of the events as they
+/// come. What counts is by how much it has grown since it was least in the time that is kept, looked at in
+/// [`MARKS`] parts: that much is in the file.
 struct Lags {
     limit_ns: f64,
     kept_ns: u64,
@@ -231,7 +233,8 @@ mod tests {
         assert!((pulled.ns - 105e6).abs() < 1.0, "{pulled:?}");
     }
 
-    /// A debt that grows too slowly for the time that is kept: 2 gets 40 ms of each 100, and is owed 10 ms more each time.
+    /// A debt that grows too slowly for the time that is kept: 2 gets 40 ms of each 100, and is owed 10 ms
+    /// more each time.
     #[test]
     fn what_was_owed_before_the_time_that_is_kept_does_not_count() {
         let of = |kept_s| {

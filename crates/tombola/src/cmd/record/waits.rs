@@ -1,4 +1,5 @@
-//! How long tasks wait for a CPU, from the events as they come: for the trigger, and for the recorder's own thread.
+//! How long tasks wait for a CPU, from the events as they come: for the trigger, and for the recorder's own
+//! thread.
 
 use std::collections::HashMap;
 use tombola_recording::event::{Event, Kind, Left};

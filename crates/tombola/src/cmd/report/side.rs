@@ -1,4 +1,5 @@
-//! One side of a comparison: a recording, a stretch of one, of a log, or a scenario, cut into equal stretches.
+//! One side of a comparison: a recording, a stretch of one, of a log, or a scenario, cut into equal
+//! stretches.
 
 use crate::cli::PastArgs;
 use crate::cmd::simulate;
@@ -80,7 +81,8 @@ pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
     let mut side =
         Side { name, machine: String::new(), length_ns, loss: String::new(), stretches: Vec::new() };
     while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
-        // A log has intervals of its own: what is left of one at the end says little, and as much as a whole stretch.
+        // A log has intervals of its own: what is left of one at the end says little, and as much as a whole
+        // stretch.
         if u128::from(step.window.length_ns()) * 2 < stretch.as_nanos() {
             continue;
         }

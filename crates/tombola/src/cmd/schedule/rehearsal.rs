@@ -1,4 +1,5 @@
-//! A scenario of the simulator, acted out by real threads under the scheduler in the kernel, and held against the simulation.
+//! A scenario of the simulator, acted out by real threads under the scheduler in the kernel, and held against
+//! the simulation.
 
 mod cgroups;
 mod play;
@@ -155,10 +156,10 @@ fn rows(scenario: &Scenario, simulated: &[Vec<f64>], played: &Played, law: Law) 
 
 /// Standard deviation of a share, of the machine.
 ///
-/// With n draws on each of m CPUs, of which a task wins x on one CPU at a time, its wins have the variance n·x(1 − x), and
-/// its share of the machine the standard deviation √(x(1 − x)/n)/m; c equal ones together at most √c as much. That is
-/// short of the truth where demands are random, or draws depend on each other (on several CPUs): then the spread of the
-/// simulated runs is larger, and is taken. Their mean errs, too.
+/// With n draws on each of m CPUs, of which a task wins x on one CPU at a time, its wins have the variance
+/// n·x(1 − x), and its share of the machine the standard deviation √(x(1 − x)/n)/m; c equal ones together at
+/// most √c as much. That is short of the truth where demands are random, or draws depend on each other (on
+/// several CPUs): then the spread of the simulated runs is larger, and is taken. Their mean errs, too.
 fn deviation(scenario: &Scenario, entry: usize, values: &[f64], played: &Played, law: Law) -> f64 {
     let runs = values.len() as f64;
     let mean = values.iter().sum::<f64>() / runs;
@@ -181,8 +182,8 @@ fn deviation(scenario: &Scenario, entry: usize, values: &[f64], played: &Played,
     (one * one + spread * spread / runs).sqrt()
 }
 
-/// What the end of the time cuts off, of the machine: a slice of each instance; under stride a task may be a slice off for
-/// each of its rivals, too.
+/// What the end of the time cuts off, of the machine: a slice of each instance; under stride a task may be a
+/// slice off for each of its rivals, too.
 fn edges(scenario: &Scenario, entry: usize, played: &Played, law: Law) -> f64 {
     let slices = match law {
         Law::Lottery => scenario.tasks[entry].count as usize,

@@ -142,7 +142,8 @@ fn burner(
         }
         thread::park();
     };
-    // Only the wait counts from before the start: the first turn has to be waited for, the way there is no load.
+    // Only the wait counts from before the start: the first turn has to be waited for, the way there is no
+    // load.
     let before = Got { wait: before.wait, ..Got::now()? };
     burn(plan, start, stop)?;
     Ok(Got::now()?.since(&before, start.elapsed()))

@@ -78,7 +78,8 @@ fn a_full_house_serves_who_waits_when_the_silent_are_let_go() {
     let silent: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
     let answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(answer.ends_with("plain\n"), "{answer}");
-    // Who says nothing for so long is let go, and the one who waited has its place. Without the limit it would have been served at once.
+    // Who says nothing for so long is let go, and the one who waited has its place. Without the limit it
+    // would have been served at once.
     assert!(begin.elapsed() >= HEAD, "served while {} connections are open", silent.len());
     assert!(begin.elapsed() < CONNECTION + HEAD, "{:?}", begin.elapsed());
 }

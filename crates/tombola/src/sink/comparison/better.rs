@@ -1,5 +1,5 @@
-//! Which policy is better for whom, in a line: by what a task feels, which is missed deadlines, else how long its jobs take, else how long
-//! it waits for a CPU.
+//! Which policy is better for whom, in a line: by what a task feels, which is missed deadlines, else how long
+//! its jobs take, else how long it waits for a CPU.
 
 use super::Results;
 use crate::text::{clip, harmless};
@@ -12,7 +12,8 @@ const NAMED: usize = 8;
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 24;
 
-/// Who has less than this part of what it is entitled to has starved: it is still in a wait that is in no figure.
+/// Who has less than this part of what it is entitled to has starved: it is still in a wait that is in no
+/// figure.
 const STARVED: f64 = 0.01;
 
 /// What a task feels, the smaller the better.
@@ -130,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_waits_is_better_off_where_it_waits_less() {
-        // Two burners, quantum 10 ms. Round robin: each waits 10 ms. First in, first out: the second waits for ever.
+        // Two burners, quantum 10 ms. Round robin: each waits 10 ms. First in, first out: the second waits
+        // for ever.
         let text = "name='x'\nduration='1s'\nquantum='10ms'\n[[task]]\nname='a'\n[[task]]\nname='b'\n";
         let line = said(text, vec![PolicyKind::Fifo, PolicyKind::RoundRobin]).unwrap();
         assert!(line.starts_with("better for whom: a: fifo (wait p99 0.000 ms, rr 10.000 ms)"), "{line}");

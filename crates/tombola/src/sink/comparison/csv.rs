@@ -1,5 +1,6 @@
-//! One row for each task and policy: times in ns, shares as parts of the machine; an empty cell for what was not worked
-//! out. The verdict on the draws is of all tasks of a policy together, and empty where it is not random. `_pm` is half the width of the 95 % interval of the mean before it, empty for a single run.
+//! One row for each task and policy: times in ns, shares as parts of the machine; an empty cell for what was
+//! not worked out. The verdict on the draws is of all tasks of a policy together, and empty where it is not
+//! random. `_pm` is half the width of the 95 % interval of the mean before it, empty for a single run.
 
 use super::{Results, responds};
 use crate::text::harmless_in_csv;

@@ -1,5 +1,5 @@
-//! One JSON object with every number, and its schema: times in ns, shares as parts of the machine. What was not worked out, or is
-//! without bound, is `null`.
+//! One JSON object with every number, and its schema: times in ns, shares as parts of the machine. What was
+//! not worked out, or is without bound, is `null`.
 
 use super::{Results, fairness, responds};
 use anyhow::{Context, Result};

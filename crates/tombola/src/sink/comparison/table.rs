@@ -1,7 +1,8 @@
 //! The table for people. Times are in milliseconds, shares in percent of the whole machine.
 //!
-//! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that rounds to 0. What
-//! no policy of the table has, has no column: so are the p-values of draws there only beside a random policy.
+//! A mean over several runs has half the width of its 95 % interval behind it (Student's t), unless that
+//! rounds to 0. What no policy of the table has, has no column: so are the p-values of draws there only
+//! beside a random policy.
 
 use super::{Results, better, fairness, length, realtime, responds, verdict};
 use crate::sink::layout::Layout;
@@ -36,7 +37,8 @@ const DISPENSABLE: [&str; 13] = [
 /// How to see what was left out.
 const ALL: &str = "--format csv has all";
 
-/// The whole text: head, policies, tasks, analysis, expectations. `width`: columns of the terminal, if it is one.
+/// The whole text: head, policies, tasks, analysis, expectations. `width`: columns of the terminal, if it is
+/// one.
 pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let mut text = head(results);
     policies(results, width, &mut text);
@@ -147,7 +149,8 @@ fn p_value(p: f64) -> String {
     }
 }
 
-/// A column: its title, and what stands in it for one task under one policy; `None` where that has no such thing.
+/// A column: its title, and what stands in it for one task under one policy; `None` where that has no such
+/// thing.
 type Column = (&'static str, fn(&TaskResult) -> Option<String>);
 
 const COLUMNS: [Column; 15] = [

@@ -88,7 +88,8 @@ pub(super) fn parts(label: &str, parts: &[(&str, String, f64)]) -> String {
     svg + "</svg>\n"
 }
 
-/// What each CPU did in each interval: the filled height is the busy part, that of tasks without weights on top.
+/// What each CPU did in each interval: the filled height is the busy part, that of tasks without weights on
+/// top.
 pub(super) fn strips(label: &str, cpus: &[(u32, Vec<(f64, f64)>)], span: &str) -> String {
     const ROW: f64 = 22.0;
     let mut svg = open(label, ROW * cpus.len() as f64 + 20.0);
@@ -174,7 +175,8 @@ pub(super) fn place(stretch: &Stretch, length_ns: u64) -> (f64, f64, f64, f64) {
     (LEFT + from as f64 * scale, 26.0 * stretch.cpu as f64 + 22.0 - height, width, height)
 }
 
-/// Who ran where, with a row for each of `cpus`, which are their names, a legend of the tasks, and a mark that a script moves.
+/// Who ran where, with a row for each of `cpus`, which are their names, a legend of the tasks, and a mark
+/// that a script moves.
 pub(super) fn timeline(
     label: &str,
     stretches: &[Stretch],

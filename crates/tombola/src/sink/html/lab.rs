@@ -218,8 +218,8 @@ fn first_slices(scenario: &Scenario, policy: PolicyKind, seed: u64, most: usize)
     Ok(slices)
 }
 
-/// What each slice began with: who competed, with how many tickets, and who won. The same run is made once more and looked at
-/// at each of these instants.
+/// What each slice began with: who competed, with how many tickets, and who won. The same run is made once
+/// more and looked at at each of these instants.
 fn decisions(
     scenario: &Scenario,
     policy: PolicyKind,

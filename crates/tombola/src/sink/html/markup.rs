@@ -8,7 +8,8 @@ pub(super) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes everything");
 }
 
-/// A text as content or attribute of an element. It is made harmless too: what reorders text does so in a browser as well.
+/// A text as content or attribute of an element. It is made harmless too: what reorders text does so in a
+/// browser as well.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in harmless_words(text).chars() {

@@ -73,7 +73,8 @@ fn wide_with_draws() {
 fn hostile_names() {
     let text = plain(window(hostile()), Options::default());
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-    // Head, books, loss, titles, 14 rows, two lists with heading, titles and 5 rows each: no name made a line.
+    // Head, books, loss, titles, 14 rows, two lists with heading, titles and 5 rows each: no name made a
+    // line.
     assert_eq!(text.lines().count(), 4 + 14 + 2 * 7);
     insta::assert_snapshot!(text);
 }

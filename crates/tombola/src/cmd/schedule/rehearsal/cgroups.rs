@@ -1,7 +1,7 @@
 //! Groups of a scenario as cgroups, for as long as it is acted out.
 //!
-//! Threads of one process can be in different cgroups where these are threaded: a private parent, which this process moves
-//! into, and a threaded directory for each group below it.
+//! Threads of one process can be in different cgroups where these are threaded: a private parent, which this
+//! process moves into, and a threaded directory for each group below it.
 
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
@@ -50,7 +50,8 @@ impl Cgroups {
                 let place = parent.join(format!("group-{index}"));
                 cgroups.directory(place.clone())?;
                 write(&place.join("cgroup.type"), "threaded")?;
-                // After the first threaded child: a parent with processes of its own hands out controllers only to such.
+                // After the first threaded child: a parent with processes of its own hands out controllers
+                // only to such.
                 write(&parent.join("cgroup.subtree_control"), "+cpu")?;
                 write(&place.join("cpu.weight"), &weights[index].to_string())?;
                 places.insert(index, place);
@@ -82,8 +83,8 @@ impl Drop for Cgroups {
     }
 }
 
-/// `cpu.weight` of each group. The kernel turns it into weight · 1024 / 100 tickets, rounded. Among groups alone only ratios
-/// count; beside tasks the number itself does.
+/// `cpu.weight` of each group. The kernel turns it into weight · 1024 / 100 tickets, rounded. Among groups
+/// alone only ratios count; beside tasks the number itself does.
 pub(super) fn weights(scenario: &Scenario) -> Result<Vec<u64>> {
     let mut weights = vec![0; scenario.groups.len()];
     let parents = [None].into_iter().chain((0..scenario.groups.len()).map(Some));

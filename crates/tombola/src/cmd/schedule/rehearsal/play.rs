@@ -56,7 +56,8 @@ pub(super) fn allowed_cpus() -> Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
 }
 
-/// Acts it out, to the end of the scenario's time; `None` if it was cut short by a signal, or by the end of the scheduler.
+/// Acts it out, to the end of the scenario's time; `None` if it was cut short by a signal, or by the end of
+/// the scheduler.
 pub(super) fn play(
     stage: &Stage<'_>,
     running: &RunningScheduler,
@@ -218,7 +219,8 @@ impl Instance<'_> {
             0 => Duration::MAX,
             total => cpu_time()? + Duration::from_nanos(total),
         };
-        // Where the CPU clock stands when all is done that was wanted: what a step is over comes off the next one.
+        // Where the CPU clock stands when all is done that was wanted: what a step is over comes off the next
+        // one.
         let mut wanted = cpu_time()?;
         let mut rounds = 0;
         loop {
