@@ -209,9 +209,9 @@ impl Line {
     }
 }
 
-/// What a task asked for: the time it was runnable.
+/// What a task asked for: the time it was runnable, but for that in which it left its CPU to others.
 fn asked_ns(task: &TaskWindow) -> u64 {
-    task.delta.runtime_ns.saturating_add(task.delta.wait_ns)
+    task.delta.runtime_ns.saturating_add(task.delta.imposed_wait_ns())
 }
 
 fn limit(bound: Bound, entitlement: &Entitlement, claims: &Claims) -> Limit {

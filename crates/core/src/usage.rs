@@ -19,6 +19,10 @@ pub struct Usage {
     pub switches: u64,
     /// Those of them in which it was still runnable: preempted, or it yielded.
     pub involuntary: u64,
+    /// Those of these in which it gave its CPU away by `sched_yield(2)`, where that can be told.
+    pub yields: u64,
+    /// That part of `wait_ns` which followed a yield: others may run meanwhile, but nobody made it wait.
+    pub yielded_ns: u64,
     /// Times it came from sleep to a CPU.
     pub wakeups: u64,
     /// Slices that began on another CPU than the one before.
@@ -32,6 +36,16 @@ impl Usage {
     /// Times the task left a CPU because it had to wait for something.
     pub fn voluntary(&self) -> u64 {
         self.switches.saturating_sub(self.involuntary)
+    }
+
+    /// Times it lost its CPU to others: was still runnable and had not given it away.
+    pub fn preempted(&self) -> u64 {
+        self.involuntary.saturating_sub(self.yields)
+    }
+
+    /// Run-queue wait that it did not choose: all but what followed a yield. Only this is a claim on a CPU.
+    pub fn imposed_wait_ns(&self) -> u64 {
+        self.wait_ns.saturating_sub(self.yielded_ns)
     }
 
     /// The longest single wait; `None` where it is not known.
@@ -60,6 +74,8 @@ impl Usage {
             waits,
             switches: self.switches.saturating_sub(earlier.switches),
             involuntary: self.involuntary.saturating_sub(earlier.involuntary),
+            yields: self.yields.saturating_sub(earlier.yields),
+            yielded_ns: self.yielded_ns.saturating_sub(earlier.yielded_ns),
             wakeups: self.wakeups.saturating_sub(earlier.wakeups),
             migrations: self.migrations.saturating_sub(earlier.migrations),
             light: self.light,
@@ -74,6 +90,8 @@ impl Usage {
         self.waits.merge(&other.waits);
         self.switches += other.switches;
         self.involuntary += other.involuntary;
+        self.yields += other.yields;
+        self.yielded_ns += other.yielded_ns;
         self.wakeups += other.wakeups;
         self.migrations += other.migrations;
         self.light |= other.light;

@@ -217,6 +217,7 @@ fn fit(delta: &mut Usage, length_ns: u64, floor_ns: u64, loss: &mut Loss) {
     let fitting_ns = delta.wait_ns.min(length_ns.saturating_sub(delta.runtime_ns));
     let overlong_ns = delta.wait_ns - fitting_ns;
     delta.wait_ns = fitting_ns;
+    delta.yielded_ns = delta.yielded_ns.min(fitting_ns);
     if overlong_ns > floor_ns {
         loss.overlong_waits += 1;
         loss.overlong_ns += overlong_ns;

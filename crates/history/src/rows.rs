@@ -365,9 +365,11 @@ fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, acc
         (Int::Run, usage.runtime_ns),
         (Int::Wait, usage.wait_ns),
         (Int::WaitThrottled, waiting.throttled_ns),
-        (Int::WaitOther, waiting.other_ns),
+        (Int::WaitOther, waiting.yielded_ns + waiting.other_ns),
         (Int::Switches, usage.switches),
         (Int::Involuntary, usage.involuntary),
+        (Int::Yields, usage.yields),
+        (Int::Yielded, usage.yielded_ns),
         (Int::Wakeups, usage.wakeups),
         (Int::Migrations, usage.migrations),
     ] {

@@ -86,6 +86,8 @@ columns! {
         Denied "denied_ns" "ns" "What was asked for (received + wait) and not due by weights, quotas and affinities (docs/ledger.md); 0 where all of it was due.",
         Switches "switches" "count" "Times a CPU was left.",
         Involuntary "involuntary" "count" "Those of them in which the task was still runnable.",
+        Yields "yields" "count" "Those of these in which the task gave its CPU away (`sched_yield`).",
+        Yielded "yielded_ns" "ns" "That part of `wait_ns` which followed a yield: in `wait_other_ns`, and nobody owes it.",
         Wakeups "wakeups" "count" "Times a CPU was taken after a sleep.",
         Migrations "migrations" "count" "Slices that began on another CPU than the one before.",
         Quota "quota_ns" "ns" "Level group: CPU time it may have in a period; null: no limit.",

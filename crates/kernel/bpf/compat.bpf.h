@@ -147,6 +147,31 @@ static __always_inline __u32 pid_now(struct task_struct *p)
 	return *(volatile pid_t *)&p->pid;
 }
 
+/* bpf_task_pt_regs() exists since 5.15 (dd6e10fbd9fb "bpf: Add bpf_task_pt_regs() helper"). */
+enum bpf_func_id___since_5_15 {
+	BPF_FUNC_task_pt_regs___since_5_15 = 175,
+};
+
+/*
+ * Whether p, which runs here and leaves its CPU runnable without being preempted in the kernel, is in sched_yield(2): by the
+ * number of the call in the registers it entered the kernel with (an interrupt leaves -1 there). Whoever returns to user space
+ * and finds that its turn is over leaves its CPU in the same way, without that call. Not told: a yield of the kernel's own
+ * threads, of a 32-bit program on a 64-bit kernel, and any before 5.15.
+ */
+static __always_inline bool gives_way(struct task_struct *p)
+{
+	struct pt_regs *regs;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id___since_5_15, BPF_FUNC_task_pt_regs___since_5_15))
+		return false;
+	regs = (struct pt_regs *)bpf_task_pt_regs(p);
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax == 24;
+#else
+	return regs->syscallno == 124;
+#endif
+}
+
 /* A member of a task's sched_info; 0 where the kernel keeps none. */
 #define SCHED_INFO(p, member)                                                                                          \
 	({                                                                                                             \

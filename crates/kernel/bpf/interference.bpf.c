@@ -13,7 +13,8 @@
  *
  * That stamp may be older than the wakeup (monitor_wakeup.bpf.h): what ran while the task slept stood in nobody's way. So a
  * wakeup looks whether there is a stamp, and notes the true instant, on the monotonic clock. A switch asks for it while there
- * is such a note.
+ * is such a note. Who gives its CPU away (sched_yield) is not preempted, and until it has a CPU again it waits behind nobody:
+ * that is noted in the same place.
  *
  * While the queue of its group stood throttled, nobody stood in its way but the group's own quota: that part of the wait is
  * booked to it, as a pair whose culprit has no pid. The kernel keeps how long each queue stood throttled, and renews it when
@@ -54,7 +55,9 @@ struct {
 	__type(value, struct untold);
 } untold_map SEC(".maps");
 
-/* When tasks were woken whose stamp is false, by pid. */
+#define GAVE_WAY (~0ULL)
+
+/* When tasks were woken whose stamp is false, or that a task gave way, by pid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -105,7 +108,10 @@ static __noinline int book(const struct pair_key *key, struct untold *untold, __
 	return 0;
 }
 
-/* Since when p waits, on the clock of its queue: its stamp, or its wakeup, where that is later. `ends`: it waits no longer. */
+/*
+ * Since when p waits for others, on the clock of its queue: its stamp, or its wakeup, where that is later; since now, if it
+ * gave way to them. `ends`: it waits no longer.
+ */
 static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u64 clock_ns, bool ends)
 {
 	__u64 *woken, waited;
@@ -117,10 +123,18 @@ static __noinline __u64 queued_since(struct task_struct *p, __u64 stamp_ns, __u6
 	woken = bpf_map_lookup_elem(&woken_map, &pid);
 	if (!woken)
 		return stamp_ns;
-	waited = bpf_ktime_get_ns() - *woken;
+	waited = *woken == GAVE_WAY ? 0 : bpf_ktime_get_ns() - *woken;
 	if (ends && !bpf_map_delete_elem(&woken_map, &pid))
 		add_shared(&notes, -1);
-	return waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
+	return stamp_ns < clock_ns && waited < clock_ns - stamp_ns ? clock_ns - waited : stamp_ns;
+}
+
+/* Notes since when p waits for others. */
+static __noinline int note_wait(__u32 pid, __u64 since_ns)
+{
+	if (!bpf_map_update_elem(&woken_map, &pid, &since_ns, BPF_NOEXIST))
+		add_shared(&notes, 1);
+	return 0;
 }
 
 /* Notes a queue that is throttled now. */
@@ -269,7 +283,7 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 	key.victim_start_ns = next->start_boottime;
 	key.victim = next->pid;
 	queued = task_last_queued(next);
-	if (notes && queued && queued < now)
+	if (notes && queued)
 		queued = queued_since(next, queued, now, true);
 	wait.from_ns = queued;
 	wait.to_ns = now;
@@ -290,7 +304,11 @@ static __always_inline int interfered(bool preempt, struct task_struct *prev, st
 		else
 			book_slices(cpu);
 	}
-	if (prev->pid && (preempt || !prev_state)) {
+	if (!prev->pid || (!preempt && prev_state))
+		return 0;
+	if (!preempt && gives_way(prev)) {
+		note_wait(prev->pid, GAVE_WAY);
+	} else {
 		key.culprit_start_ns = next->start_boottime;
 		key.culprit = next->pid;
 		key.victim_start_ns = prev->start_boottime;
@@ -317,16 +335,9 @@ int BPF_PROG(interference_3, bool preempt, struct task_struct *prev, struct task
 SEC("?tp_btf/sched_waking")
 int BPF_PROG(interference_waking, struct task_struct *p)
 {
-	__u64 now;
-	__u32 pid;
-
 	if (!task_last_queued(p))
 		return 0;
-	pid = p->pid;
-	now = bpf_ktime_get_ns();
-	if (!bpf_map_update_elem(&woken_map, &pid, &now, BPF_NOEXIST))
-		add_shared(&notes, 1);
-	return 0;
+	return note_wait(p->pid, bpf_ktime_get_ns());
 }
 
 /*

@@ -96,6 +96,7 @@ struct slice {
 	__u32 cpu;
 	bool seen_from_start; /* false: it was open when measuring began */
 	bool runnable;	      /* its task is still runnable */
+	bool yielded;	      /* because it gave its CPU away */
 	bool dead;	      /* its task will never run again */
 	bool renew;	      /* the groups of its task are to be renewed */
 };
@@ -205,9 +206,10 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 
 	if (slice->seen_from_start) {
 		__u64 wait = delay - rec->run_delay_ns, away = slice->start_ns - rec->slice_end_ns;
+		bool yielded = rec->state == TASK_YIELDED;
 		__u32 bucket;
 
-		if (rec->state != TASK_WAITING) {
+		if (rec->state != TASK_WAITING && !yielded) {
 			rec->wakeups++;
 			if (rec->state == TASK_MISSTAMPED)
 				wait = since_wakeup(rec, slot, slice->start_ns, wait);
@@ -223,6 +225,8 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 		if ((__s64)away >= 0 && wait > away)
 			wait = away;
 		rec->wait_ns += wait;
+		if (yielded)
+			rec->yielded_ns += wait;
 		if (wait > rec->wait_max_ns)
 			rec->wait_max_ns = wait;
 		bucket = wait_bucket(wait);
@@ -236,7 +240,8 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 	rec->switches++;
 	rec->cpu = slice->cpu;
 	rec->involuntary += slice->runnable;
-	rec->state = slice->runnable ? TASK_WAITING : TASK_SLEEPING;
+	rec->yields += slice->yielded;
+	rec->state = slice->yielded ? TASK_YIELDED : slice->runnable ? TASK_WAITING : TASK_SLEEPING;
 	/* A dying task has left its autogroup: what is known of it stays. */
 	if (rec->slice_end_ns && (rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead) {
 		refresh(rec, p);
@@ -422,6 +427,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	if (prev->pid) {
 		/* A task preempted after it has set its state to sleep is still runnable. */
 		slice.runnable = preempt || !prev_state;
+		slice.yielded = !preempt && !prev_state && gives_way(prev);
 		slot->busy_ns += slice.ran_ns;
 		if (!is_fair(prev->policy))
 			slot->unfair_ns += slice.ran_ns;

@@ -23,6 +23,8 @@ static __always_inline void add_up(struct task_record *sum, const struct task_re
 		sum->wait_max_ns = other->wait_max_ns;
 	sum->switches += other->switches;
 	sum->involuntary += other->involuntary;
+	sum->yields += other->yields;
+	sum->yielded_ns += other->yielded_ns;
 	sum->wakeups += other->wakeups;
 	sum->migrations += other->migrations;
 	for (i = 0; i < WAIT_BUCKETS; i++)

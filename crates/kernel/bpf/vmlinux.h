@@ -84,6 +84,14 @@ struct task_group {
 	struct cfs_bandwidth cfs_bandwidth;
 };
 
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long orig_ax;
+#else
+	__s32 syscallno;
+#endif
+};
+
 struct load_weight {
 	unsigned long weight;
 };

@@ -20,6 +20,7 @@ enum task_state_kind {
 	TASK_WAITING = 1,  /* was runnable when it left its CPU */
 	TASK_MISSTAMPED = 3, /* sleeping, then woken at woken_ns, where the kernel's stamp of the wait is older than that */
 	TASK_LEFT = 2,	   /* in exited_map: the last slice of a leader whose pid and record go on with a thread that execs */
+	TASK_YIELDED = 4,  /* waiting, because it gave its CPU away (sched_yield) */
 };
 
 enum group_kind {
@@ -48,22 +49,23 @@ struct task_record {
 	__u64 slice_end_ns;
 	__u64 run_delay_ns;   /* the kernel's sched_info.run_delay when the latest slice was closed */
 	__u64 start_ns;	      /* start of the task, CLOCK_BOOTTIME: with pid, its identity */
+	__u64 yields;	      /* involuntary switches in which it gave its CPU away (sched_yield) */
 	__u32 pid;	      /* 0: not filled yet */
 	__u32 tgid;
-	__s32 nice;	   /* -20..19 */
-	__u32 policy;	   /* SCHED_* */
 	__u32 weight;	   /* load weight in the fair class, 1024 at nice 0 */
 	__u32 tickets;	   /* the weight, or 0 under policies that have none */
 	__u32 cpu;	   /* of the latest closed slice */
-	__u32 state;	   /* enum task_state_kind, since slice_end_ns */
+	__s8 nice;	   /* -20..19 */
+	__u8 policy;	   /* SCHED_* */
+	__u8 state;	   /* enum task_state_kind, since slice_end_ns */
+	__u8 group_kind;   /* enum group_kind */
 	__u64 wait_hist[WAIT_BUCKETS]; /* waits of closed slices */
+	__u64 yielded_ns;  /* that part of wait_ns which followed a yield */
 	__u64 group_id;	   /* the group whose weight the scheduler uses, see group_kind */
-	__u32 group_kind;  /* enum group_kind */
-	__u32 cpus_allowed; /* how many CPUs its affinity mask holds */
-	__u64 cpus_low;	   /* the mask's first 64 CPUs */
-	__u64 woken_ns;	   /* TASK_MISSTAMPED: when it was woken, CLOCK_MONOTONIC */
+	__u64 cpus_low;	   /* the first 64 CPUs of its affinity mask */
+	__u32 cpus_allowed; /* how many CPUs the mask holds */
 	__u32 exec_tid;	   /* pid it had before it took over its leader's in execve; 0: it never did */
-	__u32 pad;
+	__u64 woken_ns;	   /* TASK_MISSTAMPED: when it was woken, CLOCK_MONOTONIC */
 	char comm[COMM_LEN];
 	__u64 turn_behind;
 };

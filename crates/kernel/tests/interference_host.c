@@ -18,6 +18,7 @@
 #include <string.h>
 
 typedef uint8_t __u8;
+typedef int8_t __s8;
 typedef uint32_t __u32;
 typedef int32_t __s32;
 typedef uint64_t __u64;

@@ -14,7 +14,7 @@
  * A line for each identity, what is in the books of it and what is true, then sums, then each counter of loss beside how often
  * it was forced:
  *
- *	task PID START | RUN WAIT SWITCHES INVOLUNTARY | RUN WAIT SWITCHES INVOLUNTARY | DOUBT
+ *	task PID START | RUN WAIT SWITCHES INVOLUNTARY YIELDS YIELDED | the same, as it is true | DOUBT
  *	sums RUN_OF_TASKS UNTRACKED BUSY IDLE WALL
  *	ends RUN_AS_COUNTED RUN_IN_RING RECORDS_OF_THE_DEAD
  *	loss NAME COUNTED FORCED
@@ -105,13 +105,15 @@ enum state { ASLEEP, ASLEEP_QUEUED, QUEUED, RUNNING, GONE };
 
 struct truth {
 	__u64 pid, start_ns; /* identity */
-	__u64 run_ns, wait_ns, switches, involuntary;
+	__u64 run_ns, wait_ns, switches, involuntary, yields, yielded_ns;
 	bool corrected, parted;
 };
 
 static struct task {
 	struct task_struct p;
+	struct pt_regs regs;
 	struct signal_struct signal;
+	bool gave_way; /* when it left its CPU */
 	enum state state;
 	int cpu;
 	bool busy;	    /* somebody wakes or moves it */
@@ -130,6 +132,11 @@ static struct task {
 static int task_count;
 
 static struct truth truths[TASKS];
+
+static long bpf_task_pt_regs(struct task_struct *p)
+{
+	return (long)&((struct task *)p)->regs;
+}
 
 static struct {
 	struct rq rq;
@@ -331,7 +338,8 @@ static void expect_record(struct task *t, __u32 pid)
 		record_of[pid] = t->identity + 1;
 }
 
-enum how { PREEMPT, YIELD, SLEEP, SLEEP_QUEUED, DIE };
+/* TURN_OVER: on its way back to user space, out of an interrupt or of some call. */
+enum how { PREEMPT, TURN_OVER, YIELD, SLEEP, SLEEP_QUEUED, DIE };
 
 /* __schedule() */
 static void schedule(int cpu, enum how how)
@@ -375,6 +383,9 @@ static void schedule(int cpu, enum how how)
 		truth->run_ns += (__s64)length < 0 ? 0 : length;
 		truth->switches++;
 		truth->involuntary += runnable;
+		truth->yields += how == YIELD;
+		prev->gave_way = how == YIELD;
+		prev->regs.orig_ax = how == YIELD ? 24 : below(2) ? below(24) : -1UL;
 		prev->p.on_rq = runnable || how == SLEEP_QUEUED;
 		if (how == DIE)
 			prev->has_ended = true;
@@ -395,10 +406,10 @@ static void schedule(int cpu, enum how how)
 		prev->sets_state = how == PREEMPT && below(2);
 		/* It is runnable all the same. */
 		sched_lottery(how == PREEMPT && !is_idle, &prev->p, &next->p,
-			      is_idle || how == YIELD ? 0
-			      : how == PREEMPT	      ? prev->sets_state
-			      : how == DIE	      ? TASK_DEAD
-						      : 1);
+			      is_idle || how == YIELD || how == TURN_OVER ? 0
+			      : how == PREEMPT				  ? prev->sets_state
+			      : how == DIE				  ? TASK_DEAD
+									  : 1);
 		cpus[cpu].shown_any = true;
 		cpus[cpu].shown_tgid = next->p.tgid;
 		cpus[cpu].shown_since = cpus[cpu].last = clock;
@@ -434,6 +445,9 @@ static void schedule(int cpu, enum how how)
 		next->p.on_cpu = 1;
 		next->run_from = clock;
 		truth->wait_ns += (__s64)waited < 0 ? 0 : waited;
+		if (next->gave_way)
+			truth->yielded_ns += (__s64)waited < 0 ? 0 : waited;
+		next->gave_way = false;
 		truth->corrected |= next->woken_falsely;
 		next->woken_falsely = false;
 	}
@@ -483,6 +497,8 @@ static void exec(int cpu, struct task *t)
 	all->wait_ns += mine->wait_ns;
 	all->switches += mine->switches;
 	all->involuntary += mine->involuntary;
+	all->yields += mine->yields;
+	all->yielded_ns += mine->yielded_ns;
 	all->corrected |= mine->corrected;
 	all->parted = true;
 	memset(&mine->run_ns, 0, sizeof(*mine) - offsetof(struct truth, run_ns));
@@ -550,7 +566,7 @@ static void step(int cpu)
 		die(cpu, t);
 		return;
 	}
-	switch (below(is_idle ? 6 : 14)) {
+	switch (below(is_idle ? 6 : 15)) {
 	case 0: /* fork */
 		if (task_count < TASKS - CPUS && alive() < ALIVE) {
 			__u32 pid = some_pid();
@@ -619,6 +635,9 @@ static void step(int cpu)
 			die(cpu, t);
 		break;
 	case 13:
+		schedule(cpu, TURN_OVER);
+		break;
+	case 14:
 		if (execs && !over && !somebody_execs && t->leader != t && !t->leader->killed && !t->leader->zombie &&
 		    threads_of(t->leader) == 1)
 			exec(cpu, t);
@@ -666,6 +685,8 @@ static void add_booked(const struct task_record *rec)
 	booked[i].wait_ns += rec->wait_ns;
 	booked[i].switches += rec->switches;
 	booked[i].involuntary += rec->involuntary;
+	booked[i].yields += rec->yields;
+	booked[i].yielded_ns += rec->yielded_ns;
 }
 
 static void print_loss(const char *name, __u64 counted, __u64 forced)
@@ -730,9 +751,10 @@ static void tell(void)
 		struct truth *is = &booked[i], *is_true = &truths[i];
 
 		run += is->run_ns;
-		printf("task %llu %llu | %llu %llu %llu %llu | %llu %llu %llu %llu | %d\n", is_true->pid, is_true->start_ns,
-		       is->run_ns, is->wait_ns, is->switches, is->involuntary, is_true->run_ns, is_true->wait_ns,
-		       is_true->switches, is_true->involuntary, is_true->corrected + 2 * is_true->parted);
+		printf("task %llu %llu | %llu %llu %llu %llu %llu %llu | %llu %llu %llu %llu %llu %llu | %d\n", is_true->pid,
+		       is_true->start_ns, is->run_ns, is->wait_ns, is->switches, is->involuntary, is->yields, is->yielded_ns,
+		       is_true->run_ns, is_true->wait_ns, is_true->switches, is_true->involuntary, is_true->yields,
+		       is_true->yielded_ns, is_true->corrected + 2 * is_true->parted);
 	}
 	printf("sums %llu %llu %llu %llu %llu\n", run, untracked, busy, idle_ns, wall);
 	printf("ends %llu %llu %llu\n", ends_runtime, ring_runtime, kept);

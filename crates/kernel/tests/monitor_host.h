@@ -29,6 +29,7 @@ static void take_turns(void);
 #include "vmlinux.h"
 
 static __u64 bpf_ktime_get_ns(void);
+static long bpf_task_pt_regs(struct task_struct *p);
 static __u32 bpf_get_smp_processor_id(void);
 
 #include "wire.h"

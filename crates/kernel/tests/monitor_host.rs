@@ -21,6 +21,8 @@ struct Books {
     wait_ns: u64,
     switches: u64,
     involuntary: u64,
+    yields: u64,
+    yielded_ns: u64,
 }
 
 struct Task {
@@ -60,15 +62,17 @@ impl Played {
                 wait_ns: numbers[at + 1],
                 switches: numbers[at + 2],
                 involuntary: numbers[at + 3],
+                yields: numbers[at + 4],
+                yielded_ns: numbers[at + 5],
             };
             match what {
                 "open" => _ = played.open.insert((numbers[0], numbers[1])),
                 "task" => played.tasks.push(Task {
                     id: (numbers[0], numbers[1]),
                     booked: books(2),
-                    is_true: books(6),
-                    corrected: numbers[10] & 1 != 0,
-                    parted: numbers[10] & 2 != 0,
+                    is_true: books(8),
+                    corrected: numbers[14] & 1 != 0,
+                    parted: numbers[14] & 2 != 0,
                 }),
                 "sums" => played.sums = numbers.try_into().unwrap(),
                 "ends" => played.ends = numbers.try_into().unwrap(),
@@ -103,13 +107,17 @@ impl Played {
             let name = format!("{name}: {id:?} {booked:?} {is_true:?}");
             assert_eq!(booked.run_ns, is_true.run_ns, "{name}");
             assert_eq!(
-                (booked.switches, booked.involuntary),
-                (is_true.switches, is_true.involuntary),
+                (booked.switches, booked.involuntary, booked.yields),
+                (is_true.switches, is_true.involuntary, is_true.yields),
                 "{name}"
             );
             let is_known = !self.open.contains(&id) && !task.parted && (corrections || !task.corrected);
             if is_known {
-                assert_eq!(booked.wait_ns, is_true.wait_ns, "{name}");
+                assert_eq!(
+                    (booked.wait_ns, booked.yielded_ns),
+                    (is_true.wait_ns, is_true.yielded_ns),
+                    "{name}"
+                );
             } else if !task.corrected {
                 assert!(booked.wait_ns <= is_true.wait_ns, "{name}");
             }
@@ -175,7 +183,7 @@ const OF_WINDOWS: [(&str, &str); 3] = [
 /// their queues, and die.
 #[test]
 fn books_are_true_to_the_nanosecond() {
-    let (mut stale, mut corrected) = (0, 0);
+    let (mut stale, mut corrected, mut yielded_ns) = (0, 0, 0);
     for program in programs().unwrap_or_default() {
         for seed in 1..=10 {
             let (name, played) = (format!("seed {seed}"), play(program, seed, "exact"));
@@ -185,8 +193,9 @@ fn books_are_true_to_the_nanosecond() {
             played.assert_counted(&name, &COUNTERS);
             stale += played.loss["stale_records"].0;
             corrected += played.loss["corrected_waits"].0;
+            yielded_ns += played.tasks.iter().map(|task| task.is_true.yielded_ns).sum::<u64>();
         }
-        assert!(stale > 0 && corrected > 100, "{stale} {corrected}");
+        assert!(stale > 0 && corrected > 100 && yielded_ns > 0, "{stale} {corrected} {yielded_ns}");
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The interference monitor's switch program over a stubbed kernel with one CPU, whose map of pairs has little room, and an
- * order of slices that is known.
+ * order of slices that is known. Who gives its CPU away is not preempted, and waits behind nobody until it has it again.
  *
  *	pairs_host SEED SWITCHES TASKS ROOM
  *
@@ -27,6 +27,16 @@ static struct {
 static __u32 pair_count, pair_room;
 static bool was_refused[MOST][MOST];
 
+static struct pt_regs regs;
+static __u64 notes_of[MOST];
+static bool is_noted[MOST];
+
+static long bpf_task_pt_regs(struct task_struct *p)
+{
+	(void)p;
+	return (long)&regs;
+}
+
 static void *host_lookup(void *map, const void *key)
 {
 	__u32 index = *(const __u32 *)key, i;
@@ -37,6 +47,8 @@ static void *host_lookup(void *map, const void *key)
 		return index < 2 ? &the_accounts[index] : NULL;
 	if (map == (void *)&untold_map)
 		return index ? NULL : &the_untold;
+	if (map == (void *)&woken_map)
+		return index < MOST && is_noted[index] ? &notes_of[index] : NULL;
 	if (map != (void *)&pair_map)
 		return NULL;
 	for (i = 0; i < pair_count; i++)
@@ -49,6 +61,15 @@ static long host_update(void *map, const void *key, const void *value, __u64 fla
 {
 	const struct pair_key *pair = key;
 
+	if (map == (void *)&woken_map && flags == BPF_NOEXIST) {
+		__u32 pid = *(const __u32 *)key;
+
+		if (is_noted[pid])
+			return -17;
+		is_noted[pid] = true;
+		notes_of[pid] = *(const __u64 *)value;
+		return 0;
+	}
 	if (map != (void *)&pair_map || flags != BPF_NOEXIST)
 		wrong("a map that nobody writes to");
 	if (pair_count == pair_room) {
@@ -63,14 +84,19 @@ static long host_update(void *map, const void *key, const void *value, __u64 fla
 
 static long host_delete(void *map, const void *key)
 {
-	(void)map, (void)key;
-	return -2;
+	__u32 pid = *(const __u32 *)key;
+
+	if (map != (void *)&woken_map || !is_noted[pid])
+		return -2;
+	is_noted[pid] = false;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	static struct task_struct tasks[MOST];
 	static __u64 held[MOST][MOST], preemptions[MOST][MOST];
+	static bool gave_way[MOST];
 	struct rq rq = {};
 	struct cfs_rq cfs_rq = { .rq = &rq };
 	__u64 before = BEFORE;
@@ -94,6 +120,7 @@ int main(int argc, char **argv)
 	/* Everybody waits but who runs; what ran before the first switch nobody has seen. */
 	for (; switches; switches--) {
 		__u64 length = 1 + below(1ULL << below(20));
+		bool yields = !below(4), preempt = !yields && below(2);
 		int next;
 
 		rq.clock += length;
@@ -103,11 +130,14 @@ int main(int argc, char **argv)
 		while (next == current);
 		if (current)
 			for (k = 1; k <= count; k++)
-				if (k != current)
+				if (k != current && !gave_way[k])
 					held[k][current] += length;
-		interference(true, &tasks[current], &tasks[next], 0);
+		regs.orig_ax = yields ? 24 : -1UL;
+		interference(preempt, &tasks[current], &tasks[next], 0);
+		gave_way[next] = false;
 		if (current) {
-			preemptions[current][next]++;
+			preemptions[current][next] += !yields;
+			gave_way[current] = yields;
 			tasks[current].sched_info.last_queued = rq.clock;
 		}
 		tasks[next].sched_info.last_queued = 0;
@@ -115,7 +145,7 @@ int main(int argc, char **argv)
 	}
 	/* Who waits still has nothing of that in its pairs. */
 	for (k = 1; k <= count; k++)
-		for (i = 1; i <= count && k != current; i++) {
+		for (i = 1; i <= count && k != current && !gave_way[k]; i++) {
 			__u64 since = tasks[k].sched_info.last_queued, open = 0;
 			int back;
 

@@ -223,7 +223,7 @@ impl Meter {
             involuntary: tally.involuntary,
             wakeups: tally.wakeups,
             migrations: tally.migrations,
-            light: false,
+            ..Usage::default()
         }
     }
 

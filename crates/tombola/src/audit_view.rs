@@ -46,9 +46,9 @@ pub(crate) struct AuditView<'a> {
     pub(crate) nice_check: bool,
 }
 
-/// Who waited longest, of several the first.
+/// Who was kept waiting longest, of several the first.
 pub(crate) fn longest(rows: &[Row]) -> Option<&Row> {
-    rows.iter().rev().max_by_key(|row| row.usage.wait_ns)
+    rows.iter().rev().max_by_key(|row| row.usage.imposed_wait_ns())
 }
 
 /// A command that was run for an audit.

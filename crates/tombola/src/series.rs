@@ -42,7 +42,7 @@ pub(crate) struct Interval {
 pub(crate) struct Part {
     /// Time on a CPU.
     pub(crate) run_ns: u64,
-    /// Time runnable without one.
+    /// Time runnable without one, but for what it gave away by a yield.
     pub(crate) wait_ns: u64,
     /// Entitled − received.
     pub(crate) lag_ns: i64,
@@ -54,7 +54,7 @@ impl Series {
         let audit = &moment.audit;
         let part = |line: &Line| Part {
             run_ns: line.task.delta.runtime_ns,
-            wait_ns: line.task.delta.wait_ns,
+            wait_ns: line.task.delta.imposed_wait_ns(),
             lag_ns: line.lag_ns(),
         };
         let least_ns = audit.length_ns / LEAST;
@@ -66,7 +66,7 @@ impl Series {
         self.intervals.push(Interval {
             unix_us: audit.unix_us,
             length_ns: audit.length_ns,
-            wait_ns: audit.lines.iter().map(|line| line.task.delta.wait_ns).sum(),
+            wait_ns: audit.lines.iter().map(|line| line.task.delta.imposed_wait_ns()).sum(),
             owed_ns: audit.lines.iter().map(|line| u64::try_from(line.lag_ns()).unwrap_or(0)).sum(),
             jain: audit.fairness.jain,
             cpus: cpus.collect(),

@@ -11,7 +11,7 @@ use tombola_core::audit::{Limit, Line};
 pub(crate) fn machine(moment: &Moment) -> String {
     let audit = &moment.audit;
     let worth_ns = audit.length_ns / 100;
-    let waited = audit.lines.iter().filter(|line| line.task.delta.wait_ns > worth_ns).count();
+    let waited = audit.lines.iter().filter(|line| line.task.delta.imposed_wait_ns() > worth_ns).count();
     let of = audit.lines.len();
     let fair = audit.fairness.jain.map_or_else(String::new, |jain| format!("; Jain's index {jain:.3}"));
     let owed = audit.fairness.most_owed.filter(|e| u64::try_from(e.lag_ns).is_ok_and(|lag| lag > worth_ns));
@@ -39,7 +39,7 @@ pub(crate) struct Verdict {
     pub(crate) tasks: usize,
     /// Time they ran.
     pub(crate) run_ns: u64,
-    /// Time they were runnable without a CPU.
+    /// Time they were runnable without a CPU, but for what they gave away by a yield.
     pub(crate) wait_ns: u64,
     /// That part of it in which a quota was used up; an estimate.
     pub(crate) throttled_ns: u64,
@@ -84,7 +84,7 @@ impl Verdict {
         Self {
             tasks: lines.len(),
             run_ns: sum(|line| line.task.delta.runtime_ns),
-            wait_ns: sum(|line| line.task.delta.wait_ns),
+            wait_ns: sum(|line| line.task.delta.imposed_wait_ns()),
             throttled_ns: sum(|line| line.waiting.throttled_ns),
             other_ns: sum(|line| line.waiting.other_ns),
             entitled_ns: sum(|line| line.entry.as_ref().map_or(0, |entry| entry.account.entitled_ns)),

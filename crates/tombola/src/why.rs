@@ -20,12 +20,15 @@ const NAMED: usize = 2;
 /// Why a row waited, or is not entitled to more: a few words, harmless.
 pub(crate) fn why(moment: &Moment, row: &Row) -> String {
     let length_ns = moment.audit.length_ns;
-    let wait_ns = row.usage.wait_ns;
+    let wait_ns = row.usage.imposed_wait_ns();
     if row.account.is_none() {
         let policy = row.policy.map_or_else(|| "real time".to_owned(), |policy| policy.to_string());
         return format!("{policy}: runs before weights count");
     }
     if wait_ns <= length_ns / NOTHING {
+        if row.waiting.yielded_ns > length_ns / NOTHING {
+            return format!("gave its CPU away {} times (sched_yield)", row.usage.yields);
+        }
         return "got what it asked for".to_owned();
     }
     let percent = |ns: u64| format!("{:.0} %", 100.0 * ns as f64 / wait_ns as f64);

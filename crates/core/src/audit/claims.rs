@@ -87,7 +87,7 @@ impl Claims {
             });
             claims.demand.claims.push(Claim {
                 weight: weight(&task.totals),
-                demand_ns: received_ns.saturating_add(task.delta.wait_ns),
+                demand_ns: received_ns.saturating_add(task.delta.imposed_wait_ns()),
                 group: ids.get(&task.totals.group).copied(),
                 cpus,
             });
@@ -145,7 +145,7 @@ impl Claims {
             let most_ns = self.demand.most_ns(claim);
             for group in self.path(claim.group) {
                 if let Some(gave_ns) = &mut gave_ns[group.0] {
-                    let stopped_ns = throttled_ns[group.0].min(delta.wait_ns).min(most_ns);
+                    let stopped_ns = throttled_ns[group.0].min(delta.imposed_wait_ns()).min(most_ns);
                     *gave_ns = gave_ns.saturating_add(most_ns - stopped_ns);
                 }
             }

@@ -179,7 +179,7 @@ impl Search<'_> {
 
     /// A finding about claims.
     fn about(&self, about: About, effect_ns: u64, claims: &[usize]) -> Option<Finding> {
-        finding(about, effect_ns, claims.iter().map(|&claim| self.task(claim)), |t| t.delta.wait_ns)
+        finding(about, effect_ns, claims.iter().map(|&claim| self.task(claim)), |t| t.delta.imposed_wait_ns())
     }
 
     /// Groups whose members' nice values do nothing, or less than the group's own weight.
@@ -237,7 +237,8 @@ impl Search<'_> {
         flat: &Entitlement,
     ) -> Option<Finding> {
         let first = self.task(*members.claims.first()?);
-        let waited_ns: u64 = members.claims.iter().map(|&claim| self.task(claim).delta.wait_ns).sum();
+        let waited_ns: u64 =
+            members.claims.iter().map(|&claim| self.task(claim).delta.imposed_wait_ns()).sum();
         if waited_ns < self.least_ns {
             return None;
         }
@@ -311,14 +312,14 @@ impl Search<'_> {
         for (index, claim) in self.claims.demand.claims.iter().enumerate() {
             // Whoever a quota stops would not have run on the free CPU either.
             let stopped = matches!(self.entitlement.claims[index].bound, Bound::Quota(_));
-            if !stopped && self.task(index).delta.wait_ns > 0 {
+            if !stopped && self.task(index).delta.imposed_wait_ns() > 0 {
                 waiting[claim.cpus.0].push(index);
             }
         }
         let found = |(cpus, claims): (&CpuSet, Vec<usize>)| {
             let others = self.window.cpus.iter().filter(|c| !cpus.contains(c.cpu));
             let idle_ns: u64 = others.map(|c| c.idle_ns).sum();
-            let wait_ns: u64 = claims.iter().map(|&claim| self.task(claim).delta.wait_ns).sum();
+            let wait_ns: u64 = claims.iter().map(|&claim| self.task(claim).delta.imposed_wait_ns()).sum();
             let effect_ns = wait_ns.min(idle_ns);
             let about = About::Affinity { cpus: cpus.clone(), wait_ns, idle_ns };
             (effect_ns >= self.least_ns).then(|| self.about(about, effect_ns, &claims)).flatten()

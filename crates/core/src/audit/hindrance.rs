@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub struct Hindrance {
     /// Who waited.
     pub victim: TaskId,
-    /// How long.
+    /// How long, but for what it left to others by a yield.
     pub wait_ns: u64,
     /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is
     /// known.
@@ -33,8 +33,8 @@ impl Audit {
     pub fn hindered(&self, most: usize, keep: impl Fn(&Line) -> bool) -> Vec<Hindrance> {
         let Some(interference) = &self.interference else { return Vec::new() };
         let mut waiters: Vec<&Line> =
-            self.lines.iter().filter(|line| line.task.delta.wait_ns > 0 && keep(line)).collect();
-        waiters.sort_by_key(|line| Reverse(line.task.delta.wait_ns)); // stable: identity decides among equals
+            self.lines.iter().filter(|line| line.task.delta.imposed_wait_ns() > 0 && keep(line)).collect();
+        waiters.sort_by_key(|line| Reverse(line.task.delta.imposed_wait_ns())); // stable: identity decides among equals
         let hindrance = |line: &&Line| {
             let victim = line.task.totals.id;
             let mut tasks = interference.culprits_of(victim);
@@ -47,7 +47,7 @@ impl Audit {
             let quota = quota_ns.map(|ns| (*ns, self.throttled_group(line.task.totals.group)));
             Hindrance {
                 victim,
-                wait_ns: line.task.delta.wait_ns,
+                wait_ns: line.task.delta.imposed_wait_ns(),
                 quota,
                 unknown_ns: interference.unknown_ns.get(&victim).copied().unwrap_or(0),
                 groups: self.by_group(&tasks),

@@ -5,6 +5,7 @@
 //!
 //! - What exceeds the interval (run + wait > length) was waited before it and booked when the wait ended:
 //!   *other*.
+//! - What follows a yield is *yielded*: the task gave its CPU away, whoever ran meanwhile.
 //! - A task waits for a quota no longer than its run queue stood throttled. A group's throttled time adds up
 //!   over the k CPUs its runnable tasks can be on at once, k = min(their number, the CPUs they may use), so
 //!   each of those queues stood about 1/k of it. Of nested groups the one with the longest counts: their
@@ -23,13 +24,15 @@ use crate::policy::Policy;
 use crate::window::Window;
 use std::collections::BTreeMap;
 
-/// A wait in three parts that add up to it; an estimate.
+/// A wait in four parts that add up to it; an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// Others ran.
     pub contention_ns: u64,
     /// A quota above it was used up, or the budget of its own reservation.
     pub throttled_ns: u64,
+    /// It had given its CPU away by a yield. No estimate.
+    pub yielded_ns: u64,
     /// The rest.
     pub other_ns: u64,
 }
@@ -39,6 +42,7 @@ impl Waiting {
     pub fn merge(&mut self, other: &Self) {
         self.contention_ns += other.contention_ns;
         self.throttled_ns += other.throttled_ns;
+        self.yielded_ns += other.yielded_ns;
         self.other_ns += other.other_ns;
     }
 }
@@ -55,12 +59,13 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
     let of_deadlines_ns = deadlines_ns(window);
     let tasks = window.tasks.iter().zip(&claim_of);
     let parts = tasks.map(|(task, claim)| {
-        let (run_ns, wait_ns) = (task.delta.runtime_ns, task.delta.wait_ns);
+        let (run_ns, wait_ns) = (task.delta.runtime_ns, task.delta.imposed_wait_ns());
+        let yielded_ns = task.delta.wait_ns - wait_ns;
         let within_ns = wait_ns.min(length_ns.saturating_sub(run_ns));
         if task.totals.policy == Policy::Deadline {
             let contention_ns = within_ns.min(of_deadlines_ns.saturating_sub(run_ns));
             let throttled_ns = within_ns - contention_ns;
-            return Waiting { contention_ns, throttled_ns, other_ns: wait_ns - within_ns };
+            return Waiting { contention_ns, throttled_ns, yielded_ns, other_ns: wait_ns - within_ns };
         }
         let above = claim.and_then(|claim| claims.demand.claims[claim].group);
         let longest_ns = claims.path(above).map(|group| throttled_ns[group.0]).max().unwrap_or(0);
@@ -70,7 +75,8 @@ pub(super) fn split(window: &Window, claims: &Claims) -> Vec<Waiting> {
             window.cpus.iter().filter(|c| cpus.contains(c.cpu)).map(|c| c.busy_ns).sum()
         });
         let contention_ns = (within_ns - throttled_ns).min(busy_ns.saturating_sub(run_ns));
-        Waiting { contention_ns, throttled_ns, other_ns: wait_ns - throttled_ns - contention_ns }
+        let other_ns = wait_ns - throttled_ns - contention_ns;
+        Waiting { contention_ns, throttled_ns, yielded_ns, other_ns }
     });
     parts.collect()
 }

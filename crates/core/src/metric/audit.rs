@@ -190,8 +190,8 @@ pub const METRICS: &[Metric<Row>] = &[
         "preempted",
         "PREEMPTED",
         (Counter, Count, Unsigned64),
-        "Those of them in which it was still runnable.",
-        |row| Value::Unsigned(row.usage.involuntary),
+        "Those of them in which it was still runnable, and did not yield.",
+        |row| Value::Unsigned(row.usage.preempted()),
     ),
     metric("wakeups", "WAKEUPS", (Counter, Count, Unsigned64), "Times it came from sleep to a CPU.", |row| {
         Value::Unsigned(row.usage.wakeups)
@@ -220,6 +220,20 @@ pub const METRICS: &[Metric<Row>] = &[
     )
     .optional()
     .sum(Sum::Anew),
+    metric(
+        "yields",
+        "YIELDS",
+        (Counter, Count, Unsigned64),
+        "Times it left a CPU because it gave it away (sched_yield), as far as that can be told.",
+        |row| Value::Unsigned(row.usage.yields),
+    ),
+    metric(
+        "yielded_ns",
+        "YIELDED_MS",
+        (Counter, Nanoseconds, Unsigned64),
+        "That part of the wait which followed a yield: nobody owes it.",
+        |row| Value::Unsigned(row.waiting.yielded_ns),
+    ),
 ];
 
 /// Columns of a table where none are asked for: who, then these.
@@ -238,6 +252,7 @@ const FIGURES: [&str; 10] = [
 
 /// Those that a narrow terminal does without, the first to go first.
 pub const DISPENSABLE: &[&str] = &[
+    "yielded_ns",
     "wait_p50_ns",
     "fair_share",
     "got_share",
@@ -266,15 +281,18 @@ pub fn default_columns(by: By) -> Vec<&'static Metric<Row>> {
     who.iter().chain(&FIGURES).filter_map(|key| find(key)).collect()
 }
 
-/// [`default_columns`], and what a quota took where it took something: beside the wait it is a part of.
+/// [`default_columns`], and beside the wait those parts of it that nobody owes, where they are some: what a
+/// quota took, and what followed a yield, of which programs do a little all the time.
 pub fn columns_for(by: By, rows: &[Row]) -> Vec<&'static Metric<Row>> {
+    const A_LITTLE_NS: u64 = 1_000_000;
+    let is_there = |key: &str| match key {
+        "throttled_ns" => rows.iter().any(|row| row.waiting.throttled_ns > 0),
+        _ => rows.iter().any(|row| row.waiting.yielded_ns > A_LITTLE_NS),
+    };
     let mut columns = default_columns(by);
-    if rows.iter().any(|row| row.waiting.throttled_ns > 0)
-        && let (Some(wait), Some(throttled)) =
-            (columns.iter().position(|metric| metric.key == "wait_ns"), find("throttled_ns"))
-    {
-        columns.insert(wait + 1, throttled);
-    }
+    let wait = columns.iter().position(|metric| metric.key == "wait_ns").map_or(columns.len(), |at| at + 1);
+    let parts = ["throttled_ns", "yielded_ns"].into_iter().filter(|key| is_there(key)).filter_map(find);
+    columns.splice(wait..wait, parts);
     columns
 }
 

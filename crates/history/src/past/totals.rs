@@ -138,6 +138,8 @@ impl Totals {
             }),
             switches: row.count(Int::Switches),
             involuntary: row.count(Int::Involuntary),
+            yields: row.count(Int::Yields),
+            yielded_ns: row.count(Int::Yielded),
             wakeups: row.count(Int::Wakeups),
             migrations: row.count(Int::Migrations),
             light: row.int(Int::WaitMax).is_none(),

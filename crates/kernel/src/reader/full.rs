@@ -42,7 +42,7 @@ const SLOT_READINGS: usize = 8;
 const MORE_ENDS: usize = 64;
 
 /// `TASK_LEFT` in `bpf/wire.h`.
-const LEFT: u32 = 2;
+const LEFT: u8 = 2;
 
 /// Reads one monitor that books at the switches.
 pub(crate) struct FullReader {

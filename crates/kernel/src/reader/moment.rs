@@ -13,10 +13,11 @@ use tombola_core::snapshot::{CpuBooks, ExitedTask, Running, TaskState, TaskTotal
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 
-/// `TASK_SLEEPING`, `TASK_WAITING` and `TASK_MISSTAMPED` in `bpf/wire.h`.
-const SLEEPING: u32 = 0;
-const WAITING: u32 = 1;
-const MISSTAMPED: u32 = 3;
+/// `TASK_SLEEPING`, `TASK_WAITING`, `TASK_MISSTAMPED` and `TASK_YIELDED` in `bpf/wire.h`.
+const SLEEPING: u8 = 0;
+const WAITING: u8 = 1;
+const MISSTAMPED: u8 = 3;
+const YIELDED: u8 = 4;
 
 /// The instant a snapshot is of, and what the CPUs did then.
 pub(super) struct Moment<'s> {
@@ -118,19 +119,17 @@ impl Moment<'_> {
         // began, or is it, or a later one, and ended after the instant. The clocks of two CPUs are not
         // compared more exactly than that.
         let is_open = |since_ns: &u64| slice_end_ns <= since_ns.midpoint(self.taken_ns);
+        let mut open_wait_ns = 0;
         if let Some(since_ns) = slot.map(|slot| monotonic_ns(slot, slot.since_ns)).filter(is_open) {
             // Nothing of it is in the record, nor is the wait before it.
             totals.usage.runtime_ns += self.taken_ns.saturating_sub(since_ns);
             let away_ns = since_ns.saturating_sub(slice_end_ns);
-            add_open_wait(
-                &mut totals.usage,
-                match record.state {
-                    WAITING => away_ns,
-                    MISSTAMPED if woken_ns > ended_ns => since_ns.saturating_sub(woken_ns),
-                    // It may have left its CPU since the instant, and wait again.
-                    _ => queued.map_or(0, booked_ns).min(away_ns),
-                },
-            );
+            open_wait_ns = match record.state {
+                WAITING | YIELDED => away_ns,
+                MISSTAMPED if woken_ns > ended_ns => since_ns.saturating_sub(woken_ns),
+                // It may have left its CPU since the instant, and wait again.
+                _ => queued.map_or(0, booked_ns).min(away_ns),
+            };
         } else {
             totals.usage.runtime_ns -= self.overshoot_ns(record);
             if slot.is_none() {
@@ -140,16 +139,19 @@ impl Moment<'_> {
                     (1.., _) | (_, 0) => 0,
                     (0, queued_ns) => self.taken_ns.saturating_sub(self.monotonic_ns(task.cpu, queued_ns)),
                 };
-                let open_ns = match record.state {
-                    WAITING => away_ns,
+                open_wait_ns = match record.state {
+                    WAITING | YIELDED => away_ns,
                     MISSTAMPED if woken_ns > ended_ns => self.taken_ns.saturating_sub(woken_ns),
                     _ => queued.map_or(0, |task| booked_ns(task) + in_this_queue_ns(task)).min(away_ns),
                 };
-                add_open_wait(&mut totals.usage, open_ns);
-                if open_ns > 0 {
+                if open_wait_ns > 0 {
                     totals.state = TaskState::Waiting;
                 }
             }
+        }
+        add_open_wait(&mut totals.usage, open_wait_ns);
+        if record.state == YIELDED {
+            totals.usage.yielded_ns += open_wait_ns;
         }
         if slot.is_some() {
             totals.state = TaskState::Running;
@@ -198,13 +200,17 @@ impl Moment<'_> {
             tgid: record.tgid,
             comm: c_bytes(&record.comm),
             nice: Nice::new(record.nice.into()).unwrap_or_default(),
-            policy: policy(record.policy),
+            policy: policy(record.policy.into()),
             weight: record.weight,
             tickets_set: None,
-            group: group(record.group_kind, record.group_id),
+            group: group(record.group_kind.into(), record.group_id),
             affinity: affinity(&self.possible, record.pid, record.cpus_low, record.cpus_allowed),
             cpu: record.cpu,
-            state: if record.state == WAITING { TaskState::Waiting } else { TaskState::Sleeping },
+            state: if matches!(record.state, WAITING | YIELDED) {
+                TaskState::Waiting
+            } else {
+                TaskState::Sleeping
+            },
             usage: Usage {
                 runtime_ns: record.runtime_ns,
                 wait_ns: record.wait_ns,
@@ -212,6 +218,8 @@ impl Moment<'_> {
                 waits: record.wait_hist.into(),
                 switches: record.switches,
                 involuntary: record.involuntary,
+                yields: record.yields,
+                yielded_ns: record.yielded_ns,
                 wakeups: record.wakeups,
                 migrations: record.migrations,
                 light: false,

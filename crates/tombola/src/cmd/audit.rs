@@ -157,9 +157,9 @@ impl Shown {
         let mut rows = audit.rows(args.by, keep);
         match args.sort {
             Sort::Lag => rows.sort_by_cached_key(|row| Reverse(row.lag_ns())),
-            Sort::Wait => rows.sort_by_cached_key(|row| Reverse(row.usage.wait_ns)),
+            Sort::Wait => rows.sort_by_cached_key(|row| Reverse(row.usage.imposed_wait_ns())),
             Sort::Run => rows.sort_by_cached_key(|row| Reverse(row.usage.runtime_ns)),
-            Sort::Preempted => rows.sort_by_cached_key(|row| Reverse(row.usage.involuntary)),
+            Sort::Preempted => rows.sort_by_cached_key(|row| Reverse(row.usage.preempted())),
         }
         let mut shown = Self { rows, count: 0, tasks, findings: Vec::new() };
         shown.findings = audit.findings.iter().filter_map(|finding| shown.focused(audit, finding)).collect();
@@ -174,7 +174,7 @@ impl Shown {
             0 => self.rows.len(),
             top => top.min(self.rows.len()),
         };
-        let waited = |at: &usize| self.rows[*at].usage.wait_ns;
+        let waited = |at: &usize| self.rows[*at].usage.imposed_wait_ns();
         let longest = (0..self.rows.len()).rev().max_by_key(waited);
         let Some(longest) = longest.filter(|at| args.top.is_none() && *at >= count) else { return count };
         self.rows[count..=longest].rotate_right(1);
@@ -222,7 +222,7 @@ impl Shown {
         let shown = finding.tasks.iter().filter(|id| self.shows(**id));
         let waited = |id: &TaskId| {
             let at = audit.lines.binary_search_by_key(id, |line| line.task.totals.id);
-            at.map_or(0, |at| audit.lines[at].task.delta.wait_ns)
+            at.map_or(0, |at| audit.lines[at].task.delta.imposed_wait_ns())
         };
         let is_real_time = matches!(finding.about, About::RealTime { .. });
         match shown.max_by_key(|id| (waited(id), Reverse(**id))) {

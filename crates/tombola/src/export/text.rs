@@ -149,6 +149,7 @@ fn groups(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
         let causes = [
             ("contention", sum.waiting.contention_ns),
             ("throttled", sum.waiting.throttled_ns),
+            ("yielded", sum.waiting.yielded_ns),
             ("other", sum.waiting.other_ns),
         ];
         causes.map(|(cause, ns)| {

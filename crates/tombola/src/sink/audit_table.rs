@@ -145,7 +145,7 @@ fn write_rows(out: &mut String, view: &AuditView<'_>) {
 
 /// Who waited longest, and for what.
 fn write_longest(out: &mut String, view: &AuditView<'_>) {
-    let Some(row) = view.longest.filter(|row| row.usage.wait_ns > 0) else { return };
+    let Some(row) = view.longest.filter(|row| row.usage.imposed_wait_ns() > 0) else { return };
     let who = match &row.who {
         Who::Task(id) => format!("{} ({})", harmless(&row.comm), id.pid),
         Who::Process(pid) => format!("{} ({pid})", harmless(&row.comm)),
@@ -157,12 +157,12 @@ fn write_longest(out: &mut String, view: &AuditView<'_>) {
         Some(Limit::Cpus(cpus)) => format!("; bound to CPUs that are given out: {cpus}"),
         Some(Limit::Demand) | None => String::new(),
     };
-    let Waiting { contention_ns, throttled_ns, other_ns } = row.waiting;
+    let Waiting { contention_ns, throttled_ns, other_ns, .. } = row.waiting;
     line(
         out,
         format_args!(
             "waited longest: {who} {} ms: behind others {}, by quota {}, else {}{why}",
-            ms3(row.usage.wait_ns),
+            ms3(row.usage.imposed_wait_ns()),
             ms3(contention_ns),
             ms3(throttled_ns),
             ms3(other_ns)

@@ -25,7 +25,7 @@ pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u
         involuntary: 5,
         wakeups: 7,
         migrations: 1,
-        light: false,
+        ..Usage::default()
     };
     let mut usage = delta.clone();
     usage.merge(&Usage { runtime_ns: 2_000_000_000, switches: 100, wait_ns: 1, ..Usage::default() });

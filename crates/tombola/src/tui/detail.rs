@@ -39,13 +39,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         text("policy"),
     );
     at = canvas.wrapped(at, &figures, 2, Style::new());
+    let yielded = match row.waiting.yielded_ns {
+        0 => String::new(),
+        ns => format!(" after yields {},", ms3(ns)),
+    };
     let waited = format!(
-        "waited {} ms: others ran {}, a quota {}, nobody in the way {}; preempted {} times of {} switches",
+        "waited {} ms: others ran {}, a quota {},{} nobody in the way {}; preempted {} times of {} switches",
         ms3(row.usage.wait_ns),
         ms3(row.waiting.contention_ns),
         ms3(row.waiting.throttled_ns),
+        yielded,
         ms3(row.waiting.other_ns),
-        row.usage.involuntary,
+        row.usage.preempted(),
         row.usage.switches,
     );
     at = canvas.wrapped(at, &waited, 2, theme.wait());

@@ -68,7 +68,7 @@ pub(crate) fn owed(moment: &Moment, app: &App) -> Entries {
     let rank = |place: &usize| {
         let lines = members.lines(&moment.audit, *place);
         let lag_ns: i64 = lines.clone().map(Line::lag_ns).sum();
-        let wait_ns: u64 = lines.map(|line| line.task.delta.wait_ns).sum();
+        let wait_ns: u64 = lines.map(|line| line.task.delta.imposed_wait_ns()).sum();
         (Reverse(if lag_ns > least_ns { lag_ns } else { 0 }), Reverse(wait_ns))
     };
     let mut places = kept(moment, app, &members);

@@ -115,7 +115,7 @@ fn added_up(moment: &Moment, who: &Who) -> Point {
     let mut point = Point::default();
     for line in moment.lines_of(who) {
         point.run += line.task.delta.runtime_ns as f64 / length_ns;
-        point.wait += line.task.delta.wait_ns as f64 / length_ns;
+        point.wait += line.task.delta.imposed_wait_ns() as f64 / length_ns;
         point.lag += line.lag_ns() as f64 / length_ns;
     }
     point

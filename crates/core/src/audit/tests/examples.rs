@@ -82,7 +82,7 @@ fn a_quota_caps_its_group_and_splits_the_wait() {
     let audit = case.gives(&[0.2, 1.0]);
     let entry = audit.lines[0].entry.as_ref().unwrap();
     assert_eq!((entry.limit.clone(), entry.account.lag_ns()), (Limit::Quota(Group::Cgroup(2)), 0));
-    let split = Waiting { contention_ns: 100_000_000, throttled_ns: 700_000_000, other_ns: 0 };
+    let split = Waiting { contention_ns: 100_000_000, throttled_ns: 700_000_000, ..Waiting::default() };
     assert_eq!(audit.lines[0].waiting, split);
 
     // Two tasks on two CPUs: two run queues, each throttled for half of the sum.
@@ -160,7 +160,7 @@ fn waits_from_before_the_interval_are_nobodys_fault() {
     case.burner(ROOT, 1024, 600_000_000).delta.wait_ns = 900_000_000;
     case.burner(ROOT, 1024, 400_000_000);
     let audit = case.gives(&[0.5, 0.5]);
-    let split = Waiting { contention_ns: 400_000_000, throttled_ns: 0, other_ns: 500_000_000 };
+    let split = Waiting { contention_ns: 400_000_000, other_ns: 500_000_000, ..Waiting::default() };
     assert_eq!(audit.lines[0].waiting, split);
 
     // Where others ran long enough on other CPUs to explain all of it, the length of the interval still

@@ -54,7 +54,7 @@ proptest! {
         prop_assert!(entitled_ns <= division.capacity_ns + entries.len() as u64, "rounding: one each");
         for line in &audit.lines {
             let waiting = line.waiting;
-            let sum_ns = waiting.contention_ns + waiting.throttled_ns + waiting.other_ns;
+            let sum_ns = waiting.contention_ns + waiting.throttled_ns + waiting.yielded_ns + waiting.other_ns;
             prop_assert_eq!(sum_ns, line.task.delta.wait_ns);
             if let Some(entry) = &line.entry {
                 prop_assert!(entry.account.received_ns <= line.task.delta.runtime_ns);

@@ -102,7 +102,7 @@ fn had(moment: &Moment) -> BTreeMap<Subject, Had> {
     let length_ns = audit.length_ns.max(1) as f64;
     let of = |row: &Row| Had {
         run: 100.0 * row.usage.runtime_ns as f64 / all_ns,
-        wait: 100.0 * row.usage.wait_ns as f64 / length_ns,
+        wait: 100.0 * row.usage.imposed_wait_ns() as f64 / length_ns,
         lag: 100.0 * row.lag_ns() as f64 / all_ns,
     };
     let mut all: BTreeMap<Subject, Had> = BTreeMap::new();

@@ -61,7 +61,7 @@ pub(super) fn ledger(moment: &Moment, rows: &[Row]) -> String {
         number(&mut out, &row.fair_share.to_string(), &format!("{:.2}", 100.0 * row.fair_share));
         ms(&mut out, usage.wait_quantile_ns(0.99));
         ms(&mut out, usage.longest_wait_ns());
-        number(&mut out, &usage.involuntary.to_string(), &usage.involuntary.to_string());
+        number(&mut out, &usage.preempted().to_string(), &usage.preempted().to_string());
         out.push_str("</tr>\n");
     }
     out + "</tbody></table></div>\n"
@@ -82,7 +82,7 @@ pub(super) fn owed(moment: &Moment, rows: &[Row]) -> String {
                 "<tr><td>{pid}</td><td class=\"t\">{}</td><td>{:+.2}</td><td>{:.1}</td><td class=\"t why\">{}</td></tr>\n",
                 escape(&harmless(&row.comm)),
                 row.lag_ns() as f64 / 1e6,
-                100.0 * row.usage.wait_ns as f64 / moment.audit.length_ns.max(1) as f64,
+                100.0 * row.usage.imposed_wait_ns() as f64 / moment.audit.length_ns.max(1) as f64,
                 escape(&why(moment, row)),
             ),
         );

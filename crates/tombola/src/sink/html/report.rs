@@ -62,7 +62,7 @@ pub(crate) fn render(report: &Report<'_>) -> Result<String> {
     let moment = report.whole;
     let mut rows = moment.audit.rows(By::Task, |_| true);
     rows.sort_by_key(|row| {
-        (Reverse(row.lag_ns().max(0)), Reverse(row.usage.wait_ns), Reverse(row.usage.runtime_ns))
+        (Reverse(row.lag_ns().max(0)), Reverse(row.usage.imposed_wait_ns()), Reverse(row.usage.runtime_ns))
     });
     let machine = harmless(format!("{} {}", moment.machine.host, moment.machine.release).as_bytes());
     let title = format!("tombola: {}", machine.trim());
@@ -256,7 +256,7 @@ fn waits(body: &mut String, moment: &Moment, rows: &[Row]) {
     }
     figure(body, "All tasks", &histogram("waits of all tasks", &all));
     let mut waiters: Vec<&Row> = rows.iter().filter(|row| row.usage.waits.count() > 0).collect();
-    waiters.sort_by_key(|row| Reverse(row.usage.wait_ns));
+    waiters.sort_by_key(|row| Reverse(row.usage.imposed_wait_ns()));
     for row in waiters.into_iter().take(FOREMOST) {
         let pid = if let Who::Task(TaskId { pid, .. }) = &row.who { *pid } else { 0 };
         let name = format!("{} ({pid})", harmless(&row.comm));
