@@ -68,7 +68,8 @@ impl Cli {
 /// What the whole grammar says of these words.
 fn told_by_the_whole(words: &[OsString]) -> Result<Cli, Error> {
     parse(words, Cli::command).map_err(|error| match error.kind() {
-        // `--interval -1s` is meant as a value and read as a flag `-1`. As a value it is refused for what it is.
+        // `--interval -1s` is meant as a value and read as a flag `-1`. As a value it is refused for what it
+        // is.
         ErrorKind::UnknownArgument => with_values_joined(words)
             .and_then(|joined| parse(&joined, Cli::command).err())
             .filter(|other| matches!(other.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue))
@@ -161,8 +162,8 @@ mod tests {
         }
     }
 
-    /// Every flag that takes a length of time, of every verb: the message is that of the value with `=` before
-    /// it.
+    /// Every flag that takes a length of time, of every verb: the message is that of the value with `=`
+    /// before it.
     #[test]
     fn a_negative_length_is_refused_as_the_value_it_is_meant_to_be() {
         let whole = Cli::command();
@@ -185,7 +186,8 @@ mod tests {
             }
         }
         assert!(tried > 60, "{tried}");
-        // What only looks like it is told as it is: a command's own words, and a flag that takes nothing.
+        // What only looks like it is told as it is: words of a command, a flag that takes nothing or a
+        // name.
         for line in ["tombola status -1s", "tombola audit --strict -1s", "tombola dump --output -1s"] {
             let (told, whole) = (Cli::from_words(&words(line)), parse(&words(line), Cli::command));
             assert_eq!(told.unwrap_err().to_string(), whole.unwrap_err().to_string(), "{line}");
