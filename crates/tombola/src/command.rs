@@ -7,11 +7,13 @@ use crate::text::harmless;
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp};
+use rustix::process::{PidfdFlags, pidfd_open};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A running or ended command.
 pub struct Command {
     child: Child,
+    /// Tells its end at once; `None` where the kernel has none (before 5.3).
+    end: Option<OwnedFd>,
     status: Option<ExitStatus>,
     /// It and its descendants, as far as they were seen, also those that have ended.
     processes: BTreeSet<u32>,
@@ -35,6 +39,13 @@ impl Command {
         Self::start_after(program, arguments, || Ok(()))
     }
 
+    /// Starts a line of the shell that reads nothing, and whose standard output nobody reads.
+    pub fn start_line(line: &str) -> Result<Self> {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(shell, "sh", || Ok(()))
+    }
+
     /// Starts it from a thread of its own that has done `before`: what this does to the thread, such as
     /// changing its scheduling policy, the command inherits, and this process does not have.
     pub fn start_after(
@@ -42,17 +53,29 @@ impl Command {
         arguments: &[OsString],
         before: impl FnOnce() -> Result<()> + Send,
     ) -> Result<Self> {
-        let failed = |error| cannot_start(&format!("'{}'", harmless(program.as_encoded_bytes())), error);
+        let mut command = std::process::Command::new(program);
+        command.args(arguments);
+        Self::spawn(command, &harmless(program.as_encoded_bytes()), before)
+    }
+
+    fn spawn(
+        mut command: std::process::Command,
+        name: &str,
+        before: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Self> {
+        let failed = |error| cannot_start(&format!("'{name}'"), error);
         let start = || {
             before()?;
-            std::process::Command::new(program).args(arguments).spawn().map_err(failed)
+            command.spawn().map_err(failed)
         };
         let child = thread::scope(|scope| {
             let starter = thread::Builder::new().spawn_scoped(scope, start).map_err(failed)?;
             starter.join().map_err(|_| anyhow!("the thread that starts the command panicked"))?
         })?;
         let processes = BTreeSet::from([child.id()]);
-        Ok(Self { child, status: None, processes, forwarded: false })
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let end = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Self { child, end, status: None, processes, forwarded: false })
     }
 
     /// Its process id.
@@ -88,7 +111,7 @@ impl Command {
                 return Ok(Waited::Full);
             }
             if !interrupt.raised() {
-                interrupt.wait(left);
+                interrupt.wait_beside(self.end.as_ref().map(OwnedFd::as_fd), left);
             } else if self.forwarded {
                 thread::sleep(left);
             }

@@ -11,8 +11,9 @@ pub enum Exit {
     Ok,
     /// 1: something failed; one line on standard error says what.
     Failure,
-    /// 3: done, but the monitor lost data and `--strict` was given. (2 is a usage error, given by the
-    /// parser.)
+    /// 2: the command line is wrong.
+    Usage,
+    /// 3: done, but the monitor lost data and `--strict` was given.
     Loss,
     /// 3: done, but a limit that was asked for is violated (`--max-lag`, `--min-jain`), an `[expect]` of a
     /// scenario does not hold, or a scenario went otherwise on the kernel than in the simulator.
@@ -32,6 +33,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failure => 1,
+            Exit::Usage => 2,
             Exit::Loss | Exit::Check | Exit::NotLoaded => 3,
             Exit::Unusable => 4,
             Exit::Verdict => 5,

@@ -6,7 +6,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -83,6 +83,11 @@ impl Interrupt {
 
     /// Waits for `length` of monotonic time, or less when a signal comes or has come; true if one has.
     pub fn wait(&self, length: Duration) -> bool {
+        self.wait_beside(None, length)
+    }
+
+    /// The same, or less when there is something to read from `beside`.
+    pub fn wait_beside(&self, beside: Option<BorrowedFd<'_>>, length: Duration) -> bool {
         let end = Instant::now().checked_add(length);
         while !self.raised() {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -91,8 +96,10 @@ impl Interrupt {
             }
             // The socket is never read: a signal leaves it readable, and there is nothing left to wait for
             // then.
-            let mut ring = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+            let ring = [Some(self.wake.as_fd()), beside].into_iter().flatten();
+            let mut ring: Vec<PollFd<'_>> = ring.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
             match ppoll(&mut ring, left.map(TimeSpec::from), None) {
+                Ok(_) if ring[1..].iter().any(|fd| fd.any() == Some(true)) => break,
                 Ok(_) | Err(Errno::EINTR) => {}
                 // No memory for the call: the clock still ends the wait.
                 Err(_) => std::thread::sleep(left.unwrap_or(length).min(Duration::from_millis(10))),

@@ -65,10 +65,22 @@ fn named(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("standard output: {error}"))
 }
 
+/// A help text or the version, or what is wrong with the command line; with the status for it.
+fn tell(told: &clap::Error) -> anyhow::Result<Exit> {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    if told.use_stderr() {
+        return Ok(Exit::Usage); // told or not: the status is what is left to say
+    }
+    Ok(printed.map(|()| Exit::Ok).map_err(|error| named(&error))?)
+}
+
 fn main() -> ExitCode {
-    let verb = cli::Cli::read().verb;
     let mut out = BufWriter::new(Output(io::stdout().lock()));
-    let result = cmd::run(verb, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    let result = match cli::Cli::read() {
+        Ok(cli) => cmd::run(cli.verb, &mut out),
+        Err(told) => tell(&told),
+    };
+    let result = result.and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match result {
         Ok(exit) => exit.into(),
         Err(error) if exit::reader_left(&error) => Exit::Ok.into(),

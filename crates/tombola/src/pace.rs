@@ -154,7 +154,17 @@ impl Rhythm {
 
 /// CPU time that this process has used, ns.
 pub fn cpu_ns() -> u64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+    cpu_ns_of(UsageWho::RUSAGE_SELF)
+}
+
+/// CPU time that the children of this process had used which have ended and were waited for, and those that
+/// these had waited for, ns.
+pub fn cpu_of_children_ns() -> u64 {
+    cpu_ns_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_ns_of(who: UsageWho) -> u64 {
+    getrusage(who).map_or(0, |usage| {
         let us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
         u64::try_from(us).unwrap_or(0).saturating_mul(1000)
     })

@@ -197,10 +197,58 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
 
 #[test]
 fn a_full_disk_under_stdout_is_a_failure_that_is_told() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = tombola(&["workload", "--duration", "1ms"]).stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("No space left"), "{}", text(&output.stderr));
+    const DEMO: &str = "../recording/demo/mixture.pftrace";
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["help", "audit"],
+        &["audit", "--help"],
+        &["dump", "-V"],
+        &["completions", "zsh"],
+        &["man"],
+        &["man", "audit"],
+        &["query"],
+        &["query", "owed", "--print"],
+        &["doctor"],
+        &["doctor", "--format", "json"],
+        &["status"],
+        &["workload", "--duration", "1ms"],
+        &["simulate", "--list"],
+        &["simulate", "--show", "three-burners"],
+        &["simulate", "stride-3-2-1"],
+        &["audit", "--json-schema"],
+        &["audit", "-i", DEMO],
+        &["audit", "-i", DEMO, "--format", "csv"],
+        &["audit", "-i", DEMO, "--format", "json"],
+        &["audit", "-i", DEMO, "--format", "ndjson", "--output", "-"],
+        &["audit", "-i", DEMO, "--format", "junit"],
+        &["dump", "-i", DEMO],
+        &["dump", "-i", DEMO, "--output", "-"],
+        &["hist", "-i", DEMO],
+        &["info", DEMO],
+        &["timehist", "-i", DEMO],
+        &["periods", "-i", DEMO],
+        &["convert", DEMO, "-", "--format", "csv"],
+        &["report", DEMO, DEMO],
+        &["report", "-i", DEMO, "-o", "-"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = tombola(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let said = text(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.contains("standard output") && last.contains("No space left"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_a_help_text_is_no_failure() {
+    for args in [&["--help"][..], &["--version"], &["man", "audit"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = tombola(args).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{args:?}");
+    }
 }
 
 /// A copy of the binary that any user may run, wherever the build directory is.

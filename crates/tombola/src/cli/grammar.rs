@@ -47,19 +47,61 @@ const VERBS: [(&str, Augment); 25] = [
 ];
 
 impl Cli {
-    /// What the command line says; a wrong one ends the process with status 2.
-    pub fn read() -> Self {
+    /// What the command line says.
+    ///
+    /// # Errors
+    /// A wrong one; a help text or the version, which are for standard output.
+    pub fn read() -> Result<Self, Error> {
         let words: Vec<OsString> = env::args_os().collect();
-        Self::from_words(&words).unwrap_or_else(|error| error.exit())
+        Self::from_words(&words)
     }
 
     /// What these words say, the first of which is the name of the program.
     pub(super) fn from_words(words: &[OsString]) -> Result<Self, Error> {
         match parse(words, || brief(words.get(1).map(OsString::as_os_str))) {
-            Err(error) if error.kind() != ErrorKind::DisplayVersion => parse(words, Self::command),
+            Err(error) if error.kind() != ErrorKind::DisplayVersion => told_by_the_whole(words),
             told => told,
         }
     }
+}
+
+/// What the whole grammar says of these words.
+fn told_by_the_whole(words: &[OsString]) -> Result<Cli, Error> {
+    parse(words, Cli::command).map_err(|error| match error.kind() {
+        // `--interval -1s` is meant as a value and read as a flag `-1`. As a value it is refused for what it
+        // is.
+        ErrorKind::UnknownArgument => with_values_joined(words)
+            .and_then(|joined| parse(&joined, Cli::command).err())
+            .filter(|other| matches!(other.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue))
+            .unwrap_or(error),
+        _ => error,
+    })
+}
+
+/// The words with each that begins like a negative number joined to the flag before it; `None` where there is
+/// none.
+fn with_values_joined(words: &[OsString]) -> Option<Vec<OsString>> {
+    let is_negative = |word: &OsStr| {
+        let rest = word.as_encoded_bytes().strip_prefix(b"-");
+        rest.and_then(|rest| rest.first()).is_some_and(|first| first.is_ascii_digit() || *first == b'.')
+    };
+    let is_flag = |word: &OsStr| {
+        let bytes = word.as_encoded_bytes();
+        bytes.starts_with(b"-") && !bytes.contains(&b'=') && !is_negative(word)
+    };
+    let own = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let mut joined: Vec<OsString> = Vec::with_capacity(words.len());
+    for word in &words[..own] {
+        match joined.last_mut() {
+            Some(flag) if is_flag(flag) && is_negative(word) => {
+                flag.push("=");
+                flag.push(word);
+            }
+            _ => joined.push(word.clone()),
+        }
+    }
+    joined.extend_from_slice(&words[own..]);
+    (joined.len() < words.len()).then_some(joined)
 }
 
 /// The program with the verb of this name and no other; without any where there is none of this name.
@@ -118,6 +160,39 @@ mod tests {
             };
             assert_eq!(written(only), written(verb));
         }
+    }
+
+    /// Every flag that takes a length of time, of every verb: the message is that of the value with `=`
+    /// before it.
+    #[test]
+    fn a_negative_length_is_refused_as_the_value_it_is_meant_to_be() {
+        let whole = Cli::command();
+        let mut tried = 0;
+        for verb in whole.get_subcommands() {
+            let flags = verb.get_arguments().filter(|flag| {
+                flag.get_value_names().is_some_and(|names| names.iter().any(|name| name == "TIME"))
+            });
+            for long in flags.filter_map(Arg::get_long) {
+                for value in ["-1s", "-5", "-.5ms"] {
+                    let said = |rest: &str| {
+                        let line = format!("tombola {} {rest}", verb.get_name());
+                        Cli::from_words(&words(&line)).map(drop).unwrap_err().to_string()
+                    };
+                    let apart = said(&format!("--{long} {value}"));
+                    assert_eq!(apart, said(&format!("--{long}={value}")), "{}", verb.get_name());
+                    assert!(apart.contains("it must be"), "{apart}");
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 60, "{tried}");
+        // What only looks like it is told as it is: words of a command, a flag that takes nothing or a
+        // name.
+        for line in ["tombola status -1s", "tombola audit --strict -1s", "tombola dump --output -1s"] {
+            let (told, whole) = (Cli::from_words(&words(line)), parse(&words(line), Cli::command));
+            assert_eq!(told.unwrap_err().to_string(), whole.unwrap_err().to_string(), "{line}");
+        }
+        assert!(Cli::from_words(&words("tombola audit -- sleep -1s")).is_ok());
     }
 
     #[test]

@@ -4,8 +4,9 @@ use super::PastArgs;
 use crate::interval::Interval;
 use crate::sink::result::outlet::ResultFormat;
 use crate::whole;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
+use tombola_core::contrast::LEAST;
 use tombola_lab::policy::PolicyKind;
 
 /// Measure for a while and write one HTML file to hand on: verdict, findings, ledger, charts, books, loss.
@@ -15,9 +16,11 @@ use tombola_lab::policy::PolicyKind;
 /// for the time of the run.
 ///
 /// Two names compare: what of the difference of two recordings, logs or scenarios is more than noise. Each is
-/// cut into equal stretches, which tell how much a side varies by itself; docs/report.md says how. The result
-/// is printed, and with -o a page too.
+/// cut into equal stretches, which tell how much a side varies by itself; docs/report.md says how. --versus
+/// does the same with two commands, run one after the other, and with --runs in turns, several times each.
+/// The result is printed, and with -o a page too.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("compared").args(["sides", "versus"]))]
 #[command(after_help = "\
 Examples:
   sudo tombola report --duration 30s -o report.html
@@ -26,6 +29,7 @@ Examples:
   tombola report --simulate web-and-batch -o lab-world.html
   tombola report before.pftrace after.pftrace -o difference.html
   tombola report /var/log/tombola@02:00..03:00 /var/log/tombola@03:00..04:00
+  sudo tombola report --versus 'make -j2' 'make -j4' --runs 10 -o jobs.html
   sudo tombola audit --report build.html -- make -j8      the same page for a command")]
 pub struct ReportArgs {
     /// Two recordings, directories of logs, or scenarios (*.toml) to compare; of a recording or a log also a
@@ -33,8 +37,18 @@ pub struct ReportArgs {
     #[arg(value_name = "FIRST SECOND", num_args = 2, conflicts_with_all = ["duration", "interval", "map", "no_interference",
           "input", "dir", "simulate", "save_frames"])]
     pub sides: Vec<String>,
+    /// Two commands to run and compare, each a line of the shell in quotes. They read nothing, and what they
+    /// print is thrown away, but for standard error. One that fails ends the comparison
+    #[arg(long, value_names = ["COMMAND", "COMMAND"], num_args = 2, conflicts_with_all = ["sides", "duration", "interval",
+          "no_interference", "input", "dir", "simulate", "save_frames"])]
+    pub versus: Vec<String>,
+    /// Runs of each command, 4 to 1000, in turns; how much a command varies from run to run is then known. 1
+    /// = one run each, cut into stretches
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, requires = "versus", conflicts_with = "sides",
+          value_parser = runs)]
+    pub runs: u32,
     /// Stretches that each side of a comparison is cut into, 4 to 1000
-    #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true, requires = "sides",
+    #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true, requires = "compared",
           value_parser = whole::between::<u32>(4, 1000))]
     pub stretches: u32,
     /// How a comparison is printed: a table, or json
@@ -44,11 +58,11 @@ pub struct ReportArgs {
         value_name = "table|json",
         default_value_t,
         hide_possible_values = true,
-        requires = "sides"
+        requires = "compared"
     )]
     pub format: ResultFormat,
     /// File for the page, which it replaces when all is measured
-    #[arg(short = 'o', long, value_name = "FILE", required_unless_present = "sides")]
+    #[arg(short = 'o', long, value_name = "FILE", required_unless_present = "compared")]
     pub output: Option<PathBuf>,
     /// How long to measure, 1ms to 1d: a number of seconds, or with a unit (us, ms, s, min, h, d); Ctrl-C
     /// ends it early, with the page [default: 10s; of what is past, all of it]
@@ -76,4 +90,15 @@ pub struct ReportArgs {
     /// Scheduler of the simulation
     #[arg(long, value_name = "NAME", default_value = "eevdf", requires = "simulate")]
     pub policy: PolicyKind,
+}
+
+/// One, or as many as tell how much they vary.
+fn runs(text: &str) -> Result<u32, String> {
+    let refused = || {
+        format!("it must be 1, or a whole number from {LEAST} to 1000: fewer do not tell how much runs vary")
+    };
+    text.parse()
+        .ok()
+        .filter(|runs| *runs == 1 || (LEAST..=1000).contains(&(*runs as usize)))
+        .ok_or_else(refused)
 }

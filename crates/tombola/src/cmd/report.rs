@@ -1,10 +1,11 @@
 //! `tombola report`: a while of the machine on one page, or two of them side by side.
 
 mod side;
+mod versus;
 
 use super::simulate;
 use crate::cli::{Cli, PastArgs, ReportArgs};
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, Pieces, Side};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::Interval;
@@ -46,7 +47,14 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// Measures, and writes the page. The file is opened before anything is measured.
 pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     if let [first, second] = &args.sides[..] {
-        return compare(args, [first, second], out);
+        return compare(args, Pieces::Stretches, out, || {
+            let read = |side| side::read(side, args.policy, args.stretches);
+            Ok(Some([read(first)?, read(second)?]))
+        });
+    }
+    if let [first, second] = &args.versus[..] {
+        let pieces = if args.runs == 1 { Pieces::StretchesOfRun } else { Pieces::Runs };
+        return compare(args, pieces, out, || versus::read(args, [first, second]));
     }
     let (past, _spooled) = spool(&args.past)?;
     let asked = args.duration.map(Interval::get);
@@ -150,25 +158,38 @@ fn length_of_past(args: &ReportArgs, past: &PastArgs) -> Result<Option<Duration>
     Ok(Some(Duration::from_nanos(length_ns.max(1))))
 }
 
-/// Compares two sides.
-fn compare(args: &ReportArgs, sides: [&String; 2], out: &mut dyn Write) -> Result<Exit> {
+/// Compares two sides, which `read` has; `None` where it was told to end.
+fn compare(
+    args: &ReportArgs,
+    pieces: Pieces,
+    out: &mut dyn Write,
+    read: impl FnOnce() -> Result<Option<[Side; 2]>>,
+) -> Result<Exit> {
     // Each result needs a place of its own.
     if args.output.as_deref() == Some(Path::new("-")) {
         bail!("the comparison is printed there already: -o names a file for the page");
     }
     let target = args.output.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let [first, second] = sides.map(|side| side::read(side, args.policy, args.stretches));
-    let comparison = Comparison::of([first?, second?]);
-    for side in &comparison.sides {
-        if side.stretches.len() < LEAST {
+    let Some(sides) = read()? else {
+        notify("interrupted: what was cut short cannot be compared");
+        return Ok(Exit::Ok);
+    };
+    for side in &sides {
+        if side.pieces.len() < LEAST {
+            let remedy = match pieces {
+                Pieces::Stretches => "a log has its intervals, so name a longer part of it",
+                Pieces::StretchesOfRun | Pieces::Runs => {
+                    "it is too short to be cut, so run it several times, with --runs"
+                }
+            };
             bail!(
-                "'{}' has {} stretches, and {LEAST} are needed to tell how much it varies: a log has its intervals, so name a longer \
-                 part of it",
+                "'{}' cannot be compared: at least {LEAST} stretches are needed to tell how much it varies, and it gives {}: {remedy}",
                 side.name,
-                side.stretches.len()
+                side.pieces.len()
             );
         }
     }
+    let comparison = Comparison::of(sides, pieces);
     let json = result::contrast::line(&comparison)?;
     if let Some(target) = target {
         target.put(out, html::contrast::render(&comparison, &String::from_utf8_lossy(&json)).as_bytes())?;

@@ -2,7 +2,7 @@
 
 use super::html::contrast::p_text;
 use super::seconds;
-use crate::comparison::{Comparison, Difference};
+use crate::comparison::{Comparison, Difference, Subject};
 use std::fmt::Write;
 
 /// Differences that are listed.
@@ -12,18 +12,21 @@ const ROWS: usize = 40;
 pub(crate) fn render(comparison: &Comparison) -> String {
     let mut text = String::new();
     for (side, which) in comparison.sides.iter().zip(["first ", "second"]) {
-        let (length, stretches) = (seconds(side.length_ns), side.stretches.len());
-        put(&mut text, format_args!("{which}  {}: {length} s in {stretches} stretches\n", side.name));
+        let (length, pieces) = (seconds(side.length_ns), side.pieces.len());
+        let what = comparison.pieces.name();
+        put(&mut text, format_args!("{which}  {}: {length} s in {pieces} {what}\n", side.name));
         put(&mut text, format_args!("        {}; loss: {}\n", side.machine, side.loss));
     }
     put(&mut text, format_args!("\n{}\n", comparison.verdict()));
-    let found: Vec<&Difference> = comparison.differences.iter().filter(|d| d.is_one()).collect();
+    // Of what was run the answer is listed even where it is that there is no difference.
+    let is_listed = |d: &&Difference| d.is_one() || d.subject == Subject::Run;
+    let found: Vec<&Difference> = comparison.differences.iter().filter(is_listed).collect();
     if !found.is_empty() {
         put(
             &mut text,
             format_args!(
-                "\n{:>9} {:>9} {:>9} {:>21} {:>7}  FIGURE\n",
-                "FIRST %", "SECOND %", "CHANGE", "95 % INTERVAL", "P"
+                "\n{:>9} {:>9} {:>9} {:>21} {:>7}  UNIT  FIGURE\n",
+                "FIRST", "SECOND", "CHANGE", "95 % INTERVAL", "P"
             ),
         );
     }
@@ -31,16 +34,19 @@ pub(crate) fn render(comparison: &Comparison) -> String {
         let contrast = &difference.contrast;
         let (level, name) = difference.subject.words();
         let change = contrast.difference();
-        let interval =
-            format!("{:+.2} to {:+.2}", change - contrast.half_width, change + contrast.half_width);
+        let (figure, digits) = (difference.figure, difference.figure.decimals());
+        let noise = if difference.is_one() { "" } else { ": no more than noise" };
+        let (from, to) = (change - contrast.half_width, change + contrast.half_width);
+        let interval = format!("{from:+.digits$} to {to:+.digits$}");
         put(
             &mut text,
             format_args!(
-                "{:>9.2} {:>9.2} {change:>+9.2} {interval:>21} {:>7}  {} of {level}{name}\n",
+                "{:>9.digits$} {:>9.digits$} {change:>+9.digits$} {interval:>21} {:>7}  {:<4}  {} of {level}{name}{noise}\n",
                 contrast.first,
                 contrast.second,
                 p_text(difference.p),
-                difference.figure.name(),
+                figure.unit(),
+                figure.name(),
             ),
         );
     }

@@ -78,8 +78,7 @@ pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
     // Rounded up, so that no stretch of some nanoseconds is left at the end.
     let stretch = Duration::from_nanos(length_ns.div_ceil(u64::from(parts)));
     let mut steps = Pace::new(source, Some(stretch), 0, First::FromNow)?;
-    let mut side =
-        Side { name, machine: String::new(), length_ns, loss: String::new(), stretches: Vec::new() };
+    let mut side = Side { name, machine: String::new(), length_ns, loss: String::new(), pieces: Vec::new() };
     while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
         // A log has intervals of its own: what is left of one at the end says little, and as much as a whole
         // stretch.
@@ -90,13 +89,13 @@ pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
         let machine = &moment.machine;
         side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());
         side.loss = loss_text(&moment.audit.loss_total);
-        side.stretches.push(had(&moment));
+        side.pieces.push(had(&moment));
     }
     Ok(side)
 }
 
 /// Who had what in an interval.
-fn had(moment: &Moment) -> BTreeMap<Subject, Had> {
+pub(super) fn had(moment: &Moment) -> BTreeMap<Subject, Had> {
     let audit = &moment.audit;
     let all_ns = audit.books.wall_ns.max(1) as f64;
     let length_ns = audit.length_ns.max(1) as f64;
@@ -104,11 +103,12 @@ fn had(moment: &Moment) -> BTreeMap<Subject, Had> {
         run: 100.0 * row.usage.runtime_ns as f64 / all_ns,
         wait: 100.0 * row.usage.imposed_wait_ns() as f64 / length_ns,
         lag: 100.0 * row.lag_ns() as f64 / all_ns,
+        ..Had::default()
     };
     let mut all: BTreeMap<Subject, Had> = BTreeMap::new();
     let mut add = |subject: Subject, had: Had| {
         let sum = all.entry(subject).or_default();
-        *sum = Had { run: sum.run + had.run, wait: sum.wait + had.wait, lag: sum.lag + had.lag };
+        *sum = Had { run: sum.run + had.run, wait: sum.wait + had.wait, lag: sum.lag + had.lag, ..*sum };
     };
     for by in [By::Group, By::Comm] {
         for row in audit.rows(by, |_| true) {

@@ -3,7 +3,7 @@
 use super::ledger::{number, text};
 use super::markup::{escape, put};
 use super::page::page;
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, Pieces};
 use crate::sink::seconds;
 
 /// Rows of the table: all that differ, and of the others as many as fit. They keep a page below 300 KB.
@@ -17,26 +17,27 @@ pub(crate) fn render(comparison: &Comparison, json: &str) -> String {
         &mut body,
         format_args!(
             "<h1>{} and {}</h1>\n<p class=\"verdict\" id=\"verdict\">{}</p>\n<h2>Sides</h2>\n<table id=\"sides\"><thead><tr>\
-             <th class=\"t\">Side</th><th class=\"t\">Machine</th><th>Length s</th><th>Stretches</th><th class=\"t\">Not measured</th></tr>\
+             <th class=\"t\">Side</th><th class=\"t\">Machine</th><th>Length s</th><th>{}</th><th class=\"t\">Not measured</th></tr>\
              </thead><tbody>\n",
             escape(&a.name),
             escape(&b.name),
             escape(&comparison.verdict()),
+            if comparison.pieces == Pieces::Runs { "Runs" } else { "Stretches" },
         ),
     );
     for side in &comparison.sides {
         body.push_str("<tr>");
         text(&mut body, &side.name);
         text(&mut body, &side.machine);
-        put(&mut body, format_args!("<td>{}</td><td>{}</td>", seconds(side.length_ns), side.stretches.len()));
+        put(&mut body, format_args!("<td>{}</td><td>{}</td>", seconds(side.length_ns), side.pieces.len()));
         text(&mut body, &side.loss);
         body.push_str("</tr>\n");
     }
     body.push_str(
         "</tbody></table>\n<h2>Differences</h2>\n<p class=\"needs-script quiet\">A click on a title sorts.</p>\n\
          <div class=\"wide\"><table class=\"sortable\" id=\"differences\"><thead><tr><th class=\"t\">More than noise</th><th class=\"t\">Of</th>\
-         <th class=\"t\">Name</th><th class=\"t\">Figure</th><th>First %</th><th>Second %</th><th>Difference</th><th>From</th><th>To</th>\
-         <th>p</th></tr></thead><tbody>\n",
+         <th class=\"t\">Name</th><th class=\"t\">Figure</th><th class=\"t\">Unit</th><th>First</th><th>Second</th><th>Difference</th><th>From</th>\
+         <th>To</th><th>p</th></tr></thead><tbody>\n",
     );
     for difference in comparison.differences.iter().take(ROWS) {
         let contrast = &difference.contrast;
@@ -47,11 +48,12 @@ pub(crate) fn render(comparison: &Comparison, json: &str) -> String {
         text(&mut body, level.trim());
         text(&mut body, name);
         text(&mut body, difference.figure.name());
-        let delta = contrast.difference();
+        text(&mut body, difference.figure.unit());
+        let (delta, digits) = (contrast.difference(), difference.figure.decimals());
         for value in
             [contrast.first, contrast.second, delta, delta - contrast.half_width, delta + contrast.half_width]
         {
-            number(&mut body, &format!("{value:.6}"), &format!("{value:.2}"));
+            number(&mut body, &format!("{value:.6}"), &format!("{value:.digits$}"));
         }
         number(&mut body, &format!("{:.3e}", difference.p), &p_text(difference.p));
         body.push_str("</tr>\n");

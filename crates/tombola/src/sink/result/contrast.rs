@@ -14,6 +14,8 @@ struct Record {
     verdict: String,
     /// How many figures differ.
     found: usize,
+    /// What the pieces of the sides are: stretches, or runs of a command.
+    pieces: &'static str,
     /// The two sides.
     sides: Vec<SideRecord>,
     /// Figures: those that differ first, by how much.
@@ -28,6 +30,7 @@ struct SideRecord {
     name: String,
     machine: String,
     length_ns: u64,
+    /// Pieces, each of which gives one value of a figure.
     stretches: usize,
     /// What was not measured.
     loss: String,
@@ -35,15 +38,18 @@ struct SideRecord {
 
 #[derive(Serialize, JsonSchema)]
 struct DifferenceRecord {
-    /// machine, group or command.
+    /// machine, run (the whole command that was run), group or command (all tasks of a name).
     level: &'static str,
-    /// Whose figure; null for the machine.
+    /// Whose figure; null for the machine and the run.
     subject: Option<String>,
-    /// run and lag in percent of the time of all CPUs, wait in percent of the length.
+    /// run and lag in percent of the time of all CPUs, wait in percent of the length; elapsed and cpu in
+    /// seconds, of runs.
     figure: &'static str,
-    /// Mean of the first side, percent.
+    /// % or s.
+    unit: &'static str,
+    /// Mean of the first side.
     first: f64,
-    /// Mean of the second, percent.
+    /// Mean of the second.
     second: f64,
     /// second − first.
     difference: f64,
@@ -66,16 +72,21 @@ pub(crate) fn line(comparison: &Comparison) -> Result<Vec<u8>> {
         name: side.name.clone(),
         machine: side.machine.clone(),
         length_ns: side.length_ns,
-        stretches: side.stretches.len(),
+        stretches: side.pieces.len(),
         loss: side.loss.clone(),
     });
     let differences = comparison.differences.iter().map(|difference| {
         let (level, subject) = difference.subject.words();
         let contrast = &difference.contrast;
         DifferenceRecord {
-            level: if difference.subject == Subject::Machine { "machine" } else { level.trim() },
+            level: match difference.subject {
+                Subject::Machine => "machine",
+                Subject::Run => "run",
+                Subject::Group(_) | Subject::Command(_) => level.trim(),
+            },
             subject: (!subject.is_empty()).then(|| subject.to_owned()),
             figure: difference.figure.name(),
+            unit: difference.figure.unit(),
             first: contrast.first,
             second: contrast.second,
             difference: contrast.difference(),
@@ -88,6 +99,7 @@ pub(crate) fn line(comparison: &Comparison) -> Result<Vec<u8>> {
     super::line(Record {
         verdict: comparison.verdict(),
         found: comparison.found(),
+        pieces: comparison.pieces.name(),
         sides: sides.collect(),
         differences: differences.collect(),
         method: comparison.method(),
