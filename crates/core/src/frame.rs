@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// Number of the form in which frames are written. It grows when a field is added, changes its meaning or
 /// goes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 use std::collections::BTreeMap;
 
 /// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and
