@@ -8,5 +8,5 @@ SELECT namespace, container, pod,
 FROM log
 WHERE level = 'group' AND pod IS NOT NULL AND run_ns > 0
 GROUP BY namespace, container, pod
-ORDER BY namespace, container, first_ts_ns, pod
+ORDER BY namespace NULLS LAST, container NULLS LAST, first_ts_ns, pod
 LIMIT 200

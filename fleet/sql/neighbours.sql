@@ -12,5 +12,5 @@ SELECT of_group.name,
 FROM of_group JOIN owed ON of_group.host = owed.host AND of_group.ts_ns = owed.ts_ns
 WHERE of_group.lag_ns < 0 AND owed.owed_ns > 100000000
 GROUP BY of_group.name
-ORDER BY ahead_ns DESC, of_group.name
+ORDER BY ahead_ns DESC, of_group.name NULLS LAST
 LIMIT 50

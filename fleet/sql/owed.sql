@@ -7,5 +7,5 @@ FROM log
 WHERE level = 'group' AND entitled_ns > 0
 GROUP BY host, name
 HAVING SUM(lag_ns) > 0
-ORDER BY owed_ns DESC, host, name
+ORDER BY owed_ns DESC, host, name NULLS LAST
 LIMIT 50

@@ -7,5 +7,5 @@ FROM log
 WHERE level = 'group' AND period_ns > 0
 GROUP BY host, name
 HAVING SUM(throttles) > 0 AND SUM(run_ns) < 8e-1 * SUM(1e0 * interval_ns * quota_ns / period_ns)
-ORDER BY throttled_ns DESC, host, name
+ORDER BY throttled_ns DESC, host, name NULLS LAST
 LIMIT 50

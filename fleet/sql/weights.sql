@@ -7,5 +7,5 @@ FROM log
 WHERE level = 'group' AND weight <> 1024 AND run_ns > 0
 GROUP BY name, weight
 HAVING SUM(wait_contention_ns) * 100 < SUM(run_ns)
-ORDER BY run_ns DESC, name, weight
+ORDER BY run_ns DESC, name NULLS LAST, weight
 LIMIT 50

@@ -37,7 +37,7 @@ mod waiting;
 pub use by::{By, Members, Row, UnknownBy, Who};
 pub use claims::Division;
 pub use finding::{About, Finding};
-pub use hindrance::Hindrance;
+pub use hindrance::{GroupHindrance, Hindrance};
 pub use order::{Order, Owed};
 pub use waiting::Waiting;
 

@@ -14,3 +14,16 @@ pub struct TaskId {
     /// Start of the task in nanoseconds since boot, suspend included (`task_struct::start_boottime`).
     pub start_ns: u64,
 }
+
+/// The scheduling group a task is in: the innermost one that competes as a whole with its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Not known, or the kernel has no group scheduling.
+    #[default]
+    Unknown,
+    /// A cgroup, by its id (inode number) in the hierarchy that the cpu controller is on.
+    Cgroup(u64),
+    /// A session's autogroup, by the N of `/autogroup-N` in `/proc/PID/autogroup`.
+    Autogroup(u64),
+}

@@ -1,6 +1,6 @@
 //! Who stood in whose way.
 
-use crate::identity::TaskId;
+use crate::identity::{Group, TaskId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,12 +22,43 @@ pub struct Standing {
     pub held_ns: u64,
 }
 
+/// Two groups, tasks of one of which kept tasks of the other waiting. Both may be the same group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupPair {
+    /// Whose tasks waited.
+    pub victim: Group,
+    /// Whose tasks had the CPU.
+    pub culprit: Group,
+}
+
+/// What the tasks of one group did to those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Imposed {
+    /// Wait of the victim's tasks behind the culprit's, added up over those that waited: while one task runs,
+    /// it imposes its time on each of them, so this may be longer than the culprit ran.
+    pub imposed_wait_ns: u64,
+    /// Times a task of the culprit got the CPU when one of the victim lost it and was still runnable.
+    pub preemptions: u64,
+}
+
+impl Imposed {
+    /// Adds what a task did to another.
+    pub fn add(&mut self, standing: Standing) {
+        self.imposed_wait_ns = self.imposed_wait_ns.saturating_add(standing.held_ns);
+        self.preemptions = self.preemptions.saturating_add(standing.preemptions);
+    }
+}
+
 /// All pairs since the source began to look.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interference {
     /// The pairs.
     #[serde(with = "crate::serial::map")]
     pub pairs: BTreeMap<Pair, Standing>,
+    /// Pairs of groups, from a source that tells them and no tasks: a log. Empty where tasks are told, whose
+    /// groups follow from them ([`crate::audit::Audit::imposed`]).
+    #[serde(with = "crate::serial::map")]
+    pub groups: BTreeMap<GroupPair, Imposed>,
     /// Time that tasks waited while the queue of their group stood throttled, by who waited: they stood
     /// behind a quota of their own.
     #[serde(with = "crate::serial::map")]
@@ -57,14 +88,28 @@ impl Interference {
             };
             (delta != Standing::default()).then_some((*pair, delta))
         };
+        let grown_group = |(pair, now): (&GroupPair, &Imposed)| {
+            let then = earlier.groups.get(pair).copied().unwrap_or_default();
+            let delta = Imposed {
+                imposed_wait_ns: now.imposed_wait_ns.saturating_sub(then.imposed_wait_ns),
+                preemptions: now.preemptions.saturating_sub(then.preemptions),
+            };
+            (delta != Imposed::default()).then_some((*pair, delta))
+        };
         Self {
             pairs: self.pairs.iter().filter_map(grown).collect(),
+            groups: self.groups.iter().filter_map(grown_group).collect(),
             quota_ns: grown_ns(&self.quota_ns, &earlier.quota_ns),
             unknown_ns: grown_ns(&self.unknown_ns, &earlier.unknown_ns),
             unseen_ns: self.unseen_ns.saturating_sub(earlier.unseen_ns),
             refused: self.refused.saturating_sub(earlier.refused),
             put_out: self.put_out.saturating_sub(earlier.put_out),
         }
+    }
+
+    /// Whether all that is known is known by groups.
+    pub fn is_by_groups(&self) -> bool {
+        self.pairs.is_empty() && !self.groups.is_empty()
     }
 
     /// Who stood in the way of `victim`, who held the CPU longest first; among equals who preempted more

@@ -1,5 +1,7 @@
 //! Everything a source knows about the machine at one instant.
 
+pub use crate::identity::Group;
+
 use crate::cpu_set::CpuSet;
 use crate::identity::TaskId;
 use crate::interference::Interference;
@@ -97,19 +99,6 @@ pub struct TaskTotals {
     pub state: TaskState,
     /// What it got.
     pub usage: Usage,
-}
-
-/// The scheduling group a task is in: the innermost one that competes as a whole with its siblings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// Not known, or the kernel has no group scheduling.
-    #[default]
-    Unknown,
-    /// A cgroup, by its id (inode number) in the hierarchy that the cpu controller is on.
-    Cgroup(u64),
-    /// A session's autogroup, by the N of `/autogroup-N` in `/proc/PID/autogroup`.
-    Autogroup(u64),
 }
 
 /// A scheduling group, as the scheduler sees it.

@@ -257,40 +257,20 @@ impl<N: Naming> Maker<N> {
 
     /// Pairs of groups, the longest first.
     fn blocked(&mut self, window: &Window, audit: &Audit, frame: &Frame, rows: &mut Vec<Row>) {
-        for ((victim, culprit), (held_ns, preemptions)) in blocked(audit).into_iter().take(self.most.pairs) {
+        for (pair, sum) in audit.imposed().into_iter().take(self.most.pairs) {
             let mut row = self.row(window, "blocked");
-            self.set_group(&mut row, victim, frame);
-            let path = frame.groups.get(&culprit).map_or("", String::as_str);
+            self.set_group(&mut row, pair.victim, frame);
+            if let Some(id) = group_id(pair.culprit) {
+                row.set(Int::CulpritId, id);
+            }
+            let path = frame.groups.get(&pair.culprit).map_or("", String::as_str);
             let name = self.names.name(path).display(path);
             row.set_text(Text::Culprit, self.text(name.as_bytes()));
-            row.set_count(Int::Held, held_ns);
-            row.set_count(Int::Preemptions, preemptions);
+            row.set_count(Int::Held, sum.imposed_wait_ns);
+            row.set_count(Int::Preemptions, sum.preemptions);
             rows.push(row);
         }
     }
-}
-
-/// Victim's and culprit's group.
-pub type GroupPair = (Group, Group);
-
-/// Who stood in whose way, by groups: time the culprit held the CPU in ns, and preemptions; the longest
-/// first. Tasks that ended and have no line are in none.
-pub fn blocked(audit: &Audit) -> Vec<(GroupPair, (u64, u64))> {
-    let Some(interference) = &audit.interference else { return Vec::new() };
-    let group = |id: TaskId| {
-        let at = audit.lines.binary_search_by_key(&id, |line| line.task.totals.id).ok()?;
-        Some(audit.lines[at].task.totals.group)
-    };
-    let mut sums: BTreeMap<GroupPair, (u64, u64)> = BTreeMap::new();
-    for (pair, standing) in &interference.pairs {
-        if let Some(groups) = group(pair.victim).zip(group(pair.culprit)) {
-            let sum = sums.entry(groups).or_default();
-            *sum = (sum.0 + standing.held_ns, sum.1 + standing.preemptions);
-        }
-    }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_by_key(|(_, sum)| Reverse(*sum));
-    sums
 }
 
 /// The number that stands for a group in the files; `None` where it is not known.

@@ -115,8 +115,9 @@ columns! {
         UnseenSwitches "unseen_switches" "count" "Level machine, loss: switches that the kernel did not show.",
         Unseen "unseen_ns" "ns" "Level machine, loss: run time around them.",
         Measuring "measuring_ns" "ns" "Level machine: CPU time that the logging process itself used since the row before.",
-        Held "held_ns" "ns" "Level blocked: time the culprit ran where the row's group waited.",
+        Held "held_ns" "ns" "Level blocked: wait that the culprit imposed on the row's group: time one of its tasks ran where tasks of the group waited, added up over those that waited.",
         Preemptions "preemptions" "count" "Level blocked: times the culprit took the CPU from the row's group.",
+        CulpritId "culprit_id" "id" "Level blocked: the group that held the CPU, as in `group_id`; null: not known.",
     }
 }
 

@@ -1,12 +1,17 @@
 //! A simulated machine, logged and read again: the log says what the simulator's own snapshots say.
 #![allow(clippy::unwrap_used)] // functions that tests share are no #[test] themselves
 
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tombola_core::audit::{Audit, By};
 use tombola_core::frame::Frame;
+use tombola_core::identity::TaskId;
+use tombola_core::interference::{GroupPair, Imposed, Interference, Pair};
 use tombola_core::snapshot::{Group, Snapshot};
 use tombola_core::source::Source as _;
 use tombola_core::window::Window;
@@ -176,6 +181,79 @@ fn every_level_adds_up_to_the_machine_also_where_most_is_rest() {
     let read = &audited(&mut past, None)[0];
     let direct = Window::between(&all[0], &all[60]);
     assert_eq!(read.books(), direct.books());
+}
+
+/// Who stood in whose way, made up and seeded: the simulator does not tell it. Totals, as a source has them.
+fn hinder(all: &mut [Snapshot]) {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut interference = Interference::default();
+    for snapshot in all {
+        let tasks: Vec<TaskId> = snapshot.tasks.iter().map(|task| task.id).collect();
+        for _ in 0..4 {
+            let [victim, culprit] = [(); 2].map(|()| tasks[random.random_range(0..tasks.len())]);
+            let standing = interference.pairs.entry(Pair { victim, culprit }).or_default();
+            standing.held_ns += random.random_range(1..SECOND);
+            standing.preemptions += random.random_range(0..3);
+        }
+        snapshot.interference = Some(interference.clone());
+    }
+}
+
+/// Pairs of groups in a stretch: from the pairs of tasks at its ends, without a window or an audit.
+fn pairs_between(before: &Snapshot, after: &Snapshot) -> BTreeMap<GroupPair, Imposed> {
+    let group = |id| after.tasks.iter().find(|task| task.id == id).unwrap().group;
+    let mut sums = BTreeMap::<GroupPair, Imposed>::new();
+    let then = &before.interference.as_ref().unwrap().pairs;
+    for (pair, now) in &after.interference.as_ref().unwrap().pairs {
+        let then = then.get(pair).copied().unwrap_or_default();
+        let key = GroupPair { victim: group(pair.victim), culprit: group(pair.culprit) };
+        let sum = sums.entry(key).or_default();
+        sum.imposed_wait_ns += now.held_ns - then.held_ns;
+        sum.preemptions += now.preemptions - then.preemptions;
+    }
+    sums.retain(|_, sum| *sum != Imposed::default());
+    sums
+}
+
+#[test]
+fn who_stood_in_whose_way_is_read_by_groups() {
+    let mut all = snapshots();
+    hinder(&mut all);
+    let dir = TempDir::new().unwrap();
+    // Two sealed files, and ten intervals in the journal.
+    let _log = write(dir.path(), &all, Most::default(), Duration::from_secs(25));
+    for (first, last, step) in [(0, 60, 60), (20, 30, 10), (0, 60, 10), (54, 60, 1)] {
+        let span = Span { from_us: first * 1_000_000, to_us: last * 1_000_000 };
+        let mut past = Past::open(dir.path(), None, span).unwrap();
+        let read = audited(&mut past, Some(Duration::from_secs(step)));
+        let ends = (usize::try_from(first).unwrap()..=60).step_by(usize::try_from(step).unwrap());
+        assert_eq!(i64::try_from(read.len()).unwrap() * i64::try_from(step).unwrap(), last - first);
+        for (window, begin) in read.iter().zip(ends) {
+            let end = begin + usize::try_from(step).unwrap();
+            let interference = window.interference.as_ref().unwrap();
+            assert!(interference.is_by_groups());
+            assert_eq!(interference.groups, pairs_between(&all[begin], &all[end]), "{begin} to {end}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_did_not_look_tells_nobody_and_one_that_looked_the_longest_pairs() {
+    let mut all = snapshots();
+    let dir = TempDir::new().unwrap();
+    let _log = write(dir.path(), &all, Most::default(), Duration::from_secs(3600));
+    let mut past = Past::open(dir.path(), None, ALL).unwrap();
+    assert!(audited(&mut past, None)[0].interference.is_none());
+
+    hinder(&mut all);
+    let dir = TempDir::new().unwrap();
+    let _log = write(dir.path(), &all, Most { pairs: 1, ..Most::default() }, Duration::from_secs(3600));
+    let mut past = Past::open(dir.path(), None, ALL).unwrap();
+    for (pair, window) in all.windows(2).zip(audited(&mut past, Some(Duration::from_secs(1)))) {
+        let longest = pairs_between(&pair[0], &pair[1]).into_values().max_by_key(|sum| sum.imposed_wait_ns);
+        let read: Vec<Imposed> = window.interference.unwrap().groups.into_values().collect();
+        assert_eq!(read, [longest.unwrap()]);
+    }
 }
 
 /// What the view of the questions computes (`schema::DERIVED`) is what the ledger said when the interval was

@@ -3,7 +3,7 @@
 use crate::groups::{Groups, group_text};
 use crate::text::harmless;
 use std::borrow::Cow;
-use tombola_core::audit::{Audit, By, Finding, Hindrance, Line, Row};
+use tombola_core::audit::{Audit, By, Finding, GroupHindrance, Hindrance, Line, Row};
 use tombola_core::group_path::short_name;
 use tombola_core::identity::TaskId;
 use tombola_core::metric::Metric;
@@ -40,6 +40,8 @@ pub(crate) struct AuditView<'a> {
     pub(crate) groups: &'a Groups,
     /// The worst waiters, and who stood in their way.
     pub(crate) hindered: Vec<Hindrance>,
+    /// The groups whose tasks waited longest, and whose tasks stood in their way.
+    pub(crate) hindered_groups: Vec<GroupHindrance>,
     /// The command that was audited.
     pub(crate) command: Option<CommandView>,
     /// Whether the rows stay away.

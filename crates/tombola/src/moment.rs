@@ -88,6 +88,7 @@ impl Moment {
             findings: self.audit.findings.iter().collect(),
             groups: &self.groups,
             hindered: Vec::new(),
+            hindered_groups: Vec::new(),
             command: None,
             nice_check: false,
             columns: &[],

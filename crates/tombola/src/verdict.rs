@@ -4,7 +4,7 @@ use crate::moment::Moment;
 use crate::sink::{seconds, signed};
 use crate::threshold::{Judgement, Limit as Allowed, Measure, Threshold};
 use crate::visibility;
-use crate::why::Blame;
+use crate::why::{Blame, ITS_OWN};
 use tombola_core::audit::{Limit, Line};
 
 /// The moment in one sentence.
@@ -59,9 +59,6 @@ pub(crate) struct Verdict {
     /// Groups whose quota bound them, harmless.
     pub(crate) quotas: Vec<String>,
 }
-
-/// What the command's own tasks are called where they stand in each other's way.
-const ITS_OWN: &str = "its own tasks";
 
 /// Culprits that a paragraph names.
 const NAMED: usize = 3;

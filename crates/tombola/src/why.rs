@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use tombola_core::audit::{About, Limit, Line, Row, Who};
 use tombola_core::group_path::short_name;
+use tombola_core::interference::Interference;
 use tombola_core::snapshot::Group;
 
 /// Below this part of its wait a cause is not named: 1/20.
@@ -16,6 +17,9 @@ const NOTHING: u64 = 200;
 
 /// Culprits that are named.
 const NAMED: usize = 2;
+
+/// What somebody's own tasks are called where they stand in each other's way.
+pub(crate) const ITS_OWN: &str = "its own tasks";
 
 /// Why a row waited, or is not entitled to more: a few words, harmless.
 pub(crate) fn why(moment: &Moment, row: &Row) -> String {
@@ -90,7 +94,31 @@ pub(crate) struct Blame {
 impl Blame {
     /// Of all tasks of a row.
     pub(crate) fn of(moment: &Moment, who: &Who) -> Self {
+        if let Some(interference) = moment.audit.interference.as_ref().filter(|known| known.is_by_groups()) {
+            return Self::of_groups(moment, interference, who);
+        }
         Self::of_lines(moment, moment.lines_of(who), |_| true)
+    }
+
+    /// Of a group, from a source that tells groups and no tasks; of anybody else nothing is known then.
+    fn of_groups(moment: &Moment, interference: &Interference, who: &Who) -> Self {
+        let Who::Group(victim) = who else { return Self::default() };
+        let its = interference.groups.iter().filter(|(pair, _)| pair.victim == *victim);
+        let name = |culprit| {
+            if culprit == *victim { ITS_OWN.to_owned() } else { moment.group(culprit) }
+        };
+        Self::longest(its.map(|(pair, imposed)| (name(pair.culprit), imposed.imposed_wait_ns)))
+    }
+
+    /// Added up by name, the longest first.
+    fn longest(parts: impl Iterator<Item = (String, u64)>) -> Self {
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        for (name, ns) in parts {
+            *sums.entry(name).or_default() += ns;
+        }
+        let mut named: Vec<(String, u64)> = sums.into_iter().filter(|(_, ns)| *ns > 0).collect();
+        named.sort_by_key(|(_, ns)| Reverse(*ns));
+        Self { named }
     }
 
     /// Of these tasks together, as far as it lies with culprits for which `counts` holds, or that have no
@@ -101,7 +129,7 @@ impl Blame {
         counts: impl Fn(&Line) -> bool,
     ) -> Self {
         let Some(interference) = &moment.audit.interference else { return Self::default() };
-        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        let mut parts: Vec<(String, u64)> = Vec::new();
         for victim in victims {
             for (culprit, standing) in interference.culprits_of(victim.task.totals.id) {
                 let name = match moment.line(culprit) {
@@ -109,12 +137,10 @@ impl Blame {
                     Some(line) => label(moment, line, victim.task.totals.group),
                     None => format!("({})", culprit.pid),
                 };
-                *sums.entry(name).or_default() += standing.held_ns;
+                parts.push((name, standing.held_ns));
             }
         }
-        let mut named: Vec<(String, u64)> = sums.into_iter().filter(|(_, ns)| *ns > 0).collect();
-        named.sort_by_key(|(_, ns)| Reverse(*ns));
-        Self { named }
+        Self::longest(parts.into_iter())
     }
 }
 

@@ -5,13 +5,15 @@
 mod common;
 
 use common::program::run;
-use common::simulated::{log, record, requests};
+use common::simulated::{log, log_beside, record, requests};
 use common::{failed, ok};
 use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
+use tombola_core::interference::{Interference, Pair, Standing};
 use tombola_core::snapshot::Snapshot;
 use tombola_lab::policy::PolicyKind;
+use tombola_lab::scenario::Scenario;
 
 /// A log of 4 s in intervals of 250 ms, and what the simulator says of all of it.
 fn logged() -> (TempDir, String, Snapshot) {
@@ -124,4 +126,58 @@ fn a_report_of_the_past_is_of_all_of_it() {
     let part = ["report", "-i", recording.to_str().unwrap(), "--from", "2s", "--duration", "3s", "-o", to];
     ok(&run(&part));
     assert_eq!(data(&page)["audit"]["intervals"][0]["interval_ns"], 3_000_000_000_u64);
+}
+
+/// Who stood in whose way is kept by groups: a job held up two requests, which is told as it was made up.
+#[test]
+fn culprits_of_a_log_are_told_by_groups() {
+    let scenario = Scenario::from_toml(
+        "name = \"two groups\"\ncpus = 1\nduration = \"4s\"\nquantum = \"5ms\"\n\
+         [[group]]\nname = \"shop\"\n[[group]]\nname = \"night\"\n\
+         [[task]]\nname = \"web\"\ngroup = \"shop\"\ncount = 2\n\
+         [[task]]\nname = \"batch\"\ngroup = \"night\"\n",
+    )
+    .unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("log");
+    // In each of the 16 intervals the job holds up one of the two for 30 ms and the other for 20 ms, and one
+    // of them the other for 10 ms.
+    let mut told = Interference::default();
+    let end =
+        log_beside(&path, &scenario, PolicyKind::RoundRobin, 5, Duration::from_millis(250), |snapshot| {
+            let ids: Vec<_> = snapshot.tasks.iter().map(|task| task.id).collect();
+            for (victim, culprit, held_ns, preemptions) in
+                [(0, 2, 30_000_000, 3), (1, 2, 20_000_000, 2), (0, 1, 10_000_000, 1)]
+            {
+                let pair = Pair { victim: ids[victim], culprit: ids[culprit] };
+                let standing: &mut Standing = told.pairs.entry(pair).or_default();
+                standing.held_ns += held_ns;
+                standing.preemptions += preemptions;
+            }
+            snapshot.interference = Some(told.clone());
+        });
+    let path = path.to_str().unwrap();
+    let audit = &intervals(&ok(&run(&["audit", "--dir", path, "--format", "json"])))[0];
+    assert_eq!(audit["hindered"], serde_json::json!([]));
+    let waited_ns: u64 = end.tasks[..2].iter().map(|task| task.usage.wait_ns).sum();
+    let culprit = |name: &str, imposed_wait_ns: u64, preemptions: u64| serde_json::json!({"group": name, "cgroup": name, "imposed_wait_ns": imposed_wait_ns, "preemptions": preemptions});
+    assert_eq!(
+        audit["hindered_groups"],
+        serde_json::json!([{
+            "group": "/shop", "cgroup": "/shop", "wait_ns": waited_ns,
+            "culprits": [culprit("/night", 800_000_000, 80), culprit("/shop", 160_000_000, 16)],
+        }])
+    );
+    let table = ok(&run(&["audit", "--dir", path]));
+    let part = |ns: f64| 100.0 * ns / waited_ns as f64;
+    let said =
+        format!("behind tasks of /night {:.1} % (80 preemptions), /shop {:.1} % (16 ", part(8e8), part(16e7));
+    assert!(table.contains("by groups") && table.contains(&said), "{said}\n{table}");
+    // Two intervals of the 16.
+    let part = ok(&run(&["audit", "--dir", path, "--to", "1970-01-01T00:00:00.5", "--format", "json"]));
+    let imposed = &intervals(&part)[0]["hindered_groups"][0]["culprits"][0]["imposed_wait_ns"];
+    assert_eq!(*imposed, 100_000_000);
+    let page = ok(&run(&["report", "--dir", path, "-o", "-"]));
+    assert!(page.contains("By groups, as a log tells them") && page.contains("<td>800.0 "), "{page}");
+    assert!(!page.contains("is not told of this past"));
 }

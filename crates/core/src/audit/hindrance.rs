@@ -2,7 +2,7 @@
 
 use super::{Audit, Line};
 use crate::identity::TaskId;
-use crate::interference::Standing;
+use crate::interference::{GroupPair, Imposed, Standing};
 use crate::policy::Policy;
 use crate::snapshot::Group;
 use crate::window::GroupWindow;
@@ -27,7 +27,58 @@ pub struct Hindrance {
     pub groups: Vec<(Group, Standing)>,
 }
 
+/// What the tasks of a group waited behind, by groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupHindrance {
+    /// Whose tasks waited.
+    pub victim: Group,
+    /// How long they did, added up.
+    pub wait_ns: u64,
+    /// Whose tasks had the CPU meanwhile or took it, who imposed most first.
+    pub culprits: Vec<(Group, Imposed)>,
+}
+
 impl Audit {
+    /// Who stood in whose way by groups, who imposed most first: as the source tells it, or its pairs of
+    /// tasks added up. Ended tasks that have no line are in none.
+    pub fn imposed(&self) -> Vec<(GroupPair, Imposed)> {
+        let Some(interference) = &self.interference else { return Vec::new() };
+        let mut sums = interference.groups.clone();
+        for (pair, standing) in &interference.pairs {
+            if let Some((victim, culprit)) = self.group_of(pair.victim).zip(self.group_of(pair.culprit)) {
+                sums.entry(GroupPair { victim, culprit }).or_default().add(*standing);
+            }
+        }
+        let mut sums: Vec<(GroupPair, Imposed)> = sums.into_iter().collect();
+        // Stable: the identity decides among equals.
+        sums.sort_by_key(|(_, sum)| (Reverse(sum.imposed_wait_ns), Reverse(sum.preemptions)));
+        sums
+    }
+
+    /// The `most` groups whose tasks waited longest, of those that have a task for which `keep` holds, with
+    /// whose tasks stood in their way; nobody where the source did not look.
+    pub fn hindered_groups(&self, most: usize, keep: impl Fn(&Line) -> bool) -> Vec<GroupHindrance> {
+        let mut culprits: BTreeMap<Group, Vec<(Group, Imposed)>> = BTreeMap::new();
+        for (pair, sum) in self.imposed() {
+            culprits.entry(pair.victim).or_default().push((pair.culprit, sum));
+        }
+        let mut waits: BTreeMap<Group, (u64, bool)> = BTreeMap::new();
+        for line in &self.lines {
+            let (wait_ns, is_kept) = waits.entry(line.task.totals.group).or_default();
+            *wait_ns = wait_ns.saturating_add(line.task.delta.wait_ns);
+            *is_kept |= keep(line);
+        }
+        let kept = waits.into_iter().filter(|(_, (wait_ns, is_kept))| *is_kept && *wait_ns > 0);
+        let mut hindered: Vec<GroupHindrance> = kept
+            .filter_map(|(victim, (wait_ns, _))| {
+                Some(GroupHindrance { victim, wait_ns, culprits: culprits.remove(&victim)? })
+            })
+            .collect();
+        hindered.sort_by_key(|hindrance| Reverse(hindrance.wait_ns));
+        hindered.truncate(most);
+        hindered
+    }
+
     /// The `most` tasks that waited longest of those for which `keep` holds, with who stood in their way;
     /// nobody where the source did not look.
     pub fn hindered(&self, most: usize, keep: impl Fn(&Line) -> bool) -> Vec<Hindrance> {
@@ -65,6 +116,11 @@ impl Audit {
         Some(self.lines[at].task.totals.policy)
     }
 
+    fn group_of(&self, id: TaskId) -> Option<Group> {
+        let at = self.lines.binary_search_by_key(&id, |line| line.task.totals.id).ok()?;
+        Some(self.lines[at].task.totals.group)
+    }
+
     /// The group with a quota, of this one and those above it, that stood throttled longest.
     fn throttled_group(&self, group: Group) -> Option<Group> {
         let find = |id: Group| self.groups.binary_search_by_key(&id, |g| g.totals.id).ok();
@@ -83,8 +139,8 @@ impl Audit {
     fn by_group(&self, tasks: &[(TaskId, Standing)]) -> Vec<(Group, Standing)> {
         let mut groups: BTreeMap<Group, Standing> = BTreeMap::new();
         for (id, standing) in tasks {
-            if let Ok(at) = self.lines.binary_search_by_key(id, |line| line.task.totals.id) {
-                let sum = groups.entry(self.lines[at].task.totals.group).or_default();
+            if let Some(group) = self.group_of(*id) {
+                let sum = groups.entry(group).or_default();
                 sum.held_ns += standing.held_ns;
                 sum.preemptions += standing.preemptions;
             }

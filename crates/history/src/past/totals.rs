@@ -6,11 +6,12 @@ use crate::schema::{Int, Text};
 use std::collections::{BTreeMap, BTreeSet};
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::histogram::Histogram;
-use tombola_core::identity::TaskId;
+use tombola_core::identity::{Group, TaskId};
+use tombola_core::interference::{GroupPair, Interference};
 use tombola_core::policy::Policy;
 use tombola_core::shared::Shared;
 use tombola_core::snapshot::{
-    CpuBooks, ExitTotals, Group, GroupTotals, Loss, Quota, Snapshot, TaskState, TaskTotals,
+    CpuBooks, ExitTotals, GroupTotals, Loss, Quota, Snapshot, TaskState, TaskTotals,
 };
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
@@ -32,6 +33,8 @@ pub(super) struct Totals {
     pub(super) groups: BTreeMap<Group, GroupTotals>,
     pub(super) names: BTreeMap<Group, String>,
     pub(super) loss: Loss,
+    /// Who stood in whose way, by groups; `None` until an interval tells.
+    pub(super) interference: Option<Interference>,
 }
 
 impl Totals {
@@ -47,6 +50,7 @@ impl Totals {
                 "cpu" => self.add_cpu(row),
                 "group" => self.add_group(row),
                 "thread" | "thread_rest" => self.add_task(row),
+                "blocked" => self.add_pair(row),
                 _ => {}
             }
         }
@@ -167,6 +171,14 @@ impl Totals {
         self.tasks.insert(id, totals.into());
     }
 
+    fn add_pair(&mut self, row: &Row) {
+        let (victim, culprit) = (group_of(row.int(Int::GroupId)), group_of(row.int(Int::CulpritId)));
+        let groups = &mut self.interference.get_or_insert_default().groups;
+        let sum = groups.entry(GroupPair { victim, culprit }).or_default();
+        sum.imposed_wait_ns += row.count(Int::Held);
+        sum.preemptions += row.count(Int::Preemptions);
+    }
+
     /// Forgets tasks without a part in the latest frame. What they ran stays in the sum, so that nothing is
     /// missing later.
     pub(super) fn forget_idle(&mut self) {
@@ -198,7 +210,7 @@ impl Totals {
             exited: Vec::new(),
             exits: self.exits,
             groups: self.groups.values().copied().collect(),
-            interference: None,
+            interference: self.interference.clone(),
             loss: self.loss,
         }
     }

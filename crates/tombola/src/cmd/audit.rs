@@ -205,6 +205,7 @@ impl Shown {
             findings: self.findings.iter().collect(),
             groups: &frame.groups,
             hindered: audit.hindered(HINDERED, |line| self.shows(line.task.totals.id)),
+            hindered_groups: audit.hindered_groups(HINDERED, |line| self.shows(line.task.totals.id)),
             command: command
                 .map(|command| CommandView { pid: command.pid(), exit_status: command.exit_status() }),
             nice_check: args.nice_check,

@@ -28,6 +28,9 @@ const QUESTIONS: [(&str, &str); 6] = [
 /// What the questions ask: the files' columns, and those that follow from them.
 const VIEW: &str = include_str!("../../../../fleet/view.sql");
 
+/// A bar of progress would be drawn into what is printed.
+const QUIET: &str = "SET enable_progress_bar = false;";
+
 /// Runs SQL that comes as the first argument, and prints as the second one says.
 const PYTHON: &str = "\
 import sys, duckdb
@@ -150,7 +153,7 @@ fn view(dir: &Path) -> Result<String> {
         );
     }
     Ok(format!(
-        "CREATE VIEW files AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
+        "{QUIET}\nCREATE VIEW files AS SELECT * FROM read_parquet('{}/date=*/host=*/*.parquet', hive_partitioning = true, \
          hive_types = {{'date': DATE, 'host': VARCHAR}}, union_by_name = true);\nCREATE VIEW log AS\n{VIEW};",
         text.replace('\'', "''")
     ))

@@ -100,9 +100,8 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         gathering.add(&step.window, step.frame)?;
         is_last = !origin.is_live() && gathering.length_ns() >= duration.as_nanos();
     }
-    let interference = !args.no_interference && gathering.origin.is_live();
     let (whole, series, _) = gathering.finish()?;
-    let measured = measured(&whole, series.intervals.len(), interference);
+    let measured = measured(&whole, series.intervals.len());
     let verdict = verdict::machine(&whole);
     // The recording tells its lanes when it is over.
     drop(steps);
@@ -245,7 +244,7 @@ impl Gathering {
 }
 
 /// How it was measured, for who doubts it.
-pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> Vec<String> {
+pub(super) fn measured(whole: &Moment, intervals: usize) -> Vec<String> {
     let monitor = match whole.origin {
         Origin::Loaded => "A monitor that was loaded before: BPF programs at each context switch.",
         Origin::Private => {
@@ -263,11 +262,11 @@ pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> 
         "The parts of a wait are estimates; who ran meanwhile is counted slice by slice.".to_owned(),
         format!("Not measured: {}.", loss_text(&whole.audit.loss)),
     ];
-    if !interference {
+    if whole.audit.interference.is_none() {
         let why = match whole.origin {
             Origin::Loaded | Origin::Private => "Who stood in whose way was not watched.",
             Origin::Recorded => {
-                "Who stood in whose way is not told of the past here; a log kept with --interference has it by groups, in its level 'blocked'."
+                "Who stood in whose way is not told of this past; of a log that was kept with --interference it is, by groups."
             }
             Origin::Simulated => "Who stood in whose way is not told of a simulation here.",
         };

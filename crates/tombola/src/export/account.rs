@@ -8,7 +8,6 @@ use tombola_core::histogram::Histogram;
 use tombola_core::snapshot::{Group, Loss, Quota};
 use tombola_core::window::Window;
 use tombola_history::name::Naming;
-use tombola_history::rows::blocked;
 
 /// Whom a series is about: name, namespace, pod, container; the last three empty where there is none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +101,7 @@ pub type Pair = (String, String);
 pub struct Account {
     /// By group.
     pub groups: Slots<Called, GroupSum>,
-    /// Time that culprits held the CPU while victims waited, ns.
+    /// Wait that culprits imposed on victims, ns.
     pub blocked: Slots<Pair, u64>,
     /// The machine.
     pub machine: MachineSum,
@@ -169,10 +168,11 @@ impl Account {
         self.groups.other.weight = 0;
         self.groups.other.quota = None;
         let mut pairs: BTreeMap<Pair, (f64, u64)> = BTreeMap::new();
-        for ((victim, culprit), (held_ns, _)) in blocked(audit) {
-            let (activity, sum) = pairs.entry((called(victim).name, called(culprit).name)).or_default();
-            *activity += held_ns as f64;
-            *sum += held_ns;
+        for (pair, imposed) in audit.imposed() {
+            let names = (called(pair.victim).name, called(pair.culprit).name);
+            let (activity, sum) = pairs.entry(names).or_default();
+            *activity += imposed.imposed_wait_ns as f64;
+            *sum += imposed.imposed_wait_ns;
         }
         self.blocked.add(pairs, |sum, more| *sum += more);
     }

@@ -6,7 +6,7 @@ use crate::audit_view::AuditView;
 use crate::text::{count, harmless};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tombola_core::audit::Hindrance;
+use tombola_core::audit::{GroupHindrance, Hindrance};
 
 /// Culprits named for each waiter in the table.
 const CULPRITS: usize = 3;
@@ -44,6 +44,9 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
         }
     }
     let Some(interference) = &view.audit.interference else { return };
+    if interference.is_by_groups() {
+        write_groups(out, view);
+    }
     if interference.unseen_ns > 0 {
         let unseen = ms3(interference.unseen_ns);
         line(
@@ -59,6 +62,24 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
                 "  {refused} bookings found no room: what is said here is not complete; raise --max-pairs"
             ),
         );
+    }
+}
+
+/// Writes the lines of a source that tells groups and no tasks. Percentages are of the wait of all tasks of
+/// the group.
+fn write_groups(out: &mut String, view: &AuditView<'_>) {
+    if !view.hindered_groups.is_empty() {
+        line(out, format_args!("in the way of those that waited longest, by groups (a log tells no tasks):"));
+    }
+    for GroupHindrance { victim, wait_ns, culprits } in &view.hindered_groups {
+        let behind = culprits.iter().take(CULPRITS).map(|(culprit, imposed)| {
+            let part = 100.0 * imposed.imposed_wait_ns as f64 / *wait_ns as f64;
+            let preemptions = count(imposed.preemptions, "preemption");
+            format!("{} {part:.1} % ({preemptions})", view.group(*culprit))
+        });
+        let behind: Vec<String> = behind.collect();
+        line(out, format_args!("  tasks of {} waited {} ms", view.group(*victim), ms3(*wait_ns)));
+        line(out, format_args!("    behind tasks of {}", behind.join(", ")));
     }
 }
 
@@ -118,4 +139,53 @@ pub(super) fn records(view: &AuditView<'_>) -> Vec<HindranceRecord> {
         unknown_ns: hindrance.unknown_ns,
     };
     view.hindered.iter().map(record).collect()
+}
+
+/// One of the groups whose tasks waited longest.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct GroupHindranceRecord {
+    /// Short name of the group.
+    group: String,
+    /// Its full name.
+    cgroup: String,
+    /// How long its tasks waited, added up.
+    wait_ns: u64,
+    /// Whose tasks stood in their way, who imposed most first.
+    culprits: Vec<GroupCulpritRecord>,
+}
+
+/// A group whose tasks stood in the way.
+#[derive(Serialize, JsonSchema)]
+struct GroupCulpritRecord {
+    /// Short name of the group.
+    group: String,
+    /// Its full name.
+    cgroup: String,
+    /// Time that one of its tasks ran on the CPU in whose queue tasks of the other group waited, added up
+    /// over those that waited.
+    imposed_wait_ns: u64,
+    /// Times one of its tasks got the CPU when one of the other group lost it.
+    preemptions: u64,
+}
+
+/// The records of an audit, by groups.
+pub(super) fn group_records(view: &AuditView<'_>) -> Vec<GroupHindranceRecord> {
+    let full = |group| harmless(view.full_name(group).as_bytes());
+    let record = |hindrance: &GroupHindrance| GroupHindranceRecord {
+        group: view.group(hindrance.victim),
+        cgroup: full(hindrance.victim),
+        wait_ns: hindrance.wait_ns,
+        culprits: hindrance
+            .culprits
+            .iter()
+            .take(LISTED)
+            .map(|(culprit, imposed)| GroupCulpritRecord {
+                group: view.group(*culprit),
+                cgroup: full(*culprit),
+                imposed_wait_ns: imposed.imposed_wait_ns,
+                preemptions: imposed.preemptions,
+            })
+            .collect(),
+    };
+    view.hindered_groups.iter().map(record).collect()
 }

@@ -10,7 +10,7 @@ pub(crate) mod intervals;
 pub(super) mod row;
 
 use super::finding;
-use super::hindrance::{self, HindranceRecord};
+use super::hindrance::{self, GroupHindranceRecord, HindranceRecord};
 use crate::audit_view::AuditView;
 use crate::text::harmless;
 use anyhow::{Context, Result};
@@ -58,6 +58,8 @@ struct Whole {
     findings: Vec<FindingRecord>,
     /// Those that waited longest, and who stood in their way.
     hindered: Vec<HindranceRecord>,
+    /// The groups whose tasks waited longest, and whose tasks stood in their way: all that a log tells.
+    hindered_groups: Vec<GroupHindranceRecord>,
     /// The rows, in the order of --sort.
     rows: Vec<RowRecord<AuditRows>>,
 }
@@ -67,7 +69,7 @@ struct Whole {
 struct OneLine {
     /// Number of this schema.
     schema: u32,
-    /// What the line is: interval, finding, hindered or row.
+    /// What the line is: interval, finding, hindered, `hindered_group` or row.
     record: &'static str,
     /// Number of the interval, from 1.
     iteration: u64,
@@ -82,6 +84,7 @@ enum Body {
     Interval(Box<IntervalRecord>),
     Finding(Box<FindingRecord>),
     Hindered(Box<HindranceRecord>),
+    HinderedGroup(Box<GroupHindranceRecord>),
     Row(RowRecord<AuditRows>),
 }
 
@@ -224,6 +227,7 @@ pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
         interval: interval(view),
         findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
         hindered: hindrance::records(view),
+        hindered_groups: hindrance::group_records(view),
         rows: records(view),
     };
     serde_json::to_vec(&whole).context("cannot write JSON")
@@ -245,6 +249,9 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
     }
     for hindered in hindrance::records(view) {
         add("hindered", Body::Hindered(Box::new(hindered)))?;
+    }
+    for hindered in hindrance::group_records(view) {
+        add("hindered_group", Body::HinderedGroup(Box::new(hindered)))?;
     }
     for row in records(view) {
         add("row", Body::Row(row))?;

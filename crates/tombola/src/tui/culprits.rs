@@ -17,7 +17,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let (theme, glyphs) = (screen.app.set.theme, screen.app.set.glyphs);
     let Some(matrix) = &screen.matrix else {
         let text = "not known: this source does not tell who ran while whom waited. Live, it is watched unless --no-interference \
-                    is given; it needs the rights that doctor lists.";
+                    is given; it needs the rights that doctor lists. A log has it, by groups, if it was kept with --interference.";
         canvas.wrapped(0, text, 0, theme.quiet());
         return;
     };
@@ -26,11 +26,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         return;
     }
     let columns = (canvas.width().saturating_sub(NAME + 1 + CELL) / CELL).min(matrix.victims.len());
-    canvas.text(
-        0,
-        "ms that a row's tasks ran on the CPU in whose queue a column's tasks waited",
-        theme.quiet(),
-    );
+    let text = if matrix.by_groups {
+        "by groups, as the log tells: ms a row's tasks ran where a column's tasks waited"
+    } else {
+        "ms that a row's tasks ran on the CPU in whose queue a column's tasks waited"
+    };
+    canvas.text(0, text, theme.quiet());
     let mut titles = fit("HAD THE CPU", NAME, false) + &fit("ALL", CELL, true);
     for (victim, _) in matrix.victims.iter().take(columns) {
         titles.push_str(&fit(victim, CELL - 1, true).replacen("", " ", 1));
@@ -46,9 +47,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
             (fit(&format!("{:.1}", *all_ns as f64 / 1e6), CELL, true), Style::new()),
         ];
         for cell in matrix.cells[place].iter().take(columns) {
-            let level = glyphs.level(cell.held_ns as f64 / most);
-            let figure =
-                if cell.held_ns == 0 { ".".to_owned() } else { format!("{:.1}", cell.held_ns as f64 / 1e6) };
+            let level = glyphs.level(cell.imposed_wait_ns as f64 / most);
+            let figure = if cell.imposed_wait_ns == 0 {
+                ".".to_owned()
+            } else {
+                format!("{:.1}", cell.imposed_wait_ns as f64 / 1e6)
+            };
             pieces.push((fit(&format!("{figure} {level}"), CELL, true), theme.wait()));
         }
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();

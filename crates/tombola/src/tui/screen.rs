@@ -62,7 +62,7 @@ impl Screen {
         match app.view {
             View::Overview => screen.entries = owed(&moment, app),
             View::Tasks | View::Processes | View::Groups => screen.entries = entries(&moment, app),
-            View::Culprits => screen.matrix = Matrix::of(&moment.audit, CULPRITS, VICTIMS),
+            View::Culprits => screen.matrix = Matrix::of(&moment.audit, &moment.groups, CULPRITS, VICTIMS),
             View::Cpus | View::Findings | View::Scheduler => {}
         }
         screen.position = screen.find();

@@ -7,6 +7,7 @@ use super::timeline::Timeline;
 use crate::groups::Groups;
 use crate::moment::Moment;
 use crate::sink::fixture::{burners, hostile, window};
+use crate::why::{Blame, ITS_OWN};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use tombola_core::audit::{Audit, Row, Who};
 use tombola_core::frame::Machine;
 use tombola_core::identity::TaskId;
-use tombola_core::interference::{Interference, Pair, Standing};
+use tombola_core::interference::{GroupPair, Imposed, Interference, Pair, Standing};
 use tombola_core::snapshot::{Group, GroupTotals, Quota, Running};
 use tombola_core::source::Origin;
 use tombola_core::window::{GroupWindow, TaskWindow};
@@ -120,6 +121,27 @@ fn every_view_at_every_size() {
         let app = App { mode, ..app(View::Tasks) };
         insta::assert_snapshot!(format!("{name}_80x24"), picture(&app, &timeline, 80, 24).backend());
     }
+}
+
+#[test]
+fn a_log_tells_culprits_by_groups() {
+    let mut moment = moment(1, burners());
+    let (root, batch) = (Group::Cgroup(1), Group::Cgroup(2));
+    let pair = |victim, culprit, imposed_wait_ns| {
+        (GroupPair { victim, culprit }, Imposed { preemptions: 3, imposed_wait_ns })
+    };
+    moment.audit.interference = Some(Interference {
+        groups: [pair(root, batch, 21_000_000), pair(root, root, 3_000_000), pair(batch, root, 90_000_000)]
+            .into(),
+        ..Interference::default()
+    });
+    let named = Blame::of(&moment, &Who::Group(root)).named;
+    assert_eq!(named, [("batch\\x1b[2J.service".to_owned(), 21_000_000), (ITS_OWN.to_owned(), 3_000_000)]);
+    // Of a task nothing is known.
+    assert_eq!(Blame::of(&moment, &Who::Task(id(101))), Blame::default());
+    let mut timeline = Timeline::default();
+    timeline.push(moment);
+    insta::assert_snapshot!(picture(&app(View::Culprits), &timeline, 80, 24).backend());
 }
 
 #[test]

@@ -89,6 +89,18 @@ pub(crate) fn log(
     seed: u64,
     interval: Duration,
 ) -> Snapshot {
+    log_beside(dir, scenario, policy, seed, interval, |_| {})
+}
+
+/// The same, with what `tell` adds to each snapshot: what the simulator does not know.
+pub(crate) fn log_beside(
+    dir: &Path,
+    scenario: &Scenario,
+    policy: PolicyKind,
+    seed: u64,
+    interval: Duration,
+    mut tell: impl FnMut(&mut Snapshot),
+) -> Snapshot {
     let about = About { host: "sim".to_owned(), boot: "b00t".to_owned(), release: "0".to_owned() };
     let seal = Duration::from_nanos(scenario.duration_ns / 3);
     let (mut log, trouble) = Log::open(dir, about, Keep { age: None, bytes: None, seal }).unwrap();
@@ -102,7 +114,8 @@ pub(crate) fn log(
     let step_ns = u64::try_from(interval.as_nanos()).unwrap();
     for number in 1..=scenario.duration_ns / step_ns {
         simulation.run_until(number * step_ns).unwrap();
-        let now = simulation.snapshot();
+        let mut now = simulation.snapshot();
+        tell(&mut now);
         let window = Window::between(&before, &now);
         let frame = Frame::new(now.clone(), names.clone());
         let rows = maker.rows(&window, &Audit::new(&window).unwrap(), &frame, 0);

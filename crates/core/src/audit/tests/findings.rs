@@ -1,6 +1,7 @@
 //! What the audit says about weights that do nothing.
 
 use super::*;
+use crate::interference::{GroupPair, Imposed};
 
 /// The abouts of an audit, in order.
 fn abouts(case: &Case) -> Vec<About> {
@@ -273,4 +274,54 @@ fn who_has_used_up_its_budget_waited_for_nobody_but_others_of_its_kind() {
     assert_eq!(audit.lines[1].waiting.contention_ns, SECOND / 10);
     assert_eq!(audit.lines[2].waiting.contention_ns, SECOND / 5);
     assert!(audit.hindered(5, |_| true).iter().any(|h| h.victim.pid == 101 && h.tasks[0].0.pid == 102));
+}
+
+/// Pairs of tasks add up to their groups, whoever adds them: the source, or the audit.
+#[test]
+fn pairs_of_groups_are_those_of_their_tasks_or_what_the_source_tells() {
+    let mut case = Case::cpus(1);
+    let (a, b) = (Group::Cgroup(2), Group::Cgroup(3));
+    case.group(2, Some(1), 1024);
+    case.group(3, Some(1), 1024);
+    for group in [a, a, b, b] {
+        case.burner(group, 1024, SECOND / 4);
+    }
+    let task = |pid| TaskId { pid, start_ns: 1 };
+    let pair = |victim, culprit, preemptions, held_ns| {
+        let pair = crate::interference::Pair { victim: task(victim), culprit: task(culprit) };
+        (pair, crate::interference::Standing { preemptions, held_ns })
+    };
+    // 100 and 101 are of one group, 102 and 103 of the other; 7 is in no line.
+    let pairs = [
+        pair(100, 102, 1, 10),
+        pair(101, 102, 2, 20),
+        pair(101, 103, 4, 40),
+        pair(102, 103, 8, 5),
+        pair(103, 101, 16, 69),
+        pair(100, 7, 32, 160),
+    ];
+    case.0.interference =
+        Some(crate::interference::Interference { pairs: pairs.into(), ..Default::default() });
+    let of = |victim, culprit, preemptions, imposed_wait_ns| {
+        (GroupPair { victim, culprit }, Imposed { imposed_wait_ns, preemptions })
+    };
+    let expected = [of(a, b, 7, 70), of(b, a, 16, 69), of(b, b, 8, 5)];
+    let audit = case.audit();
+    assert_eq!(audit.imposed(), expected);
+    let hindered = audit.hindered_groups(1, |line| line.task.totals.id.pid == 103);
+    assert_eq!(
+        hindered,
+        [GroupHindrance {
+            victim: b,
+            wait_ns: 3 * SECOND / 2,
+            culprits: vec![(a, expected[1].1), (b, expected[2].1)]
+        }]
+    );
+
+    case.0.interference =
+        Some(crate::interference::Interference { groups: expected.into(), ..Default::default() });
+    let told = case.audit();
+    assert!(told.interference.as_ref().unwrap().is_by_groups());
+    assert_eq!((told.imposed(), told.hindered(5, |_| true)), (expected.to_vec(), Vec::new()));
+    assert_eq!(told.hindered_groups(1, |line| line.task.totals.id.pid == 103), hindered);
 }

@@ -82,8 +82,7 @@ impl Judging {
         let pressure = pressure.as_ref().map(|(cgroup, part)| (cgroup.as_str(), *part));
         let paragraph = verdict.paragraph(&name(args, command), pressure.filter(|_| command.is_some()));
         if let Some(page) = self.page {
-            let interference = !args.no_interference && whole.audit.interference.is_some();
-            let measured = measured(&whole, series.intervals.len(), interference);
+            let measured = measured(&whole, series.intervals.len());
             let verdict = paragraph.as_str();
             let html =
                 render(&Report { verdict, whole: &whole, series: &series, lanes, measured: &measured })?;

@@ -80,6 +80,7 @@ pub(in crate::sink) fn view<'a>(audit: &'a Audit, rows: &'a [Row], groups: &'a G
         findings: audit.findings.iter().collect(),
         groups,
         hindered: audit.hindered(5, |_| true),
+        hindered_groups: audit.hindered_groups(5, |_| true),
         command: None,
         nice_check: false,
     }
@@ -90,6 +91,17 @@ fn tasks_of_three_groups() {
     let (audit, groups) = example();
     let rows = audit.rows(By::Task, |_| true);
     insta::assert_snapshot!(render(&view(&audit, &rows, &groups)));
+}
+
+#[test]
+fn groups_in_each_others_way_where_a_log_tells_no_tasks() {
+    let (mut audit, groups) = example();
+    let told = audit.imposed().into_iter().collect();
+    audit.interference = Some(Interference { groups: told, ..Interference::default() });
+    assert_eq!(audit.hindered(5, |_| true), []);
+    let table = render(&view(&audit, &[], &groups));
+    let at = table.find("in the way of").unwrap();
+    insta::assert_snapshot!(&table[at..]);
 }
 
 #[test]

@@ -105,14 +105,14 @@ pub(super) fn culprits(matrix: &Matrix) -> String {
             format_args!("<tr><th class=\"t\">{}</th><td>{:.1}</td>", escape(culprit), *all_ns as f64 / 1e6),
         );
         for cell in cells {
-            if cell.held_ns == 0 && cell.preemptions == 0 {
+            if cell.imposed_wait_ns == 0 && cell.preemptions == 0 {
                 out.push_str("<td></td>");
             } else {
                 put(
                     &mut out,
                     format_args!(
                         "<td>{:.1} <span class=\"quiet\">({})</span></td>",
-                        cell.held_ns as f64 / 1e6,
+                        cell.imposed_wait_ns as f64 / 1e6,
                         cell.preemptions
                     ),
                 );

@@ -231,13 +231,18 @@ fn mean(values: &[f64]) -> Vec<f64> {
 
 fn culprits(body: &mut String, moment: &Moment) {
     body.push_str("<h2>Who stood in whose way</h2>\n");
-    match Matrix::of(&moment.audit, NAMES, NAMES) {
+    match Matrix::of(&moment.audit, &moment.groups, NAMES, NAMES) {
         None => body.push_str("<p class=\"quiet\">Not known: the source did not look.</p>\n"),
         Some(matrix) if matrix.culprits.is_empty() => body.push_str("<p>Nobody.</p>\n"),
         Some(matrix) => {
-            body.push_str(
-                "<p class=\"quiet\">Milliseconds that a row's tasks ran on the CPU in whose queue a column's tasks waited, and \
-                 in brackets how often they got the CPU when the other lost it.</p>\n",
+            let of_what =
+                if matrix.by_groups { "By groups, as a log tells them, not by tasks. " } else { "" };
+            put(
+                body,
+                format_args!(
+                    "<p class=\"quiet\">{of_what}Milliseconds that a row's tasks ran on the CPU in whose queue a column's tasks waited, and \
+                 in brackets how often they got the CPU when the other lost it.</p>\n"
+                ),
             );
             body.push_str(&ledger::culprits(&matrix));
         }

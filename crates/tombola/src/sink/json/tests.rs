@@ -35,7 +35,8 @@ fn one_object_a_line() {
         let rows = audit.rows(by, |_| true);
         let view = AuditView { by, ..view(&audit, &rows, &groups) };
         let values = parsed(&lines(&view).unwrap());
-        assert_eq!(values.len(), 1 + audit.findings.len() + view.hindered.len() + rows.len());
+        let hindered = view.hindered.len() + view.hindered_groups.len();
+        assert_eq!(values.len(), 1 + audit.findings.len() + hindered + rows.len());
         // The same facts in both formats.
         let whole = &parsed(&super::whole(&view).unwrap())[0];
         let bare = |value: &Value| {
@@ -50,6 +51,7 @@ fn one_object_a_line() {
         };
         assert_eq!(Value::from(of("row")), whole["rows"]);
         assert_eq!(Value::from(of("hindered")), whole["hindered"]);
+        assert_eq!(Value::from(of("hindered_group")), whole["hindered_groups"]);
         assert_eq!(Value::from(of("finding")), whole["findings"]);
         assert_eq!(of("interval")[0]["jain_index"], whole["jain_index"]);
     }
