@@ -65,7 +65,7 @@ impl Audit {
         let mut waits: BTreeMap<Group, (u64, bool)> = BTreeMap::new();
         for line in &self.lines {
             let (wait_ns, is_kept) = waits.entry(line.task.totals.group).or_default();
-            *wait_ns = wait_ns.saturating_add(line.task.delta.wait_ns);
+            *wait_ns = wait_ns.saturating_add(line.task.delta.imposed_wait_ns());
             *is_kept |= keep(line);
         }
         let kept = waits.into_iter().filter(|(_, (wait_ns, is_kept))| *is_kept && *wait_ns > 0);

@@ -170,7 +170,7 @@ fn of_run(moment: &Moment, processes: &BTreeSet<u32>, times: Had) -> Had {
     let sum = |of: fn(&Line) -> f64| lines.iter().map(|line| of(line)).sum::<f64>();
     Had {
         run: 100.0 * sum(|line| line.task.delta.runtime_ns as f64) / all_ns,
-        wait: 100.0 * sum(|line| line.task.delta.wait_ns as f64) / audit.length_ns.max(1) as f64,
+        wait: 100.0 * sum(|line| line.task.delta.imposed_wait_ns() as f64) / audit.length_ns.max(1) as f64,
         lag: 100.0 * sum(|line| line.lag_ns() as f64) / all_ns,
         ..times
     }
