@@ -139,8 +139,8 @@ int BPF_PROG(sched_free, struct task_struct *p)
 	if (!end)
 		return 0;
 	end->task = *rec;
+	slot->exits_runtime_ns += end->task.runtime_ns;
 	publish(end);
-	slot->exits_runtime_ns += rec->runtime_ns;
 	forget(pid, control);
 	return 0;
 }

@@ -389,8 +389,11 @@ static void schedule(int cpu, enum how how)
 		prev->p.on_rq = runnable || how == SLEEP_QUEUED;
 		if (how == DIE)
 			prev->has_ended = true;
-		expected.corrected += prev->false_ns > 0;
-		expected.corrected_ns += prev->false_ns;
+		/* With the record that another task has replaced goes what was noted of the wakeup before the final slice. */
+		if (!truth->parted) {
+			expected.corrected += prev->false_ns > 0;
+			expected.corrected_ns += prev->false_ns;
+		}
 		prev->false_ns = 0;
 		prev->delay_ns = prev->p.sched_info.run_delay;
 	}
@@ -605,7 +608,8 @@ static void step(int cpu)
 		break;
 	case 4: /* a grace period later */
 		other = some_task(GONE, -1);
-		if (other && other->has_ended && !other->freed) {
+		/* A leader whom another thread replaces is reaped by that thread, when it has the leader's PID. */
+		if (other && other->has_ended && !other->freed && (!other->killed || other->reaped)) {
 			other->freed = true;
 			if (!other->reaped && pid_users[other->p.pid] == other)
 				pid_users[other->p.pid] = NULL;
