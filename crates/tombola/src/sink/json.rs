@@ -224,18 +224,25 @@ pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
         interval: interval(view),
         findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
         hindered: hindrance::records(view),
-        rows: records(view),
+        rows: rows(view),
     };
     serde_json::to_vec(&whole).context("cannot write JSON")
 }
 
-/// `--format ndjson`: one line for the interval, each finding and each row.
+/// What a line of an audit can be about.
+pub(crate) const RECORDS: [&str; 4] = ["interval", "finding", "hindered", "row"];
+
+/// `--format ndjson`: one line for the interval, each finding and each row; of these `records` alone, if any
+/// are named.
 ///
 /// # Errors
 /// As [`whole`].
-pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
+pub(crate) fn lines(view: &AuditView<'_>, records: &[String]) -> Result<Vec<u8>> {
     let mut lines = Vec::with_capacity(1024 + view.rows.len() * 640);
     let mut add = |record, body| {
+        if !is_wanted(record, records) {
+            return Ok(());
+        }
         let line = Document::Line(OneLine { schema: SCHEMA, record, iteration: view.iteration, body });
         push(&mut lines, &line)
     };
@@ -246,7 +253,7 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
     for hindered in hindrance::records(view) {
         add("hindered", Body::Hindered(Box::new(hindered)))?;
     }
-    for row in records(view) {
+    for row in rows(view) {
         add("row", Body::Row(row))?;
     }
     Ok(lines)
@@ -267,7 +274,12 @@ fn push(lines: &mut Vec<u8>, document: &Document) -> Result<()> {
     Ok(())
 }
 
-fn records(view: &AuditView<'_>) -> Vec<RowRecord<AuditRows>> {
+/// Whether a kind of line is among those that are named: all are where none is.
+pub(super) fn is_wanted(record: &str, named: &[String]) -> bool {
+    named.is_empty() || named.iter().any(|named| named == record)
+}
+
+fn rows(view: &AuditView<'_>) -> Vec<RowRecord<AuditRows>> {
     view.rows.iter().map(|row| RowRecord::of(row, view.groups)).collect()
 }
 
