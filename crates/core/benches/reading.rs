@@ -5,37 +5,27 @@
 //! cargo bench -p tombola-core --bench reading                       (1,000, 10,000 and 100,000 tasks in 1,000 groups)
 //! cargo bench -p tombola-core --bench reading -- --rounds 51 10000
 //! ```
-//!
-//! Two thirds of the tasks sleep from the first snapshot to the second. The others ran and waited, as many
-//! nanoseconds as nobody can foresee, and their waits are in a few neighbouring buckets.
+
+mod crowd;
 
 use cpu_time::ProcessTime;
+use crowd::Crowd;
 use peak_alloc::PeakAlloc;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Duration;
 use tombola_core::audit::{Audit, By, Order};
-use tombola_core::identity::TaskId;
-use tombola_core::policy::Policy;
 use tombola_core::report::{Options, Report};
 use tombola_core::rolling::{Alpha, Rolling};
-use tombola_core::snapshot::{
-    CpuBooks, ExitTotals, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
-};
-use tombola_core::tickets::Nice;
-use tombola_core::usage::Usage;
 use tombola_core::window::Window;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-const CPUS: u32 = 64;
-const GROUPS: u64 = 1_000;
-const LENGTH_NS: u64 = 5_000_000_000;
+/// A full host: most sleep, in many groups, and nothing binds them.
+const CROWD: Crowd = Crowd { groups: 1_000, is_bound: false, awake: 3 };
 
 /// What is measured, in the order of the columns.
 const STAGES: [&str; 6] = ["window", "order", "report", "ledger", "rows", "all"];
@@ -64,7 +54,9 @@ fn main() {
 }
 
 fn measure(tasks: u32, rounds: u32) {
-    let (earlier, later, snapshot_bytes) = snapshots(tasks);
+    let mut held = 0;
+    let (earlier, later) = crowd::snapshots(tasks, CROWD, || held = MEMORY.current_usage());
+    let snapshot_bytes = MEMORY.current_usage() - held;
     let mut times: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     let (mut of_dump, mut of_audit) = (0, 0);
     for _ in 0..rounds {
@@ -103,85 +95,4 @@ fn measure(tasks: u32, rounds: u32) {
         write!(line, " | {:.2} ({:.2}–{:.2})", ms(2), ms(1), ms(3)).expect("a String takes everything");
     }
     println!("{line} | {} | {} | {} |", snapshot_bytes / 1000, of_dump / 1000, of_audit / 1000);
-}
-
-/// Two snapshots, an interval apart, and the bytes that the second one holds.
-fn snapshots(tasks: u32) -> (Snapshot, Snapshot, usize) {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let nice: Vec<Nice> = Nice::all().collect();
-    let earlier = snapshot(0, (1..=tasks).map(|pid| task(pid, &nice, &mut rng)).collect());
-    let held = MEMORY.current_usage();
-    let mean_ns = (u64::from(CPUS) * LENGTH_NS * 2 / u64::from(tasks)).min(LENGTH_NS);
-    let now = earlier.tasks.iter().map(|task| {
-        let mut now: TaskTotals = (**task).clone();
-        if task.id.pid % 3 == 0 {
-            now.usage.merge(&usage(&mut rng, mean_ns));
-        }
-        now
-    });
-    let later = snapshot(LENGTH_NS, now.collect());
-    let bytes = MEMORY.current_usage() - held;
-    (earlier, later, bytes)
-}
-
-fn snapshot(taken_ns: u64, tasks: Vec<TaskTotals>) -> Snapshot {
-    let busy_ns = taken_ns / 4 * 3;
-    let cpu =
-        |cpu| CpuBooks { cpu, online: true, busy_ns, idle_ns: taken_ns - busy_ns, ..CpuBooks::default() };
-    let group = |id| GroupTotals {
-        id: Group::Cgroup(id),
-        parent: (id > 1).then_some(Group::Cgroup((id / 3).max(1))),
-        weight: 1024 + id,
-        quota: None,
-        throttled_ns: 0,
-        throttles: 0,
-    };
-    let mut held = Vec::with_capacity(tasks.len());
-    held.extend(tasks.into_iter().map(Into::into));
-    Snapshot {
-        taken_ns,
-        read_ns: 0,
-        unix_us: taken_ns / 1000,
-        begin_ns: 0,
-        cpus: (0..CPUS).map(cpu).collect(),
-        tasks: held,
-        exited: Vec::new(),
-        exits: ExitTotals::default(),
-        groups: (1..=GROUPS).map(group).collect(),
-        interference: None,
-        loss: Loss::default(),
-    }
-}
-
-fn task(pid: u32, nice: &[Nice], rng: &mut ChaCha8Rng) -> TaskTotals {
-    let nice = nice[rng.random_range(0..nice.len())];
-    TaskTotals {
-        id: TaskId { pid, start_ns: 1 },
-        tgid: pid / 8 * 8 + 1,
-        comm: format!("worker-{}", pid % 100).into_bytes(),
-        nice,
-        policy: Policy::Other,
-        weight: nice.weight(),
-        tickets_set: None,
-        group: Group::Cgroup(rng.random_range(1..=GROUPS)),
-        affinity: Some((0..CPUS).collect()),
-        cpu: 0,
-        state: TaskState::Sleeping,
-        usage: usage(rng, LENGTH_NS),
-    }
-}
-
-/// What a task had at some time: its waits lie in at most five buckets.
-fn usage(rng: &mut ChaCha8Rng, most_ns: u64) -> Usage {
-    let mut usage = Usage {
-        runtime_ns: rng.random_range(0..most_ns),
-        wait_ns: rng.random_range(0..most_ns),
-        switches: 9,
-        wakeups: 7,
-        ..Usage::default()
-    };
-    for _ in 0..9 {
-        usage.waits.record(1_000 << rng.random_range(2..7u32));
-    }
-    usage
 }

@@ -85,7 +85,7 @@ pub enum Verb {
     Load(LoadArgs),
     Unload(UnloadArgs),
     Status(StatusArgs),
-    Dump(DumpArgs),
+    Dump(Box<DumpArgs>),
     Audit(Box<AuditArgs>),
     Top(Box<TopArgs>),
     Report(Box<ReportArgs>),

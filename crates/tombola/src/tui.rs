@@ -20,6 +20,7 @@ mod help;
 mod history;
 mod keys;
 mod measuring;
+mod mouse;
 mod overview;
 mod rows;
 mod run;

@@ -1,4 +1,5 @@
-//! Two commands run in turns on the live machine: who runs when, what of the difference is found, what ends it.
+//! Two commands run in turns on the live machine: who runs when, what of the difference is found, what ends
+//! it.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -99,8 +100,8 @@ fn root_one_run_each_is_cut_into_stretches() {
     for (side, length) in [(0, 1e9), (1, 1.5e9)] {
         let side = &result["sides"][side];
         assert!(side["length_ns"].as_f64().unwrap() >= length, "{side}");
-        // Frames lie at a fortieth of the time at most, and each stretch ends at the nearest: where the machine
-        // is busy some are left out.
+        // Frames lie at a fortieth of the time at most, and each stretch ends at the nearest: where the
+        // machine is busy some are left out.
         assert!((4..=10).contains(&side["stretches"].as_u64().unwrap()), "{side}");
     }
     assert!(result["differences"].as_array().unwrap().iter().all(|d| d["unit"] == "%"));

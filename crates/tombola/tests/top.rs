@@ -71,8 +71,9 @@ impl Screen {
     /// typed.
     fn is_restored(&self) {
         self.until("the prompt", |text| text.contains("ready>") && !text.contains("[1 Answer]"));
-        let flags = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).1;
-        assert_eq!(flags.trim(), "0 1", "alternate screen, cursor");
+        let flags =
+            self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}"]).1;
+        assert_eq!(flags.trim(), "0 1 0", "alternate screen, cursor, mouse");
         self.keys(&["-l", "echo $((6*7)) `stty -a | grep -c -e ' echo .*'`"]);
         self.keys(&["Enter"]);
         self.until("an echo of what was typed, and its result", |text| {
@@ -123,6 +124,61 @@ fn keys_move_select_and_quit() {
     screen.until("help", |text| text.contains("any key goes back"));
     screen.keys(&["x", "Enter"]);
     screen.until("the detail", |text| text.contains("entitled to") && text.contains("Ended waits"));
+    screen.keys(&["q"]);
+    screen.is_restored();
+}
+
+/// As a terminal tells it: a button goes down (0) or the wheel turns (64 up, 65 down), at a column and a line
+/// from 1.
+fn mouse(screen: &Screen, button: u32, (column, line): (usize, usize)) {
+    screen.keys(&["-l", &format!("\x1b[<{button};{column};{line}M")]);
+}
+
+#[test]
+fn the_mouse_selects_sorts_and_can_be_left_to_the_terminal() {
+    let Some(screen) = Screen::open() else { return };
+    let is_taken = |screen: &Screen| screen.tmux(&["display-message", "-p", "#{mouse_any_flag}"]).1;
+    screen.top("");
+    assert_eq!(is_taken(&screen).trim(), "1");
+    let at = |text: &str, word: &str| {
+        let found = text.lines().enumerate().find_map(|(y, line)| Some((line.find(word)?, y)));
+        let (byte, y) = found.unwrap_or_else(|| panic!("no {word}: {text}"));
+        (text.lines().nth(y).unwrap()[..byte].chars().count() + 1, y + 1)
+    };
+    mouse(&screen, 0, at(&screen.text(), "2 Tasks"));
+    let text = screen.until("tasks", |text| text.contains("[2 Tasks]"));
+    mouse(&screen, 0, at(&text, "WAIT%"));
+    let text = screen.until("the order", |text| text.contains("sort: WAIT%"));
+    mouse(&screen, 0, at(&text, "batch.3"));
+    mouse(&screen, 0, at(&text, "batch.3"));
+    screen.until("the detail", |text| text.contains("batch.3") && text.contains("entitled to"));
+    screen.keys(&["Escape"]);
+    let text = screen.until("the list", |text| text.contains("GOT/FAIR"));
+    mouse(&screen, 65, at(&text, "batch.3"));
+    // A wheel that turns faster than pictures are drawn is heard to its end.
+    for _ in 0..50 {
+        mouse(&screen, 65, (3, 9));
+    }
+    screen.keys(&["Enter"]);
+    let last = screen.until("the last row", |text| text.contains("entitled to"));
+    screen.keys(&["Escape"]);
+    screen.until("the list", |text| text.contains("GOT/FAIR"));
+    screen.keys(&["End", "Enter"]);
+    screen.until("the same row", |text| text.lines().nth(4) == last.lines().nth(4));
+    screen.keys(&["Escape"]);
+    screen.until("the list", |text| text.contains("GOT/FAIR"));
+    screen.keys(&["M"]);
+    screen.until("a word", |text| text.contains("the mouse is off"));
+    assert_eq!(is_taken(&screen).trim(), "0");
+    screen.keys(&["M", "C-z"]);
+    screen.is_restored();
+    screen.run("fg");
+    screen.until("tasks again", |text| text.contains("[2 Tasks]") && text.contains("q quit"));
+    assert_eq!(is_taken(&screen).trim(), "1");
+    screen.keys(&["q"]);
+    screen.is_restored();
+    screen.top("--no-mouse");
+    assert_eq!(is_taken(&screen).trim(), "0");
     screen.keys(&["q"]);
     screen.is_restored();
 }

@@ -2,7 +2,9 @@
 
 use super::{OutputArgs, PastArgs, whole};
 use crate::interval::Interval;
+use crate::sink::json;
 use crate::threshold::Threshold;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 use std::convert::Infallible;
@@ -31,6 +33,7 @@ Examples:
   sudo tombola audit --nice-check -- stress-ng --cpu 4 -t 10
   sudo tombola audit --report build.html --fail-if 'waited>20%' -- make -j8
   sudo tombola audit --format ndjson --output audit.ndjson
+  sudo tombola audit --format ndjson --records row --output rows.ndjson
   sudo tombola audit --comm '^nginx$' --max-lag 50ms       status 3 if one is owed more than 50 ms
 
 Exit status: 0 fair enough, 3 if --max-lag, --min-jain or --strict is violated, 5 if --fail-if is, 1 if a filter matched nothing or no task of COMMAND was seen.")]
@@ -79,6 +82,12 @@ pub struct AuditArgs {
     /// [default: table, and csv with --output]
     #[arg(long, value_enum, value_name = "table|csv|json|ndjson|junit|github", hide_possible_values = true)]
     pub format: Option<Format>,
+    /// Of ndjson only lines of these kinds, so that all lines of a file have the same fields: interval,
+    /// finding, hindered (who waited longest, and behind whom), hindered_group (the same by groups), row
+    /// [default: all]
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(json::RECORDS))]
+    pub records: Vec<String>,
     /// File to append to instead of printing, - for standard output; a file of another kind, or with another
     /// header, is refused and left untouched. A document in json replaces it, once it is whole
     #[arg(long, value_name = "FILE")]

@@ -1,7 +1,9 @@
 //! What of a sample `dump` shows, and how.
 
 use super::{Format, SelectArgs};
+use crate::sink::dump_json;
 use crate::whole;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use tombola_core::audit::By;
 use tombola_core::metric::{Metric, dump};
@@ -26,6 +28,10 @@ pub struct DumpShowArgs {
     /// the file; with --output - CSV]
     #[arg(long, value_name = "table|csv|json|ndjson", hide_possible_values = true, value_parser = of_dump)]
     pub format: Option<Format>,
+    /// Of ndjson only lines of these kinds, so that all lines of a file have the same fields: sample,
+    /// row [default: all]
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(dump_json::RECORDS), hide_possible_values = true)]
+    pub records: Vec<String>,
     /// Print the JSON Schema of json and ndjson, and end
     #[arg(long)]
     pub json_schema: bool,

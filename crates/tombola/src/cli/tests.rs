@@ -5,7 +5,7 @@ use tombola_lab::policy::PolicyKind;
 
 fn dump(args: &[&str]) -> Result<DumpArgs, clap::Error> {
     match Cli::try_parse_from(["tombola", "dump"].iter().chain(args))?.verb {
-        Verb::Dump(args) => Ok(args),
+        Verb::Dump(args) => Ok(*args),
         other => panic!("{other:?}"),
     }
 }

@@ -48,6 +48,9 @@ pub struct TopArgs {
                 and GOT/FAIR; key C lists them all [default: PID,USER,NICE,POLICY,CPU%,WAIT%,P99_MS,LAG_MS,GOT/FAIR,GROUP,COMM]"
     )]
     pub columns: Vec<Column>,
+    /// Leave the mouse to the terminal; key M does the same [default: clicks and the wheel are taken]
+    #[arg(long)]
+    pub no_mouse: bool,
     /// Do not watch who preempts whom and who holds the CPU meanwhile
     #[arg(long)]
     pub no_interference: bool,

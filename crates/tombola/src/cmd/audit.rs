@@ -95,7 +95,7 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         outcome.unknown_group = args.select.unknown_group(frame);
         judging.add(args, &window, frame)?;
         let view = shown.view(args, &audit, frame, origin, iteration, command.as_ref());
-        sink.write(&view, out)?;
+        sink.write(&view, &args.records, out)?;
         match (&mut seen, &shown.tasks) {
             (Some(seen), Some(tasks)) => seen.extend(tasks),
             _ => seen = None,
@@ -268,6 +268,9 @@ enum Sink {
 impl Sink {
     fn open(args: &AuditArgs) -> Result<Self> {
         let format = args.format();
+        if format != Format::Ndjson && !args.records.is_empty() {
+            clap::Error::raw(ErrorKind::ArgumentConflict, "--records is for --format ndjson\n").exit();
+        }
         let Some(path) =
             args.output.as_deref().filter(|path| format != Format::Table || *path != Path::new("-"))
         else {
@@ -299,14 +302,14 @@ impl Sink {
         Ok(Self::Document(Some((Target::open_like(path, json::ANY)?, Pieces::new(json::SCHEMA)))))
     }
 
-    fn write(&mut self, view: &AuditView<'_>, out: &mut dyn Write) -> Result<()> {
+    fn write(&mut self, view: &AuditView<'_>, records: &[String], out: &mut dyn Write) -> Result<()> {
         let (Self::Print(format) | Self::Append(format, _) | Self::Replace(format, _)) = self else {
             return self.write_document(view, out);
         };
         let bytes = match format {
             Format::Table => audit_table::render(view).into_bytes(),
             Format::Csv => audit_csv::lines(view)?,
-            Format::Ndjson => json::lines(view)?,
+            Format::Ndjson => json::lines(view, records)?,
             // A document of its own; these speak at the end.
             Format::Json | Format::Junit | Format::Github => return Ok(()),
         };

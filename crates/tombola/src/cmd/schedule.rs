@@ -9,7 +9,6 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::interval::{Interval, Plain};
 use crate::pace::{Waited, notify};
-use crate::sink::result::outlet::ResultFormat;
 use crate::sink::result::{self, outlet::Outlet};
 use crate::sink::schedule_table::{ScheduleView, render};
 use crate::target::Target;
@@ -24,14 +23,15 @@ use tombola_kernel::scheduler::{SchedulerOptions, join};
 /// Puts the scheduler in charge, waits for what ends it, reports.
 pub fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Exit> {
     if args.output.json_schema {
-        out.write_all(result::schedule::schema()?.as_bytes())?;
+        let schema = match args.scenario {
+            Some(_) => result::rehearsal::schema(),
+            None => result::schedule::schema(),
+        };
+        out.write_all(schema?.as_bytes())?;
         return Ok(Exit::Ok);
     }
     let interrupt = Interrupt::catch()?;
     if let Some(scenario) = &args.scenario {
-        if args.output.format != ResultFormat::Table {
-            anyhow::bail!("--scenario has no JSON yet; leave out --format");
-        }
         let target = Target::open(args.output.output.as_deref())?;
         return rehearsal::run(scenario, args, &interrupt, target, out);
     }

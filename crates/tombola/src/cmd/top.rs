@@ -49,6 +49,7 @@ fn settings(args: &TopArgs, path: Option<&std::path::Path>) -> Result<Set> {
     if !args.columns.is_empty() {
         set.columns = Column::distinct(args.columns.iter().copied());
     }
+    set.mouse &= !args.no_mouse;
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     set.theme = match args.theme {
         Some(theme) => theme,

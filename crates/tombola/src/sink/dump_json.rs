@@ -3,7 +3,7 @@
 
 use super::json::intervals::Intervals;
 use super::json::row::{DumpRows, RowRecord};
-use super::json::{LossRecord, SCHEMA, loss};
+use super::json::{LossRecord, SCHEMA, is_wanted, loss};
 use super::table::View;
 use crate::groups::Groups;
 use anyhow::{Context, Result};
@@ -93,22 +93,28 @@ struct SampleRecord {
 /// # Errors
 /// What a serializer can refuse: nothing that occurs here.
 pub(crate) fn whole(view: &View<'_>) -> Result<Vec<u8>> {
-    let rows = records(view, view.groups);
-    let whole = Whole { iteration: view.iteration, sample: sample(view), rows };
+    let (sample, rows) = (sample(view), rows(view, view.groups));
+    let whole = Whole { iteration: view.iteration, sample, rows };
     serde_json::to_vec(&whole).context("cannot write JSON")
 }
 
-/// `--format ndjson`: one line for the sample and for each row.
+/// What a line of a sample can be about.
+pub(crate) const RECORDS: [&str; 2] = ["sample", "row"];
+
+/// `--format ndjson`: one line for the sample and for each row; of these `records` alone, if any are named.
 ///
 /// # Errors
 /// As [`whole`].
-pub(crate) fn lines(view: &View<'_>) -> Result<Vec<u8>> {
+pub(crate) fn lines(view: &View<'_>, records: &[String]) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(1024 + view.rows.len() * 640);
     let mut add = |record, body| {
+        if !is_wanted(record, records) {
+            return Ok(());
+        }
         push(&mut bytes, &Document::Line(OneLine { schema: SCHEMA, record, iteration: view.iteration, body }))
     };
     add("sample", Body::Sample(Box::new(sample(view))))?;
-    for row in records(view, view.groups) {
+    for row in rows(view, view.groups) {
         add("row", Body::Row(row))?;
     }
     Ok(bytes)
@@ -129,7 +135,7 @@ fn push(bytes: &mut Vec<u8>, document: &Document) -> Result<()> {
     Ok(())
 }
 
-fn records(view: &View<'_>, groups: &Groups) -> Vec<RowRecord<DumpRows>> {
+fn rows(view: &View<'_>, groups: &Groups) -> Vec<RowRecord<DumpRows>> {
     view.rows.iter().map(|row| RowRecord::of(row, groups)).collect()
 }
 
@@ -176,12 +182,22 @@ mod tests {
             let rows = report.rows_by(by, |_| true);
             let view = View { by, rows: &rows, ..view(&report, &order, &groups) };
             let one: Value = serde_json::from_slice(&whole(&view).unwrap()).unwrap();
-            let bytes = lines(&view).unwrap();
+            let bytes = lines(&view, &[]).unwrap();
             let text = std::str::from_utf8(&bytes).unwrap();
             assert!(text.lines().all(|line| line.starts_with(BEGIN)), "{text}");
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
             let many: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!(many.len(), 1 + rows.len());
+            // Of one kind are the lines of that kind, as they are among all.
+            for (kind, count) in RECORDS.iter().zip([1, rows.len()]) {
+                let of_one = lines(&view, &[(*kind).to_owned()]).unwrap();
+                let picked = text.lines().filter(|line| line.contains(&format!("\"record\":\"{kind}\"")));
+                let picked: String = picked.flat_map(|line| [line, "\n"]).collect();
+                assert_eq!(
+                    (std::str::from_utf8(&of_one).unwrap(), picked.lines().count()),
+                    (&*picked, count)
+                );
+            }
             for (line, (record, row)) in
                 many[1..].iter().zip(one["rows"].as_array().unwrap().iter().zip(&*rows))
             {

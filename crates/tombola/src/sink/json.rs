@@ -228,18 +228,25 @@ pub(crate) fn whole(view: &AuditView<'_>) -> Result<Vec<u8>> {
         findings: view.findings.iter().map(|finding| finding_record(view, finding)).collect(),
         hindered: hindrance::records(view),
         hindered_groups: hindrance::group_records(view),
-        rows: records(view),
+        rows: rows(view),
     };
     serde_json::to_vec(&whole).context("cannot write JSON")
 }
 
-/// `--format ndjson`: one line for the interval, each finding and each row.
+/// What a line of an audit can be about.
+pub(crate) const RECORDS: [&str; 5] = ["interval", "finding", "hindered", "hindered_group", "row"];
+
+/// `--format ndjson`: one line for the interval, each finding and each row; of these `records` alone, if any
+/// are named.
 ///
 /// # Errors
 /// As [`whole`].
-pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
+pub(crate) fn lines(view: &AuditView<'_>, records: &[String]) -> Result<Vec<u8>> {
     let mut lines = Vec::with_capacity(1024 + view.rows.len() * 640);
     let mut add = |record, body| {
+        if !is_wanted(record, records) {
+            return Ok(());
+        }
         let line = Document::Line(OneLine { schema: SCHEMA, record, iteration: view.iteration, body });
         push(&mut lines, &line)
     };
@@ -253,7 +260,7 @@ pub(crate) fn lines(view: &AuditView<'_>) -> Result<Vec<u8>> {
     for hindered in hindrance::group_records(view) {
         add("hindered_group", Body::HinderedGroup(Box::new(hindered)))?;
     }
-    for row in records(view) {
+    for row in rows(view) {
         add("row", Body::Row(row))?;
     }
     Ok(lines)
@@ -274,7 +281,12 @@ fn push(lines: &mut Vec<u8>, document: &Document) -> Result<()> {
     Ok(())
 }
 
-fn records(view: &AuditView<'_>) -> Vec<RowRecord<AuditRows>> {
+/// Whether a kind of line is among those that are named: all are where none is.
+pub(super) fn is_wanted(record: &str, named: &[String]) -> bool {
+    named.is_empty() || named.iter().any(|named| named == record)
+}
+
+fn rows(view: &AuditView<'_>) -> Vec<RowRecord<AuditRows>> {
     view.rows.iter().map(|row| RowRecord::of(row, view.groups)).collect()
 }
 

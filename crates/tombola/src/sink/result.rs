@@ -12,6 +12,7 @@ pub(crate) mod hist;
 pub(crate) mod info;
 pub(crate) mod outlet;
 pub(crate) mod periods;
+pub(crate) mod rehearsal;
 pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod status;

@@ -106,6 +106,8 @@ pub(crate) struct Set {
     pub(crate) columns: Vec<Column>,
     /// Characters of bars and lines.
     pub(crate) glyphs: Glyphs,
+    /// Whether clicks and the wheel are ours; the terminal selects no text by them then, but with Shift.
+    pub(crate) mouse: bool,
 }
 
 impl Default for Set {
@@ -115,6 +117,7 @@ impl Default for Set {
             theme: Theme::default(),
             columns: Column::usual(),
             glyphs: Glyphs::default(),
+            mouse: true,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Lines of text in a rectangle of the terminal. Whatever lies outside is not drawn, so no size is too small.
 
+use super::app::View;
+use super::columns::Column;
 use super::theme::Theme;
 use crate::text::clip;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 /// A rectangle to draw in.
@@ -13,6 +16,33 @@ pub(super) struct Canvas<'a> {
     pub(super) buffer: &'a mut Buffer,
     /// Where.
     pub(super) area: Rect,
+    /// What the places drawn so far stand for.
+    pub(super) targets: &'a mut Targets,
+}
+
+/// What somebody can point at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The row at this place of the view.
+    Row(usize),
+    /// The title of a column.
+    Column(Column),
+    /// The name of a view.
+    View(View),
+    /// The line at this place of the list that is open.
+    Choice(usize),
+}
+
+/// What the places of a picture stand for.
+#[derive(Debug, Default)]
+pub(super) struct Targets(Vec<(Rect, Target)>);
+
+impl Targets {
+    /// What is at this place; what was drawn last lies on top.
+    pub(super) fn at(&self, x: u16, y: u16) -> Option<Target> {
+        let holds = |(area, _): &&(Rect, Target)| area.contains((x, y).into());
+        self.0.iter().rev().find(holds).map(|(_, target)| *target)
+    }
 }
 
 impl Canvas<'_> {
@@ -31,7 +61,33 @@ impl Canvas<'_> {
         let top = u16::try_from(top).unwrap_or(u16::MAX).min(self.area.height);
         let height = u16::try_from(height).unwrap_or(u16::MAX).min(self.area.height - top);
         let area = Rect { y: self.area.y + top, height, ..self.area };
-        Canvas { buffer: self.buffer, area }
+        Canvas { buffer: self.buffer, area, targets: self.targets }
+    }
+
+    /// A line stands for this.
+    pub(super) fn stands_for(&mut self, at: usize, target: Target) {
+        self.part_stands_for(at, (0, self.width()), target);
+    }
+
+    /// So many columns of a line, from the first on, stand for this.
+    pub(super) fn part_stands_for(&mut self, at: usize, (x, width): (usize, usize), target: Target) {
+        if at >= self.height() || x >= self.width() {
+            return;
+        }
+        let cells = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let area = Rect {
+            x: self.area.x + cells(x),
+            y: self.area.y + cells(at),
+            width: cells(width.min(self.width() - x)),
+            height: 1,
+        };
+        self.targets.0.push((area, target));
+    }
+
+    /// Whatever was drawn here is gone.
+    pub(super) fn clear(&mut self) {
+        Clear.render(self.area, self.buffer);
+        self.targets.0.retain(|(area, _)| !self.area.intersects(*area));
     }
 
     /// Writes pieces of text into a line, one after the other, cut at its end.

@@ -70,9 +70,11 @@ fn one(name: &str, value: &Value, set: &mut Set) -> Result<()> {
             }
             set.columns = columns;
         }
+        ("mouse", Value::Boolean(mouse)) => set.mouse = *mouse,
+        ("mouse", _) => bail!("it must be true or false"),
         ("interval" | "theme", _) => bail!("it must be a text in quotes"),
         ("columns", _) => bail!("it must be a list of names"),
-        _ => bail!("there is no such key: known are interval, theme and columns"),
+        _ => bail!("there is no such key: known are interval, theme, columns and mouse"),
     }
     Ok(())
 }
@@ -94,6 +96,7 @@ pub(crate) fn save(path: &Path, set: &Set) -> Result<()> {
         ("interval".to_owned(), Value::String(Plain(set.interval).to_string())),
         ("theme".to_owned(), Value::String(set.theme.to_string())),
         ("columns".to_owned(), Value::Array(columns)),
+        ("mouse".to_owned(), Value::Boolean(set.mouse)),
     ]);
     table.insert("top".to_owned(), Value::Table(top));
     let cannot = || format!("cannot write {}", path.display());
@@ -117,6 +120,7 @@ mod tests {
             interval: Duration::from_millis(250),
             theme: Theme::Light,
             columns: vec![Column::of("lag_ns"), Column::WAIT, Column::of("comm")],
+            mouse: false,
             ..Set::default()
         };
         save(&path, &set).unwrap();
@@ -136,6 +140,7 @@ mod tests {
             ("[top]\ninterval = 1", "[top] interval"),
             ("[top]\ntheme = \"pink\"", "dark, light or mono"),
             ("[top]\ncolumns = []", "one column"),
+            ("[top]\nmouse = 1", "true or false"),
             ("[top]\ncolumns = [\"PIDD\"]", "did you mean 'pid'?"),
             ("[top]\ncolumns = [\"frob\"]", "GOT/FAIR"),
             ("[top]\nfrob = 1", "known are"),

@@ -1,6 +1,6 @@
 //! CPUs: what each did, what it runs, and how busy it was.
 
-use super::canvas::{Canvas, fit, offset};
+use super::canvas::{Canvas, Target, fit, offset};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
@@ -48,6 +48,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
                 (&strip, theme.run()),
             ],
         );
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

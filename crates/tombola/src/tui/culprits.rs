@@ -1,6 +1,6 @@
 //! Culprits: who stood in whose way.
 
-use super::canvas::{Canvas, fit, offset};
+use super::canvas::{Canvas, Target, fit, offset};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
@@ -57,6 +57,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         }
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
         canvas.line(y, &pieces);
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

@@ -1,6 +1,6 @@
 //! Findings: where weights do not decide.
 
-use super::canvas::{Canvas, offset};
+use super::canvas::{Canvas, Target, offset};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
@@ -33,6 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         let y = 1 + place - first;
         let effect = format!("{:>10.3}  ", finding.effect_ns as f64 / 1e9);
         canvas.line(y, &[(&effect, theme.owed()), (&finding_sentence(&view, finding), Style::new())]);
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

@@ -2,7 +2,7 @@
 //! views, the keys.
 
 use super::app::{Mode, View};
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Target};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
@@ -12,6 +12,7 @@ use crate::verdict;
 use crate::wall_time::utc;
 use ratatui::style::{Modifier, Style};
 use tombola_core::source::Origin;
+use unicode_width::UnicodeWidthStr;
 
 /// Lines above a view.
 pub(super) const TOP: usize = 4;
@@ -94,6 +95,11 @@ fn tabs(canvas: &mut Canvas<'_>, screen: &Screen) {
         .collect();
     let pieces: Vec<(&str, Style)> = titles.iter().map(|(text, style)| (text.as_str(), *style)).collect();
     canvas.line(3, &pieces);
+    let mut x = 0;
+    for ((title, _), view) in titles.iter().zip(View::ALL) {
+        canvas.part_stands_for(3, (x, title.width()), Target::View(view));
+        x += title.width();
+    }
 }
 
 /// Draws the line below.

@@ -1,15 +1,14 @@
 //! Lists over the view: help, what to sort by, which columns.
 
 use super::app::Mode;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Target};
 use super::columns::Column;
 use super::screen::Screen;
 use super::theme::Theme;
 use ratatui::style::Style;
-use ratatui::widgets::{Clear, Widget};
 
-/// What the keys do.
-const KEYS: [(&str, &str); 20] = [
+/// What the keys do: as many lines as a terminal of 24 has room for.
+const KEYS: [(&str, &str); 18] = [
     ("q F10 Ctrl-C", "quit"),
     ("? h F1", "this help"),
     ("1 to 8, Tab", "views"),
@@ -21,14 +20,12 @@ const KEYS: [(&str, &str); 20] = [
     ("Left Right [ ]", "earlier and later intervals"),
     ("/ F3, n", "find a name, a group or a PID; the next one"),
     ("\\ f F4", "filter: only rows with this name, group or PID"),
-    ("< > F6", "sort by another column"),
-    ("I", "invert the order"),
-    ("t", "groups as a tree, or as a list"),
-    ("H", "threads, or processes"),
+    ("< > F6, I", "sort by another column; invert the order"),
+    ("t, H", "groups as a tree or a list; threads or processes"),
     ("+ -", "longer and shorter interval"),
-    ("C F2", "choose columns"),
-    ("S", "remember columns, theme and interval in the config file"),
-    ("T", "theme: dark, light, mono"),
+    ("C F2, S", "choose columns; remember them, theme, interval, mouse"),
+    ("T, M", "theme: dark, light, mono; the mouse on or off"),
+    ("click, wheel", "select a row, click it again for Enter; a title sorts"),
     ("Ctrl-Z Ctrl-L", "stop until fg; draw anew"),
 ];
 
@@ -52,12 +49,15 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen) {
         }
         Mode::Normal | Mode::Filter | Mode::Search => return,
     };
-    Clear.render(canvas.area, canvas.buffer);
+    canvas.clear();
     canvas.title(0, title, theme, rule);
     let height = canvas.height().saturating_sub(1);
     let first = super::canvas::offset(chosen.unwrap_or(0), height, lines.len());
     for (place, line) in lines.iter().enumerate().skip(first).take(height) {
         canvas.text(1 + place - first, line, Style::new());
+        if chosen.is_some() {
+            canvas.stands_for(1 + place - first, Target::Choice(place));
+        }
         if chosen == Some(place) {
             canvas.mark(1 + place - first, Theme::selected());
         }

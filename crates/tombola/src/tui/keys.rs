@@ -20,6 +20,8 @@ pub(crate) enum Action {
     Redraw,
     /// Measure at another interval.
     Interval,
+    /// Take the mouse, or give it back.
+    Mouse,
     /// Write the config file.
     Save,
 }
@@ -85,6 +87,11 @@ impl App {
                 self.go(if self.view == View::Tasks { View::Processes } else { View::Tasks });
             }
             KeyCode::Char('T') => self.set.theme = self.set.theme.next(),
+            KeyCode::Char('M') => {
+                self.set.mouse = !self.set.mouse;
+                self.message = Some(format!("the mouse is {}", if self.set.mouse { "on" } else { "off" }));
+                return Action::Mouse;
+            }
             KeyCode::Char('C') | KeyCode::F(2) => self.mode = Mode::Columns(0),
             KeyCode::Char('S') => return Action::Save,
             KeyCode::Char(' ') => self.pause(screen),
@@ -111,14 +118,14 @@ impl App {
     }
 
     /// The row at this place, or the last one, is the selected one from now on, wherever it moves.
-    fn select(&mut self, screen: &Screen, at: usize) {
+    pub(super) fn select(&mut self, screen: &Screen, at: usize) {
         let at = at.min(screen.count().saturating_sub(1));
         if let Some(key) = screen.key(at) {
             self.selected[self.view.place()] = (Some(key), at);
         }
     }
 
-    fn go(&mut self, view: View) {
+    pub(super) fn go(&mut self, view: View) {
         self.view = view;
         self.detail = false;
     }
@@ -212,7 +219,7 @@ impl App {
         }
     }
 
-    fn choose_order(&mut self, code: KeyCode, at: usize) {
+    pub(super) fn choose_order(&mut self, code: KeyCode, at: usize) {
         let last = self.set.columns.len().saturating_sub(1);
         match code {
             KeyCode::Up | KeyCode::Char('k' | '<') => self.mode = Mode::Sort(at.saturating_sub(1)),
@@ -228,7 +235,7 @@ impl App {
         }
     }
 
-    fn choose_columns(&mut self, code: KeyCode, at: usize) {
+    pub(super) fn choose_columns(&mut self, code: KeyCode, at: usize) {
         let all = Column::all();
         let last = all.len() - 1;
         match code {

@@ -1,6 +1,6 @@
 //! The answer: who is owed most and why, what the CPUs did, what became of the selected one.
 
-use super::canvas::{Canvas, fit, offset};
+use super::canvas::{Canvas, Target, fit, offset};
 use super::columns::{Column, signed_ms};
 use super::screen::Screen;
 use super::theme::Theme;
@@ -55,6 +55,7 @@ fn owed(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
                 (&why(moment, row), Style::new()),
             ],
         );
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

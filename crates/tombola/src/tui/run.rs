@@ -1,7 +1,7 @@
 //! The loop: keys, moments and signals in, pictures out.
 
 use super::app::App;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Targets};
 use super::keys::Action;
 use super::measuring::Measuring;
 use super::screen::Screen;
@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use anyhow::{Context, Result};
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A source that cannot be read any more; a terminal that cannot be drawn on.
 pub(crate) fn run(mut app: App, mut measuring: Measuring, config: Option<&Path>) -> Result<()> {
     let interrupt = Interrupt::catch()?;
-    let mut terminal = Terminal::enter()?;
+    let mut terminal = Terminal::enter(app.set.mouse)?;
     let (mut timeline, mut version, mut ended) = (Timeline::default(), 0, false);
     let mut screen = Screen::of(&app, &timeline, ended);
     let mut changed = true;
@@ -43,7 +43,8 @@ pub(crate) fn run(mut app: App, mut measuring: Measuring, config: Option<&Path>)
         }
         if changed {
             screen = Screen::of(&app, &timeline, ended);
-            terminal.inner().draw(|frame| draw(frame.buffer_mut(), &screen)).context("cannot draw")?;
+            let drawn = terminal.inner().draw(|frame| _ = draw(frame.buffer_mut(), &screen));
+            drawn.context("cannot draw")?;
             changed = false;
         }
         let mut action = Action::None;
@@ -59,6 +60,14 @@ pub(crate) fn run(mut app: App, mut measuring: Measuring, config: Option<&Path>)
             match event::read().context("cannot read the terminal")? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
                     action = app.press(key, &screen);
+                    screen = Screen::of(&app, &timeline, ended);
+                    changed = true;
+                }
+                Event::Mouse(event) => {
+                    // What lies there is asked of the picture of now: keys may have come since the last one.
+                    let size = terminal.inner().size().context("cannot read the terminal")?;
+                    let mut picture = Buffer::empty(Rect::from((Position::ORIGIN, size)));
+                    app.point(event, &draw(&mut picture, &screen), &screen);
                     screen = Screen::of(&app, &timeline, ended);
                     changed = true;
                 }
@@ -87,6 +96,7 @@ pub(crate) fn run(mut app: App, mut measuring: Measuring, config: Option<&Path>)
                 measuring.set_interval(app.set.interval);
                 app.message = Some(format!("an interval is now {:?}", app.set.interval));
             }
+            Action::Mouse => terminal::set_mouse(app.set.mouse).context("cannot set the terminal")?,
             Action::Save => app.message = Some(save(&app, config)),
         }
     }
@@ -103,10 +113,11 @@ fn save(app: &App, config: Option<&Path>) -> String {
     }
 }
 
-/// Draws a screen: a pure function.
-pub(super) fn draw(buffer: &mut Buffer, screen: &Screen) {
+/// Draws a screen, and tells what its places stand for: a pure function.
+pub(super) fn draw(buffer: &mut Buffer, screen: &Screen) -> Targets {
     let area: Rect = buffer.area;
-    let mut canvas = Canvas { buffer, area };
+    let mut targets = Targets::default();
+    let mut canvas = Canvas { buffer, area, targets: &mut targets };
     let height = canvas.height();
     head::top(&mut canvas, screen);
     let body = height.saturating_sub(head::TOP + head::BOTTOM);
@@ -128,4 +139,5 @@ pub(super) fn draw(buffer: &mut Buffer, screen: &Screen) {
     if height > head::TOP {
         head::bottom(&mut canvas.part(height - head::BOTTOM, head::BOTTOM), screen);
     }
+    targets
 }

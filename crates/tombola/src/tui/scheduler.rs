@@ -1,6 +1,6 @@
 //! The scheduler: wins against expectation where ours runs, and else who is in charge.
 
-use super::canvas::{Canvas, fit, offset};
+use super::canvas::{Canvas, Target, fit, offset};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
@@ -52,6 +52,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
             in_sigma
         );
         canvas.text(y, &text, Style::new());
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

@@ -1,13 +1,14 @@
 //! Tasks, processes and groups: rows of the ledger in columns.
 
 use super::app::View;
-use super::canvas::{Canvas, fit, offset};
+use super::canvas::{Canvas, Target, fit, offset};
 use super::columns::Column;
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
 use ratatui::style::{Modifier, Style};
 use tombola_core::audit::Row;
+use unicode_width::UnicodeWidthStr;
 
 /// Draws titles and the rows around the selected one.
 pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
@@ -18,6 +19,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         if !titles.is_empty() {
             titles.push(' ');
         }
+        canvas.part_stands_for(0, (titles.width(), width), Target::Column(column));
         let mark = if column == app.sort { if app.inverted { "^" } else { "v" } } else { "" };
         let title = format!("{}{mark}", column.title());
         titles.push_str(&fit(&title, width, !column.is_text()));
@@ -31,6 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
         let pieces = cells(screen, moment, &columns, (&row, screen.entries.depth(place)), canvas.width());
         let pieces: Vec<(&str, Style)> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
         canvas.line(y, &pieces);
+        canvas.stands_for(y, Target::Row(place));
         if place == screen.position {
             canvas.mark(y, Theme::selected());
         }

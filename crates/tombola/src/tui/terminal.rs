@@ -9,6 +9,7 @@ use nix::unistd::{getpid, getsid};
 use ratatui::DefaultTerminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -74,8 +75,8 @@ pub(super) fn ready(patience: Duration) -> io::Result<Ready> {
 }
 
 impl Terminal {
-    /// Takes the terminal over: another screen, no cursor, keys as they come.
-    pub(super) fn enter() -> Result<Self> {
+    /// Takes the terminal over: another screen, no cursor, keys as they come, and the mouse if it is wanted.
+    pub(super) fn enter(mouse: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))
             .context("cannot handle SIGTSTP")?;
@@ -85,6 +86,7 @@ impl Terminal {
             let _ = give_back();
             told(panic);
         }));
+        MOUSE.store(mouse, Ordering::SeqCst);
         Ok(Self { inner: take().context("cannot take the terminal over")?, stop })
     }
 
@@ -116,14 +118,31 @@ impl Terminal {
     }
 }
 
+/// Takes the mouse, or gives it back.
+pub(super) fn set_mouse(mouse: bool) -> io::Result<()> {
+    MOUSE.store(mouse, Ordering::SeqCst);
+    execute!(io::stdout(), Print(if mouse { MOUSE_ON } else { MOUSE_OFF }))
+}
+
 /// Whether the terminal is taken over. It is given back once: a second time would set its cursor back, over
 /// what was told meanwhile.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the mouse is wanted while the terminal is taken over.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Buttons and the wheel, told as they go down and up, in SGR's form. `EnableMouseCapture` of crossterm has
+/// every movement told too.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
 fn take() -> io::Result<DefaultTerminal> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     execute!(io::stdout(), EnterAlternateScreen)?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(io::stdout(), Print(MOUSE_ON))?;
+    }
     ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))
 }
 
@@ -133,7 +152,9 @@ fn give_back() -> io::Result<()> {
     }
     // The mode first: it has more side effects than what is on the screen.
     let mode = disable_raw_mode();
-    execute!(io::stdout(), Show, LeaveAlternateScreen).and(mode)
+    // Without a mouse nothing was taken: the other sequence would be no harm, and is not needed.
+    let mouse = if MOUSE.load(Ordering::SeqCst) { MOUSE_OFF } else { "" };
+    execute!(io::stdout(), Print(mouse), Show, LeaveAlternateScreen).and(mode)
 }
 
 impl Drop for Terminal {

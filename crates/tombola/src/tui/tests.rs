@@ -10,7 +10,9 @@ use crate::sink::fixture::{burners, hostile, window};
 use crate::why::{Blame, ITS_OWN};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Rect;
 use std::collections::BTreeMap;
 use tombola_core::audit::{Audit, Row, Who};
 use tombola_core::frame::Machine;
@@ -78,7 +80,7 @@ fn timeline() -> Timeline {
 fn picture(app: &App, timeline: &Timeline, width: u16, height: u16) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let screen = Screen::of(app, timeline, false);
-    terminal.draw(|frame| draw(frame.buffer_mut(), &screen)).unwrap();
+    terminal.draw(|frame| _ = draw(frame.buffer_mut(), &screen)).unwrap();
     terminal
 }
 
@@ -270,6 +272,93 @@ fn sorting_columns_and_views_follow_the_keys() {
     assert_eq!(app.view, View::Cpus);
     assert_eq!(press(&mut app, &timeline, &[KeyCode::Char('+')]), Action::Interval);
     assert_eq!(app.set.interval.as_millis(), 2000);
+}
+
+/// Points at a place of the picture of 120 by 40.
+fn point(app: &mut App, timeline: &Timeline, kind: MouseEventKind, (column, row): (usize, usize)) {
+    let screen = Screen::of(app, timeline, false);
+    let targets = draw(&mut Buffer::empty(Rect::new(0, 0, 120, 40)), &screen);
+    let [column, row] = [column, row].map(|cells| u16::try_from(cells).unwrap());
+    app.point(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }, &targets, &screen);
+}
+
+/// Clicks at where a text is first seen below the head, `beside` columns to the right of its begin.
+fn click(app: &mut App, timeline: &Timeline, text: &str, beside: usize) {
+    let terminal = picture(app, timeline, 120, 40);
+    let cells = terminal.backend().buffer();
+    let lines = (0..40).map(|y| (0..120).map(|x| cells[(x, y)].symbol()).collect::<String>());
+    let found =
+        lines.enumerate().skip(3).find_map(|(y, line)| Some((line[..line.find(text)?].chars().count(), y)));
+    let (x, y) = found.unwrap_or_else(|| panic!("no {text}: {}", terminal.backend()));
+    point(app, timeline, MouseEventKind::Down(MouseButton::Left), (x + beside, y));
+}
+
+#[test]
+fn a_click_is_on_what_is_seen_there() {
+    let timeline = timeline();
+    for view in [View::Tasks, View::Overview] {
+        let mut app = app(view);
+        for (name, pid) in [("burner-10", 103), ("burner-5", 102), ("rt-audio", 7)] {
+            let name = if view == View::Tasks { name.to_owned() } else { format!("{pid} {name}") };
+            click(&mut app, &timeline, &name, 3);
+            let is_it = |key| matches!(key, Some(Key::Who(Who::Task(id))) if id.pid == pid);
+            assert!(is_it(selected(&app, &timeline)) && !app.detail, "{view:?}: {name}");
+        }
+        let last = if view == View::Tasks { "rt-audio" } else { "7 rt-audio" };
+        click(&mut app, &timeline, last, 3);
+        assert!(app.detail, "the second click on a row opens it");
+        // Where nothing is, nothing happens.
+        let before = format!("{app:?}");
+        point(&mut app, &timeline, MouseEventKind::Down(MouseButton::Left), (119, 0));
+        assert_eq!(format!("{app:?}"), before);
+        click(&mut app, &timeline, "4 Groups", 0);
+        assert!(app.view == View::Groups && !app.detail);
+    }
+    let mut app = app(View::Tasks);
+    for (title, column) in [("CPU%", Column::CPU), ("WAIT%", Column::WAIT), ("COMM", Column::of("comm"))] {
+        click(&mut app, &timeline, title, 1);
+        assert_eq!((app.sort, app.inverted), (column, false));
+    }
+    click(&mut app, &timeline, "COMM", 0);
+    assert!(app.inverted, "a title that is sorted by turns the order round");
+}
+
+#[test]
+fn a_list_that_is_open_is_pointed_at_and_not_what_it_hides() {
+    let timeline = timeline();
+    let mut app = App { mode: Mode::Sort(0), ..app(View::Tasks) };
+    click(&mut app, &timeline, "LAG_MS", 2);
+    assert_eq!((app.sort, app.mode.clone()), (Column::of("lag_ns"), Mode::Normal));
+    app.mode = Mode::Columns(0);
+    click(&mut app, &timeline, "[x] NICE", 0);
+    assert!(
+        !app.set.columns.contains(&Column::of("nice")) && matches!(app.mode, Mode::Columns(at) if at > 0)
+    );
+    // Below the list lie the rows of the view, which are not seen.
+    let before = format!("{app:?}");
+    point(&mut app, &timeline, MouseEventKind::Down(MouseButton::Left), (5, 39));
+    assert_eq!(format!("{app:?}"), before);
+    app.mode = Mode::Help;
+    point(&mut app, &timeline, MouseEventKind::Down(MouseButton::Left), (5, 6));
+    assert_eq!((&app.mode, app.key()), (&Mode::Normal, None));
+}
+
+#[test]
+fn the_wheel_goes_through_rows_and_lists_and_not_beyond() {
+    let timeline = timeline();
+    let mut app = app(View::Tasks);
+    let count = Screen::of(&app, &timeline, false).count();
+    for _ in 0..count {
+        point(&mut app, &timeline, MouseEventKind::ScrollDown, (5, 9));
+    }
+    assert_eq!(Screen::of(&app, &timeline, false).position, count - 1);
+    point(&mut app, &timeline, MouseEventKind::ScrollUp, (5, 9));
+    assert_eq!(Screen::of(&app, &timeline, false).position, (count - 1).saturating_sub(3));
+    app.mode = Mode::Sort(0);
+    point(&mut app, &timeline, MouseEventKind::ScrollDown, (5, 9));
+    assert_eq!(app.mode, Mode::Sort(1));
+    assert_eq!(press(&mut app, &timeline, &[KeyCode::Esc, KeyCode::Char('M')]), Action::Mouse);
+    assert!(!app.set.mouse);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Place {
     wide: bool,
     /// What is still to be written of a document in JSON.
     document: Pieces,
+    /// Kinds of lines of ndjson that are written; none for all.
+    records: Vec<String>,
 }
 
 enum File {
@@ -40,8 +42,13 @@ impl Place {
     /// Those of [`LineFile::open`].
     pub(super) fn open(args: &DumpArgs) -> Result<Self> {
         let (wide, format) = (args.wide, args.show.format);
+        let records = || args.show.records.clone();
+        if format != Some(Format::Ndjson) && !records().is_empty() {
+            clap::Error::raw(ErrorKind::ArgumentConflict, "--records is for --format ndjson\n").exit();
+        }
         let document = Pieces::new(json::SCHEMA);
-        let printed = |format| Ok(Self { printed: Some(format), file: None, wide, document });
+        let printed =
+            |format| Ok(Self { printed: Some(format), file: None, wide, document, records: records() });
         let Some(path) = &args.output else { return printed(format.unwrap_or(Format::Table)) };
         if path == Path::new("-") {
             return printed(format.unwrap_or(Format::Csv));
@@ -67,7 +74,13 @@ impl Place {
             notify(&notice);
         }
         // Without a format the file comes beside the table.
-        Ok(Self { printed: format.is_none().then_some(Format::Table), file: Some(file), wide, document })
+        Ok(Self {
+            printed: format.is_none().then_some(Format::Table),
+            file: Some(file),
+            wide,
+            document,
+            records: records(),
+        })
     }
 
     /// Whether people read along.
@@ -91,7 +104,7 @@ impl Place {
             let bytes = match format {
                 Format::Table | Format::Junit | Format::Github => table::render(view).into_bytes(),
                 Format::Json => self.document.next(&dump_json::whole(view)?),
-                Format::Ndjson => dump_json::lines(view)?,
+                Format::Ndjson => dump_json::lines(view, &self.records)?,
                 Format::Csv => {
                     if view.iteration == 1 {
                         writeln!(out, "{}", csv::header(self.wide))?;
@@ -106,7 +119,7 @@ impl Place {
             None => Ok(()),
             Some(File::Csv(file)) => file.append(view.iteration, unix_us, &tasks(), view.groups),
             Some(File::Json(file)) => file.write(out, &self.document.next(&dump_json::whole(view)?)),
-            Some(File::Ndjson(file)) => file.append(&dump_json::lines(view)?),
+            Some(File::Ndjson(file)) => file.append(&dump_json::lines(view, &self.records)?),
         }
     }
 

@@ -12,6 +12,8 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::notify;
 use crate::sink::rehearsal_table::{RehearsalView, Row, render};
+use crate::sink::result;
+use crate::sink::result::outlet::ResultFormat;
 use crate::target::Target;
 use crate::text::harmless;
 use anyhow::{Context, Result, bail};
@@ -35,12 +37,12 @@ const DEVIATIONS: f64 = 5.0;
 /// Part of the CPUs that others may take before a word about it is due.
 const QUIET: f64 = 0.05;
 
-/// Simulates, then acts out, then prints one table.
+/// Simulates, then acts out, then prints one result.
 pub(super) fn run(
     path: &Path,
     args: &ScheduleArgs,
     interrupt: &Interrupt,
-    mut target: Target,
+    target: Target,
     out: &mut dyn Write,
 ) -> Result<Exit> {
     let mut scenario = simulate::load(path)?;
@@ -97,8 +99,11 @@ pub(super) fn run(
         others: played.others,
         rows: rows(&scenario, &simulated, &played, args.policy),
     };
-    target.write(out, render(&view).as_bytes())?;
-    target.finish()?;
+    let bytes = match args.output.format {
+        ResultFormat::Table => render(&view).into_bytes(),
+        ResultFormat::Json | ResultFormat::Ndjson => result::rehearsal::line(&view)?,
+    };
+    target.put(out, &bytes)?;
     if played.others > QUIET {
         notify(
             "others took a good part of these CPUs, and the tolerance is wide for it: repeat it on a quiet machine",

@@ -34,7 +34,7 @@ fn one_object_a_line() {
     for by in [By::Task, By::Process, By::Group, By::Comm] {
         let rows = audit.rows(by, |_| true);
         let view = AuditView { by, ..view(&audit, &rows, &groups) };
-        let values = parsed(&lines(&view).unwrap());
+        let values = parsed(&lines(&view, &[]).unwrap());
         let hindered = view.hindered.len() + view.hindered_groups.len();
         assert_eq!(values.len(), 1 + audit.findings.len() + hindered + rows.len());
         // The same facts in both formats.
@@ -54,6 +54,14 @@ fn one_object_a_line() {
         assert_eq!(Value::from(of("hindered_group")), whole["hindered_groups"]);
         assert_eq!(Value::from(of("finding")), whole["findings"]);
         assert_eq!(of("interval")[0]["jain_index"], whole["jain_index"]);
+        // Of one kind are the lines of that kind, as they are among all.
+        for kind in RECORDS {
+            let of_one = parsed(&lines(&view, &[kind.to_owned()]).unwrap());
+            let picked: Vec<&Value> = values.iter().filter(|value| value["record"] == kind).collect();
+            assert_eq!(of_one.iter().collect::<Vec<_>>(), picked);
+        }
+        let two = ["row", "finding"].map(str::to_owned);
+        assert_eq!(parsed(&lines(&view, &two).unwrap()).len(), rows.len() + audit.findings.len());
     }
 }
 
@@ -63,7 +71,7 @@ fn every_line_begins_with_the_schema_and_no_name_acts() {
     let rows = audit.rows(By::Task, |_| true);
     let groups = Groups::new();
     let view = view(&audit, &rows, &groups);
-    let (document, lines) = (document(&view), lines(&view).unwrap());
+    let (document, lines) = (document(&view), lines(&view, &[]).unwrap());
     for bytes in [&document, &lines] {
         let text = std::str::from_utf8(bytes).unwrap();
         assert!(text.starts_with(BEGIN), "{text}");
@@ -112,7 +120,7 @@ fn the_schema_names_every_field() {
     let command = Some(CommandView { pid: 104, exit_status: Some(0) });
     let view = AuditView { command, ..view(&audit, &rows, &groups) };
     keys(&serde_json::from_slice(&document(&view)).unwrap(), &mut written);
-    for value in parsed(&lines(&view).unwrap()) {
+    for value in parsed(&lines(&view, &[]).unwrap()) {
         keys(&value, &mut written);
     }
     assert_eq!(described, written);

@@ -13,7 +13,7 @@ const WHERE: &str = "TOMBOLA_TEST_PANIC";
 #[test]
 fn panics_where_it_is_told_to() {
     let Some(place) = env::var_os(WHERE) else { return };
-    let mut terminal = Terminal::enter().unwrap();
+    let mut terminal = Terminal::enter(true).unwrap();
     terminal.inner().draw(|frame| frame.render_widget("taken over", frame.area())).unwrap();
     // A key says that the picture was seen.
     std::io::stdin().read_exact(&mut [0]).unwrap();
