@@ -38,7 +38,8 @@ def by_duckdb(directory):
     return connection
 
 
-def by_spark(directory, master):
+def spark_session(master, **settings):
+    """A session at this master; its settings are those of a fleet's files, and those given."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(master).appName("tombola")
@@ -52,13 +53,17 @@ def by_spark(directory, master):
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.executor.memory": "1g",
+        **settings,
     }.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def by_spark(session, directory):
     session.read.parquet(directory).createOrReplaceTempView("files")
     session.sql(VIEW).createOrReplaceTempView("log")
-    return session
 
 
 def cell(value):
@@ -177,7 +182,9 @@ def main():
     parser.add_argument("--readers", action="store_true")
     arguments = parser.parse_args()
     duck = by_duckdb(arguments.directory)
-    spark = by_spark(arguments.directory, arguments.spark) if arguments.spark else None
+    spark = spark_session(arguments.spark) if arguments.spark else None
+    if spark is not None:
+        by_spark(spark, arguments.directory)
     failed = questions(duck, spark)
     if arguments.readers:
         failed += readers(arguments.directory, duck, spark)

@@ -2,7 +2,9 @@
 # Questions to a fleet: a synthetic one is made, and DuckDB and a Spark cluster of a master and two workers answer the same SQL.
 #
 # fleet/run.sh demo [HOSTS [HOURS]]   a fleet (10 hosts, 1 hour), and the answers of DuckDB
-# fleet/run.sh test [HOSTS [HOURS]]   the same, with Spark: answers row for row, and sums as five readers have them
+# fleet/run.sh test [HOSTS [HOURS]]   the answers beside those of a second method; then the same fleet with Spark: row for row, and
+#                                     sums as five readers have them
+# fleet/run.sh bench [HOURS [HOSTS...]]   fleets of 10, 100 and 1,000 hosts, 1 hour each: how time and bytes read grow
 # fleet/run.sh clean                  remove what was made and installed
 #
 # Python packages go into a virtual environment under target/fleet. Everything listens on loopback.
@@ -82,7 +84,7 @@ cluster() {
 }
 
 main() {
-    local verb=${1:-} data='' master=''
+    local verb=${1:-} data='' master='' hours hosts fleets=()
     (($# == 0)) || shift
     mkdir -p -- "$work"
     case $verb in
@@ -94,9 +96,23 @@ main() {
     test)
         packages duckdb pyarrow polars datafusion pyspark
         java_there
+        (cd -- "$root" && PATH=$work/venv/bin:$PATH cargo test --quiet -p tombola --test query) || die "a question has another answer"
         generate "${1:-10}" "${2:-1}"
         cluster
         "$python" "$root/fleet/compare.py" "$data" --spark "$master" --readers
+        ;;
+    bench)
+        packages duckdb pyspark
+        java_there
+        hours=${1:-1}
+        (($# == 0)) || shift
+        (($# > 0)) || set -- 10 100 1000
+        for hosts in "$@"; do
+            generate "$hosts" "$hours"
+            fleets+=("$data")
+        done
+        cluster
+        "$python" "$root/fleet/bench.py" --spark "$master" "${fleets[@]}"
         ;;
     clean) rm -rf -- "$work" ;;
     *)

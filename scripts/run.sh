@@ -24,7 +24,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
   log        write every interval into Parquet files       (root, as dump)
   export     serve figures for Prometheus                  (root, as dump)
   query      ask a log one of the shipped questions, by DuckDB
-  fleet      demo, test: a synthetic fleet, and the same SQL by DuckDB and by a Spark cluster
+  fleet      demo, test, bench: a synthetic fleet, the same SQL by DuckDB and by a Spark cluster, and how it grows
   simulate   what another scheduler would have done with the work of a scenario
   schedule   put a lottery scheduler into the kernel, for a while or for a command  (root; asks sudo)
   tickets    show and change tickets while it runs         (root; asks sudo)
