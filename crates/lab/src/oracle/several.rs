@@ -34,6 +34,8 @@ struct Machine<'a> {
     /// (from, CPU, task, length)
     slices: Vec<(u64, usize, usize, u64)>,
     arrived: bool,
+    /// A decision was too close: what comes now is not known.
+    is_close: bool,
 }
 
 impl Machine<'_> {
@@ -56,12 +58,15 @@ impl Machine<'_> {
             self.law.comes(&self.tasks, task, why);
             self.arrived = true;
         }
-        if self.tasks.iter().any(Task::waits)
-            && let Choice::Run(task, ns) = self.law.next(&self.tasks, self.now)
-        {
+        if self.is_close || !self.tasks.iter().any(Task::waits) {
+            return;
+        }
+        if let Choice::Run(task, ns) = self.law.next(&self.tasks, self.now) {
             let end = self.now.saturating_add(ns.min(self.tasks[task].left_ns));
             self.tasks[task].on = Some(cpu);
             self.cpus[cpu] = Some(Running { task, since: self.now, timer: (end, self.number()) });
+        } else {
+            self.is_close = true;
         }
     }
 
@@ -130,7 +135,13 @@ impl Machine<'_> {
     }
 }
 
-fn simulate(jobs: &[Job], cpus: usize, until_ns: u64, law: &mut dyn Law) -> Vec<(u64, usize, usize, u64)> {
+/// Slices by their begin, and until when they are known: to the end, or to a decision that was too close.
+pub(super) fn simulate(
+    jobs: &[Job],
+    cpus: usize,
+    until_ns: u64,
+    law: &mut dyn Law,
+) -> (Vec<(u64, usize, usize, u64)>, u64) {
     let mut machine = Machine {
         tasks: Task::all(jobs),
         cpus: vec![None; cpus],
@@ -139,9 +150,11 @@ fn simulate(jobs: &[Job], cpus: usize, until_ns: u64, law: &mut dyn Law) -> Vec<
         sequence: jobs.len() as u64,
         slices: Vec::new(),
         arrived: false,
+        is_close: false,
     };
     loop {
         machine.instant();
+        let until_ns = if machine.is_close { machine.now } else { until_ns };
         let timers = machine.cpus.iter().flatten().map(|on| on.timer.0);
         let wakes = machine.tasks.iter().filter_map(|t| t.wakes.map(|(at, _)| at));
         let next = timers.chain(wakes).min().unwrap_or(until_ns).min(until_ns);
@@ -151,13 +164,14 @@ fn simulate(jobs: &[Job], cpus: usize, until_ns: u64, law: &mut dyn Law) -> Vec<
                 machine.end_slice(cpu);
             }
             machine.slices.sort_unstable();
-            return machine.slices;
+            return (machine.slices, until_ns);
         }
     }
 }
 
 fn agree(jobs: &[Job], cpus: usize, policy: PolicyKind, law: &mut dyn Law) -> Result<(), TestCaseError> {
-    let want = simulate(jobs, cpus, UNTIL, law);
+    let (want, until) = simulate(jobs, cpus, UNTIL, law);
+    prop_assert_eq!(until, UNTIL, "{}: no decision is close", policy);
     let mut scenario = scenario(jobs, QUANTUM, UNTIL);
     scenario.cpus = u32::try_from(cpus).unwrap();
     let got = slices_under(&scenario, policy);

@@ -254,6 +254,9 @@ impl Hierarchical {
         let all = open.clone();
         let (mut left, mut capped) = (cpus, false);
         let rate = loop {
+            if open.is_empty() {
+                break f64::INFINITY; // all have what they can use; the sum of no f64 is −0
+            }
             let rate = left / open.iter().map(|(_, own, _)| own).sum::<f64>();
             let before = open.len();
             open.retain(|(_, own, most)| {
@@ -262,7 +265,7 @@ impl Hierarchical {
                 !full
             });
             if open.len() == before {
-                break rate; // of nobody: no number, or infinite
+                break rate;
             }
             capped = true;
             left = left.max(0.0);
