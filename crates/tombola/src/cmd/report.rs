@@ -66,7 +66,8 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let target = Target::open(args.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
-    let (source, beside) = match past::open_with(&past, asked, Aside { lanes: true, ..Aside::default() })? {
+    let aside = Aside { lanes: true, culprits: !args.no_interference, ..Aside::default() };
+    let (source, beside) = match past::open_with(&past, asked, aside)? {
         Some((source, beside)) => (source, Some(beside)),
         None => (world(args, &past)?, None),
     };
@@ -92,8 +93,8 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
         gathering.add(&step.window, step.frame)?;
         is_last = !origin.is_live() && gathering.length_ns() >= duration.as_nanos();
     }
-    let interference = !args.no_interference && gathering.origin.is_live();
     let (whole, series, _) = gathering.finish()?;
+    let interference = !args.no_interference && whole.audit.interference.is_some();
     let measured = measured(&whole, series.intervals.len(), interference);
     let verdict = verdict::machine(&whole);
     // The recording tells its lanes when it is over.
@@ -122,7 +123,7 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
         light: args.light,
         ..Wanted::default()
     };
-    past::open_or(past, || source::open(args.map.as_deref(), wanted))
+    past::open_or(past, false, || source::open(args.map.as_deref(), wanted))
 }
 
 /// The past that is asked for; standard input as a file, which can be looked at before it is played, and is
@@ -246,7 +247,7 @@ pub(super) fn measured(whole: &Moment, intervals: usize, interference: bool) -> 
         let why = match whole.origin {
             Origin::Loaded | Origin::Private => "Who stood in whose way was not watched.",
             Origin::Recorded => {
-                "Who stood in whose way is not told of the past here; a log kept with --interference has it by groups, in its level 'blocked'."
+                "Who stood in whose way was not asked for, or is not told of a log here; one kept with --interference has it by groups, in its level 'blocked'."
             }
             Origin::Simulated => "Who stood in whose way is not told of a simulation here.",
         };
