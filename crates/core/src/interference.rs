@@ -64,8 +64,8 @@ pub struct Interference {
     #[serde(with = "crate::serial::map")]
     pub quota_ns: BTreeMap<TaskId, u64>,
     #[serde(with = "crate::serial::map")]
-    /// Time that tasks waited behind others that the source knows by name no more, or longer ago than it
-    /// remembers, by who waited.
+    /// Time that tasks waited behind others that the source knows by name no more, longer ago than it
+    /// remembers, or in a queue of which it does not know what its CPU did, by who waited.
     pub unknown_ns: BTreeMap<TaskId, u64>,
     /// The same over all waits that have ended, whoever waited.
     pub unseen_ns: u64,

@@ -17,7 +17,7 @@ use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 
 /// Ended tasks that are remembered by name, as many as the monitor does.
-const EXITED: usize = 8192;
+pub(crate) const EXITED: usize = 8192;
 
 /// How sure the totals of a task are: the time of which it is not known what the task did. A total of run
 /// time r is between r and r + this time, except for doubts about wakes, which concern waits only.
@@ -208,7 +208,12 @@ impl Books {
                     usage.wakeups += u64::from(matches!(since, Ready::New | Ready::Woken(_)));
                 }
             }
-            What::Blocked { .. } => {}
+            What::Blocked { .. } => {
+                // It was shown to wait where a wake was carried over that had no effect.
+                if let Some(shown) = self.shown.get(&interval.task) {
+                    usage_shown(usage, *shown, interval.from_ns, interval.to_ns);
+                }
+            }
             What::Unknown(why) => {
                 let mut ns = ns;
                 if let Some(shown) = self.shown.get(&interval.task) {

@@ -37,8 +37,10 @@ pub struct Demand {
     pub from_ns: u64,
     /// Its length, ns.
     pub span_ns: u64,
-    /// CPUs that told something.
+    /// One more than the highest number of a CPU that told something.
     pub cpus: u32,
+    /// How many CPUs told something.
+    pub cpus_seen: u32,
     /// Tasks in the order in which they were seen.
     pub tasks: Vec<TaskDemand>,
     /// Groups, where the recording tells them.
@@ -353,6 +355,7 @@ impl Gatherer {
             from_ns: self.from_ns,
             span_ns: to_ns.saturating_sub(self.from_ns),
             cpus: normaliser.cpus().keys().max().map_or(0, |last| last + 1),
+            cpus_seen: u32::try_from(normaliser.cpus().len()).unwrap_or(u32::MAX),
             tasks,
             groups,
             sleeps,

@@ -21,6 +21,7 @@ pub mod attributes;
 pub mod books;
 pub mod capabilities;
 pub mod comm;
+pub mod culprits;
 pub mod demand;
 pub mod event;
 pub mod fact;

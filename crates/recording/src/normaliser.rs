@@ -28,7 +28,7 @@ mod repairs;
 mod scope;
 mod switch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod told;
 mod wake;
 
@@ -86,6 +86,11 @@ impl Normaliser {
     /// What was found out since the last call, in the order of the ends of intervals.
     pub fn facts(&mut self) -> std::vec::Drain<'_, Fact> {
         self.facts.drain(..)
+    }
+
+    /// The same, for whoever looks before they are taken.
+    pub fn found(&self) -> &[Fact] {
+        &self.facts
     }
 
     /// Living tasks in no order, the idle tasks not among them.

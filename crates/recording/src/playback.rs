@@ -3,8 +3,8 @@
 
 use crate::books::{Books, Certainty};
 use crate::capabilities::Header;
+use crate::culprits::Culprits;
 use crate::event::{Event, Kind};
-use crate::fact::Fact;
 use crate::gaps::Early;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
@@ -27,6 +27,7 @@ pub struct Playback {
     books: Books,
     ledger: Option<Ledger>,
     lanes: Option<Lanes>,
+    culprits: Option<Culprits>,
     early: Early,
     /// The first event behind the present instant.
     next: Option<Event>,
@@ -71,6 +72,7 @@ impl Playback {
             books: Books::default(),
             ledger: None,
             lanes: None,
+            culprits: None,
             early: Early::default(),
             next: None,
             failed: None,
@@ -94,6 +96,11 @@ impl Playback {
         self.ledger.as_ref()
     }
 
+    /// Also keeps who stood in whose way, which snapshots then tell. To be called before anything is played.
+    pub fn keep_culprits(&mut self) {
+        self.culprits = Some(Culprits::new(self.reader.header()));
+    }
+
     /// Also keeps who ran where in the span, in so many pieces a CPU; see [`end`](Self::end). To be called
     /// once the span is set, and before the first frame.
     pub fn keep_lanes(&mut self, most: usize) {
@@ -110,8 +117,7 @@ impl Playback {
         if let Some(lanes) = &mut self.lanes {
             // What is open goes on to there.
             self.normaliser.finish(Some(at_ns.min(self.end_ns)));
-            let facts: Vec<Fact> = self.normaliser.facts().collect();
-            for fact in &facts {
+            for fact in self.normaliser.found() {
                 lanes.fact(fact, &self.normaliser);
             }
         }
@@ -200,16 +206,16 @@ impl Playback {
         if let Some(ledger) = &mut self.ledger {
             ledger.after(event, &self.normaliser);
         }
+        if let Some(culprits) = &mut self.culprits {
+            culprits.event(event, &self.normaliser);
+        }
         if let Some(lanes) = &mut self.lanes {
-            let facts: Vec<Fact> = self.normaliser.facts().collect();
-            for fact in facts {
-                lanes.fact(&fact, &self.normaliser);
-                self.books.fact(fact);
+            for fact in self.normaliser.found() {
+                lanes.fact(fact, &self.normaliser);
             }
-        } else {
-            for fact in self.normaliser.facts() {
-                self.books.fact(fact);
-            }
+        }
+        for fact in self.normaliser.facts() {
+            self.books.fact(fact);
         }
     }
 
@@ -228,7 +234,8 @@ impl Playback {
     /// it up to an instant.
     pub fn snapshot_at(&mut self, ts_ns: u64) -> Snapshot {
         let at_ns = ts_ns.max(self.normaliser.now_ns());
-        self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns))
+        let interference = self.culprits.as_mut().map(|culprits| culprits.at(&self.normaliser, at_ns));
+        Snapshot { interference, ..self.books.snapshot(&self.normaliser, at_ns, self.unix_us(at_ns)) }
     }
 
     /// Brings the ledger up to `ts_ns`, if it is kept and has not come further. No event before that instant
@@ -308,6 +315,9 @@ impl Playback {
         if from_ns > begin_ns {
             self.advance_to(from_ns)?;
             self.books = Books::beginning(from_ns);
+            if let Some(culprits) = &mut self.culprits {
+                culprits.begin(&self.normaliser, from_ns);
+            }
         }
         self.has_span = true;
         self.seen_ns = Some(from_ns);

@@ -134,6 +134,7 @@ fn read(bytes: Vec<u8>) -> (u64, usize) {
     let mut events = 0;
     if let Ok(reader) = reader::open_input(Box::new(Cursor::new(bytes))) {
         let mut playback = Playback::new(reader);
+        playback.keep_culprits();
         let _ = playback.advance_to_end();
         let snapshot = playback.snapshot_at_end();
         assert!(snapshot.taken_ns >= snapshot.begin_ns);

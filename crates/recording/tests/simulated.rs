@@ -1,8 +1,10 @@
 //! Recordings of a known truth: simulate, write, read, play, and compare with the simulator's own books, to
 //! the nanosecond.
 
+mod common;
+
+use common::any_scenario;
 use proptest::prelude::*;
-use std::fmt::Write;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 use tombola_core::snapshot::Snapshot;
@@ -144,32 +146,6 @@ fn every_scenario_that_comes_with_tombola() {
         let end = scenario.duration_ns.min(400 * MS);
         check(&scenario, POLICIES[scenario.name.len() % 5], &[end / 3 + 12_345, end / 2, end]);
     }
-}
-
-/// Tasks that burn, sleep, hold locks, hand work on, end; in groups with quotas; on some CPUs only.
-fn any_scenario() -> impl Strategy<Value = String> {
-    let task = (0u8..6, 1u64..12, 1u64..9, 0u64..9, 0u64..40, any::<bool>(), any::<bool>());
-    (1u32..4, prop::collection::vec(task, 1..7), 0u64..2, prop::option::of(2u64..15)).prop_map(|(cpus, tasks, cost, quota)| {
-        let quota = quota.map_or(String::new(), |ms| format!("quota = \"{ms}ms\"\nperiod = \"20ms\"\n"));
-        let mut text = format!(
-            "name = \"any\"\ncpus = {cpus}\nduration = \"300ms\"\nquantum = \"5ms\"\nswitch_cost = \"{}us\"\n[[group]]\nname = \"g\"\nweight = 512\n{quota}",
-            cost * 20,
-        );
-        for (n, (kind, tickets, run, sleep, arrive, grouped, pinned)) in tasks.into_iter().enumerate() {
-            let steps = match kind {
-                0 => String::new(),
-                1 => format!("phases = [{{ run = \"{run}ms\" }}, {{ sleep = \"{sleep}ms\" }}]"),
-                2 => format!("phases = [{{ lock = \"m\" }}, {{ run = \"{run}ms\" }}, {{ unlock = \"m\" }}, {{ sleep = \"{sleep}ms\" }}]"),
-                3 => format!("phases = [{{ run = \"{run}ms\" }}, {{ wake = \"other{n}\" }}, {{ sleep = \"{sleep}ms\" }}]\n[[task]]\nname = \"other{n}\"\nphases = [{{ wait = \"t{n}\" }}, {{ run = \"{run}ms\" }}]"),
-                4 => format!("phases = [{{ run = \"{run}ms\" }}]\nloops = 3"),
-                _ => format!("period = \"{}ms\"\nrun = \"{run}ms\"", run + sleep + 1),
-            };
-            let group = if grouped { "group = \"g\"\n" } else { "" };
-            let pin = if pinned { "cpus = [0]\n" } else { "" };
-            let _ = write!(text, "\n[[task]]\nname = \"t{n}\"\ntickets = {tickets}\narrive = \"{arrive}ms\"\n{group}{pin}{steps}\n");
-        }
-        text
-    })
 }
 
 proptest! {

@@ -10,6 +10,7 @@ use tombola_recording::books::Figure;
 use tombola_recording::event::{Event, Kind, Left};
 use tombola_recording::playback::Playback;
 use tombola_recording::reader;
+use tombola_recording::writer::{Options, PerfettoWriter};
 
 /// Lines with one of these events, counted without the reader.
 fn lines(path: &Path, names: &[&str]) -> usize {
@@ -52,6 +53,77 @@ fn of_text(text: &str) -> Result<Vec<Event>, String> {
     let mut reader = reader::open_input(Box::new(std::io::Cursor::new(text.as_bytes().to_vec())))
         .map_err(|error| error.to_string())?;
     Ok(all(&mut *reader))
+}
+
+/// A task may be named with the ends of lines in it: the kernel prints them as they are. What follows such a
+/// line and is none of its own is not swallowed.
+#[test]
+fn names_may_hold_ends_of_lines() {
+    let text = "\
+     a
+b-7       [000] d..2.    10.000000: sched_switch: prev_comm=a
+b prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=c
+
+d next_pid=8 next_prio=120
+           c-8       [000] d..2.    10.000500: sched_waking: comm=cut
+CPU:0 [LOST 3 EVENTS]
+           c-8       [000] d..2.    10.001000: sched_switch: prev_comm=e prev_pid=8 prev_prio=120 prev_state=S ==> next_comm=f next_pid=9 next_prio=120
+";
+    let input = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
+    let mut reader = reader::open_input(input).unwrap();
+    let events = all(&mut *reader);
+    let switches: Vec<(&[u8], &[u8])> = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Kind::Switch { prev: Some(prev), next, .. } => Some((&prev.comm[..], &next.comm[..])),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(switches, [(&b"a\nb"[..], &b"c\n\nd"[..]), (b"e", b"f")]);
+    let lost = events.iter().filter(|event| matches!(event.kind, Kind::Loss { count: Some(3), .. }));
+    assert_eq!((lost.count(), reader.damage().skipped), (1, 1));
+}
+
+/// Of events within one microsecond the order of the lines is all that tells which came first: it is that of
+/// the events, and stays when they are written. Without it a wake would come behind the switch that it led
+/// to.
+#[test]
+fn lines_of_one_microsecond_keep_their_order() {
+    let text = "\
+          <idle>-0       [001] d..2.    10.000000: sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=a next_pid=7 next_prio=120
+          <idle>-0       [000] d..2.    10.000000: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=b next_pid=8 next_prio=120
+               b-8       [000] d..2.    10.000003: sched_switch: prev_comm=b prev_pid=8 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
+               a-7       [001] d..2.    10.000003: sched_waking: comm=c pid=9 prio=120 target_cpu=002
+               a-7       [001] d..2.    10.000003: sched_waking: comm=b pid=8 prio=120 target_cpu=000
+          <idle>-0       [000] d..2.    10.000003: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=b next_pid=8 next_prio=120
+";
+    let mut reader = reader::open_input(Box::new(std::io::Cursor::new(text.as_bytes().to_vec()))).unwrap();
+    let events = all(&mut *reader);
+    let order = |events: &[Event]| -> Vec<(u64, u32, &str)> {
+        events.iter().map(|event| (event.ts_ns, event.cpu, event.kind.name())).collect()
+    };
+    let (zero, three) = (10_000_000_000, 10_000_003_000);
+    let lines = [
+        (zero, 1, "switch"),
+        (zero, 0, "switch"),
+        (three, 0, "switch"),
+        (three, 1, "waking"),
+        (three, 1, "waking"),
+        (three, 0, "switch"),
+    ];
+    assert_eq!(order(&events), lines);
+    let again = |numbers: bool| {
+        let mut writer =
+            PerfettoWriter::new(Vec::new(), reader.header(), Options { numbers, ..Options::default() })
+                .unwrap();
+        for event in &events {
+            writer.event(event).unwrap();
+        }
+        let bytes = writer.finish(None).unwrap();
+        all(&mut *reader::open_input(Box::new(std::io::Cursor::new(bytes))).unwrap())
+    };
+    assert_eq!(order(&again(true)), lines);
+    assert_ne!(order(&again(false)), lines, "without numbers it is the CPUs' order, or this shows nothing");
 }
 
 /// Lines of `perf script`, whose times are `times` in microseconds.

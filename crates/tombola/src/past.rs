@@ -11,11 +11,15 @@ use tombola_core::source::Source;
 use tombola_history::past::Past;
 
 /// The stretch that is asked for, or else what `live` opens, every look at which is kept where that is asked
-/// for.
+/// for. Frames of a recording tell who stood in whose way if `culprits` is true.
 ///
 /// # Errors
 /// No log there; a stretch without an interval; whatever keeps the live machine from being opened.
-pub fn open_or(past: &PastArgs, live: impl FnOnce() -> Result<Box<dyn Source>>) -> Result<Box<dyn Source>> {
+pub fn open_or(
+    past: &PastArgs,
+    culprits: bool,
+    live: impl FnOnce() -> Result<Box<dyn Source>>,
+) -> Result<Box<dyn Source>> {
     if let Some(file) = &past.input {
         let (from, to) = edges(past)?;
         if file == Path::new("-") {
@@ -25,7 +29,7 @@ pub fn open_or(past: &PastArgs, live: impl FnOnce() -> Result<Box<dyn Source>>) 
         } else if holds_frames(file) {
             return Ok(Box::new(Frames::open(file, from, to)?));
         }
-        return Ok(Box::new(Recorded::open(file, from, to)?));
+        return Ok(Box::new(Recorded::open(file, (from, to), culprits)?));
     }
     let Some(dir) = &past.dir else {
         if past.from.is_some() || past.to.is_some() {

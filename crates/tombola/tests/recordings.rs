@@ -123,6 +123,53 @@ fn the_ledger_and_the_table_judge_a_recording() {
     assert!(ok(&["hist", "-i", text]).contains("waits"));
 }
 
+/// Where wakes tell into whose queue they lead, it is known who stood in whose way: `first` before `second`
+/// for 2 ms, `second` before `first` for 2 ms, for which it was preempted, and for 1 ms. Without that, the
+/// same text says nothing of it but how long.
+#[test]
+fn culprits_are_those_who_ran_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = recording(dir.path());
+    let placed = dir.path().join("placed.txt");
+    let with_wakeups = TEXT.lines().flat_map(|line| {
+        let wakeup = line.contains("sched_waking").then(|| line.replace("sched_waking", "sched_wakeup"));
+        std::iter::once(line.to_owned()).chain(wakeup)
+    });
+    std::fs::write(&placed, with_wakeups.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    let of = |path: &Path, flags: &[&str]| -> Vec<(u64, u64, Vec<[u64; 3]>)> {
+        let audit = [&["audit", "-i", path.to_str().unwrap(), "--format", "json"], flags].concat();
+        let json: Value = serde_json::from_str(&ok(&audit)).unwrap();
+        let number = |value: &Value| value.as_u64().unwrap();
+        let waited = json["intervals"][0]["hindered"].as_array().unwrap().iter().map(|waiter| {
+            let culprits = waiter["culprits"].as_array().unwrap().iter();
+            let culprits =
+                culprits.map(|c| [number(&c["pid"]), number(&c["held_ns"]), number(&c["preemptions"])]);
+            (number(&waiter["pid"]), number(&waiter["unknown_ns"]), culprits.collect())
+        });
+        waited.collect()
+    };
+    let told = [(101, 0, vec![[102, 3_000_000, 1]]), (102, 0, vec![[101, 2_000_000, 0]])];
+    assert_eq!(of(&placed, &[]), told);
+    assert_eq!(of(&placed, &["--no-interference"]), []);
+    // From 4 ms to 5 ms, and from 14 ms on: one millisecond each; the preemption was before.
+    assert_eq!(of(&placed, &["--from", "4ms"]), [(101, 0, vec![[102, 2_000_000, 0]])]);
+    let not_told = [(101, 3_000_000, vec![[102, 0, 1]]), (102, 2_000_000, vec![])];
+    assert_eq!(of(&plain, &[]), not_told);
+    let said = tombola(&["audit", "-i", plain.to_str().unwrap()]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("does not tell in whose queue a task waits"), "{said}");
+    // The page has them as a matrix.
+    let page = ok(&["report", "-i", placed.to_str().unwrap(), "-o", "-"]);
+    let matrix = page.split("<table id=\"culprits\">").nth(1).unwrap().split("</table>").next().unwrap();
+    assert!(
+        matrix.contains("second</th><td>3.0</td><td>3.0 <span class=\"quiet\">(1)</span></td>"),
+        "{matrix}"
+    );
+    assert!(matrix.contains("first</th><td>2.0</td><td></td><td>2.0"), "{matrix}");
+    let page = ok(&["report", "-i", plain.to_str().unwrap(), "-o", "-"]);
+    assert!(page.contains("5.0 ms of all waits were behind others that are not known."), "{page}");
+}
+
 #[test]
 fn what_is_in_a_recording_is_told_also_from_a_pipe() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tombola"))

@@ -19,7 +19,7 @@ pub struct Hindrance {
     /// How much of it the queue of its group stood throttled, and whose quota it was, as far as that is
     /// known.
     pub quota: Option<(u64, Option<Group>)>,
-    /// How much of it was behind others that the source knows by name no more.
+    /// How much of it was behind others that the source does not know, or knows by name no more.
     pub unknown_ns: u64,
     /// Who held the CPU meanwhile or preempted it, the longest first.
     pub tasks: Vec<(TaskId, Standing)>,

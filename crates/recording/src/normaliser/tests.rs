@@ -3,15 +3,15 @@ use crate::event::{Context, Left, Stage};
 use crate::interval::{Cause, CpuInterval, Ready, What};
 use proptest::prelude::*;
 
-fn task(pid: u32) -> Task {
+pub(crate) fn task(pid: u32) -> Task {
     Task { pid, ..Task::default() }
 }
 
-fn switch(prev: u32, state: Left, next: u32) -> Kind {
+pub(crate) fn switch(prev: u32, state: Left, next: u32) -> Kind {
     Kind::Switch { prev: Some(task(prev)), state, next: task(next) }
 }
 
-fn wake(pid: u32, by: u32, stage: Stage) -> Kind {
+pub(crate) fn wake(pid: u32, by: u32, stage: Stage) -> Kind {
     Kind::Wake { wakee: task(pid), waker: Some(by), target: None, stage, context: Context::Task }
 }
 
@@ -184,7 +184,7 @@ fn an_exec_by_a_thread_exchanges_the_thread_ids() {
     assert!(of(&facts, 20).contains(&(0, 20, What::Running { cpu: 0, left: Some(Left::Sleep) })));
 }
 
-fn any_kind() -> impl Strategy<Value = Kind> {
+pub(crate) fn any_kind() -> impl Strategy<Value = Kind> {
     let pid = 0u32..5;
     let left = prop_oneof![
         Just(RUNNABLE),

@@ -24,6 +24,9 @@ const LEAST_EVENTS: u64 = 16;
 /// Longer lines are cut there: no event's is as long.
 const LINE_BYTES: u64 = 1 << 14;
 
+/// Ends of lines that the names in one event can hold: it has two names of 15 bytes.
+const MOST_BREAKS: usize = 30;
+
 /// A reader of text.
 pub struct TextReader {
     input: BufReader<Box<dyn Input>>,
@@ -31,6 +34,8 @@ pub struct TextReader {
     damage: Damage,
     law: StateLaw,
     line: Vec<u8>,
+    /// Whether `line` was read ahead, and is still the next one.
+    is_ahead: bool,
     line_number: u64,
     read_bytes: u64,
     bytes: u64,
@@ -56,6 +61,7 @@ impl TextReader {
             damage: Damage::default(),
             law: StateLaw::default(),
             line: Vec::new(),
+            is_ahead: false,
             line_number: 0,
             read_bytes: 0,
             bytes,
@@ -165,6 +171,9 @@ impl TextReader {
 
     /// Reads the next line into `line`, without its end; false behind the last.
     fn next_line(&mut self) -> Result<bool, ReadError> {
+        if std::mem::take(&mut self.is_ahead) {
+            return Ok(true);
+        }
         self.line.clear();
         let read = (&mut self.input).take(LINE_BYTES).read_until(b'\n', &mut self.line)?;
         self.read_bytes += read as u64;
@@ -193,22 +202,45 @@ impl TextReader {
     }
 
     /// The event of the present line; a loss without a time of its own is kept.
-    fn event(&mut self) -> Option<Event> {
-        let text = std::mem::take(&mut self.line);
-        let event = self.event_of(&text);
-        self.line = text;
-        event
+    fn event(&mut self) -> Result<Option<Event>, ReadError> {
+        let number = self.line_number;
+        let mut text = std::mem::take(&mut self.line);
+        let told = self.event_of(&text, number).or_else(|what| {
+            // A name may hold the end of a line.
+            for _ in 0..MOST_BREAKS {
+                if !self.next_line()? {
+                    break;
+                }
+                if Line::read(&self.line).is_some() || lost(&self.line).is_some() {
+                    self.is_ahead = true;
+                    break;
+                }
+                text.push(b'\n');
+                text.extend_from_slice(&self.line);
+                if let Ok(event) = self.event_of(&text, number) {
+                    return Ok(event);
+                }
+            }
+            self.damage.add(Place::Line(number), what);
+            Ok(None)
+        });
+        if !self.is_ahead {
+            self.line = text;
+        }
+        told
     }
 
-    fn event_of(&mut self, text: &[u8]) -> Option<Event> {
+    /// The event of a line, `None` where it is of another kind, or what it is that cannot be read.
+    fn event_of(&mut self, text: &[u8], number: u64) -> Result<Option<Event>, String> {
         let Some(line) = Line::read(text) else {
             self.losses.extend(lost(text));
-            return None;
+            return Ok(None);
         };
-        let at = |kind| Event { ts_ns: line.ts_ns, cpu: line.cpu, seq: self.line_number, kind };
+        let at = |kind| Event { ts_ns: line.ts_ns, cpu: line.cpu, seq: number, kind };
         if line.name == b"PERF_RECORD_LOST" {
-            let count = line.arguments.rsplit(u8::is_ascii_whitespace).next().and_then(number).map(u64::from);
-            return Some(at(Kind::Loss { of_cpu: Some(line.cpu), count, from_ns: None }));
+            let last = line.arguments.rsplit(u8::is_ascii_whitespace).next();
+            let count = last.and_then(self::number).map(u64::from);
+            return Ok(Some(at(Kind::Loss { of_cpu: Some(line.cpu), count, from_ns: None })));
         }
         let told = match line.name {
             b"sched_switch" => arguments::switch(line.arguments).map(|(mut prev, state, next)| {
@@ -232,13 +264,10 @@ impl TextReader {
             }
             b"sched_process_exit" => arguments::exit(line.arguments).map(|task| Kind::Exit { task }),
             b"task_rename" => arguments::rename(line.arguments).map(|task| Kind::Rename { task }),
-            _ => return None,
+            _ => return Ok(None),
         };
-        if told.is_none() {
-            let what = format!("a {} that cannot be read", line.name.escape_ascii());
-            self.damage.add(Place::Line(self.line_number), what);
-        }
-        told.map(|kind| Event { ts_ns: line.ts_ns, cpu: line.cpu, seq: self.line_number, kind })
+        let unread = || format!("a {} that cannot be read", line.name.escape_ascii());
+        told.map(|kind| Some(at(kind))).ok_or_else(unread)
     }
 }
 
@@ -328,7 +357,13 @@ impl Reader for TextReader {
                     return Err(error);
                 }
             }
-            let event = self.event();
+            let event = match self.event() {
+                Ok(event) => event,
+                Err(error) => {
+                    self.is_over = true;
+                    return Err(error);
+                }
+            };
             self.last_ns = event.as_ref().map_or(self.last_ns, |event| event.ts_ns);
             if self.losses.is_empty() {
                 if event.is_some() {

@@ -64,10 +64,11 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write) -> Result<Exit> {
         ..Wanted::default()
     };
     let report = args.report.as_deref().map(|path| Target::open(Some(path))).transpose()?;
-    let aside = Aside { lanes: report.is_some(), ledger: is_whole(args) };
+    let culprits = !args.no_interference;
+    let aside = Aside { lanes: report.is_some(), ledger: is_whole(args), culprits };
     let (source, beside) = match past::open_with(&args.past, None, aside)? {
         Some((source, beside)) => (source, Some(beside)),
-        None => (past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?, None),
+        None => (past::open_or(&args.past, culprits, || source::open(args.map.as_deref(), wanted))?, None),
     };
     let origin = source.origin();
     let mut pace =

@@ -34,7 +34,7 @@ pub fn run(args: &DumpArgs, out: &mut dyn Write) -> Result<Exit> {
     let interrupt = Interrupt::catch()?;
     let mut outlet = Place::open(args)?;
     let wanted = Wanted { owners: args.show.select.user.is_some(), light: args.light, ..Wanted::default() };
-    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
+    let source = past::open_or(&args.past, false, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace = Pace::new(source, Some(args.interval.get()), args.iterations, First::SinceBegin)?;
     let mut lottery = Lottery::new(args.seed.unwrap_or_else(rand::random));

@@ -34,7 +34,7 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
         histograms: true,
         ..Wanted::default()
     };
-    let source = past::open_or(&args.past, || source::open(args.map.as_deref(), wanted))?;
+    let source = past::open_or(&args.past, false, || source::open(args.map.as_deref(), wanted))?;
     let origin = source.origin();
     let mut pace =
         Pace::new(source, interval, args.past.iterations_or_usual(args.iterations), First::FromNow)?;

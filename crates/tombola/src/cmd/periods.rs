@@ -25,7 +25,8 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
     let (from, to) = (edge(args.from, "--from")?, edge(args.to, "--to")?);
     let target = Target::open(output.as_deref())?;
     let span = recorded::read(path, from, to)?;
-    let cpus = args.cpus.unwrap_or_else(|| span.header.cpus.unwrap_or(0).max(span.demand.cpus).max(1));
+    let cpus = args.cpus.or(span.header.cpus).unwrap_or(0);
+    let cpus = if cpus > 0 { cpus } else { span.demand.cpus_seen.max(1) };
     let mut used = vec![false; args.deadline.len()];
     let (mut tasks, mut irregular) = (Vec::new(), 0);
     for (id, jobs) in span.jobs {

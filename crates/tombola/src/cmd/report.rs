@@ -74,7 +74,8 @@ pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     let target = Target::open(args.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
-    let (source, beside) = match past::open_with(&past, asked, Aside { lanes: true, ..Aside::default() })? {
+    let aside = Aside { lanes: true, culprits: !args.no_interference, ..Aside::default() };
+    let (source, beside) = match past::open_with(&past, asked, aside)? {
         Some((source, beside)) => (source, Some(beside)),
         None => (world(args, &past)?, None),
     };
@@ -129,7 +130,7 @@ fn world(args: &ReportArgs, past: &PastArgs) -> Result<Box<dyn Source>> {
         light: args.light,
         ..Wanted::default()
     };
-    past::open_or(past, || source::open(args.map.as_deref(), wanted))
+    past::open_or(past, false, || source::open(args.map.as_deref(), wanted))
 }
 
 /// The past that is asked for; standard input as a file, which can be looked at before it is played, and is
@@ -266,7 +267,7 @@ pub(super) fn measured(whole: &Moment, intervals: usize) -> Vec<String> {
         let why = match whole.origin {
             Origin::Loaded | Origin::Private => "Who stood in whose way was not watched.",
             Origin::Recorded => {
-                "Who stood in whose way is not told of this past; of a log that was kept with --interference it is, by groups."
+                "Who stood in whose way was not asked for, or is not told of this past: a recording of events tells it, and by groups a log that was kept with --interference."
             }
             Origin::Simulated => "Who stood in whose way is not told of a simulation here.",
         };

@@ -33,8 +33,9 @@ pub fn run(args: &TopArgs) -> Result<Exit> {
         };
         Measuring::start(open, set.interval)?
     } else {
-        let (map, past) = (args.map.clone(), args.past.clone());
-        Measuring::start(move || past::open_or(&past, || source::open(map.as_deref(), wanted)), set.interval)?
+        let (map, past, culprits) = (args.map.clone(), args.past.clone(), !args.no_interference);
+        let open = move || past::open_or(&past, culprits, || source::open(map.as_deref(), wanted));
+        Measuring::start(open, set.interval)?
     };
     tui::run(App::new(set), measuring, path.as_deref())?;
     Ok(Exit::Ok)

@@ -32,7 +32,7 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
             None => format!("its own quota {}", part(ns)),
         });
         let unknown = (hindrance.unknown_ns > 0)
-            .then(|| format!("others not known by name any more {}", part(hindrance.unknown_ns)));
+            .then(|| format!("others that are not known {}", part(hindrance.unknown_ns)));
         let behind: Vec<String> = quota.into_iter().chain(tasks).chain(unknown).collect();
         let groups = hindrance.groups.iter().take(CULPRITS);
         let groups =
@@ -49,17 +49,15 @@ pub(super) fn write(out: &mut String, view: &AuditView<'_>) {
     }
     if interference.unseen_ns > 0 {
         let unseen = ms3(interference.unseen_ns);
-        line(
-            out,
-            format_args!("  {unseen} ms of all waits were behind others that are not known by name any more"),
-        );
+        line(out, format_args!("  {unseen} ms of all waits were behind others that are not known"));
     }
     if interference.refused > 0 {
         let refused = interference.refused;
         line(
             out,
             format_args!(
-                "  {refused} bookings found no room: what is said here is not complete; raise --max-pairs"
+                "  {refused} bookings found no room: what is said here is not complete; raise --max-pairs, or look at a shorter part of a \
+                 recording"
             ),
         );
     }
@@ -98,7 +96,7 @@ pub(super) struct HindranceRecord {
     quota_of: Option<String>,
     /// Who stood in its way, the longest first.
     culprits: Vec<CulpritRecord>,
-    /// How much of it was behind others that are not known by name any more.
+    /// How much of it was behind others that are not known: by name any more, or to a recording.
     unknown_ns: u64,
 }
 

@@ -14,6 +14,7 @@ use tombola_core::frame::Frame;
 use tombola_core::snapshot::Snapshot;
 use tombola_core::source::{Origin, Source};
 use tombola_recording::capabilities::{Header, Scope};
+use tombola_recording::culprits::Culprits;
 use tombola_recording::lanes::Lanes;
 use tombola_recording::ledger::Ledger;
 use tombola_recording::playback::{Playback, Watch};
@@ -25,13 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Pieces that a lane is kept in.
 const PIECES: usize = 480;
 
-/// What of a recording is wanted beside its frames.
+/// What of a recording is wanted beyond what everybody got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Aside {
     /// Who ran where.
     pub lanes: bool,
     /// The exact ledger.
     pub ledger: bool,
+    /// Who stood in whose way, which the frames tell.
+    pub culprits: bool,
 }
 
 /// What a recording told beside its frames: it is read once for both.
@@ -173,13 +176,13 @@ fn watched() -> Result<Watch> {
 }
 
 impl Recorded {
-    /// Opens a recording, of which the stretch from `from` to `to` is looked at: lengths of time since its
-    /// begin.
+    /// Opens a recording, of which the stretch from the first of two lengths of time since its begin to the
+    /// second is looked at; with who stood in whose way, if `culprits` is true.
     ///
     /// # Errors
-    /// It cannot be read, or is none; `to` is not behind `from`.
-    pub fn open(path: &Path, from: Option<Duration>, to: Option<Duration>) -> Result<Self> {
-        Self::start(path, from, to, Aside::default())
+    /// It cannot be read, or is none; the second is not behind the first.
+    pub fn open(path: &Path, span: (Option<Duration>, Option<Duration>), culprits: bool) -> Result<Self> {
+        Self::start(path, span, Aside { culprits, ..Aside::default() })
     }
 
     /// The same, and what is told beside the frames: it comes when the world is dropped, and holds up to
@@ -189,21 +192,30 @@ impl Recorded {
     /// As [`open`](Self::open).
     pub fn open_with(
         path: &Path,
-        (from, to): (Option<Duration>, Option<Duration>),
+        span: (Option<Duration>, Option<Duration>),
         aside: Aside,
     ) -> Result<(Self, Receiver<Beside>)> {
         let (sender, receiver) = channel();
-        let mut recorded = Self::start(path, from, to, aside)?;
+        let mut recorded = Self::start(path, span, aside)?;
         recorded.beside = Some(sender);
         Ok((recorded, receiver))
     }
 
-    fn start(path: &Path, from: Option<Duration>, to: Option<Duration>, aside: Aside) -> Result<Self> {
+    fn start(path: &Path, (from, to): (Option<Duration>, Option<Duration>), aside: Aside) -> Result<Self> {
         check_span(from, to)?;
         let (reader, watch) = open_recording(path)?;
         let mut playback = Playback::new(reader);
         if aside.ledger {
             playback.keep_ledger();
+        }
+        if aside.culprits {
+            if !Culprits::can_tell(playback.header()) {
+                notify(&format!(
+                    "{} does not tell in whose queue a task waits: who stood in whose way is not known; record sched_migrate_task too",
+                    path.display()
+                ));
+            }
+            playback.keep_culprits();
         }
         playback.watch(watch);
         let reading = || format!("cannot read the recording {}", path.display());

@@ -16,13 +16,16 @@ const CELL: usize = 10;
 pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
     let (theme, glyphs) = (screen.app.set.theme, screen.app.set.glyphs);
     let Some(matrix) = &screen.matrix else {
-        let text = "not known: this source does not tell who ran while whom waited. Live, it is watched unless --no-interference \
-                    is given; it needs the rights that doctor lists. A log has it, by groups, if it was kept with --interference.";
+        let text = "not known: this source does not tell who ran while whom waited. Live and in recordings of events, it is watched unless \
+                    --no-interference is given; live it needs the rights that doctor lists. A log has it, by groups, if it was kept with \
+                    --interference.";
         canvas.wrapped(0, text, 0, theme.quiet());
         return;
     };
+    let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);
     if matrix.culprits.is_empty() {
-        canvas.text(0, "nobody stood in anybody's way", theme.quiet());
+        let nobody = "nobody stood in anybody's way".to_owned();
+        canvas.text(0, &if unseen_ns > 0 { unseen(unseen_ns) } else { nobody }, theme.quiet());
         return;
     }
     let columns = (canvas.width().saturating_sub(NAME + 1 + CELL) / CELL).min(matrix.victims.len());
@@ -62,12 +65,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, screen: &Screen, moment: &Moment) {
             canvas.mark(y, Theme::selected());
         }
     }
-    let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);
     if unseen_ns > 0 {
-        let text = format!(
-            "{:.1} ms of waits were behind others that are not known by name any more",
-            unseen_ns as f64 / 1e6
-        );
-        canvas.text(canvas.height().saturating_sub(1), &text, theme.quiet());
+        canvas.text(canvas.height().saturating_sub(1), &unseen(unseen_ns), theme.quiet());
     }
+}
+
+fn unseen(ns: u64) -> String {
+    format!("{:.1} ms of waits were behind others that are not known", ns as f64 / 1e6)
 }

@@ -7,6 +7,7 @@ use super::timeline::Timeline;
 use crate::groups::Groups;
 use crate::moment::Moment;
 use crate::sink::fixture::{burners, hostile, window};
+use crate::source::Recorded;
 use crate::why::{Blame, ITS_OWN};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -14,12 +15,14 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 use tombola_core::audit::{Audit, Row, Who};
 use tombola_core::frame::Machine;
 use tombola_core::identity::TaskId;
 use tombola_core::interference::{GroupPair, Imposed, Interference, Pair, Standing};
 use tombola_core::snapshot::{Group, GroupTotals, Quota, Running};
-use tombola_core::source::Origin;
+use tombola_core::source::{Origin, Source};
 use tombola_core::window::{GroupWindow, TaskWindow};
 
 fn id(pid: u32) -> TaskId {
@@ -123,6 +126,20 @@ fn every_view_at_every_size() {
         let app = App { mode, ..app(View::Tasks) };
         insta::assert_snapshot!(format!("{name}_80x24"), picture(&app, &timeline, 80, 24).backend());
     }
+}
+
+/// The demonstration, from 0.5 s on, for a second.
+#[test]
+fn culprits_of_a_recording() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/demo/mixture.pftrace");
+    let second = |ms| Some(Duration::from_millis(ms));
+    let mut recorded = Recorded::open(&demo, (second(500), second(1500)), true).unwrap();
+    let first = recorded.next(Some(Duration::ZERO)).unwrap().unwrap();
+    let last = recorded.next(None).unwrap().unwrap();
+    let mut timeline = Timeline::default();
+    timeline.push(Moment::new(&last.since(Some(&first)), &last, 1, Origin::Recorded).unwrap());
+    let picture = picture(&app(View::Culprits), &timeline, 120, 40);
+    insta::assert_snapshot!("Culprits_of_a_recording_120x40", picture.backend());
 }
 
 #[test]

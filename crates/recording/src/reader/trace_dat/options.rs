@@ -98,7 +98,7 @@ impl Options {
             id::TRACECLOCK => {
                 let clock = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
                 let clock = clock.map_or(text, |(clock, _)| clock).trim();
-                header.clock = Some(clock_name(clock).to_owned());
+                header.clock = Some(clock_name(clock).to_owned()).filter(|name| !name.is_empty());
             }
             // `Linux <host> <release> <machine>`.
             id::UNAME => {

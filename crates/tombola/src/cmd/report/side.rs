@@ -53,7 +53,7 @@ impl<'a> Place<'a> {
         let path = Some(PathBuf::from(self.path));
         let (input, dir) = if self.path.is_dir() { (None, path) } else { (path, None) };
         let past = PastArgs { input, dir, from: edge(from)?, to: edge(to)?, ..PastArgs::default() };
-        past::open_or(&past, || bail!("neither a recording nor a log"))
+        past::open_or(&past, false, || bail!("neither a recording nor a log"))
     }
 }
 

@@ -231,9 +231,11 @@ fn mean(values: &[f64]) -> Vec<f64> {
 
 fn culprits(body: &mut String, moment: &Moment) {
     body.push_str("<h2>Who stood in whose way</h2>\n");
+    let unseen_ns = moment.audit.interference.as_ref().map_or(0, |interference| interference.unseen_ns);
     match Matrix::of(&moment.audit, &moment.groups, NAMES, NAMES) {
         None => body.push_str("<p class=\"quiet\">Not known: the source did not look.</p>\n"),
-        Some(matrix) if matrix.culprits.is_empty() => body.push_str("<p>Nobody.</p>\n"),
+        Some(matrix) if matrix.culprits.is_empty() && unseen_ns == 0 => body.push_str("<p>Nobody.</p>\n"),
+        Some(matrix) if matrix.culprits.is_empty() => {}
         Some(matrix) => {
             let of_what =
                 if matrix.by_groups { "By groups, as a log tells them, not by tasks. " } else { "" };
@@ -246,6 +248,15 @@ fn culprits(body: &mut String, moment: &Moment) {
             );
             body.push_str(&ledger::culprits(&matrix));
         }
+    }
+    if unseen_ns > 0 {
+        let ms = unseen_ns as f64 / 1e6;
+        put(
+            body,
+            format_args!(
+                "<p class=\"quiet\">{ms:.1} ms of all waits were behind others that are not known.</p>\n"
+            ),
+        );
     }
 }
 
