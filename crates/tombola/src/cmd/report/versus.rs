@@ -134,7 +134,8 @@ fn watch(pace: &mut Pace, line: &str, most: usize, interrupt: &Interrupt) -> Res
 fn stretches(frames: &[Frame], parts: u32) -> Vec<&Frame> {
     let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Vec::new() };
     let (from, to) = (first.snapshot.taken_ns, last.snapshot.taken_ns);
-    let end = |part: u32| from + (to - from) / u64::from(parts) * u64::from(part);
+    // Times 1000 it does not overflow in half a year.
+    let end = |part: u32| from + (to - from) * u64::from(part) / u64::from(parts);
     let mut chosen: Vec<&Frame> = (0..=parts)
         .filter_map(|part| frames.iter().min_by_key(|frame| frame.snapshot.taken_ns.abs_diff(end(part))))
         .collect();
