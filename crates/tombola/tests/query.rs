@@ -1,5 +1,6 @@
-//! The shipped questions, asked of a small fleet by `DuckDB`: the answers are those of a second method, which looks
-//! at the rows one by one and knows no SQL, and no clause of a question can be altered without the answers parting.
+//! The shipped questions, asked of a small fleet by `DuckDB`: the answers are those of a second method, which
+//! looks at the rows one by one and knows no SQL, and no clause of a question can be altered without the
+//! answers parting.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
@@ -25,12 +26,12 @@ const MS: i64 = 1_000_000;
 /// Names of groups in a fleet.
 const NAMES: i64 = 480;
 
-/// Hosts, and groups on each: more than any question lists, and fewer, where what a question leaves out is not
-/// beyond its limit anyway.
+/// Hosts, and groups on each: more than any question lists, and fewer, where what a question leaves out is
+/// not beyond its limit anyway.
 const FLEETS: [(i64, i64); 2] = [(120, 8), (5, 20)];
 
-/// Rows of a fleet, by host. Values are few, so that there are equal ones for every order; what may be null is so
-/// here and there; rows of other levels hold what would change each sum.
+/// Rows of a fleet, by host. Values are few, so that there are equal ones for every order; what may be null
+/// is so here and there; rows of other levels hold what would change each sum.
 fn fleet(hosts: i64, groups: i64) -> Vec<(String, Vec<Row>)> {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     // A name of digits is a name.
@@ -454,8 +455,8 @@ const QUESTIONS: [Question; 6] = [
     ),
 ];
 
-/// Whoever answers questions in SQL here, one after the other, after what sets them up; `None` where `DuckDB` is not
-/// installed. It is looked for as `tombola query` looks for it.
+/// Whoever answers questions in SQL here, one after the other, after what sets them up; `None` where `DuckDB`
+/// is not installed. It is looked for as `tombola query` looks for it.
 fn duckdb() -> Option<Ask> {
     const PYTHON: &str = "import csv, sys, duckdb\nduckdb.execute(sys.argv[1])\n\
         out = csv.writer(sys.stdout, lineterminator='\\n')\n\
