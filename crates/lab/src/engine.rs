@@ -91,8 +91,6 @@ pub struct Simulation<'a> {
     /// CPUs that must choose, descending.
     due: Vec<CpuIx>,
     idle_cpus: usize,
-    /// Tasks that wait for a CPU.
-    queued: usize,
     /// Somebody was enqueued since idle CPUs last looked.
     arrived: bool,
     /// Steps taken at the present instant.
@@ -181,7 +179,6 @@ impl<'a> Simulation<'a> {
             groups: vec![Bandwidth::default(); scenario.groups.len()],
             due: Vec::with_capacity(m),
             idle_cpus: m,
-            queued: 0,
             arrived: false,
             steps_now: 0,
             living: n,
@@ -352,7 +349,6 @@ impl<'a> Simulation<'a> {
             self.meter.starts_at_once(task);
             return;
         }
-        self.queued += 1;
         self.policy.enqueue(&mut self.machine, task, why);
         self.take_timers();
         // On a single CPU the end of a slice brings nobody whom the choice that follows does not see.

@@ -147,11 +147,10 @@ impl Simulation<'_> {
     fn fill_idle(&mut self) -> Result<(), SimError> {
         for cpu in 0..self.lanes.len() {
             if self.machine.cpus[cpu].task.is_none() && !self.lanes[cpu].due {
-                // Thousands of idle CPUs would ask about nobody.
-                if self.idle_cpus == 0 || self.queued == 0 {
+                self.fill(cpu, None)?;
+                if self.idle_cpus == 0 {
                     break;
                 }
-                self.fill(cpu, None)?;
             }
         }
         Ok(())
@@ -172,7 +171,6 @@ impl Simulation<'_> {
         let mut before = before;
         loop {
             let pick = self.policy.pick(&mut self.machine, cpu);
-            self.queued -= usize::from(pick.is_some());
             if let Some(pick) = pick
                 && !self.groups.is_empty()
                 && let Some(group) = self.throttling(pick.task)
