@@ -82,6 +82,8 @@ pub struct Simulation<'a> {
     waiters: Vec<VecDeque<TaskIx>>,
     /// First instance of each entry.
     first: Vec<TaskIx>,
+    /// Latest release of each timer of a task that has several; empty where none has.
+    timers: Vec<Vec<u64>>,
     events: IndexedHeap<(u64, u64)>,
     sequence: u64,
     lanes: Vec<Lane>,
@@ -170,6 +172,7 @@ impl<'a> Simulation<'a> {
                 .collect(),
             waiters: vec![VecDeque::new(); scenario.events.len()],
             first,
+            timers: timers(scenario),
             events: IndexedHeap::new(m + 2 * n + 2 * scenario.groups.len()),
             sequence: 0,
             lanes: vec![Lane::default(); m],
@@ -426,6 +429,15 @@ impl<'a> Simulation<'a> {
             }
         }
     }
+}
+
+/// The timers of all instances.
+fn timers(scenario: &Scenario) -> Vec<Vec<u64>> {
+    if scenario.tasks.iter().all(|task| task.timers() < 2) {
+        return Vec::new();
+    }
+    let own = |task: &Task| if task.timers() < 2 { Vec::new() } else { vec![task.arrive_ns; task.timers()] };
+    scenario.tasks.iter().flat_map(|task| vec![own(task); task.count as usize]).collect()
 }
 
 #[cfg(test)]

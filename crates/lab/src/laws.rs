@@ -57,6 +57,7 @@ fn task(index: usize, kind: &Kind, tickets: u64, arrive: u64, cpus: Option<Vec<u
         cpus,
         steps: Vec::new(),
         loops: 0,
+        again: 0,
         total_ns: 0,
         periodic: None,
         reserve: None,
@@ -66,7 +67,10 @@ fn task(index: usize, kind: &Kind, tickets: u64, arrive: u64, cpus: Option<Vec<u
         Kind::Burn => task.steps.push(Step::Burn),
         Kind::Sleeper { run, sleep } => task.steps = vec![Step::Run(run), Step::Sleep(sleep)],
         Kind::Periodic { run, period } => {
-            task.steps = vec![Step::Run(Span::Fixed(run)), Step::NextJob { period_ns: period }];
+            task.steps = vec![
+                Step::Run(Span::Fixed(run)),
+                Step::NextJob { period_ns: period, timer: 0, skips: false },
+            ];
             task.periodic = Some(Periodic { period_ns: period, deadline_ns: period });
         }
         Kind::Locker { before, held, sleep } => {

@@ -113,6 +113,9 @@ pub struct Task {
     pub steps: Vec<Step>,
     /// How often it goes through its steps; 0 = for ever.
     pub loops: u64,
+    /// The step at which every round but the first begins, below the number of steps: those before it are
+    /// done once.
+    pub again: usize,
     /// CPU time after which it ends; 0 = never.
     pub total_ns: u64,
     /// Real time: a job every period.
@@ -157,11 +160,15 @@ pub enum Step {
     /// Wants nothing until this instant, ns since the simulation began; goes on without a sleep if it has
     /// passed.
     Until(u64),
-    /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. A release that has
-    /// passed already is not skipped: the next job begins at once, late.
+    /// Ends a job; sleeps until the task's next release, `period_ns` after the one before. Where that has
+    /// passed already the next job begins at once, late.
     NextJob {
         /// Time between releases.
         period_ns: u64,
+        /// Which of the task's timers, from 0: each counts its own releases, from the task's arrival on.
+        timer: usize,
+        /// A release that has passed already is skipped, and the next is counted from now on.
+        skips: bool,
     },
     /// Ends a job; sleeps until the next one arrives, so long after this one did. Arrivals wait for nobody:
     /// one that has passed already begins at once, late.
@@ -241,6 +248,12 @@ impl Task {
     /// Whether it never blocks: it wants the CPU from its arrival to its end.
     pub fn is_burner(&self) -> bool {
         self.steps.iter().all(|step| matches!(step, Step::Run(_) | Step::Burn))
+    }
+
+    /// Timers that its releases are counted by.
+    pub fn timers(&self) -> usize {
+        let number = |step: &Step| if let Step::NextJob { timer, .. } = step { timer + 1 } else { 0 };
+        self.steps.iter().map(number).max().unwrap_or(0)
     }
 
     /// Name of one instance, counted from 0.

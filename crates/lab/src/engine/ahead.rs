@@ -69,12 +69,12 @@ impl Simulation<'_> {
     fn look_ahead(&mut self, task: TaskIx, at: usize) {
         let entry = self.entry(task);
         let left = self.rounds_left(task);
-        let endless = left.is_none() && !entry.steps.iter().any(ends_phase);
+        let endless = left.is_none() && !entry.steps[entry.again..].iter().any(ends_phase);
         let (mut sum, mut at, mut round) = (0u64, at, 0u64);
         let lengths = &mut self.ahead.lengths[task];
         loop {
             if at == entry.steps.len() {
-                (at, round) = (0, round + 1);
+                (at, round) = (entry.again, round + 1);
                 if left.is_some_and(|left| round >= left) {
                     break;
                 }

@@ -103,9 +103,9 @@ impl Simulation<'_> {
             let is_last = self.is_last(task);
             let body = &mut self.bodies[task];
             if body.at == steps.len() {
-                body.at = 0;
+                let Task { again, loops, .. } = self.scenario.tasks[entry];
+                body.at = again;
                 body.rounds += 1;
-                let loops = self.entry(task).loops;
                 if loops > 0 && self.bodies[task].rounds >= loops {
                     return Ok(self.end(task));
                 }
@@ -151,20 +151,13 @@ impl Simulation<'_> {
                     return Ok(Outcome::Blocked);
                 }
                 step @ (Step::NextJob { .. } | Step::NextArrival(_)) => {
-                    let distance_ns = match step {
-                        Step::NextJob { period_ns } => period_ns,
-                        Step::NextArrival(span) => body.draw(span),
-                        _ => 0,
-                    };
                     body.at += 1;
-                    body.blocked = Blocked::Timer;
-                    self.complete(task);
-                    let view = &mut self.machine.tasks[task];
-                    view.release_ns = view.release_ns.saturating_add(distance_ns);
-                    let at = view.release_ns.max(now);
-                    let slot = self.lanes.len() + task;
-                    self.schedule(slot, at);
-                    return Ok(Outcome::Blocked);
+                    if let Some(at) = self.next_job(task, step) {
+                        self.bodies[task].blocked = Blocked::Timer;
+                        let slot = self.lanes.len() + task;
+                        self.schedule(slot, at);
+                        return Ok(Outcome::Blocked);
+                    }
                 }
                 Step::Post { event, all } => {
                     body.at += 1;
@@ -194,6 +187,34 @@ impl Simulation<'_> {
                 }
             }
         }
+    }
+
+    /// A job ends; when the task is to be woken for the next, or `None` where that begins at once because a
+    /// release was skipped.
+    fn next_job(&mut self, task: TaskIx, step: Step) -> Option<u64> {
+        let now = self.machine.now_ns;
+        let (distance_ns, timer, skips) = match step {
+            Step::NextJob { period_ns, timer, skips } => (period_ns, timer, skips),
+            Step::NextArrival(span) => (self.bodies[task].draw(span), 0, false),
+            _ => (0, 0, false),
+        };
+        self.complete(task);
+        let periodic = self.entry(task).periodic;
+        let view = &mut self.machine.tasks[task];
+        let own = self.timers.get_mut(task).and_then(|timers| timers.get_mut(timer));
+        let last_ns = own.as_deref().map_or(view.release_ns, |ns| *ns);
+        let due_ns = last_ns.saturating_add(distance_ns);
+        let is_skipped = skips && due_ns <= now;
+        view.release_ns = if is_skipped { now } else { due_ns };
+        if let Some(own) = own {
+            *own = view.release_ns;
+        }
+        if is_skipped {
+            self.bodies[task].ready_ns = now;
+            view.deadline_ns = periodic.map_or(u64::MAX, |periodic| now.saturating_add(periodic.deadline_ns));
+            return None;
+        }
+        Some(due_ns.max(now))
     }
 
     /// The run a task was in is over, or all CPU time it may ever have.
@@ -262,7 +283,7 @@ impl Simulation<'_> {
             view.rest_ns = 0;
         }
         let (mut at, mut coming) = (body.at, None);
-        while let Some(step) = entry.steps.get(if at == entry.steps.len() { 0 } else { at }) {
+        while let Some(step) = entry.steps.get(if at == entry.steps.len() { entry.again } else { at }) {
             match step {
                 Step::Run(_) if !body.drawn && several => {
                     body.drawn = true;

@@ -46,31 +46,41 @@ impl Average {
     /// Adds an entity. With what its division left over Σ w·v is exact, and one that stands exactly at the
     /// average is not refused for a rounding.
     pub(super) fn join(&mut self, weight: u64, v: Quotient) {
-        let part = self.part(weight, v.whole);
-        self.weight += i128::from(weight);
-        self.sum += part + i128::from(v.rest);
+        let w = i128::from(weight);
+        if self.part(w, v.whole).is_none() {
+            // To where the average will be: a heavy one that is owed something stands far behind the light
+            // ones, and takes the average along.
+            self.move_base(if self.weight == 0 { v.whole - self.base } else { self.value() - self.base });
+            let (far, all) = (v.whole - self.base, self.weight + w);
+            self.move_base((far / all).saturating_mul(w) + (far % all).saturating_mul(w) / all);
+        }
+        self.sum += w.saturating_mul(v.whole - self.base) + i128::from(v.rest);
+        self.weight += w;
     }
 
     /// Takes one away.
     pub(super) fn leave(&mut self, weight: u64, v: Quotient) {
-        let part = self.part(weight, v.whole);
-        self.weight -= i128::from(weight);
-        self.sum -= part + i128::from(v.rest);
+        let w = i128::from(weight);
+        if self.part(-w, v.whole).is_none() {
+            self.move_base(self.value() - self.base);
+        }
+        self.sum -= w.saturating_mul(v.whole - self.base) + i128::from(v.rest);
+        self.weight -= w;
         if self.weight == 0 {
             self.sum = 0; // moving the base rounds: nobody's average is 0
         }
     }
 
-    /// w·(v − base), after the base has been moved if that is too far off.
-    fn part(&mut self, weight: u64, v: i128) -> i128 {
-        let w = i128::from(weight);
-        if let Some(part) = w.checked_mul(v - self.base).filter(|part| part.unsigned_abs() >> 126 == 0) {
-            return part;
-        }
-        let now = if self.weight == 0 { v } else { self.value() };
-        self.sum -= self.weight * (now - self.base);
-        self.base = now;
-        w.saturating_mul(v - now)
+    /// w·(v − base), if there is room for it and for the sum with it.
+    fn part(&self, w: i128, v: i128) -> Option<i128> {
+        let part = w.checked_mul(v - self.base)?;
+        let has_room = |n: i128| n.unsigned_abs() >> 125 == 0;
+        (has_room(part) && has_room(self.sum) && has_room(self.sum + part)).then_some(part)
+    }
+
+    fn move_base(&mut self, by: i128) {
+        self.sum -= self.weight.saturating_mul(by);
+        self.base += by;
     }
 
     /// Service of a member that has not been added to its v yet.
@@ -244,6 +254,7 @@ impl Policy for Eevdf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use num_bigint::BigInt;
     use num_rational::Ratio;
     use std::fmt::Write as _;
 
@@ -331,5 +342,29 @@ mod tests {
         average.leave(heavy, at(alone + 20));
         average.leave(light, at(alone));
         assert_eq!((average.value(), average.weight), (alone + 10, i128::from(heavy)));
+    }
+
+    /// One of 2^53 tickets that is owed a quantum comes to one of 1: by the definition of lag it must stand a
+    /// quantum of the light one's time behind, and it takes the average with it.
+    #[test]
+    fn the_heaviest_that_is_owed_something_is_placed_where_its_lag_says() {
+        let (light, heavy) = (1u64, 1u64 << 53);
+        let quantum = 10_000_000 * SCALE;
+        for alone in [0, 3_000_000 * SCALE, 1 << 120] {
+            let at = |whole| Quotient { whole, rest: 0 };
+            let mut average = Average::default();
+            average.join(light, at(alone));
+            let v = average.place(heavy, quantum);
+            average.join(heavy, at(v));
+            let exact = (BigInt::from(heavy) * v + alone) / (BigInt::from(heavy) + 1);
+            let off = BigInt::from(average.value()) - exact;
+            assert!(BigInt::from(-1) <= off && off <= BigInt::from(1), "{off}");
+            // Its v is a whole number, each of which is 2^53 of lag.
+            let lag = (average.value() - v) * i128::from(heavy);
+            assert!((lag - quantum).abs() <= 2 * i128::from(heavy), "{lag}, due {quantum}");
+            average.serve(1 << 62);
+            average.leave(heavy, at(v + 1));
+            assert_eq!(average.weight, 1);
+        }
     }
 }

@@ -226,6 +226,7 @@ impl Reader<'_> {
             cpus: raw.cpus.as_ref().map(|list| self.affinity(list, cpus)).transpose()?,
             steps,
             loops: raw.loops.as_ref().map_or(Ok(0), |n| self.number(n, "loops", 1..=u64::MAX >> 1))?,
+            again: 0,
             total_ns: raw.total.as_ref().map_or(Ok(0), |t| self.positive(t, "total"))?,
             periodic,
             reserve,

@@ -12,13 +12,15 @@
 
 mod attributes;
 mod events;
+mod parts;
 mod text;
 
 use super::place::ScenarioError;
 use super::{Class, Event, Group, MAX_CPUS, MAX_TASKS, Periodic, Scenario, Step, Task};
 use crate::span::MAX_NS;
 use events::{collect_resumed, is_setting};
-use std::collections::BTreeSet;
+use parts::Thread;
+use std::collections::{BTreeMap, BTreeSet};
 use text::{Object, Value};
 use tombola_core::tickets::Nice;
 
@@ -36,13 +38,20 @@ pub struct Import {
 
 type Result<T> = std::result::Result<T, ScenarioError>;
 
-/// Reads the text of an rt-app file for a machine with `cpus` CPUs.
+/// Reads the text of an rt-app file for a machine with `cpus` CPUs; without a number, with as many as the
+/// file names, one at least.
 ///
 /// # Errors
 /// [`ScenarioError`] when the text is no JSON (with line and column), or has events, policies or values that
 /// cannot be simulated (with the names of task and event).
-pub fn from_rtapp(text: &str, name: &str, cpus: u32) -> Result<Import> {
+pub fn from_rtapp(text: &str, name: &str, cpus: Option<u32>) -> Result<Import> {
     let value = text::read(text)?;
+    let named = highest_cpu(&value).map_or(1, |cpu| u32::try_from(cpu.saturating_add(1)).unwrap_or(u32::MAX));
+    let mut notes = Vec::new();
+    if cpus.is_none() && named > 1 {
+        notes.push(format!("{named} CPUs, as many as the file names; --cpus gives another number"));
+    }
+    let cpus = cpus.unwrap_or(named);
     if !(1..=MAX_CPUS).contains(&cpus) {
         return fail(format!("{cpus} CPUs; it must be 1 to {MAX_CPUS}"));
     }
@@ -53,7 +62,9 @@ pub fn from_rtapp(text: &str, name: &str, cpus: u32) -> Result<Import> {
         tasks: BTreeSet::new(),
         resumed: BTreeSet::new(),
         cpus,
-        notes: Vec::new(),
+        timers: Vec::new(),
+        timer_users: BTreeMap::new(),
+        notes,
         unsupported: Vec::new(),
         locks: Vec::new(),
         events: Vec::new(),
@@ -70,17 +81,17 @@ pub fn from_rtapp(text: &str, name: &str, cpus: u32) -> Result<Import> {
     importer.note_repeated(tasks, "tasks");
     let mut list: Vec<Task> = Vec::with_capacity(tasks.0.len());
     let mut instances = 0u64;
-    for (name, value) in &tasks.0 {
-        let taken = list.iter().filter(|task| task.name == *name).count();
-        let task = importer.task(name, object(value, name)?, taken)?;
-        instances += u64::from(task.count);
-        list.push(task);
-    }
-    if list.is_empty() || instances > MAX_TASKS {
-        return fail(format!("{instances} tasks; it must be 1 to {MAX_TASKS}"));
+    for (at, (name, value)) in tasks.0.iter().enumerate() {
+        let taken = tasks.0.iter().take(at).filter(|(other, _)| other == name).count();
+        let tasks = importer.task(name, object(value, name)?, list.len(), taken)?;
+        instances += tasks.iter().map(|task| u64::from(task.count)).sum::<u64>();
+        list.extend(tasks);
     }
     if !importer.unsupported.is_empty() {
         return fail(format!("not supported: {}", importer.unsupported.join(", ")));
+    }
+    if list.is_empty() || instances > MAX_TASKS {
+        return fail(format!("{instances} tasks; it must be 1 to {MAX_TASKS}"));
     }
     importer.check_groups()?;
     for (key, _) in root.0.iter().filter(|(k, _)| !["tasks", "global", "resources"].contains(&k.as_str())) {
@@ -127,6 +138,10 @@ struct Importer {
     /// Names of all tasks, and all that some event resumes.
     tasks: BTreeSet<String>,
     resumed: BTreeSet<String>,
+    /// Names of the timers of the task being read.
+    timers: Vec<String>,
+    /// Who used a timer first that is not of one thread alone.
+    timer_users: BTreeMap<String, String>,
     cpus: u32,
     notes: Vec<String>,
     unsupported: Vec<String>,
@@ -193,8 +208,9 @@ impl Importer {
         }
     }
 
-    /// `taken` tasks of this name were there before.
-    fn task(&mut self, name: &str, raw: &Object, taken: usize) -> Result<Task> {
+    /// The tasks that a thread is: one, or one for each part of its phases. `index` of the first of them;
+    /// `taken` threads of this name were there before.
+    fn task(&mut self, name: &str, raw: &Object, index: usize, taken: usize) -> Result<Vec<Task>> {
         self.note_repeated(raw, name);
         let loops = Self::count(raw, "loop", name, -1)?;
         let count = match raw.get("instance").map_or(Some(1), Value::as_u64) {
@@ -205,9 +221,12 @@ impl Importer {
             }
             _ => return fail(format!("{name}: instance must be 1 to {MAX_TASKS}")),
         };
-        let (mut steps, mut own, mut endless) = (Vec::new(), Vec::new(), false);
+        let (mut steps, mut own, mut again) = (Vec::new(), Vec::new(), None);
         self.instances = u64::from(count);
         name.clone_into(&mut self.task);
+        self.timers.clear();
+        // Where the steps of each phase begin.
+        let mut begins = Vec::new();
         if let Some(phases) = raw.get("phases") {
             let phases = object(phases, &format!("{name}: phases"))?;
             self.note_repeated(phases, &format!("{name}: phases"));
@@ -215,15 +234,10 @@ impl Importer {
                 let what = format!("{name}.{phase}");
                 let value = object(value, &what)?;
                 self.note_repeated(value, &what);
+                begins.push(steps.len());
                 let times = match Self::count(value, "loop", &what, 1)? {
-                    // The only phase may go on for ever; after others there would be no way back to where it
-                    // began.
-                    0 if phases.0.len() == 1 => {
-                        endless = true;
-                        1
-                    }
                     0 if at + 1 == phases.0.len() => {
-                        self.unsupported.push(format!("{what}: loop -1 after other phases"));
+                        again = Some(steps.len());
                         1
                     }
                     0 => {
@@ -250,41 +264,74 @@ impl Importer {
         }
         let takes_time = |s: &Step| match s {
             Step::Run(span) | Step::Sleep(span) => span.mean_ns() > 0,
-            Step::NextJob { .. } | Step::NextArrival(_) | Step::Await { .. } => true,
+            Step::Burn | Step::NextJob { .. } | Step::NextArrival(_) | Step::Await { .. } => true,
             _ => false,
         };
-        if !steps.iter().any(takes_time) && self.unsupported.is_empty() {
+        if !steps[again.unwrap_or(0)..].iter().any(takes_time) && self.unsupported.is_empty() {
             return fail(format!("{name} takes no time: no run, sleep, timer or wait"));
         }
+        let loops = if again.is_some() { 0 } else { loops };
+        let again = again.unwrap_or(0);
+        let parts = self.settings(name, raw, &own, loops == 1 || again > 0);
+        let whole = if taken == 0 { name.to_owned() } else { format!("{name}#{}", taken + 1) };
+        let arrive_ns = raw.get("delay").map_or(Ok(0), |v| Self::micros(v, &format!("{name}: delay")))?;
+        if let [(_, settings)] = &parts[..] {
+            let task = Self::plain(whole, steps, loops, again);
+            return Ok(vec![self.with_settings(name, settings, Task { count, arrive_ns, ..task })?]);
+        }
+        if !self.divides(&parts, &own, &steps) {
+            return Ok(Vec::new());
+        }
+        let thread = Thread { name: whole, index, arrive_ns, loops, again, steps, begins };
+        self.in_parts(&thread, &parts, &own)
+    }
+
+    /// A task of one instance with no settings yet.
+    fn plain(name: String, steps: Vec<Step>, loops: u64, again: usize) -> Task {
         // A task with one timer, at its end, is periodic: its jobs have deadlines.
         let timers = steps.iter().filter(|s| matches!(s, Step::NextJob { .. })).count();
         let periodic = match steps.last() {
-            Some(Step::NextJob { period_ns }) if timers == 1 => {
+            Some(Step::NextJob { period_ns, .. }) if timers == 1 => {
                 Some(Periodic { period_ns: *period_ns, deadline_ns: *period_ns })
             }
             _ => None,
         };
-        let raw = &self.settings(name, raw, &own);
-        let mut task = Task {
-            name: if taken == 0 { name.to_owned() } else { format!("{name}#{}", taken + 1) },
-            count,
-            group: self.group(name, raw)?,
+        Task {
+            name,
+            count: 1,
+            group: None,
             tickets: u64::from(Nice::default().weight()),
             nice: Nice::default(),
             class: Class::Fair,
             priority: 0,
-            arrive_ns: raw.get("delay").map_or(Ok(0), |v| Self::micros(v, &format!("{name}: delay")))?,
-            cpus: raw.get("cpus").map(|v| self.affinity(name, v)).transpose()?,
+            arrive_ns: 0,
+            cpus: None,
             steps,
-            loops: if endless { 0 } else { loops },
+            loops,
+            again,
             total_ns: 0,
             periodic,
             reserve: None,
             request_ns: 0,
-        };
-        self.policy(name, raw, &mut task)?;
+        }
+    }
+
+    fn with_settings(&mut self, name: &str, settings: &Object, mut task: Task) -> Result<Task> {
+        task.group = self.group(name, settings)?;
+        task.cpus = settings.get("cpus").map(|v| self.affinity(name, v)).transpose()?;
+        self.policy(name, settings, &mut task)?;
         Ok(task)
     }
+}
+
+/// The highest number of a CPU that a value names.
+fn highest_cpu(value: &Value) -> Option<u64> {
+    let Value::Object(object) = value else { return None };
+    let named = |(key, value): &(String, Value)| match value {
+        Value::List(list) if key == "cpus" => list.iter().filter_map(Value::as_u64).max(),
+        value => highest_cpu(value),
+    };
+    object.0.iter().filter_map(named).max()
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub struct SimulateArgs {
     /// Workload of rt-app in place of a scenario, whatever its name ends with
     #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
     pub rt_app: Option<PathBuf>,
-    /// CPUs of the machine an rt-app workload is put on, 1 to 1024 [default: 1]
+    /// CPUs of the machine an rt-app workload is put on, 1 to 1024 [default: as many as it names]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::between::<u32>(1, u64::from(MAX_CPUS)))]
     pub cpus: Option<u32>,
 }

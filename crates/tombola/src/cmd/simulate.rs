@@ -164,8 +164,7 @@ fn scenario(args: &SimulateArgs) -> Result<Scenario> {
     if let Some(path) = args.rt_app.as_ref().or(named_json) {
         let text = read(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let import =
-            from_rtapp(&text, &name, args.cpus.unwrap_or(1)).map_err(|error| placed(path, &error))?;
+        let import = from_rtapp(&text, &name, args.cpus).map_err(|error| placed(path, &error))?;
         for note in import.notes {
             let _ = writeln!(io::stderr(), "tombola: {}", harmless(note.as_bytes()));
         }

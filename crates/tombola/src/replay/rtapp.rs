@@ -182,6 +182,7 @@ mod tests {
             cpus: None,
             steps,
             loops: 1,
+            again: 0,
             total_ns: 0,
             periodic: None,
             reserve: None,
@@ -191,7 +192,7 @@ mod tests {
 
     fn scenario(tasks: Vec<Task>) -> Scenario {
         let text = "{ \"tasks\": { \"a\": { \"run\": 1 } }, \"global\": { \"duration\": 2 } }";
-        let mut scenario = from_rtapp(text, "empty", 2).unwrap().scenario;
+        let mut scenario = from_rtapp(text, "empty", Some(2)).unwrap().scenario;
         let receiver = |to: usize| Event { name: format!("wake of {to}"), kind: EventKind::Receiver(to) };
         scenario.events = (0..tasks.len()).map(receiver).collect();
         scenario.tasks = tasks;
@@ -199,7 +200,7 @@ mod tests {
     }
 
     fn back(scenario: &Scenario, reserved: &[Option<Reservation>]) -> Scenario {
-        from_rtapp(&export(scenario, reserved).text, "back", scenario.cpus).unwrap().scenario
+        from_rtapp(&export(scenario, reserved).text, "back", Some(scenario.cpus)).unwrap().scenario
     }
 
     /// What a task does, µs: bursts, sleeps, instants of timers; wakes and waits by name.
@@ -215,7 +216,7 @@ mod tests {
             Step::Burn => ("run", "2000000".to_owned()),
             Step::Sleep(span) => ("sleep", (span.mean_ns() / 1000).to_string()),
             Step::Until(at) => ("until", (at / 1000).to_string()),
-            Step::NextJob { period_ns } => {
+            Step::NextJob { period_ns, .. } => {
                 timer += period_ns / 1000;
                 ("until", timer.to_string())
             }
@@ -328,7 +329,7 @@ mod tests {
         let promised = Reservation { runtime_ns: 2_000_000, deadline_ns: 10_000_000, period_ns: 10_000_000 };
         let export = export(&scenario, &[None, Some(promised)]);
         assert_eq!(export.notes.len(), 2, "{:?}", export.notes);
-        let back = from_rtapp(&export.text, "back", 2).unwrap().scenario;
+        let back = from_rtapp(&export.text, "back", Some(2)).unwrap().scenario;
         let reserve = back.tasks[1].reserve.map(|quota| (quota.quota_ns, quota.period_ns));
         assert_eq!((back.tasks[0].nice.get(), reserve), (0, Some((2_000_000, 10_000_000))));
     }

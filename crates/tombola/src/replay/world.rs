@@ -107,6 +107,7 @@ pub(crate) fn world(demand: &Demand, machine: Machine, name: &str) -> World {
             cpus: allowed.filter(|allowed| !allowed.is_empty() && allowed.len() < cpus as usize),
             steps,
             loops: 1,
+            again: 0,
             total_ns: 0,
             periodic: None,
             reserve: None,

@@ -47,7 +47,7 @@ impl Reader<'_> {
             }
         }
         if let Some(Periodic { period_ns, .. }) = periodic {
-            steps.push(Step::NextJob { period_ns });
+            steps.push(Step::NextJob { period_ns, timer: 0, skips: false });
         } else if let Some(every) = every {
             steps.push(Step::NextArrival(every));
         } else if steps.iter().all(|step| !matches!(step, Step::Sleep(_) | Step::Await { .. } | Step::Run(_)))

@@ -8,6 +8,10 @@ use tombola_core::tickets::Nice;
 /// Weight of a task of the class idle in the kernel (`WEIGHT_IDLEPRIO`).
 const IDLE_WEIGHT: u64 = 3;
 
+/// Settings that a phase may have, too.
+pub(super) const SETTINGS: [&str; 7] =
+    ["policy", "priority", "dl-runtime", "dl-period", "dl-deadline", "cpus", "taskgroup"];
+
 impl Importer {
     pub(super) fn affinity(&self, name: &str, value: &Value) -> Result<Vec<u32>> {
         let list = value.as_list().unwrap_or_default();
@@ -56,9 +60,18 @@ impl Importer {
             Some("SCHED_DEADLINE") => {
                 let time =
                     |key: &str| raw.get(key).map(|v| Self::micros(v, &format!("{name}: {key}"))).transpose();
-                let (runtime, period, deadline) =
-                    (time("dl-runtime")?, time("dl-period")?, time("dl-deadline")?);
-                let Some(quota_ns) = runtime.filter(|ns| *ns > 0) else {
+                // The keys of older files count where the newer ones are not there or 0: `runtime` is an
+                // event, too.
+                let or_older = |key: &str, older: &str| match time(key)?.filter(|ns| *ns > 0) {
+                    None => Ok(time(older)?.filter(|ns| *ns > 0)),
+                    some => Ok(some),
+                };
+                let (runtime, period, deadline) = (
+                    or_older("dl-runtime", "runtime")?,
+                    or_older("dl-period", "period")?,
+                    or_older("dl-deadline", "deadline")?,
+                );
+                let Some(quota_ns) = runtime else {
                     return fail(format!("{name}: SCHED_DEADLINE needs dl-runtime above 0"));
                 };
                 let period_ns = match period.or(Some(quota_ns)) {
@@ -75,31 +88,47 @@ impl Importer {
         Ok(())
     }
 
-    /// A task's settings with those of its phases, where these are the same in all: one that changes on the
-    /// way is not supported. Policy and what belongs to it stay from one phase to the next, CPUs and group go
-    /// back to the task's.
-    pub(super) fn settings(&mut self, name: &str, raw: &Object, phases: &[(String, &Object)]) -> Object {
-        let mut settings = raw.clone();
-        for key in ["policy", "priority", "dl-runtime", "dl-period", "dl-deadline", "cpus", "taskgroup"] {
-            let stays = !matches!(key, "cpus" | "taskgroup");
-            let mut now = raw.get(key);
-            for (at, (what, phase)) in phases.iter().enumerate() {
-                let before = now;
-                now = phase.get(key).or(if stays { now } else { raw.get(key) });
-                if at > 0 && now != before {
-                    self.unsupported.push(format!("{what}: {key} that changes between phases"));
-                }
-            }
-            if let Some(value) = now {
-                settings.0.push((key.to_owned(), value.clone()));
-            }
-        }
+    /// A task's settings in each of its parts: the first phase of a part, and all settings there. A part is
+    /// phases in a row whose settings are the same; there is always one. CPUs go back to the task's in a
+    /// phase that has none; policy, what belongs to it, and group stay from one phase to the next, also into
+    /// the next round.
+    pub(super) fn settings(
+        &mut self,
+        name: &str,
+        raw: &Object,
+        phases: &[(String, &Object)],
+        is_once: bool,
+    ) -> Vec<(usize, Object)> {
         for key in ["util_min", "util_max", "nodes_membind"] {
             if raw.get(key).is_some() || phases.iter().any(|(_, phase)| phase.get(key).is_some()) {
                 self.notes.push(format!("{name}: {key}: no meaning here"));
             }
         }
-        settings
+        let mut each = vec![raw.clone(); phases.len()];
+        for key in SETTINGS {
+            let given = |object: &Object| object.get(key).filter(|v| v.as_str() != Some("")).cloned();
+            let own = given(raw);
+            let round = |before: Option<Value>| -> Vec<Option<Value>> {
+                let mut now = before;
+                let phase = |phase: &Object| {
+                    now = given(phase).or_else(|| if key == "cpus" { own.clone() } else { now.clone() });
+                    now.clone()
+                };
+                phases.iter().map(|(_, object)| *object).map(phase).collect()
+            };
+            let first = round(own.clone());
+            let last = first.last().cloned().flatten();
+            if !is_once && round(last) != first {
+                self.unsupported.push(format!("{name}: {key} that is another in the second round"));
+            }
+            for (settings, now) in each.iter_mut().zip(first) {
+                settings.0.retain(|(name, _)| name != key);
+                settings.0.extend(now.map(|value| (key.to_owned(), value)));
+            }
+        }
+        let mut parts: Vec<(usize, Object)> = each.into_iter().enumerate().collect();
+        parts.dedup_by(|later, earlier| later.1 == earlier.1);
+        if parts.is_empty() { vec![(0, raw.clone())] } else { parts }
     }
 
     /// The group of a path like `/a/b`, with the groups above it.

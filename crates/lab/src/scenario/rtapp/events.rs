@@ -33,6 +33,8 @@ pub(super) fn is_setting(key: &str) -> bool {
         "dl-period",
         "dl-deadline",
         "taskgroup",
+        "period",
+        "deadline",
         "util_min",
         "util_max",
         "nodes_membind",
@@ -61,11 +63,26 @@ impl Importer {
         self.event_of(name.to_owned(), EventKind::Condition)
     }
 
-    fn event_of(&mut self, name: String, kind: EventKind) -> usize {
+    pub(super) fn event_of(&mut self, name: String, kind: EventKind) -> usize {
         self.events.iter().position(|e| e.name == name).unwrap_or_else(|| {
             self.events.push(Event { name, kind });
             self.events.len() - 1
         })
+    }
+
+    /// The number of a timer among those of the task. One whose name does not begin with "unique" belongs to
+    /// all threads that use it.
+    fn timer(&mut self, name: Option<&str>, here: &str) -> usize {
+        let name = name.unwrap_or("unknown");
+        if !name.starts_with("unique") {
+            let user = self.timer_users.entry(name.to_owned()).or_insert_with(|| self.task.clone());
+            if self.instances > 1 || *user != self.task {
+                self.notes.push(format!(
+                    "{here}: rt-app has one timer \"{name}\" for all threads, here each has its own"
+                ));
+            }
+        }
+        index_of(&mut self.timers, name)
     }
 
     /// Whom a resume must name to end a suspend: the thread, for rt-app ignores the text of a suspend. Older
@@ -94,15 +111,17 @@ impl Importer {
             };
             match kind {
                 _ if is_setting(key) => {}
+                "run" | "runtime" if value.as_i64() == Some(-1) => {
+                    self.notes.push(format!("{here}: -1 is for ever"));
+                    steps.push(Step::Burn);
+                }
                 "run" | "runtime" => steps.push(Step::Run(Span::Fixed(Self::micros(value, &here)?))),
                 "sleep" => steps.push(Step::Sleep(Span::Fixed(Self::micros(value, &here)?))),
                 "timer" => match value.get("period").map(|p| Self::micros(p, &here)).transpose()? {
                     Some(period_ns) if period_ns > 0 => {
-                        if value.get("mode").and_then(Value::as_str) != Some("absolute") {
-                            self.notes
-                                .push(format!("{here}: a late activation does not shift the ones after it"));
-                        }
-                        steps.push(Step::NextJob { period_ns });
+                        let timer = self.timer(value.get("ref").and_then(Value::as_str), &here);
+                        let skips = value.get("mode").and_then(Value::as_str) != Some("absolute");
+                        steps.push(Step::NextJob { period_ns, timer, skips });
                     }
                     _ => return fail(format!("{here} needs a period above 0")),
                 },
