@@ -48,6 +48,7 @@ use crate::ledger::{Account, Fairness, Ledger};
 use crate::snapshot::{Group, Loss};
 use crate::window::{Books, GroupWindow, TaskWindow, Window};
 use claims::Claims;
+use std::borrow::Cow;
 
 #[cfg(doc)]
 use crate::entitlement::Demand;
@@ -129,42 +130,42 @@ impl Audit {
     /// # Panics
     /// If the division would break one of the sums it must keep, as [`entitle`].
     pub fn new(window: &Window) -> Result<Self, DemandError> {
-        let claims = Claims::of(window);
-        let entitlement = entitle(&claims.demand)?;
-        let accounts = entitlement.claims.iter().zip(&claims.received_ns);
-        let ledger = Ledger {
-            capacity_ns: claims.division.capacity_ns,
-            accounts: accounts.map(|(share, &received_ns)| Account::new(share, received_ns)).collect(),
-        };
-        let mut entries: Vec<Option<Entry>> = vec![None; window.tasks.len()];
-        for (claim, &task) in claims.tasks.iter().enumerate() {
-            let account = ledger.accounts[claim];
-            entries[task] = Some(Entry {
-                weight: claims.demand.claims[claim].weight,
-                account,
-                got_share: ledger.got_share(&account),
-                fair_share: ledger.fair_share(&account),
-                limit: limit(entitlement.claims[claim].bound, &entitlement, &claims),
-            });
-        }
-        let waits = waiting::split(window, &claims);
-        let lines = window.tasks.iter().zip(entries).zip(waits.iter().copied());
-        let kept = lines
-            .filter(|((task, entry), _)| entry.is_some() || asked_ns(task) > 0)
-            .map(|((task, entry), waiting)| Line { task: task.clone(), entry, waiting });
+        Ok(Self::assembled(Judged::of(window)?, window, window.tasks.iter().map(Cow::Borrowed)))
+    }
+
+    /// Audits an interval that nobody needs any more: its tasks become lines where they are, without a copy.
+    ///
+    /// # Errors
+    /// As [`Audit::new`].
+    ///
+    /// # Panics
+    /// As [`Audit::new`].
+    pub fn of(mut window: Window) -> Result<Self, DemandError> {
+        let judged = Judged::of(&window)?;
+        let tasks = std::mem::take(&mut window.tasks);
+        Ok(Self::assembled(judged, &window, tasks.into_iter().map(Cow::Owned)))
+    }
+
+    fn assembled<'a>(
+        judged: Judged,
+        window: &Window,
+        tasks: impl ExactSizeIterator<Item = Cow<'a, TaskWindow>>,
+    ) -> Self {
         // A line is some hundred bytes: a vector that grew would move each of them several times.
-        let mut lines = Vec::with_capacity(window.tasks.len());
-        lines.extend(kept);
-        let mut findings = finding::find(window, &claims, &entitlement, &waits)?;
+        let mut lines = Vec::with_capacity(tasks.len());
+        let parts = tasks.zip(judged.entries).zip(judged.waits);
+        let kept = parts.filter(|((task, entry), _)| entry.is_some() || asked_ns(task) > 0);
+        lines.extend(kept.map(|((task, entry), waiting)| Line { task: task.into_owned(), entry, waiting }));
+        let mut findings = judged.findings;
         let findings_left_out = findings.len().saturating_sub(Finding::MOST);
         findings.truncate(Finding::MOST);
-        Ok(Self {
+        Self {
             length_ns: window.length_ns(),
             unix_us: window.unix_us,
             cpus: window.cpus.iter().filter(|c| c.wall_ns > 0).count(),
-            books: window.books(),
-            division: claims.division,
-            fairness: ledger.fairness(),
+            books: judged.books,
+            division: judged.division,
+            fairness: judged.fairness,
             lines,
             groups: window.groups.clone(),
             findings,
@@ -172,7 +173,7 @@ impl Audit {
             interference: window.interference.clone(),
             loss: window.loss,
             loss_total: window.loss_total,
-        })
+        }
     }
 
     /// The line of an account of [`Audit::fairness`].
@@ -199,6 +200,45 @@ impl Audit {
     /// If there is no such row, or the members are those of another audit.
     pub fn row(&self, members: &Members, row: usize) -> Row {
         members.row(self, row)
+    }
+}
+
+/// What is found out about a window before its tasks become lines.
+struct Judged {
+    books: Books,
+    division: Division,
+    fairness: Fairness,
+    /// Of each task of the window, in its order.
+    entries: Vec<Option<Entry>>,
+    /// Of each task of the window, in its order.
+    waits: Vec<Waiting>,
+    findings: Vec<Finding>,
+}
+
+impl Judged {
+    fn of(window: &Window) -> Result<Self, DemandError> {
+        let claims = Claims::of(window);
+        let entitlement = entitle(&claims.demand)?;
+        let accounts = entitlement.claims.iter().zip(&claims.received_ns);
+        let ledger = Ledger {
+            capacity_ns: claims.division.capacity_ns,
+            accounts: accounts.map(|(share, &received_ns)| Account::new(share, received_ns)).collect(),
+        };
+        let mut entries: Vec<Option<Entry>> = vec![None; window.tasks.len()];
+        for (claim, &task) in claims.tasks.iter().enumerate() {
+            let account = ledger.accounts[claim];
+            entries[task] = Some(Entry {
+                weight: claims.demand.claims[claim].weight,
+                account,
+                got_share: ledger.got_share(&account),
+                fair_share: ledger.fair_share(&account),
+                limit: limit(entitlement.claims[claim].bound, &entitlement, &claims),
+            });
+        }
+        let waits = waiting::split(window, &claims);
+        let findings = finding::find(window, &claims, &entitlement, &waits)?;
+        let (books, fairness) = (window.books(), ledger.fairness());
+        Ok(Self { books, division: claims.division, fairness, entries, waits, findings })
     }
 }
 

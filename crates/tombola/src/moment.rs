@@ -47,23 +47,24 @@ impl Moment {
     ///
     /// # Errors
     /// As [`Moment::new`].
-    pub(crate) fn of(step: &Step<'_>, number: u64, origin: Origin) -> Result<Self> {
-        Self::new(&step.window, step.frame, number, origin)
+    pub(crate) fn of(step: Step<'_>, number: u64, origin: Origin) -> Result<Self> {
+        Self::new(step.window, step.frame, number, origin)
     }
 
     /// The moment of a window that ends with this frame.
     ///
     /// # Errors
     /// Groups that contradict themselves.
-    pub(crate) fn new(window: &Window, frame: &Frame, number: u64, origin: Origin) -> Result<Self> {
-        let audit = Audit::new(window).context("the groups of the source contradict themselves")?;
+    pub(crate) fn new(window: Window, frame: &Frame, number: u64, origin: Origin) -> Result<Self> {
+        let cpus = window.cpus.clone();
+        let audit = Audit::of(window).context("the groups of the source contradict themselves")?;
         let running = frame.snapshot.cpus.iter().filter_map(|cpu| Some((cpu.cpu, cpu.running?)));
         Ok(Self {
             number,
             taken_ns: frame.snapshot.taken_ns,
             origin,
             audit,
-            cpus: window.cpus.clone(),
+            cpus,
             running: running.collect(),
             groups: frame.groups.clone(),
             owners: frame.owners.clone(),

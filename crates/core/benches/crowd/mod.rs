@@ -1,7 +1,7 @@
 //! Two snapshots of many tasks on a machine of 64 CPUs, for benches: who they are, and what they had between.
 //!
-//! Each task has a nice value and a group below other groups. Who was awake between the two ran and waited, as
-//! many nanoseconds as nobody can foresee, and their waits are in a few neighbouring buckets.
+//! Each task has a nice value and a group below other groups. Who was awake between the two ran and waited,
+//! as many nanoseconds as nobody can foresee, and their waits are in a few neighbouring buckets.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

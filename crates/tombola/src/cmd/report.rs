@@ -225,7 +225,7 @@ impl Gathering {
     pub(super) fn add(&mut self, window: &Window, frame: &Frame) -> Result<()> {
         if self.series.intervals.len() < INTERVALS {
             let number = self.series.intervals.len() as u64 + 1;
-            self.series.push(&Moment::new(window, frame, number, self.origin)?);
+            self.series.push(&Moment::new(window.clone(), frame, number, self.origin)?);
         }
         self.last = Some(frame.clone());
         Ok(())
@@ -239,7 +239,7 @@ impl Gathering {
     pub(super) fn finish(self) -> Result<(Moment, Series, Frame)> {
         let Some(last) = self.last else { bail!("nothing was measured: the source had no interval to give") };
         let window = last.since(self.first.as_ref());
-        let whole = Moment::new(&window, &last, 1, self.origin).context("cannot audit the whole time")?;
+        let whole = Moment::new(window, &last, 1, self.origin).context("cannot audit the whole time")?;
         Ok((whole, self.series, last))
     }
 }

@@ -123,7 +123,7 @@ fn measure(
             })
         })?;
         let Some(step) = step else { break };
-        let mut moment = Moment::of(&step, number, origin)?;
+        let mut moment = Moment::of(step, number, origin)?;
         if origin.is_live() {
             users.name(&mut moment);
             let is_ours = moment.machine.scheduler.as_ref().is_some_and(|s| s.ops.starts_with("tombola"));

@@ -22,7 +22,7 @@ fn moment() -> Moment {
         .into(),
         ..Interference::default()
     });
-    Moment::new(&window, &frame(Groups::new()), 1, Origin::Loaded).unwrap()
+    Moment::new(window, &frame(Groups::new()), 1, Origin::Loaded).unwrap()
 }
 
 fn is_its(line: &Line) -> bool {

@@ -44,6 +44,7 @@ proptest! {
     #[test]
     fn the_sums_hold(window in windows()) {
         let audit = Audit::new(&window).unwrap();
+        prop_assert_eq!(&Audit::of(window.clone()).unwrap(), &audit, "with the tasks of a window that is given away");
         let division = audit.division;
         prop_assert_eq!(
             division.wall_ns,

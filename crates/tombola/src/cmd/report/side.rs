@@ -85,7 +85,7 @@ pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
         if u128::from(step.window.length_ns()) * 2 < stretch.as_nanos() {
             continue;
         }
-        let moment = Moment::of(&step, 1, origin)?;
+        let moment = Moment::of(step, 1, origin)?;
         let machine = &moment.machine;
         side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());
         side.loss = loss_text(&moment.audit.loss_total);

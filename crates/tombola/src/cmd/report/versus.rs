@@ -134,8 +134,10 @@ fn watch(pace: &mut Pace, line: &str, most: usize, interrupt: &Interrupt) -> Res
 fn stretches(frames: &[Frame], parts: u32) -> Vec<&Frame> {
     let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Vec::new() };
     let (from, to) = (first.snapshot.taken_ns, last.snapshot.taken_ns);
-    // Times 1000 it does not overflow in half a year.
-    let end = |part: u32| from + (to - from) * u64::from(part) / u64::from(parts);
+    let end = |part: u32| {
+        let passed = u128::from(to - from) * u128::from(part) / u128::from(parts);
+        from.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    };
     let mut chosen: Vec<&Frame> = (0..=parts)
         .filter_map(|part| frames.iter().min_by_key(|frame| frame.snapshot.taken_ns.abs_diff(end(part))))
         .collect();
@@ -151,7 +153,7 @@ fn add(
     times: Had,
     origin: Origin,
 ) -> Result<()> {
-    let moment = Moment::new(&after.since(Some(before)), after, 1, origin)?;
+    let moment = Moment::new(after.since(Some(before)), after, 1, origin)?;
     let machine = &moment.machine;
     side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());
     side.loss = loss_text(&moment.audit.loss_total);

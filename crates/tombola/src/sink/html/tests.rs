@@ -50,7 +50,7 @@ fn lanes() -> Lanes {
 fn page_of(tasks: Vec<TaskWindow>, intervals: usize, groups: [&str; 2], lanes: Option<&Lanes>) -> String {
     let groups = [1, 2].map(Group::Cgroup).into_iter().zip(groups.map(str::to_owned));
     let frame = frame(groups.collect::<Groups>());
-    let whole = Moment::new(&window(tasks), &frame, 1, Origin::Loaded).unwrap();
+    let whole = Moment::new(window(tasks), &frame, 1, Origin::Loaded).unwrap();
     let mut series = Series::default();
     for _ in 0..intervals {
         series.push(&whole);
