@@ -2,8 +2,8 @@
 //! anything.
 //!
 //! The kernel and perf print `comm=a pid=1 …`; libtraceevent's plugins, which trace-cmd and some builds of
-//! perf use, print `a:1 [120] …`; `trace-cmd report -R` prints keys with bare numbers, and the kernel with its
-//! option `fields` each number twice, `pid=0x1 (1)`.
+//! perf use, print `a:1 [120] …`; `trace-cmd report -R` prints keys with bare numbers, and the kernel with
+//! its option `fields` each number twice, `pid=0x1 (1)`.
 
 use super::line::number;
 use crate::event::{Left, Task};
