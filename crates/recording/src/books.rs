@@ -43,7 +43,7 @@ pub enum Figure {
 }
 
 impl Certainty {
-    fn add(&mut self, why: Doubt, ns: u64) {
+    pub(crate) fn add(&mut self, why: Doubt, ns: u64) {
         *match why {
             Doubt::Loss => &mut self.loss_ns,
             Doubt::Start => &mut self.start_ns,

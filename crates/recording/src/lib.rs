@@ -40,4 +40,5 @@ pub mod simulated;
 pub mod state;
 pub mod summary;
 pub mod task;
+pub mod worth;
 pub mod writer;

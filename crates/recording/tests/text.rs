@@ -168,10 +168,10 @@ fn events_without_time_or_cpu_are_called_so() {
     }
 }
 
-/// The kernel's own text of one buffer, with and without the option `latency-format`: times there count from
-/// the begin of the buffer.
+/// The kernel's own text of one buffer, with and without the options `fields` and `latency-format`: times of
+/// the latter count from the begin of the buffer.
 #[test]
-fn root_the_latency_format_tells_the_same() {
+fn root_the_latency_format_and_fields_tell_the_same() {
     let instance =
         PathBuf::from(format!("/sys/kernel/tracing/instances/tombola_latency_{}", std::process::id()));
     if std::fs::create_dir(&instance).is_err() {
@@ -189,8 +189,17 @@ fn root_the_latency_format_tells_the_same() {
     let plain = text();
     set("trace_options", "latency-format");
     let latency = text();
+    set("trace_options", "nolatency-format");
+    // From 6.4 on.
+    let has_fields = instance.join("options/fields").exists();
+    if has_fields {
+        set("options/fields", "1");
+    }
+    let fields = text();
     std::fs::remove_dir(&instance).expect("nobody uses it");
+    assert!(!has_fields || fields.contains("prev_state=0x"), "{fields}");
     let (plain, latency) = (of_text(&plain).expect("text"), of_text(&latency).expect("text"));
+    assert_eq!(plain, of_text(&fields).expect("text"));
     assert!(plain.len() > 10, "{}", plain.len());
     assert_eq!(plain.len(), latency.len());
     for (one, other) in plain.iter().zip(&latency) {

@@ -184,6 +184,12 @@ fn what_is_in_a_recording_is_told_also_from_a_pipe() {
     assert_eq!((&info["events"], &info["tasks_seen"]), (&Value::from(10), &Value::from(2)), "{info}");
     assert_eq!(info["end_ns"].as_u64().unwrap() - info["begin_ns"].as_u64().unwrap(), 17_000_000);
     assert!(info["known"].as_array().unwrap().iter().any(|of| of["known"] == false), "{info}");
+    let figures = info["figures"].as_array().unwrap().iter();
+    let worth: Vec<(&str, &str)> =
+        figures.map(|of| (of["what"].as_str().unwrap(), of["worth"].as_str().unwrap())).collect();
+    // Until 13 ms nothing is known of the wakes of one, and whole microseconds are all there is.
+    assert_eq!(worth[..2], [("run time", "bounded"), ("wait", "bounded")], "{info}");
+    assert_eq!(worth[4..], [("who stood in whose way", "unknown"), ("entitlement", "unknown")], "{info}");
 }
 
 #[test]

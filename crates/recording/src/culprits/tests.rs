@@ -145,8 +145,8 @@ proptest! {
         scope in prop_oneof![Just(Scope::Whole), Just(Scope::Cpus), Just(Scope::Tasks)],
     ) {
         let mut events = events;
-        // An exec joins two tasks, whose waits may lie beside each other; one that ends and comes at one instant
-        // is two of the same identity.
+        // An exec joins two tasks, whose waits may lie beside each other; one that ends and comes at one
+        // instant is two of the same identity.
         let is_odd = |kind: &Kind| match kind {
             Kind::Switch { prev: Some(prev), next, .. } => prev.pid == next.pid,
             kind => matches!(kind, Kind::Exec { .. }),

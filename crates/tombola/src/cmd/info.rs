@@ -3,8 +3,9 @@
 use crate::cli::{InfoArgs, OutputArgs};
 use crate::exit::Exit;
 use crate::pace::notify;
+use crate::sink::ms3;
 use crate::sink::result;
-use crate::sink::result::info::{Info, Known};
+use crate::sink::result::info::{Figure, Info, Known};
 use crate::sink::result::outlet::ResultFormat;
 use crate::source::{nothing_in, open_recording, part_told};
 use crate::target::Target;
@@ -13,10 +14,11 @@ use crate::wall_time::utc;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
-use tombola_recording::capabilities::{Capabilities, LossTold, Scope};
+use tombola_recording::capabilities::{Capabilities, Header, LossTold, Scope};
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::summary::Summary;
+use tombola_recording::worth::{Doubts, Judged, Worth, judge};
 
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
@@ -40,6 +42,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     let mut normaliser = Normaliser::new(reader.header());
     let mut info = Info::default();
     let (mut summary, mut early) = (Summary::default(), Early::default());
+    let mut doubts = Doubts::default();
     loop {
         let event = match reader.next_event() {
             Ok(Some(event)) => event,
@@ -53,7 +56,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
         summary.add(&event);
         if let Some(event) = early.add(event) {
             normaliser.event(&event);
-            normaliser.facts();
+            normaliser.facts().for_each(|fact| doubts.note(&fact));
         }
         let (done, all) = reader.progress();
         if info.events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
@@ -63,10 +66,11 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     }
     while let Some(event) = early.rest() {
         normaliser.event(&event);
-        normaliser.facts();
+        normaliser.facts().for_each(|fact| doubts.note(&fact));
     }
     let header = reader.header();
     normaliser.finish(header.end_ns);
+    normaliser.facts().for_each(|fact| doubts.note(&fact));
     let text = |text: &Option<String>| text.as_ref().map(|text| harmless(text.as_bytes()));
     info.format.clone_from(&header.format);
     (info.host, info.release, info.arch) = (text(&header.host), text(&header.release), text(&header.arch));
@@ -84,6 +88,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     info.pieces_left_out = damage.skipped;
     info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
     info.known = known(header.can, header.scope);
+    info.figures = figures(header, &doubts);
     match format {
         ResultFormat::Table => print(&info, out)?,
         ResultFormat::Json | ResultFormat::Ndjson => out.write_all(&result::info::line(&info)?)?,
@@ -130,7 +135,30 @@ fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
     for Known { what, is_told, how } in &info.known {
         writeln!(out, "  {:<7}  {what}: {how}", if *is_told { "known" } else { "unknown" })?;
     }
+    writeln!(out, "figures")?;
+    for Figure { what, columns, worth, too_low_ns, why } in &info.figures {
+        let by =
+            too_low_ns.map(|ns| format!("; together too low by {} ms at most", ms3(ns))).unwrap_or_default();
+        let why = if why.is_empty() { String::new() } else { format!(": {why}{by}") };
+        writeln!(out, "  {worth:<7}  {what} ({}){why}", columns.join(", "))?;
+    }
     Ok(())
+}
+
+/// What is worth how much.
+fn figures(header: &Header, doubts: &Doubts) -> Vec<Figure> {
+    let figure = |judged: Judged| Figure {
+        what: judged.what,
+        columns: judged.columns,
+        worth: match judged.worth {
+            Worth::Exact => "exact",
+            Worth::Bounded => "bounded",
+            Worth::Unknown => "unknown",
+        },
+        too_low_ns: judged.too_low_ns,
+        why: judged.why,
+    };
+    judge(header, doubts).into_iter().map(figure).collect()
 }
 
 /// What the events can tell, in the words of the figures that depend on it.

@@ -137,7 +137,7 @@ fn culprits_of_a_recording() {
     let first = recorded.next(Some(Duration::ZERO)).unwrap().unwrap();
     let last = recorded.next(None).unwrap().unwrap();
     let mut timeline = Timeline::default();
-    timeline.push(Moment::new(&last.since(Some(&first)), &last, 1, Origin::Recorded).unwrap());
+    timeline.push(Moment::new(last.since(Some(&first)), &last, 1, Origin::Recorded).unwrap());
     let picture = picture(&app(View::Culprits), &timeline, 120, 40);
     insta::assert_snapshot!("Culprits_of_a_recording_120x40", picture.backend());
 }

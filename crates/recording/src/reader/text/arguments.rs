@@ -2,7 +2,8 @@
 //! anything.
 //!
 //! The kernel and perf print `comm=a pid=1 …`; libtraceevent's plugins, which trace-cmd and some builds of
-//! perf use, print `a:1 [120] …`; `trace-cmd report -R` prints keys with bare numbers.
+//! perf use, print `a:1 [120] …`; `trace-cmd report -R` prints keys with bare numbers, and the kernel with
+//! its option `fields` each number twice, `pid=0x1 (1)`.
 
 use super::line::number;
 use crate::event::{Left, Task};
@@ -31,9 +32,15 @@ fn last<'a>(text: &'a [u8], key: &str) -> Option<(&'a [u8], &'a [u8])> {
     Some((text[..at].trim_ascii_end(), &text[at + key.len()..]))
 }
 
-/// A value up to its first blank.
+/// A value up to its first blank; of a number that stands there twice, hexadecimal first, the decimal one.
 fn first_word(value: &[u8]) -> &[u8] {
-    value.split(u8::is_ascii_whitespace).next().unwrap_or_default()
+    let mut words = value.split(u8::is_ascii_whitespace);
+    let word = words.next().unwrap_or_default();
+    let in_brackets = |word: &'_ [u8]| word.len() > 2 && word.starts_with(b"(") && word.ends_with(b")");
+    match words.next() {
+        Some(second) if word.starts_with(b"0x") && in_brackets(second) => &second[1..second.len() - 1],
+        _ => word,
+    }
 }
 
 fn priority(value: &[u8]) -> Option<i32> {
@@ -175,6 +182,26 @@ mod tests {
         let raw =
             b"prev_comm=sh prev_pid=1 prev_prio=120 prev_state=0x1000 next_comm=y next_pid=2 next_prio=120";
         assert_eq!(switch(raw).map(|(_, told, _)| told), Some(Told::Number(0x1000)));
+    }
+
+    /// Lines of a 6.18 kernel with its option `fields`, shortened.
+    #[test]
+    fn numbers_that_stand_there_twice() {
+        let text = b"prev_comm=a prev_pid=0xf (15) prev_prio=0x78 (120) prev_state=0x80 (128) next_comm=b c next_pid=0x5fb9 (24505) next_prio=0xffffffff (-1)";
+        assert_eq!(switch(text), Some((named("a", 15, 120), Told::Number(128), named("b c", 24_505, -1))));
+        let woken = Some(Wake { wakee: named("a", 15, 120), target: Some(1) });
+        assert_eq!(wake(b"comm=a pid=0xf (15) prio=0x78 (120) target_cpu=0x1 (1)"), woken);
+        let moved = b"comm=m pid=0xf (15) prio=0x78 (120) orig_cpu=0x0 (0) dest_cpu=0x1 (1)";
+        assert_eq!(migrate(moved), Some((named("m", 15, 120), 0, 1)));
+        let born = fork(b"parent_comm=a parent_pid=0x1f (31) child_comm=b child_pid=0x20 (32)").unwrap();
+        assert_eq!((born.0.pid, born.1.pid), (31, 32));
+        assert_eq!(exit(b"comm=m pid=0x5 (5) prio=0x78 (120) group_dead=(1)"), Some(named("m", 5, 120)));
+        assert_eq!(
+            exec(b"filename=/x pid=0x5 (5) old_pid=0x6 (6)").map(|(t, old)| (t.pid, old)),
+            Some((5, 6))
+        );
+        let renamed = rename(b"pid=0x5 (5) oldcomm=a newcomm=b c oom_score_adj=0x0 (0)").unwrap();
+        assert_eq!((renamed.pid, &renamed.comm[..]), (5, &b"b c"[..]));
     }
 
     #[test]

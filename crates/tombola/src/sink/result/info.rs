@@ -39,6 +39,8 @@ pub(crate) struct Info {
     pub(crate) stopped_by: Option<String>,
     /// What can be known from it.
     pub(crate) known: Vec<Known>,
+    /// What the figures are worth that the verbs make of it.
+    pub(crate) figures: Vec<Figure>,
 }
 
 /// Something that can be known, or not.
@@ -48,6 +50,20 @@ pub(crate) struct Known {
     #[serde(rename = "known")]
     pub(crate) is_told: bool,
     pub(crate) how: &'static str,
+}
+
+/// A kind of figure, of all tasks together.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Figure {
+    pub(crate) what: &'static str,
+    /// Keys under which tables and files have such figures.
+    pub(crate) columns: &'static [&'static str],
+    /// exact, bounded or unknown.
+    pub(crate) worth: &'static str,
+    /// By how much they may be too low, of all tasks together, where that is what bounds them.
+    pub(crate) too_low_ns: Option<u64>,
+    /// Why they are no more than that; empty where they are exact.
+    pub(crate) why: &'static str,
 }
 
 /// It as a line.
