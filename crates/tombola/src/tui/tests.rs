@@ -351,9 +351,12 @@ fn a_list_that_is_open_is_pointed_at_and_not_what_it_hides() {
     assert!(
         !app.set.columns.contains(&Column::of("nice")) && matches!(app.mode, Mode::Columns(at) if at > 0)
     );
-    // Below the list lie the rows of the view, which are not seen.
+    // Below a short list lie rows of the view, which are not seen.
+    let mut crowd = Timeline::default();
+    crowd.push(moment(1, (1..=60).map(crowd_task).collect()));
+    app.mode = Mode::Sort(0);
     let before = format!("{app:?}");
-    point(&mut app, &timeline, MouseEventKind::Down(MouseButton::Left), (5, 39));
+    point(&mut app, &crowd, MouseEventKind::Down(MouseButton::Left), (5, 30));
     assert_eq!(format!("{app:?}"), before);
     app.mode = Mode::Help;
     point(&mut app, &timeline, MouseEventKind::Down(MouseButton::Left), (5, 6));
