@@ -61,8 +61,8 @@ struct Wait {
 
 /// The pairs. It is told of each event once the normaliser has taken it.
 ///
-/// Memory: the tasks that wait, at most [`queue::LONGEST`] stretches a CPU, and the pairs, of which there are
-/// [`booked::MOST_PAIRS`] at most.
+/// Memory: the tasks that wait, at most 1,024 stretches a CPU, and the pairs, of which there are
+/// 262,144 at most.
 #[derive(Debug, Default)]
 pub struct Culprits {
     /// By thread id.
