@@ -26,6 +26,7 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+typedef int8_t __s8;
 typedef uint8_t __u8;
 typedef uint16_t __u16;
 typedef int32_t __s32;
