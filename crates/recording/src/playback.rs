@@ -279,6 +279,12 @@ impl Playback {
         self.reader.damage()
     }
 
+    /// CPUs of the machine, where the recording tells their number, of which nothing was read so far.
+    pub fn silent_cpus(&self) -> usize {
+        let cpus = self.header().cpus.map_or(0, |cpus| cpus as usize);
+        cpus.saturating_sub(self.normaliser.cpus().len())
+    }
+
     /// Events played.
     pub fn events(&self) -> u64 {
         self.events

@@ -10,6 +10,7 @@ mod ftrace_page;
 mod merge;
 pub mod perf_data;
 pub mod perfetto;
+mod plausible;
 pub mod text;
 pub mod trace_dat;
 
@@ -237,13 +238,14 @@ fn open_format(
 ) -> Result<Box<dyn Reader>, ReadError> {
     // The first bytes of one that is short may look like text.
     let format = format.filter(|_| packed_otherwise(begin).is_none());
-    match format {
-        Some(Format::PerfData) => Ok(Box::new(perf_data::PerfData::open(input)?)),
-        Some(Format::TraceDat) => Ok(Box::new(trace_dat::TraceDat::open(input)?)),
-        Some(Format::Perfetto) => Ok(Box::new(perfetto::PerfettoReader::new(input, look)?)),
-        Some(Format::Text) => Ok(Box::new(text::TextReader::new(input)?)),
-        Some(Format::Gzip | Format::Zstd) | None => Err(not_recognised(begin)),
-    }
+    let reader: Box<dyn Reader> = match format {
+        Some(Format::PerfData) => Box::new(perf_data::PerfData::open(input)?),
+        Some(Format::TraceDat) => Box::new(trace_dat::TraceDat::open(input)?),
+        Some(Format::Perfetto) => Box::new(perfetto::PerfettoReader::new(input, look)?),
+        Some(Format::Text) => Box::new(text::TextReader::new(input)?),
+        Some(Format::Gzip | Format::Zstd) | None => return Err(not_recognised(begin)),
+    };
+    Ok(Box::new(plausible::Plausible::new(reader)))
 }
 
 /// The first bytes; the input is at its beginning again.

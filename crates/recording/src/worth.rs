@@ -14,6 +14,8 @@ pub struct Doubts {
     pub tasks: Certainty,
     /// Time in which it is not known what a CPU did, ns: no task ran longer than that unseen.
     pub cpus_ns: u64,
+    /// CPUs of the machine of which nothing was read before the file broke off.
+    pub silent_cpus: usize,
 }
 
 impl Doubts {
@@ -58,7 +60,8 @@ pub struct Judged {
 /// Judges the figures of a recording with this header, where so much is in doubt.
 pub fn judge(header: &Header, doubts: &Doubts) -> Vec<Judged> {
     let can = &header.can;
-    let sees_all = matches!(header.scope, Scope::Whole | Scope::Cpus);
+    let is_silent = doubts.silent_cpus > 0;
+    let sees_all = matches!(header.scope, Scope::Whole | Scope::Cpus) && !is_silent;
     let times = |unknown_ns: u64, sees_what: bool, why| {
         if !sees_what {
             (Worth::Unknown, None, why)
@@ -70,7 +73,11 @@ pub fn judge(header: &Header, doubts: &Doubts) -> Vec<Judged> {
             (Worth::Exact, None, "")
         }
     };
-    let a_part = "only a part of the events is recorded";
+    let a_part = if is_silent {
+        "the file breaks off, and of some CPUs nothing was read"
+    } else {
+        "only a part of the events is recorded"
+    };
     let has_wakes = can.waking || can.wakeup;
     let no_wakes = if sees_all { "no wakes are recorded" } else { a_part };
     let unknown_ns = doubts.tasks.unknown_ns();
@@ -146,7 +153,7 @@ mod tests {
         let none = Doubts::default();
         assert_eq!(worths(&whole, &none), [Exact, Exact, Exact, Exact, Exact, Bounded]);
         // Seven nanoseconds are lost of two tasks, of which one may have run.
-        let lost = Doubts { tasks: Certainty { loss_ns: 14, ..none.tasks }, cpus_ns: 7 };
+        let lost = Doubts { tasks: Certainty { loss_ns: 14, ..none.tasks }, cpus_ns: 7, ..none };
         assert_eq!(worths(&whole, &lost), [Bounded; 6]);
         let too_low = judge(&whole, &lost).iter().map(|judged| judged.too_low_ns).collect::<Vec<_>>();
         assert_eq!(too_low[..2], [Some(7), Some(14)]);
@@ -154,7 +161,7 @@ mod tests {
         let quiet = Doubts { cpus_ns: 0, ..lost };
         assert_eq!(worths(&whole, &quiet), [Exact, Bounded, Exact, Bounded, Bounded, Bounded]);
         // It slept and waited, how long each is not known: it did not run.
-        let no_wake = Doubts { tasks: Certainty { no_wake_ns: 5, ..none.tasks }, cpus_ns: 0 };
+        let no_wake = Doubts { tasks: Certainty { no_wake_ns: 5, ..none.tasks }, ..none };
         assert_eq!(worths(&whole, &no_wake), [Exact, Bounded, Exact, Exact, Bounded, Bounded]);
         assert_eq!(judge(&whole, &no_wake)[1].too_low_ns, Some(5));
         let with = |can| Header { can, ..Header::default() };
@@ -164,6 +171,8 @@ mod tests {
         assert_eq!(worths(&coarse, &none), [Bounded, Bounded, Exact, Exact, Unknown, Unknown]);
         let placed = with(Capabilities { wakeup: true, migrations: false, ..can });
         assert_eq!(worths(&placed, &none)[4], Bounded);
+        // It breaks off before anything of one CPU was read.
+        assert_eq!(worths(&whole, &Doubts { silent_cpus: 1, ..none }), [Unknown; 6]);
         let part = Header { scope: Scope::Tasks, ..whole };
         assert_eq!(worths(&part, &none), [Unknown; 6]);
     }

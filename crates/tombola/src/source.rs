@@ -9,7 +9,9 @@ mod simulated;
 pub use extent::length;
 pub use frames::{Frames, Kept, holds_frames};
 pub use live::Live;
-pub use recorded::{Aside, Beside, Recorded, check_span, nothing_in, open_recording, part_told};
+pub use recorded::{
+    Aside, Beside, Recorded, check_span, nothing_in, nothing_there, open_recording, part_told, tell_damage,
+};
 pub use simulated::Simulated;
 
 use crate::pace::notify;

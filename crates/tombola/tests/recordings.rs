@@ -371,3 +371,71 @@ fn a_signal_ends_a_long_reading_and_what_was_read_is_told() {
     let length_ns = json["intervals"][0]["interval_ns"].as_u64().unwrap();
     assert!(length_ns < whole.1, "{length_ns}");
 }
+
+#[test]
+fn a_conversion_goes_into_a_pipe_and_behind_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let text = text.to_str().unwrap();
+    let whole = ok(&["convert", text, "-", "--format", "csv"]);
+    let [pipe, file, link] = ["pipe", "file.csv", "link.csv"].map(|name| dir.path().join(name));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    ok(&["convert", text, pipe.to_str().unwrap(), "--format", "csv"]);
+    assert!(!std::fs::metadata(&pipe).unwrap().is_file(), "it is a pipe still");
+    assert_eq!(reader.join().unwrap(), whole);
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    ok(&["convert", text, link.to_str().unwrap()]);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink(), "it is a link still");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
+    // A device that takes nothing is told, and stays.
+    let full = tombola(&["convert", text, "/dev/full", "--format", "csv"]);
+    assert_eq!(full.status.code(), Some(1));
+    assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
+}
+
+#[test]
+fn a_command_is_not_run_beside_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let made = dir.path().join("made");
+    for flag in ["-i", "--dir"] {
+        let output = tombola(&["audit", flag, text.to_str().unwrap(), "--", "touch", made.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(!made.exists());
+    }
+}
+
+#[test]
+fn a_stretch_behind_the_end_has_no_slices() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let output = tombola(&["timehist", "-i", text.to_str().unwrap(), "--from", "3s"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("no events in that stretch"), "{said}");
+}
+
+/// A CPU that no machine has would be an index into a set of as many.
+#[test]
+fn an_event_of_an_impossible_cpu_is_left_out_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(dir.path());
+    let mut lines: Vec<&str> = TEXT.lines().collect();
+    let line = lines[3].replace("[000]", "[4294967295]");
+    lines.insert(4, &line);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    for verb in ["audit", "report", "hist"] {
+        let page = dir.path().join("page.html");
+        let mut arguments = vec![verb, "-i", path.to_str().unwrap()];
+        if verb == "report" {
+            arguments.extend(["-o", page.to_str().unwrap()]);
+        }
+        let output = tombola(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("CPU 4294967295"), "{verb}: {said}");
+    }
+}

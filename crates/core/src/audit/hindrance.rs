@@ -96,14 +96,13 @@ impl Audit {
             }
             let quota_ns = interference.quota_ns.get(&victim);
             let quota = quota_ns.map(|ns| (*ns, self.throttled_group(line.task.totals.group)));
-            Hindrance {
-                victim,
-                wait_ns: line.task.delta.imposed_wait_ns(),
-                quota,
-                unknown_ns: interference.unknown_ns.get(&victim).copied().unwrap_or(0),
-                groups: self.by_group(&tasks),
-                tasks,
-            }
+            let wait_ns = line.task.delta.imposed_wait_ns();
+            // A wait that is found out about when it ends is cut to the interval: what was before is not
+            // behind anybody in it.
+            let known_ns = tasks.iter().map(|(_, standing)| standing.held_ns).sum::<u64>();
+            let left_ns = wait_ns.saturating_sub(known_ns.saturating_add(quota_ns.copied().unwrap_or(0)));
+            let unknown_ns = interference.unknown_ns.get(&victim).copied().unwrap_or(0).min(left_ns);
+            Hindrance { victim, wait_ns, quota, unknown_ns, groups: self.by_group(&tasks), tasks }
         };
         let is_known = |hindrance: &Hindrance| {
             !hindrance.tasks.is_empty() || hindrance.quota.is_some() || hindrance.unknown_ns > 0

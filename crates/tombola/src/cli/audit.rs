@@ -127,7 +127,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = index)]
     pub min_jain: Option<f64>,
     /// Command to run and to audit, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["input", "dir"])]
     pub command: Vec<OsString>,
 }
 

@@ -5,13 +5,12 @@ use crate::exit::Exit;
 use crate::pace::notify;
 use crate::replay::world::{Machine, world};
 use crate::replay::{recorded, rtapp, toml};
-use crate::source::{nothing_in, open_recording};
-use crate::target::{Target, cannot_create};
+use crate::source::{nothing_in, open_recording, tell_damage};
+use crate::target::Target;
 use crate::text::harmless;
-use anyhow::{Context, Result, anyhow, bail};
-use std::fs::Permissions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use anyhow::{Result, bail};
+use std::fs::{self, Metadata};
+use std::io::Write;
 use std::path::Path;
 use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
@@ -29,30 +28,22 @@ pub fn run(args: &ConvertArgs, out: &mut dyn Write) -> Result<Exit> {
         return demand(args, format, out);
     }
     let mut opened = open_recording(&args.from)?;
+    let mut target = Target::open(Some(&args.to))?;
+    let events = write(&mut opened, format, target.writer(out), &args.from)?;
     if args.to == Path::new("-") {
-        let events = write(&mut opened, format, &mut *out, &args.from)?;
-        out.flush()?;
         if events == 0 {
             bail!("{}", nothing_in(&args.from));
         }
-        return Ok(Exit::Ok);
+        return target.finish().map(|()| Exit::Ok);
     }
-    let writing = || format!("cannot write {}", args.to.display());
-    let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The mask of the user's new files holds for this one too.
-    let mode = Permissions::from_mode(0o666);
-    let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
-    let mut file = file.map_err(|error| cannot_create(&args.to, error))?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    let events = write(&mut opened, format, &mut buffered, &args.from)?;
-    buffered.flush().with_context(writing)?;
-    drop(buffered);
     if events == 0 {
         bail!("{}: {} is not written", nothing_in(&args.from), args.to.display());
     }
-    let bytes = file.as_file().metadata().with_context(writing)?.len();
-    file.persist(&args.to).map_err(|error| anyhow!(error.error)).with_context(writing)?;
-    notify(&format!("{events} events, {bytes} bytes: {}", args.to.display()));
+    target.finish()?;
+    // A pipe or a device has no length.
+    let length = fs::metadata(&args.to).ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+    let bytes = length.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
+    notify(&format!("{events} events{bytes}: {}", args.to.display()));
     Ok(Exit::Ok)
 }
 
@@ -145,13 +136,6 @@ fn write(
             writer.finish()?;
         }
     }
-    let damage = reader.damage();
-    if let Some((place, what)) = &damage.first {
-        notify(&format!(
-            "{}: {} pieces left out, the first at {place}: {what}",
-            name.display(),
-            damage.skipped
-        ));
-    }
+    tell_damage(name, reader.damage());
     Ok(events)
 }

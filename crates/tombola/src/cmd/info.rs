@@ -87,7 +87,11 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     let damage = reader.damage();
     info.pieces_left_out = damage.skipped;
     info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
-    info.known = known(header.can, header.scope);
+    if info.stopped_by.is_some() {
+        let cpus = header.cpus.map_or(0, |cpus| cpus as usize);
+        doubts.silent_cpus = cpus.saturating_sub(summary.cpus.len());
+    }
+    info.known = known(header.can, header.scope, doubts.silent_cpus > 0);
     info.figures = figures(header, &doubts);
     match format {
         ResultFormat::Table => print(&info, out)?,
@@ -162,9 +166,10 @@ fn figures(header: &Header, doubts: &Doubts) -> Vec<Figure> {
 }
 
 /// What the events can tell, in the words of the figures that depend on it.
-fn known(can: Capabilities, scope: Scope) -> Vec<Known> {
+fn known(can: Capabilities, scope: Scope, breaks_off: bool) -> Vec<Known> {
     let of = |what, is_told, yes, no| Known { what, is_told, how: if is_told { yes } else { no } };
-    let part = part_told(scope);
+    let silent = breaks_off.then_some("the file breaks off, and of some CPUs nothing was read");
+    let part = part_told(scope).or(silent);
     vec![
         of(
             "the whole machine",

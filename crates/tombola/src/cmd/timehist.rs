@@ -3,7 +3,7 @@
 use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
-use crate::source::{check_span, nothing_in, open_recording};
+use crate::source::{check_span, nothing_in, nothing_there, open_recording};
 use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
 use anyhow::{Context, Result, bail};
@@ -43,7 +43,7 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut early = Early::default();
     let mut before: HashMap<TaskId, Before> = HashMap::new();
     let mut begin_ns = reader.header().begin_ns;
-    let (mut events, mut is_cut) = (0u64, false);
+    let (mut events, mut is_cut, mut latest_since_ns) = (0u64, false, 0);
     head(args.format, out)?;
     loop {
         let event = match reader.next_event() {
@@ -67,6 +67,7 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
         if let Some(event) = event {
             let begin_ns = *begin_ns.get_or_insert(event.ts_ns);
             let since_ns = u128::from(event.ts_ns.saturating_sub(begin_ns));
+            latest_since_ns = latest_since_ns.max(since_ns);
             if to.is_some_and(|to| since_ns > to.as_nanos()) {
                 break;
             }
@@ -120,6 +121,9 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
         if is_over {
             if events == 0 {
                 bail!("{}", nothing_in(&args.input));
+            }
+            if from.is_some_and(|from| latest_since_ns < from.as_nanos()) {
+                bail!("{}", nothing_there(&args.input));
             }
             break;
         }

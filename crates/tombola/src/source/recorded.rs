@@ -18,6 +18,7 @@ use tombola_recording::culprits::Culprits;
 use tombola_recording::lanes::Lanes;
 use tombola_recording::ledger::Ledger;
 use tombola_recording::playback::{Playback, Watch};
+use tombola_recording::reader::error::Damage;
 use tombola_recording::reader::{self, Reader};
 
 /// What takes longer than this says how far it is.
@@ -132,6 +133,27 @@ pub fn nothing_in(path: &Path) -> String {
     format!("{} holds no scheduling events", path.display())
 }
 
+/// What could not be read of a recording, if there was something.
+pub fn tell_damage(path: &Path, damage: &Damage) {
+    if let Some((place, what)) = &damage.first {
+        let pieces = if damage.skipped == 1 { "piece" } else { "pieces" };
+        notify(&format!(
+            "{}: {} {pieces} left out, the first at {place}: {what}",
+            path.display(),
+            damage.skipped
+        ));
+    }
+}
+
+fn cpus(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "CPU" } else { "CPUs" })
+}
+
+/// A recording has no events where they were looked for.
+pub fn nothing_there(path: &Path) -> String {
+    format!("{0} has no events in that stretch: 'tombola info {0}' tells its length", path.display())
+}
+
 /// What a recording leaves out on purpose, and what follows; `None` where nothing says that it does.
 pub fn part_told(scope: Scope) -> Option<&'static str> {
     match scope {
@@ -211,7 +233,7 @@ impl Recorded {
         if aside.culprits {
             if !Culprits::can_tell(playback.header()) {
                 notify(&format!(
-                    "{} does not tell in whose queue a task waits: who stood in whose way is not known; record sched_migrate_task too",
+                    "{} does not tell in whose queue a task waits: who stood in whose way is known of those alone that may use one CPU; record sched_migrate_task too",
                     path.display()
                 ));
             }
@@ -229,11 +251,7 @@ impl Recorded {
             |since: Duration| begin_ns.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
         playback.span(from.map(at), to.map(at)).with_context(reading)?;
         if playback.is_over() {
-            bail!(
-                "{} has no events in that stretch: 'tombola info {}' tells its length",
-                path.display(),
-                path.display()
-            );
+            bail!("{}", nothing_there(path));
         }
         if aside.lanes {
             playback.keep_lanes(PIECES);
@@ -244,6 +262,9 @@ impl Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
+        if let Some(playback) = &self.playback {
+            tell_damage(&self.path, playback.damage());
+        }
         if let (Some(playback), Some(beside)) = (self.playback.take(), &self.beside) {
             let kept = playback.end();
             let (end, ledger, lanes) = (kept.end, kept.ledger, kept.lanes);
@@ -263,6 +284,12 @@ impl Source for Recorded {
         playback.next(interval).or_else(|error| {
             // What was whole is looked at, and the rest is said.
             notify(&format!("{}: {error}; what comes before it is used", self.path.display()));
+            if playback.silent_cpus() > 0 {
+                notify(&format!(
+                    "nothing was read of {}: who ran there is taken for waiting or asleep",
+                    cpus(playback.silent_cpus())
+                ));
+            }
             playback.next(None)
         })
     }

@@ -6,6 +6,7 @@ use super::screen::Screen;
 use crate::text::harmless;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::time::Duration;
+use tombola_core::audit::Who;
 
 /// What is to be done that the state cannot do itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +209,7 @@ impl App {
             harmless(&row.comm).to_lowercase().contains(&wanted)
                 || row.group.is_some_and(|group| moment.group(group).to_lowercase().contains(&wanted))
                 || row.tgid.is_some_and(|pid| pid.to_string() == wanted)
+                || matches!(row.who, Who::Task(id) if id.pid.to_string() == wanted)
         };
         if wanted.is_empty() || screen.entries.is_empty() {
             return;

@@ -325,3 +325,23 @@ fn pairs_of_groups_are_those_of_their_tasks_or_what_the_source_tells() {
     assert_eq!((told.imposed(), told.hindered(5, |_| true)), (expected.to_vec(), Vec::new()));
     assert_eq!(told.hindered_groups(1, |line| line.task.totals.id.pid == 103), hindered);
 }
+
+/// A recording finds out at its end that somebody waited: the window cuts the wait to the interval.
+#[test]
+fn what_is_not_known_is_no_longer_than_the_wait() {
+    let mut case = Case::cpus(1);
+    let group = Group::Cgroup(1);
+    for _ in 0..2 {
+        case.burner(group, 1024, SECOND / 2);
+    }
+    let task = |pid| TaskId { pid, start_ns: 1 };
+    let pair = crate::interference::Pair { victim: task(100), culprit: task(101) };
+    let standing = crate::interference::Standing { preemptions: 1, held_ns: SECOND / 5 };
+    case.0.interference = Some(crate::interference::Interference {
+        pairs: [(pair, standing)].into(),
+        unknown_ns: [(task(100), 20 * SECOND)].into(),
+        ..Default::default()
+    });
+    let hindered = case.audit().hindered(1, |line| line.task.totals.id == task(100));
+    assert_eq!((hindered[0].wait_ns, hindered[0].unknown_ns), (SECOND / 2, SECOND / 2 - SECOND / 5));
+}
