@@ -227,13 +227,20 @@ impl<R> fmt::Debug for Metric<R> {
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+        f.pad(self.name())
+    }
+}
+
+impl Unit {
+    /// What pages and files call it; empty where there is none.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::None => "",
             Self::Nanoseconds => "ns",
             Self::Milliseconds => "ms",
             Self::Ratio => "0 to 1",
             Self::Count => "count",
-        })
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use crate::schema::{Int, Text};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use tombola_core::audit::{Audit, By, Line, Row as AuditRow, Waiting, Who};
+use tombola_core::audit::{Audit, By, Line, Row as AuditRow, Who};
+use tombola_core::cpu_set::CpuSet;
 use tombola_core::frame::Frame;
 use tombola_core::identity::TaskId;
-use tombola_core::ledger::Account;
+use tombola_core::metric::{Metric, Value};
 use tombola_core::policy::Policy;
 use tombola_core::snapshot::Group;
-use tombola_core::usage::Usage;
 use tombola_core::window::{CpuWindow, Window};
 
 /// How many rows a level may have in an interval; what is beyond them goes into its rest.
@@ -39,6 +39,7 @@ pub struct Maker<N> {
     most: Most,
     names: N,
     texts: HashMap<Box<[u8]>, Arc<str>>,
+    measured: Vec<(Int, &'static Metric<AuditRow>)>,
 }
 
 /// Texts kept beyond this are forgotten at the next interval: names of commands come and go.
@@ -47,7 +48,14 @@ const TEXTS: usize = 20_000;
 impl<N: Naming> Maker<N> {
     /// Rows of one host in one boot.
     pub fn new(host: &str, boot: &str, most: Most, names: N) -> Self {
-        Self { host: host.into(), boot: boot.into(), most, names, texts: HashMap::new() }
+        Self {
+            host: host.into(),
+            boot: boot.into(),
+            most,
+            names,
+            texts: HashMap::new(),
+            measured: Int::measured().collect(),
+        }
     }
 
     /// The rows of an interval: the machine's first. `frame` is that at its end, `measuring_ns` the CPU time
@@ -100,11 +108,14 @@ impl<N: Naming> Maker<N> {
             all.taken_ns += cpu.taken_ns;
         }
         books(&mut row, &all);
-        let mut sum = Sum::default();
+        let mut sum: Option<AuditRow> = None;
         for line in &audit.lines {
-            sum.add(line);
+            add(&mut sum, line);
         }
-        sum.fill(&mut row);
+        match sum {
+            Some(sum) => self.fill(&mut row, &sum),
+            None => row.set(Int::Tasks, 0),
+        }
         row.set(Int::Residual, audit.books.residual_ns);
         let loss = &window.loss;
         for (column, value) in [
@@ -125,6 +136,38 @@ impl<N: Naming> Maker<N> {
             row.set_count(column, value);
         }
         row
+    }
+
+    /// What tasks got and waited for.
+    fn fill(&self, row: &mut Row, sum: &AuditRow) {
+        for (column, metric) in &self.measured {
+            match metric.value(sum) {
+                Value::Unsigned(value) => row.set_count(*column, value),
+                Value::Signed(value) => row.set(*column, value),
+                _ => {}
+            }
+        }
+        let (usage, waiting) = (&sum.usage, &sum.waiting);
+        row.set_count(Int::WaitOther, waiting.yielded_ns + waiting.other_ns);
+        row.set_count(Int::Involuntary, usage.involuntary);
+        row.set_count(Int::Yielded, usage.yielded_ns);
+        if let Some(weight) = sum.weight {
+            row.set_count(Int::Weight, weight);
+        }
+        if let Some(nice) = sum.nice {
+            row.set(Int::Nice, i64::from(nice.get()));
+        }
+        if let Some(account) = sum.account {
+            let [run, wait, entitled, received] =
+                [usage.runtime_ns, usage.wait_ns, account.entitled_ns, account.received_ns].map(i128::from);
+            let bounded = |ns: i128| i64::try_from(ns).unwrap_or(if ns < 0 { -i64::MAX } else { i64::MAX });
+            row.set(Int::Undivided, bounded(run - received));
+            row.set(Int::Denied, bounded(received + wait - entitled));
+        }
+        if usage.waits.count() > 0 {
+            let counts = usage.waits.counts().map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+            row.waits = Some(Box::new(counts));
+        }
     }
 
     fn set_group(&mut self, row: &mut Row, group: Group, frame: &Frame) {
@@ -159,7 +202,7 @@ impl<N: Naming> Maker<N> {
         for id in shown {
             let mut row = self.row(window, "group");
             match sums.get(&Who::Group(id)) {
-                Some(sum) => fill_sum(&mut row, sum),
+                Some(sum) => self.fill(&mut row, sum),
                 None => row.set(Int::Tasks, 0),
             }
             if let Some(group) = find(id) {
@@ -188,7 +231,7 @@ impl<N: Naming> Maker<N> {
             let rest = sums.split_off(self.most.processes.min(sums.len()));
             for sum in &sums {
                 let mut row = self.row(window, level);
-                fill_sum(&mut row, sum);
+                self.fill(&mut row, sum);
                 row.set_text(Text::Comm, self.text(&sum.comm));
                 if let (By::Process, Some(tgid)) = (by, sum.tgid) {
                     row.set_count(Int::Tgid, u64::from(tgid));
@@ -198,13 +241,12 @@ impl<N: Naming> Maker<N> {
                 }
                 rows.push(row);
             }
-            if !rest.is_empty() {
-                let mut sum = Sum::default();
-                for row in &rest {
-                    sum.add_row(row);
-                }
+            if let Some(sum) = rest.into_iter().reduce(|mut sum, row| {
+                sum.add_row(&row);
+                sum
+            }) {
                 let mut row = self.row(window, rest_level);
-                sum.fill(&mut row);
+                self.fill(&mut row, &sum);
                 rows.push(row);
             }
         }
@@ -219,36 +261,35 @@ impl<N: Naming> Maker<N> {
             lines.sort_by_key(|line| Reverse(figure(line)));
             named.extend(lines.iter().take(self.most.threads).map(|line| line.task.totals.id));
         }
-        let mut rest: BTreeMap<(Group, Policy, Option<String>), Sum> = BTreeMap::new();
+        let mut rest: BTreeMap<(Group, Policy, Option<&CpuSet>), Option<AuditRow>> = BTreeMap::new();
         for line in &audit.lines {
             let totals = &line.task.totals;
-            let affinity = totals.affinity.as_ref().map(ToString::to_string);
+            let affinity = totals.affinity.as_ref();
             if !named.contains(&totals.id) {
-                rest.entry((totals.group, totals.policy, affinity)).or_default().add(line);
+                add(rest.entry((totals.group, totals.policy, affinity)).or_default(), line);
                 continue;
             }
             let mut row = self.row(window, "thread");
-            let mut sum = Sum::default();
-            sum.add(line);
-            sum.fill(&mut row);
+            self.fill(&mut row, &AuditRow::of(Who::Task(totals.id), line));
             row.set_count(Int::Pid, u64::from(totals.id.pid));
             row.set_count(Int::Start, totals.id.start_ns);
             row.set_count(Int::Tgid, u64::from(totals.tgid));
-            row.set(Int::Nice, i64::from(totals.nice.get()));
             row.set_text(Text::Comm, self.text(&totals.comm));
             row.set_text(Text::Policy, self.text(totals.policy.to_string().as_bytes()));
             if let Some(affinity) = affinity {
-                row.set_text(Text::Affinity, self.text(affinity.as_bytes()));
+                row.set_text(Text::Affinity, self.text(affinity.to_string().as_bytes()));
             }
             self.set_group(&mut row, totals.group, frame);
             rows.push(row);
         }
         for ((group, policy, affinity), sum) in rest {
             let mut row = self.row(window, "thread_rest");
-            sum.fill(&mut row);
+            if let Some(sum) = sum {
+                self.fill(&mut row, &sum);
+            }
             row.set_text(Text::Policy, self.text(policy.to_string().as_bytes()));
             if let Some(affinity) = affinity {
-                row.set_text(Text::Affinity, self.text(affinity.as_bytes()));
+                row.set_text(Text::Affinity, self.text(affinity.to_string().as_bytes()));
             }
             self.set_group(&mut row, group, frame);
             rows.push(row);
@@ -291,83 +332,11 @@ pub fn group_of(id: Option<i64>) -> Group {
     }
 }
 
-#[derive(Default)]
-struct Sum {
-    tasks: u64,
-    usage: Usage,
-    waiting: Waiting,
-    account: Option<Account>,
-    weight: u64,
-}
-
-impl Sum {
-    fn add(&mut self, line: &Line) {
-        let entry = line.entry.as_ref();
-        let (weight, account) = (entry.map_or(0, |entry| entry.weight), entry.map(|entry| entry.account));
-        self.put(1, &line.task.delta, &line.waiting, account, weight);
-    }
-
-    fn add_row(&mut self, row: &AuditRow) {
-        self.put(row.tasks as u64, &row.usage, &row.waiting, row.account, row.weight.unwrap_or(0));
-    }
-
-    fn put(&mut self, tasks: u64, usage: &Usage, waiting: &Waiting, account: Option<Account>, weight: u64) {
-        self.tasks += tasks;
-        self.usage.merge(usage);
-        self.waiting.merge(waiting);
-        self.weight = self.weight.saturating_add(weight);
-        if let Some(more) = account {
-            let sum = self.account.get_or_insert_default();
-            sum.entitled_ns = sum.entitled_ns.saturating_add(more.entitled_ns);
-            sum.received_ns = sum.received_ns.saturating_add(more.received_ns);
-        }
-    }
-
-    fn fill(&self, row: &mut Row) {
-        fill_figures(row, self.tasks, &self.usage, &self.waiting, self.account);
-        row.set_count(Int::Weight, self.weight);
-    }
-}
-
-fn fill_sum(row: &mut Row, sum: &AuditRow) {
-    fill_figures(row, sum.tasks as u64, &sum.usage, &sum.waiting, sum.account);
-    if let Some(weight) = sum.weight {
-        row.set_count(Int::Weight, weight);
-    }
-    if let Some(nice) = sum.nice {
-        row.set(Int::Nice, i64::from(nice.get()));
-    }
-}
-
-fn fill_figures(row: &mut Row, tasks: u64, usage: &Usage, waiting: &Waiting, account: Option<Account>) {
-    for (column, value) in [
-        (Int::Tasks, tasks),
-        (Int::Run, usage.runtime_ns),
-        (Int::Wait, usage.wait_ns),
-        (Int::WaitThrottled, waiting.throttled_ns),
-        (Int::WaitOther, waiting.yielded_ns + waiting.other_ns),
-        (Int::Switches, usage.switches),
-        (Int::Involuntary, usage.involuntary),
-        (Int::Yields, usage.yields),
-        (Int::Yielded, usage.yielded_ns),
-        (Int::Wakeups, usage.wakeups),
-        (Int::Migrations, usage.migrations),
-    ] {
-        row.set_count(column, value);
-    }
-    if let Some(longest_ns) = usage.longest_wait_ns() {
-        row.set_count(Int::WaitMax, longest_ns);
-    }
-    if let Some(account) = account {
-        let [run, wait, entitled, received] =
-            [usage.runtime_ns, usage.wait_ns, account.entitled_ns, account.received_ns].map(i128::from);
-        let bounded = |ns: i128| i64::try_from(ns).unwrap_or(if ns < 0 { -i64::MAX } else { i64::MAX });
-        row.set(Int::Undivided, bounded(run - received));
-        row.set(Int::Denied, bounded(received + wait - entitled));
-    }
-    if usage.waits.count() > 0 {
-        row.waits =
-            Some(Box::new(usage.waits.counts().map(|count| i64::try_from(count).unwrap_or(i64::MAX))));
+/// Adds a line to a sum.
+fn add(sum: &mut Option<AuditRow>, line: &Line) {
+    match sum {
+        Some(sum) => sum.add(line),
+        None => *sum = Some(AuditRow::of(Who::Task(line.task.totals.id), line)),
     }
 }
 

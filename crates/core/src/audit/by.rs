@@ -124,7 +124,8 @@ impl Row {
         self.account.map_or(0, |account| account.lag_ns())
     }
 
-    fn start(who: Who, line: &Line) -> Self {
+    /// The row of one line.
+    pub fn of(who: Who, line: &Line) -> Self {
         let totals = &line.task.totals;
         let entry = line.entry.as_ref();
         Self {
@@ -146,7 +147,8 @@ impl Row {
         }
     }
 
-    fn add(&mut self, line: &Line) {
+    /// Adds a line. The name stays that of the first.
+    pub fn add(&mut self, line: &Line) {
         let totals = &line.task.totals;
         self.tasks += 1;
         self.tgid = self.tgid.filter(|tgid| *tgid == totals.tgid);
@@ -156,19 +158,38 @@ impl Row {
         self.usage.merge(&line.task.delta);
         self.waiting.merge(&line.waiting);
         let Some(Entry { weight, account, got_share, fair_share, limit }) = &line.entry else { return };
+        self.add_entry(*weight, *account, (*got_share, *fair_share), Some(limit));
+        self.tickets_set |= totals.tickets_set.is_some();
+    }
+
+    /// Adds another row. The name stays that of the first.
+    pub fn add_row(&mut self, row: &Self) {
+        self.tasks += row.tasks;
+        self.tgid = self.tgid.filter(|tgid| Some(*tgid) == row.tgid);
+        self.group = self.group.filter(|group| Some(*group) == row.group);
+        self.nice = self.nice.filter(|nice| Some(*nice) == row.nice);
+        self.policy = self.policy.filter(|policy| Some(*policy) == row.policy);
+        self.usage.merge(&row.usage);
+        self.waiting.merge(&row.waiting);
+        let Some(account) = row.account else { return };
+        let shares = (row.got_share, row.fair_share);
+        self.add_entry(row.weight.unwrap_or(0), account, shares, row.limit.as_ref());
+        self.tickets_set |= row.tickets_set;
+    }
+
+    fn add_entry(&mut self, weight: u64, account: Account, (got, fair): (f64, f64), limit: Option<&Limit>) {
         self.limit = match self.account {
-            None => Some(limit.clone()),
-            Some(_) => self.limit.take().filter(|mine| mine == limit),
+            None => limit.cloned(),
+            Some(_) => self.limit.take().filter(|mine| Some(mine) == limit),
         };
         let before = self.account.unwrap_or_default();
         self.account = Some(Account {
             entitled_ns: before.entitled_ns.saturating_add(account.entitled_ns),
             received_ns: before.received_ns.saturating_add(account.received_ns),
         });
-        self.weight = Some(self.weight.unwrap_or(0).saturating_add(*weight));
-        self.tickets_set |= totals.tickets_set.is_some();
-        self.got_share += got_share;
-        self.fair_share += fair_share;
+        self.weight = Some(self.weight.unwrap_or(0).saturating_add(weight));
+        self.got_share += got;
+        self.fair_share += fair;
     }
 }
 
@@ -244,7 +265,7 @@ impl Members {
     pub(super) fn row(&self, audit: &Audit, row: usize) -> Row {
         let mut lines = self.lines(audit, row);
         let mut named_by = lines.next().expect("a row has lines");
-        let mut sum = Row::start(Who::of(self.by, &named_by.task), named_by);
+        let mut sum = Row::of(Who::of(self.by, &named_by.task), named_by);
         for line in lines {
             sum.add(line);
             if name_rank(self.by, line) > name_rank(self.by, named_by) {

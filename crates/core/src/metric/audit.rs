@@ -100,7 +100,7 @@ pub const METRICS: &[Metric<Row>] = &[
         "throttled_ns",
         "THROTTLED_MS",
         (Counter, Nanoseconds, Unsigned64),
-        "That part in which a quota was used up; an estimate.",
+        "That part of the wait in which a quota was used up; an estimate.",
         |row| Value::Unsigned(row.waiting.throttled_ns),
     ),
     metric(
@@ -178,7 +178,7 @@ pub const METRICS: &[Metric<Row>] = &[
         "wait_max_ns",
         "MAX_MS",
         (Histogram, Nanoseconds, Unsigned64),
-        "The longest wait; null in light mode.",
+        "The longest wait, or the upper edge of its bucket where it is not known exactly; null in light mode.",
         |row| unsigned(row.usage.longest_wait_ns()),
     )
     .optional()

@@ -2,9 +2,10 @@
 
 use super::slots::Slots;
 use std::collections::BTreeMap;
-use tombola_core::audit::{Audit, By, Waiting, Who};
+use tombola_core::audit::{Audit, By, Row, Who};
 use tombola_core::frame::Frame;
 use tombola_core::histogram::Histogram;
+use tombola_core::metric::{Value, audit};
 use tombola_core::snapshot::{Group, Loss, Quota};
 use tombola_core::window::Window;
 use tombola_history::name::Naming;
@@ -34,17 +35,52 @@ impl Called {
     }
 }
 
+/// A counter of groups that is a metric of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Name of the series, without `tombola_` and the unit.
+    pub name: &'static str,
+    /// The cause, of a series that is told by cause.
+    pub cause: Option<&'static str>,
+    /// Key in the catalogue of what all causes are together: its meaning is the help.
+    pub whole: &'static str,
+    /// Key in the catalogue: a counter in ns.
+    pub key: &'static str,
+}
+
+/// All of them; those of one series stand together.
+pub const MEASURED: [Measured; 7] = [
+    Measured::whole("cgroup_entitled", "entitled_ns"),
+    Measured::whole("cgroup_received", "received_ns"),
+    Measured::whole("cgroup_run", "runtime_ns"),
+    Measured::wait("contention", "contention_ns"),
+    Measured::wait("throttled", "throttled_ns"),
+    Measured::wait("yielded", "yielded_ns"),
+    Measured::wait("other", "other_wait_ns"),
+];
+
+impl Measured {
+    const fn whole(name: &'static str, key: &'static str) -> Self {
+        Self { name, cause: None, whole: key, key }
+    }
+
+    const fn wait(cause: &'static str, key: &'static str) -> Self {
+        Self { name: "cgroup_wait", cause: Some(cause), whole: "wait_ns", key }
+    }
+
+    fn of(self, row: &Row) -> u64 {
+        match audit::find(self.key).map(|metric| metric.value(row)) {
+            Some(Value::Unsigned(ns)) => ns,
+            _ => 0,
+        }
+    }
+}
+
 /// What a group got; durations in ns.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GroupSum {
-    /// Due.
-    pub entitled_ns: u64,
-    /// Got, of what was divided.
-    pub received_ns: u64,
-    /// On a CPU.
-    pub run_ns: u64,
-    /// Runnable without a CPU.
-    pub waiting: Waiting,
+    /// In the order of [`MEASURED`].
+    pub measured: [u64; MEASURED.len()],
     /// Its run queues stood throttled.
     pub throttled_ns: u64,
     /// How often.
@@ -57,10 +93,9 @@ pub struct GroupSum {
 
 impl GroupSum {
     fn add(&mut self, more: Self) {
-        self.entitled_ns += more.entitled_ns;
-        self.received_ns += more.received_ns;
-        self.run_ns += more.run_ns;
-        self.waiting.merge(&more.waiting);
+        for (sum, more) in self.measured.iter_mut().zip(more.measured) {
+            *sum += more;
+        }
         self.throttled_ns += more.throttled_ns;
         self.throttles += more.throttles;
         self.quota = more.quota;
@@ -141,16 +176,9 @@ impl Account {
         let mut groups: BTreeMap<Called, (f64, GroupSum)> = BTreeMap::new();
         for row in audit.rows(By::Group, |_| true) {
             let Who::Group(group) = row.who else { continue };
-            let account = row.account.unwrap_or_default();
             let (activity, sum) = groups.entry(called(group)).or_default();
             *activity += (row.usage.runtime_ns + row.usage.wait_ns) as f64;
-            sum.add(GroupSum {
-                entitled_ns: account.entitled_ns,
-                received_ns: account.received_ns,
-                run_ns: row.usage.runtime_ns,
-                waiting: row.waiting,
-                ..GroupSum::default()
-            });
+            sum.add(GroupSum { measured: MEASURED.map(|counter| counter.of(&row)), ..GroupSum::default() });
         }
         for group in &audit.groups {
             let key = called(group.totals.id);
@@ -175,5 +203,21 @@ impl Account {
             *sum += imposed.imposed_wait_ns;
         }
         self.blocked.add(pairs, |sum, more| *sum += more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MEASURED, audit};
+    use tombola_core::metric::{Kind, Unit};
+
+    #[test]
+    fn every_counter_of_groups_is_a_counter_of_the_catalogue_in_ns() {
+        for counter in MEASURED {
+            for key in [counter.key, counter.whole] {
+                let metric = audit::find(key).unwrap_or_else(|| panic!("{key} is not in the catalogue"));
+                assert_eq!((metric.kind, metric.unit), (Kind::Counter, Unit::Nanoseconds), "{key}");
+            }
+        }
     }
 }

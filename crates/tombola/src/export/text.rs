@@ -1,6 +1,6 @@
 //! The sums as metrics.
 
-use super::account::{Account, Called, GroupSum};
+use super::account::{Account, Called, GroupSum, MEASURED};
 use anyhow::{Context, Result};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, prometheus_text, text};
@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tombola_core::histogram::{BUCKETS, Histogram};
+use tombola_core::metric::audit;
 
 /// Both texts of one state.
 #[derive(Clone, Debug, Default)]
@@ -100,9 +101,6 @@ fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
-/// Name, help and value of a counter of groups in ns.
-type Figure = (&'static str, &'static str, fn(&GroupSum) -> u64);
-
 fn labels(called: &Called) -> Labels {
     vec![
         ("cgroup", called.name.clone()),
@@ -125,41 +123,22 @@ fn groups(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
     let other = Called::other();
     let all: Vec<(&Called, &GroupSum)> =
         account.groups.named().chain([(&other, &account.groups.other)]).collect();
-    let figures: [Figure; 4] = [
-        (
-            "cgroup_entitled",
-            "CPU time that was due to the group by weights, quotas, affinities and demand",
-            |g| g.entitled_ns,
-        ),
-        (
-            "cgroup_received",
-            "CPU time that the group got of what there was to divide; entitled - received is owed",
-            |g| g.received_ns,
-        ),
-        ("cgroup_run", "CPU time of the group's tasks", |g| g.run_ns),
-        ("cgroup_throttled", "Time that the group's run queues stood throttled, added up over CPUs", |g| {
-            g.throttled_ns
-        }),
-    ];
-    for (name, help, figure) in figures {
-        Family { name, help, unit }
-            .counters(out, all.iter().map(|(called, sum)| (labels(called), seconds(figure(sum)))))?;
+    let places: Vec<usize> = (0..MEASURED.len()).collect();
+    for places in places.chunk_by(|a, b| MEASURED[*a].name == MEASURED[*b].name) {
+        let Some(first) = places.first().map(|at| MEASURED[*at]) else { continue };
+        let help = audit::find(first.whole).map_or("", |metric| metric.meaning).trim_end_matches('.');
+        let series = all.iter().flat_map(|(called, sum)| {
+            places.iter().map(|at| {
+                let mut labels = labels(called);
+                labels.extend(MEASURED[*at].cause.map(|cause| ("cause", cause.to_owned())));
+                (labels, seconds(sum.measured[*at]))
+            })
+        });
+        Family { name: first.name, help, unit }.counters(out, series)?;
     }
-    let waits = all.iter().flat_map(|(called, sum)| {
-        let causes = [
-            ("contention", sum.waiting.contention_ns),
-            ("throttled", sum.waiting.throttled_ns),
-            ("yielded", sum.waiting.yielded_ns),
-            ("other", sum.waiting.other_ns),
-        ];
-        causes.map(|(cause, ns)| {
-            let mut labels = labels(called);
-            labels.push(("cause", cause.to_owned()));
-            (labels, seconds(ns))
-        })
-    });
-    Family { name: "cgroup_wait", help: "Time runnable without a CPU, by cause (an estimate)", unit }
-        .counters(out, waits)?;
+    let stood = all.iter().map(|(called, sum)| (labels(called), seconds(sum.throttled_ns)));
+    let help = "Time that the group's run queues stood throttled, added up over CPUs";
+    Family { name: "cgroup_throttled", help, unit }.counters(out, stood)?;
     let throttles = all.iter().map(|(called, sum)| (labels(called), sum.throttles as f64));
     Family { name: "cgroup_throttles", help: "Times that the group's run queues were throttled", unit: None }
         .counters(out, throttles)?;
