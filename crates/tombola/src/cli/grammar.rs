@@ -120,6 +120,7 @@ fn parse(words: &[OsString], grammar: impl Fn() -> Command) -> Result<Cli, Error
         }
         _ => Err(error),
     })?;
+    super::files::are_apart(&matches)?;
     Cli::from_arg_matches(&matches)
 }
 

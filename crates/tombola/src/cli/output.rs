@@ -1,7 +1,8 @@
 //! How a result is written, and where: the same for every verb with one result.
 
 use crate::sink::result::outlet::ResultFormat;
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, Error};
 use std::path::PathBuf;
 
 /// Format and place of a result.
@@ -16,4 +17,12 @@ pub struct OutputArgs {
     /// Print the JSON Schema of json and ndjson, and end
     #[arg(long)]
     pub json_schema: bool,
+}
+
+/// Ends the run where columns are `chosen` and nothing is a table: all other formats have all of them.
+pub fn refuse_columns(chosen: bool, is_table: bool) {
+    if chosen && !is_table {
+        let message = "--columns chooses columns of a table; csv, json and ndjson always have all of them\n";
+        Error::raw(ErrorKind::ArgumentConflict, message).exit();
+    }
 }

@@ -4,7 +4,7 @@ mod instants;
 mod judging;
 
 use crate::audit_view::{AuditView, CommandView, longest};
-use crate::cli::{AuditArgs, Format, Sort};
+use crate::cli::{AuditArgs, Format, Sort, refuse_columns};
 use crate::command::Command;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -272,6 +272,7 @@ impl Sink {
         if format != Format::Ndjson && !args.records.is_empty() {
             clap::Error::raw(ErrorKind::ArgumentConflict, "--records is for --format ndjson\n").exit();
         }
+        refuse_columns(!args.columns.is_empty(), format == Format::Table);
         let Some(path) =
             args.output.as_deref().filter(|path| format != Format::Table || *path != Path::new("-"))
         else {

@@ -1,6 +1,6 @@
 //! Where samples go, and as what: a table for people, and lines for programs in one place or another.
 
-use crate::cli::{DumpArgs, Format};
+use crate::cli::{DumpArgs, Format, refuse_columns};
 use crate::pace::notify;
 use crate::sink::csv::{self, Csv};
 use crate::sink::json::intervals::Pieces;
@@ -46,6 +46,10 @@ impl Place {
         if format != Some(Format::Ndjson) && !records().is_empty() {
             clap::Error::raw(ErrorKind::ArgumentConflict, "--records is for --format ndjson\n").exit();
         }
+        let is_dash = args.output.as_deref() == Some(Path::new("-"));
+        // Without a format a file comes beside the table.
+        let is_table = format.map_or(!is_dash, |format| format == Format::Table);
+        refuse_columns(!args.show.columns.is_empty(), is_table);
         let document = Pieces::new(json::SCHEMA);
         let printed =
             |format| Ok(Self { printed: Some(format), file: None, wide, document, records: records() });
@@ -73,7 +77,6 @@ impl Place {
         if let Some(notice) = notice {
             notify(&notice);
         }
-        // Without a format the file comes beside the table.
         Ok(Self {
             printed: format.is_none().then_some(Format::Table),
             file: Some(file),
