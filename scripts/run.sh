@@ -211,6 +211,7 @@ main() {
         --scheduler) companion bench-scheduler "${@:2}" ;;
         --record) companion bench-record "${@:2}" ;;
         --import) companion bench-import "${@:2}" ;;
+        --top) companion bench-top "${@:2}" ;;
         --reading) run_cargo bench --package tombola-core --bench reading -- "${@:2}" ;;
         --against) companion bench-against "${@:2}" ;;
         *) companion bench "$@" ;;

@@ -181,3 +181,24 @@ fn culprits_of_a_log_are_told_by_groups() {
     assert!(page.contains("By groups, as a log tells them") && page.contains("<td>800.0 "), "{page}");
     assert!(!page.contains("is not told of this past"));
 }
+
+#[test]
+fn a_comparison_of_a_log_of_several_hosts_asks_whose_it_is() {
+    let (_dir, log, _) = logged();
+    let day = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path());
+    let is_day = |path: &std::path::PathBuf| path.to_string_lossy().contains("/date=");
+    let day = day.into_iter().find(is_day).unwrap();
+    std::fs::create_dir(day.join("host=other")).unwrap();
+    for file in std::fs::read_dir(day.join("host=sim")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), day.join("host=other").join(file.file_name())).unwrap();
+    }
+    let sides = ["report", log.as_str(), log.as_str(), "--stretches", "4", "--format", "json"];
+    assert!(failed(&run(&sides)).contains("--host"));
+    let result: Value =
+        serde_json::from_str(&ok(&run(&[&sides[..], &["--host", "other"]].concat()))).unwrap();
+    assert_eq!(result["found"], 0);
+    assert!(failed(&run(&[&sides[..], &["--host", "third"]].concat())).contains("third"));
+    let scenario = ["report", "three-burners.toml", "three-burners.toml", "--host", "sim"];
+    assert!(failed(&run(&scenario)).contains("no directory of a log"));
+}

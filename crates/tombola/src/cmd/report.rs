@@ -48,7 +48,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 pub fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit> {
     if let [first, second] = &args.sides[..] {
         return compare(args, Pieces::Stretches, out, || {
-            let read = |side| side::read(side, args.policy, args.stretches);
+            let read = |side| side::read(side, args.policy, args.stretches, args.past.host.as_deref());
             Ok(Some([read(first)?, read(second)?]))
         });
     }

@@ -36,9 +36,12 @@ impl<'a> Place<'a> {
         stretch.map_or(whole, |(path, span)| Self { path: Path::new(path), span: Some(span) })
     }
 
-    fn open(&self, policy: PolicyKind) -> Result<Box<dyn Source>> {
+    fn open(&self, policy: PolicyKind, host: Option<&str>) -> Result<Box<dyn Source>> {
         if self.path == Path::new("-") {
             bail!("a comparison reads each side twice, which standard input cannot be: name a file");
+        }
+        if host.is_some() && !self.path.is_dir() {
+            bail!("--host is one of a log's, and this is no directory of a log");
         }
         if self.path.extension().is_some_and(|extension| extension == "toml") {
             if self.span.is_some() {
@@ -52,19 +55,20 @@ impl<'a> Place<'a> {
         let edge = |text: &str| (!text.is_empty()).then(|| text.parse()).transpose();
         let path = Some(PathBuf::from(self.path));
         let (input, dir) = if self.path.is_dir() { (None, path) } else { (path, None) };
-        let past = PastArgs { input, dir, from: edge(from)?, to: edge(to)?, ..PastArgs::default() };
+        let host = host.map(str::to_owned);
+        let past = PastArgs { input, dir, host, from: edge(from)?, to: edge(to)?, ..PastArgs::default() };
         past::open_or(&past, false, || bail!("neither a recording nor a log"))
     }
 }
 
-/// Reads a side: once for its length, once cut into `parts`.
+/// Reads a side: once for its length, once cut into `parts`. `host` is whose log it is, of a log of several.
 ///
 /// # Errors
 /// It cannot be read, or is empty.
-pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32) -> Result<Side> {
+pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32, host: Option<&str>) -> Result<Side> {
     let name = harmless(text.as_bytes());
     let place = Place::of(text);
-    let open = || place.open(policy).with_context(|| format!("cannot compare '{name}'"));
+    let open = || place.open(policy, host).with_context(|| format!("cannot compare '{name}'"));
     let mut length_ns = 0;
     let mut whole = Pace::new(open()?, None, 0, First::FromNow)?;
     while let Some(step) = whole.next(|_| Ok(Waited::Full))? {
