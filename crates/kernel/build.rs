@@ -9,7 +9,7 @@ fn main() {
     // Of whoever builds: another compiler, and flags that come after our own. Empty counts as unset.
     let clang = env::var_os("CLANG").filter(|path| !path.is_empty());
     let flags = env::var("BPF_CFLAGS").unwrap_or_default();
-    for name in ["monitor", "light", "interference", "lottery", "recorder"] {
+    for name in ["monitor", "light", "interference", "lottery", "recorder", "namespace"] {
         let source = format!("bpf/{name}.bpf.c");
         let mut builder = SkeletonBuilder::new();
         builder

@@ -5,12 +5,12 @@ use crate::reservation::Reservation;
 use crate::snapshot::{Group, Snapshot};
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// Number of the form in which frames are written. It grows when a field is added, changes its meaning or
 /// goes.
-pub const SCHEMA: u32 = 3;
-use std::collections::BTreeMap;
+pub const SCHEMA: u32 = 4;
 
 /// Everything that is known of a measured machine at one instant. Whoever shows it asks no other machine, and
 /// not the one it runs on.
@@ -22,6 +22,9 @@ pub struct Frame {
     /// "(deleted)" where it is gone. They are raw: whoever shows them makes them harmless.
     #[serde(with = "crate::serial::map")]
     pub groups: BTreeMap<Group, String>,
+    /// Of tasks in the PID namespace of whoever looked, the PID there by the PID: what is asked for by a PID
+    /// is meant so. `None` where that namespace is the initial one, in which all are counted.
+    pub pids_here: Option<BTreeMap<u32, u32>>,
     /// Effective user of each process; `None` where the source was not asked for them, or does not know.
     pub owners: Option<BTreeMap<u32, u32>>,
     /// What tasks under `SCHED_DEADLINE` are promised, as far as the source knows it.
@@ -34,7 +37,14 @@ pub struct Frame {
 impl Frame {
     /// What a source has that knows no more than totals and the names of groups.
     pub fn new(snapshot: Snapshot, groups: BTreeMap<Group, String>) -> Self {
-        Self { snapshot, groups, owners: None, reservations: BTreeMap::new(), machine: Machine::default() }
+        Self {
+            snapshot,
+            groups,
+            pids_here: None,
+            owners: None,
+            reservations: BTreeMap::new(),
+            machine: Machine::default(),
+        }
     }
 }
 
@@ -83,6 +93,15 @@ impl Frame {
             ext_runs: self.machine.scheduler.is_some(),
             reservations: self.reservations.clone(),
             ..window
+        }
+    }
+
+    /// The PID of a task or process as whoever looked at the machine knows it; `None` where it has none
+    /// there.
+    pub fn pid_here(&self, pid: u32) -> Option<u32> {
+        match &self.pids_here {
+            None => Some(pid),
+            Some(here) => here.get(&pid).copied(),
         }
     }
 

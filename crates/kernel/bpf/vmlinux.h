@@ -149,6 +149,15 @@ struct sched_dl_entity {
 	__u64 dl_period;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[0];
+};
+
 struct task_struct {
 	void *stack;
 	unsigned int flags;
@@ -163,6 +172,7 @@ struct task_struct {
 	unsigned int __state;
 	pid_t pid;
 	pid_t tgid;
+	struct pid *thread_pid;
 	__u64 start_boottime;
 	unsigned long nvcsw;
 	unsigned long nivcsw;

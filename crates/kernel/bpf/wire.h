@@ -252,6 +252,14 @@ struct open_wait {
 	struct open_culprit culprits[WIRE_PLACES + 1]; /* the last one: who runs now */
 };
 
+/* --- namespace.bpf.c ----------------------------------------------------------------------------------------------- */
+
+/* A task that is in the PID namespace of whoever reads the iterator. */
+struct pid_line {
+	__u32 pid;
+	__u32 here; /* in that namespace */
+};
+
 /* --- loading ------------------------------------------------------------------------------------------------------- */
 
 /* Written by the loader, read by the programs. */

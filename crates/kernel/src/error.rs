@@ -117,6 +117,17 @@ pub enum Error {
         /// What the kernel said.
         reason: io::Error,
     },
+    /// `/proc` is missing, or shows the PIDs of another namespace than this process's.
+    #[error(
+        "/proc is missing, or shows the PIDs of another namespace; mount the own one: mount -t proc proc /proc"
+    )]
+    ForeignProc,
+    /// A light monitor reads the counters of the tasks that have a PID where it is read.
+    #[error(
+        "a light monitor sees the tasks of its own PID namespace alone, and its books of the machine would be wrong: \
+             run it with the PIDs of the host (docker run --pid=host), or load one that is not light"
+    )]
+    LightInNamespace,
     /// The kernel has no sched_ext.
     #[error(
         "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT; tried: Linux 6.17, 6.19, 7.3), which a scheduler of our own needs; \

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::libbpf_log;
 use crate::object::{LoadedObject, Parts, grows_safely, kernel_has_member, possible_cpus};
+use crate::pid_namespace::PidNamespace;
 use crate::pins::{ITERATOR, LIGHT_END, LIGHT_ITERATOR, OTHERS, WAKEUP};
 use crate::settings::Settings;
 use crate::wire::{LIGHT, MONITOR};
@@ -44,6 +45,9 @@ impl MonitorObject {
     pub(crate) fn load(settings: &Settings) -> Result<Self> {
         libbpf_log::start();
         if settings.light {
+            if !PidNamespace::is_initial() {
+                return Err(Error::LightInNamespace);
+            }
             return Self::load_light(settings);
         }
         let bytes = match &settings.object {

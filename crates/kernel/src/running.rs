@@ -1,6 +1,7 @@
 //! What procfs says of a task that has a CPU for the first time since the monitor began: it has no record
 //! yet.
 
+use crate::pid_namespace::PidNamespace;
 use procfs::process::Process;
 use tombola_core::policy::Policy;
 use tombola_core::tickets::Nice;
@@ -12,9 +13,11 @@ pub(crate) struct Attributes {
     pub(crate) policy: Policy,
 }
 
-/// Attributes of the task, as far as they can be had: it may be gone.
+/// Attributes of the task, as far as they can be had: it may be gone, or procfs may count otherwise than the
+/// kernel.
 pub(crate) fn attributes(pid: u32) -> Attributes {
-    let stat = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.stat().ok());
+    let pid = i32::try_from(pid).ok().filter(|_| PidNamespace::is_initial());
+    let stat = pid.and_then(|pid| Process::new(pid).ok()?.stat().ok());
     match stat {
         Some(stat) => Attributes {
             comm: stat.comm.into_bytes(),

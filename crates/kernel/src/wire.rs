@@ -25,6 +25,9 @@ mod generated {
     pub(crate) mod recorder {
         include!(concat!(env!("OUT_DIR"), "/recorder.skel.rs"));
     }
+    pub(crate) mod namespace {
+        include!(concat!(env!("OUT_DIR"), "/namespace.skel.rs"));
+    }
     pub(crate) mod lottery {
         include!(concat!(env!("OUT_DIR"), "/lottery.skel.rs"));
     }
@@ -40,6 +43,8 @@ pub(crate) use generated::interference::types::{open_wait, pair_key, pair_record
 
 pub(crate) use generated::recorder::types::{lane, record, task_note};
 
+pub(crate) use generated::namespace::types::pid_line;
+
 pub(crate) use generated::lottery::types::{
     account, sched_ext_ops, settings, tally, task_line, ticket_request,
 };
@@ -52,6 +57,8 @@ pub(crate) static LIGHT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/light
 pub(crate) static INTERFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/interference.bpf.o"));
 /// The compiled recorder.
 pub(crate) static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
+/// The compiled program that tells the PIDs of a namespace.
+pub(crate) static NAMESPACE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/namespace.bpf.o"));
 /// The compiled scheduler.
 pub(crate) static LOTTERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lottery.bpf.o"));
 
@@ -71,6 +78,7 @@ const _: () = {
     assert!(size_of::<record>() == 24);
     assert!(size_of::<lane>() == 2 * 128);
     assert!(size_of::<task_note>() == 5 * 8 + 12 * 4 + 3 * 8 + 16);
+    assert!(size_of::<pid_line>() == 2 * 4);
     assert!(size_of::<tally>() == 6 * 8);
     assert!(size_of::<settings>() == 2 * 8 + 4 * 4);
     assert!(size_of::<account>() == 2 * 8 + (12 + 6) * 8 + 8 + 2 * 4 + 128 + 512);
@@ -133,6 +141,8 @@ unsafe impl Wire for untold {}
 unsafe impl Wire for open_wait {}
 // SAFETY: as above.
 unsafe impl Wire for control {}
+// SAFETY: as above.
+unsafe impl Wire for pid_line {}
 // SAFETY: as above (bpf/recorder_wire.h).
 unsafe impl Wire for record {}
 // SAFETY: as above.

@@ -4,6 +4,7 @@ use crate::interrupt::Interrupt;
 use crate::limits::cannot_start;
 use crate::pace::Waited;
 use crate::text::harmless;
+use crate::visibility::{Pids, pids};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp};
@@ -27,8 +28,12 @@ pub struct Command {
     /// Tells its end at once; `None` where the kernel has none (before 5.3).
     end: Option<OwnedFd>,
     status: Option<ExitStatus>,
-    /// It and its descendants, as far as they were seen, also those that have ended.
+    /// It and its descendants, as far as they were seen, also those that have ended: their PIDs here.
+    seen: BTreeSet<u32>,
+    /// The same by the PIDs that the kernel counts in, as far as these are known.
     processes: BTreeSet<u32>,
+    /// Its own PID among these.
+    pid: u32,
     /// Whether the signal that ended this run was passed on.
     forwarded: bool,
 }
@@ -64,6 +69,8 @@ impl Command {
         before: impl FnOnce() -> Result<()> + Send,
     ) -> Result<Self> {
         let failed = |error| cannot_start(&format!("'{name}'"), error);
+        // Whatever this loads is loaded before there is something to watch.
+        let _ = pids();
         let start = || {
             before()?;
             command.spawn().map_err(failed)
@@ -72,15 +79,19 @@ impl Command {
             let starter = thread::Builder::new().spawn_scoped(scope, start).map_err(failed)?;
             starter.join().map_err(|_| anyhow!("the thread that starts the command panicked"))?
         })?;
-        let processes = BTreeSet::from([child.id()]);
-        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let here = child.id();
+        let pid = i32::try_from(here).ok().and_then(rustix::process::Pid::from_raw);
         let end = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok(Self { child, end, status: None, processes, forwarded: false })
+        let seen = BTreeSet::from([here]);
+        // It was not waited for yet, so it has its PID.
+        let processes = counted(&seen);
+        let pid = processes.first().copied().unwrap_or(here);
+        Ok(Self { child, end, status: None, seen, processes, pid, forwarded: false })
     }
 
-    /// Its process id.
+    /// Its process id, as the kernel counts, or as this process does where that is not known.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Its exit status, or 128 + the number of the signal that killed it; `None` while it runs.
@@ -89,7 +100,7 @@ impl Command {
         status.code().or_else(|| status.signal().map(|signal| 128 + signal))
     }
 
-    /// It and its descendants.
+    /// It and its descendants, by the PIDs that the kernel counts in.
     pub fn processes(&self) -> &BTreeSet<u32> {
         &self.processes
     }
@@ -141,15 +152,30 @@ impl Command {
 
     /// Adds the children of all known processes.
     fn look(&mut self) {
-        let mut left: Vec<u32> = self.processes.iter().copied().collect();
+        let mut left: Vec<u32> = self.seen.iter().copied().collect();
+        let mut found = BTreeSet::new();
         while let Some(pid) = left.pop() {
             let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
             for thread in threads.filter_map(Result::ok) {
                 let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
                 let children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
-                left.extend(children.filter(|child| self.processes.insert(*child)));
+                left.extend(children.filter(|child| self.seen.insert(*child) && found.insert(*child)));
             }
         }
+        self.processes.extend(counted(&found));
+    }
+}
+
+/// The PIDs that the kernel counts in, of processes with these PIDs here. Who was waited for meanwhile has
+/// none any more.
+fn counted(here: &BTreeSet<u32>) -> BTreeSet<u32> {
+    match pids() {
+        Pids::Initial => here.clone(),
+        Pids::Namespace(namespace) if !here.is_empty() => {
+            let pids = namespace.pids().unwrap_or_default();
+            pids.into_iter().filter(|(_, pid)| here.contains(pid)).map(|(pid, _)| pid).collect()
+        }
+        Pids::Namespace(_) | Pids::Unknown(_) => BTreeSet::new(),
     }
 }
 

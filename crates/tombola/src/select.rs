@@ -34,8 +34,11 @@ impl SelectArgs {
     /// Whether the filters hold for a task of this frame.
     pub fn holds(&self, task: &TaskWindow, frame: &Frame) -> bool {
         let totals = &task.totals;
-        (self.pids.is_empty() || self.pids.contains(&totals.tgid))
-            && (self.tids.is_empty() || self.tids.contains(&totals.id.pid))
+        let is_one_of = |pids: &[u32], pid| {
+            pids.is_empty() || frame.pid_here(pid).is_some_and(|here| pids.contains(&here))
+        };
+        is_one_of(&self.pids, totals.tgid)
+            && is_one_of(&self.tids, totals.id.pid)
             && self.comm.as_ref().is_none_or(|comm| comm.is_match(&totals.comm))
             && self
                 .cgroup

@@ -15,6 +15,7 @@ pub use recorded::{
 pub use simulated::Simulated;
 
 use crate::pace::notify;
+use crate::visibility::whose_pids;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use tombola_core::source::{Origin, Source};
@@ -66,6 +67,9 @@ pub fn open(map: Option<&Path>, mut wanted: Wanted) -> Result<Box<dyn Source>> {
         notify(&format!(
             "who stands in the way is not watched: that takes a program at each switch, and the monitor is light; {remedy}"
         ));
+    }
+    if let Some(whose) = whose_pids() {
+        notify(whose);
     }
     for refused in live.want(wanted) {
         notify(&refused);

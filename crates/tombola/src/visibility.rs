@@ -1,18 +1,75 @@
 //! What of the measured machine this process can name: PIDs of its namespace, owners of processes.
 
+use anyhow::{Result, anyhow, bail};
 use nix::unistd::Uid;
 use std::fs;
+use std::sync::OnceLock;
+use tombola_kernel::PidNamespace;
 
-/// `PROC_PID_INIT_INO` of the kernel: the PID namespace that every machine starts with.
-const INITIAL: &str = "pid:[4026531836]";
+/// The numbers by which this process knows tasks.
+pub enum Pids {
+    /// Those in which the kernel counts.
+    Initial,
+    /// Those of a namespace of its own, which can be asked.
+    Namespace(PidNamespace),
+    /// Those of a namespace that cannot be asked, with a sentence that says so.
+    Unknown(String),
+}
 
-/// A sentence where the PIDs that this process uses are not those the kernel counts in.
+/// The PIDs of this process. In a namespace of its own the first call loads a program.
+pub fn pids() -> &'static Pids {
+    static PIDS: OnceLock<Pids> = OnceLock::new();
+    PIDS.get_or_init(|| {
+        if PidNamespace::is_initial() {
+            return Pids::Initial;
+        }
+        PidNamespace::of_this_process().map_or_else(
+            |error| {
+                Pids::Unknown(format!(
+                    "This process is in a PID namespace of its own, and the kernel counts in the initial one. What its PIDs \
+                     are there cannot be found out: {error}. Or run it with the PIDs of the host (docker run --pid=host)."
+                ))
+            },
+            Pids::Namespace,
+        )
+    })
+}
+
+/// The PID that the kernel counts in, of the task with this PID here.
+///
+/// # Errors
+/// There is none; nobody knows it.
+pub fn counted(here: u32) -> Result<u32> {
+    let namespace = match pids() {
+        Pids::Initial => return Ok(here),
+        Pids::Unknown(why) => bail!("{why}"),
+        Pids::Namespace(namespace) => namespace,
+    };
+    let found = namespace.pids()?.into_iter().find(|(_, pid)| *pid == here);
+    found.map(|(pid, _)| pid).ok_or_else(|| anyhow!("there is no task {here} in this PID namespace"))
+}
+
+/// A sentence where the PIDs that this process uses tell nothing of the tasks that are measured.
 pub fn foreign_pids() -> Option<&'static str> {
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    (namespace.as_os_str() != INITIAL).then_some(
-        "This process is in a PID namespace of its own, and the kernel counts in the initial one: run it with the PIDs of the host \
-         (docker run --pid=host).",
-    )
+    match pids() {
+        Pids::Unknown(why) => Some(why),
+        Pids::Initial | Pids::Namespace(_) => None,
+    }
+}
+
+/// A sentence for whoever is in a PID namespace of its own and looks at the machine.
+pub fn whose_pids() -> Option<&'static str> {
+    match pids() {
+        Pids::Initial => None,
+        Pids::Namespace(_) => Some(
+            "this process is in a PID namespace of its own: PIDs are shown as the host has them, -p and -t take those of the \
+             namespace; a wait of a task outside it counts when it is over",
+        ),
+        Pids::Unknown(_) => Some(
+            "this process is in a PID namespace of its own: PIDs are shown as the host has them, and which of them is whose \
+             here is not known; a wait of a task outside it counts when it is over",
+        ),
+    }
 }
 
 /// A sentence where owners of processes are not to be seen: no `/proc`, or one that hides those of others.

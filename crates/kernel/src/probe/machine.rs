@@ -1,12 +1,10 @@
 //! The machine around the monitor: kernel, CPUs, namespaces, cgroups.
 
 use super::{Finding, Verdict, kernel_file};
+use crate::pid_namespace::PidNamespace;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::utsname::uname;
 use std::path::Path;
-
-/// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the inode of the namespace every machine starts with.
-const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// A kernel release, used to explain what older kernels ask for, and never to decide what this one can do.
 pub(super) struct Release {
@@ -56,17 +54,21 @@ pub(super) fn surroundings() -> Vec<Finding> {
 
 fn pid_namespace() -> Finding {
     let name = "PID namespace";
-    match std::fs::read_link("/proc/self/ns/pid") {
-        Ok(link) if link == Path::new(INITIAL_PID_NAMESPACE) => {
-            Finding::new(name, Verdict::Ok, "the initial one: PIDs are those ps shows here")
-        }
-        Ok(link) => Finding::new(
+    if PidNamespace::is_initial() {
+        return Finding::new(name, Verdict::Ok, "the initial one: PIDs are those ps shows here");
+    }
+    match PidNamespace::of_this_process() {
+        Ok(_) => Finding::new(
+            name,
+            Verdict::Info,
+            "one of its own: PIDs are shown as the host has them, asked for by those ps shows here; no light monitor",
+        ),
+        Err(error) => Finding::new(
             name,
             Verdict::Warn,
-            format!("{}, not the initial one: the PIDs measured are those of the host", link.display()),
+            format!("one of its own, whose PIDs on the host cannot be found out: {error}"),
         )
         .remedy("run on the host, or start the container with --pid=host"),
-        Err(error) => Finding::new(name, Verdict::Info, format!("/proc/self/ns/pid: {error}")),
     }
 }
 

@@ -51,14 +51,15 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<Exit> {
     let mut pace = Pace::new(source, Some(args.duration), 1, First::FromNow)?;
     let own = || burners.iter().map(Burner::runtime_ns).collect::<Result<Vec<u64>>>();
     let before = own()?;
-    let Some(Step { window, .. }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? else {
+    let Some(Step { window, frame }) = pace.next(|length| Ok(wait_for(&interrupt, length)))? else {
         bail!("the monitor had nothing to tell");
     };
     let after = own()?;
     let measured: Vec<u64> = burners
         .iter()
         .map(|burner| {
-            let its = window.tasks.iter().filter(|task| task.totals.tgid == burner.child.id());
+            let is_its = |tgid| frame.pid_here(tgid) == Some(burner.child.id());
+            let its = window.tasks.iter().filter(|task| is_its(task.totals.tgid));
             its.map(|task| task.delta.runtime_ns).sum()
         })
         .collect();

@@ -12,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::interval::Plain;
 use crate::pace::{Waited, notify};
 use crate::text::harmless;
+use crate::visibility::counted;
 use anyhow::{Context, Result, bail};
 use events::Events;
 use nix::time::{ClockId, clock_gettime};
@@ -152,6 +153,7 @@ impl Session {
         };
         let now = Instant::now();
         let tid = gettid().as_raw().unsigned_abs();
+        let tid = counted(tid).unwrap_or(tid);
         let mut session = Self {
             events: Events::new(begin, recorder.cpus()),
             recorder,

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::sink::result::outlet::ResultFormat;
 use crate::sink::{result, tickets_table};
 use crate::target::Target;
+use crate::visibility::counted;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -27,9 +28,11 @@ pub fn run(args: &TicketsArgs, out: &mut dyn Write) -> Result<Exit> {
     match args.what {
         TicketsVerb::Show { .. } => {}
         // Without a number --by-nice is there: the parser sees to it.
-        TicketsVerb::Set { pid, tickets, by_nice: _ } => tell(pid, control.set_tickets(pid, tickets)?)?,
+        TicketsVerb::Set { pid, tickets, by_nice: _ } => {
+            tell(pid, control.set_tickets(counted(pid)?, tickets)?)?;
+        }
         TicketsVerb::Give { from, to, tickets } => {
-            let (giver, getter) = control.give_tickets(from, to, tickets)?;
+            let (giver, getter) = control.give_tickets(counted(from)?, counted(to)?, tickets)?;
             tell(from, giver)?;
             tell(to, getter)?;
         }

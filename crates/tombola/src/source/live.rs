@@ -1,7 +1,7 @@
 //! The live machine: a pinned monitor, or a private one.
 
 use super::Wanted;
-use crate::visibility;
+use crate::visibility::{Pids, pids};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
@@ -22,6 +22,9 @@ use tombola_kernel::{
     reservation,
 };
 
+/// PIDs of a namespace that are remembered before those of tasks that nobody knows any more are forgotten.
+const MOST_PIDS: usize = 1 << 16;
+
 /// The live machine.
 pub struct Live {
     monitor: Monitor,
@@ -29,6 +32,8 @@ pub struct Live {
     /// Tickets that were set by hand, as of the latest look, where it is asked for them.
     tickets_set: Option<BTreeMap<TaskId, u32>>,
     names: GroupNames,
+    /// Of the tasks that were seen in a PID namespace of this process's own, their PIDs there.
+    pids_here: Option<BTreeMap<u32, u32>>,
     owners: bool,
     /// Host name and release, which do not change.
     machine: Machine,
@@ -63,6 +68,7 @@ impl Live {
             interference: None,
             tickets_set: None,
             names,
+            pids_here: (!matches!(pids(), Pids::Initial)).then(BTreeMap::new),
             owners: false,
             machine: this_machine(),
             untold: None,
@@ -118,6 +124,18 @@ impl Live {
         Ok(snapshot)
     }
 
+    /// Learns the PIDs that tasks have here. Who is gone keeps his, as long as there are not too many.
+    fn learn_pids(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let (Pids::Namespace(namespace), Some(here)) = (pids(), &mut self.pids_here) else { return Ok(()) };
+        if here.len() > MOST_PIDS {
+            let ended = snapshot.exited.iter().map(|task| task.totals.id.pid);
+            let known: BTreeSet<u32> = snapshot.tasks.iter().map(|task| task.id.pid).chain(ended).collect();
+            here.retain(|pid, _| known.contains(pid));
+        }
+        here.extend(namespace.pids()?);
+        Ok(())
+    }
+
     fn scheduler_in_charge(&mut self) -> Option<Scheduler> {
         let SchedExtState::Loaded { ops, state, whole_machine } = SchedExtState::now() else { return None };
         if self.untold.as_ref().is_none_or(|(of, _)| *of != ops) {
@@ -154,19 +172,21 @@ impl Source for Live {
 
     fn next(&mut self, _: Option<Duration>) -> Result<Option<Frame>, Box<dyn StdError + Send + Sync>> {
         let snapshot = self.snapshot()?;
+        self.learn_pids(&snapshot)?;
         let sub_schedulers = scheduler::sub_schedulers();
         let mut groups = self.group_names(&snapshot);
         self.names.learn(sub_schedulers.iter().map(|(group, _)| *group));
         groups.extend(sub_schedulers.iter().map(|(group, _)| (*group, self.names.name(*group))));
-        let owners = self.owners.then(|| owners(&snapshot));
         let machine = Machine {
             scheduler: self.scheduler_in_charge(),
             sub_schedulers,
             group_mode: Some(GroupMode::now()).filter(|mode| !mode.is_whole()).map(|mode| mode.to_string()),
             ..self.machine.clone()
         };
-        let reservations = reservations(&snapshot);
-        Ok(Some(Frame { snapshot, groups, owners, reservations, machine }))
+        let mut frame = Frame { machine, pids_here: self.pids_here.clone(), ..Frame::new(snapshot, groups) };
+        frame.owners = self.owners.then(|| owners(&frame));
+        frame.reservations = reservations(&frame);
+        Ok(Some(frame))
     }
 }
 
@@ -176,19 +196,18 @@ fn this_machine() -> Machine {
     Machine { host: text(name.nodename()), release: text(name.release()), ..Machine::default() }
 }
 
-/// What tasks under `SCHED_DEADLINE` are promised. From within another PID namespace nobody can be asked for
-/// by the kernel's own numbers.
-fn reservations(snapshot: &Snapshot) -> BTreeMap<TaskId, Reservation> {
-    if visibility::foreign_pids().is_some() {
-        return BTreeMap::new();
-    }
-    let reserved = snapshot.tasks.iter().filter(|task| task.policy == Policy::Deadline);
-    reserved.filter_map(|task| Some((task.id, reservation(task.id.pid)?))).collect()
+/// What tasks under `SCHED_DEADLINE` are promised, of those that have a PID here.
+fn reservations(frame: &Frame) -> BTreeMap<TaskId, Reservation> {
+    let reserved = frame.snapshot.tasks.iter().filter(|task| task.policy == Policy::Deadline);
+    reserved.filter_map(|task| Some((task.id, reservation(frame.pid_here(task.id.pid)?)?))).collect()
 }
 
-/// Effective users of living processes.
-fn owners(snapshot: &Snapshot) -> BTreeMap<u32, u32> {
-    let processes: BTreeSet<u32> = snapshot.tasks.iter().map(|task| task.tgid).collect();
-    let owner = |pid: u32| Some((pid, fs::metadata(format!("/proc/{pid}")).ok()?.uid()));
+/// Effective users of living processes, of those that have a PID here.
+fn owners(frame: &Frame) -> BTreeMap<u32, u32> {
+    let processes: BTreeSet<u32> = frame.snapshot.tasks.iter().map(|task| task.tgid).collect();
+    let owner = |pid: u32| {
+        let here = frame.pid_here(pid)?;
+        Some((pid, fs::metadata(format!("/proc/{here}")).ok()?.uid()))
+    };
     processes.into_iter().filter_map(owner).collect()
 }

@@ -1,6 +1,7 @@
 //! From what the kernel's recorder hands over to the events of recordings: with names, processes and
 //! attributes.
 
+use crate::visibility::{Pids, pids};
 use std::collections::HashMap;
 use std::fs;
 use tombola_core::identity::TaskId;
@@ -218,7 +219,9 @@ impl Events {
         }
         // Its birth was lost, or it was being born when the recording began.
         let comm = self.strangers.entry(pid).or_insert_with(|| {
-            let mut comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let here = matches!(pids(), Pids::Initial).then_some(pid);
+            let mut comm =
+                here.and_then(|pid| fs::read(format!("/proc/{pid}/comm")).ok()).unwrap_or_default();
             comm.pop_if(|last| *last == b'\n');
             Comm::from(comm.as_slice())
         });

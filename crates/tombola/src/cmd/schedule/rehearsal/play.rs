@@ -6,6 +6,7 @@ use super::mean_slice;
 use crate::cmd::workload::burner::{cpu_time, work};
 use crate::interrupt::Interrupt;
 use crate::limits::cannot_start;
+use crate::visibility::counted;
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_timerslack;
@@ -84,7 +85,9 @@ pub(super) fn play(
             threads.push(thread);
         }
         drop(ready);
-        let tids: Vec<(u64, u32)> = is_ready.iter().take(instances.len()).collect();
+        let ready = is_ready.iter().take(instances.len());
+        let tids: Vec<(u64, u32)> =
+            ready.map(|(number, tid)| Ok((number, counted(tid)?))).collect::<Result<_>>()?;
         let mut whole = None;
         // Who could not take its place has dropped its sender, and says why when it is joined.
         if tids.len() == instances.len() {
