@@ -166,6 +166,8 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	rec->b = next->pid;
 	rec->kind = RECORD_SWITCH;
 	rec->flags = preempt ? RECORD_PREEMPTED : 0;
+	if (!preempt && !prev_state && prev->pid && gives_way(prev))
+		rec->flags = RECORD_YIELDED;
 	rec->prio_a = prev->prio;
 	rec->prio_b = next->prio;
 	rec->x = prev_state;

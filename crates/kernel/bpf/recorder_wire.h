@@ -24,6 +24,7 @@ enum record_flag {
 	RECORD_MONOTONIC = 2, /* ts_ns is CLOCK_MONOTONIC, else the clock of the CPU */
 	RECORD_CONTEXT = 4,   /* whether an interrupt was served is known */
 	RECORD_INTERRUPT = 8, /* an interrupt was being served */
+	RECORD_YIELDED = 16,  /* who left could have gone on, and gave its CPU away (sched_yield) */
 };
 
 #define RECORD_NO_CPU 0xffff

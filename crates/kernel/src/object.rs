@@ -6,7 +6,7 @@ use crate::libbpf_log;
 use crate::possible::possible;
 use crate::probe::Rights;
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::Struct;
+use libbpf_rs::btf::types::{Enum, Struct};
 use libbpf_rs::libbpf_sys::BPF_F_NO_PREALLOC;
 use libbpf_rs::{Link, MapCore as _, MapHandle, Object, ObjectBuilder, ProgramMut};
 use std::ffi::OsStr;
@@ -116,6 +116,13 @@ pub(crate) fn kernel_has_member(structure: &str, member: &str) -> Result<bool> {
     let btf = kernel_btf()?;
     let found: Option<Struct<'_>> = btf.type_by_name(structure);
     Ok(found.is_some_and(|found| found.iter().any(|m| m.name == Some(OsStr::new(member)))))
+}
+
+/// Whether BPF programs of the running kernel may call a helper, by its name in `enum bpf_func_id`.
+pub(crate) fn kernel_has_helper(name: &str) -> Result<bool> {
+    let btf = kernel_btf()?;
+    let found: Option<Enum<'_>> = btf.type_by_name("bpf_func_id");
+    Ok(found.is_some_and(|helpers| helpers.iter().any(|helper| helper.name == Some(OsStr::new(name)))))
 }
 
 /// Whether a hash map may grow under the run-queue lock. Since 6.1 (fba1a1c6c912, `bpf_mem_alloc`) its

@@ -20,7 +20,7 @@ use crate::batch::each_value;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::group_totals::group_totals;
-use crate::object::{LoadedObject, Parts, possible_cpus};
+use crate::object::{LoadedObject, Parts, kernel_has_helper, possible_cpus};
 use crate::visit::visit_every_cpu;
 use crate::wire::{RECORDER, group_record};
 use lane::Lane;
@@ -73,6 +73,7 @@ pub struct Recorder {
     links: Vec<Link>,
     slots: u32,
     begin: Begin,
+    tells_yields: bool,
 }
 
 /// When a recording began.
@@ -103,6 +104,8 @@ impl Recorder {
     pub fn start(room: LaneRoom) -> Result<Self> {
         let cpus = possible_cpus()?;
         let slots = room.for_cpus(cpus);
+        // By the registers of who leaves, as `gives_way()` in bpf/compat.bpf.h has it.
+        let tells_yields = kernel_has_helper("BPF_FUNC_task_pt_regs")?;
         let records = cpus.checked_mul(slots).ok_or_else(|| Error::Object {
             what: format!("{slots} records for each of {cpus} CPUs are too many; try a smaller --lane"),
         })?;
@@ -125,12 +128,18 @@ impl Recorder {
             Begin { ts_ns: clock::monotonic_ns(), boot_ns: clock::boot_ns(), unix_ns: clock::unix_ns() };
         visit_every_cpu();
         let cpus = (0..cpus).map(|_| Lane::new(begin.ts_ns)).collect();
-        Ok(Self { lanes, cpus, notes, groups, each, loaded, links, slots, begin })
+        Ok(Self { lanes, cpus, notes, groups, each, loaded, links, slots, begin, tells_yields })
     }
 
     /// When it began.
     pub fn begin(&self) -> Begin {
         self.begin
+    }
+
+    /// Whether it tells who gave its CPU away from who was preempted: on kernels since 5.15. Yields of kernel
+    /// threads and of 32-bit programs on a 64-bit kernel are never told.
+    pub fn tells_yields(&self) -> bool {
+        self.tells_yields
     }
 
     /// CPUs that the kernel can ever have.

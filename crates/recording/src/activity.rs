@@ -3,6 +3,7 @@
 //! One law for what a machine did and for what a simulator says it would have done, so that the two can be
 //! compared.
 
+use crate::event::Left;
 use crate::fact::Fact;
 use crate::interval::{Interval, Ready, What};
 use std::collections::HashMap;
@@ -58,7 +59,7 @@ impl Activities {
         match interval.what {
             What::Running { left, .. } => {
                 of.run_ns += ns;
-                let is_runnable = matches!(left, None | Some(crate::event::Left::Runnable { .. }));
+                let is_runnable = matches!(left, None | Some(Left::Runnable { .. } | Left::Yielded));
                 of.completions += u64::from(!is_runnable);
             }
             What::Runnable { since, .. } => {

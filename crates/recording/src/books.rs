@@ -1,6 +1,7 @@
 //! Totals of tasks and CPUs, as a monitor keeps them, made of what the normaliser finds out.
 
 use crate::attributes::Attributes;
+use crate::event::Left;
 use crate::fact::Fact;
 use crate::interval::{CpuInterval, Doubt, Interval, Ready, What};
 use crate::life::{Doing, Life};
@@ -192,7 +193,8 @@ impl Books {
                 usage.runtime_ns += ns;
                 if let Some(left) = left {
                     usage.switches += 1;
-                    usage.involuntary += u64::from(matches!(left, crate::event::Left::Runnable { .. }));
+                    usage.involuntary += u64::from(matches!(left, Left::Runnable { .. } | Left::Yielded));
+                    usage.yields += u64::from(left == Left::Yielded);
                 }
                 // A slice that something interrupted has begun before and is one.
                 usage.migrations += u64::from(entry.last_cpu.replace(cpu).is_some_and(|last| last != cpu));
@@ -201,7 +203,7 @@ impl Books {
                 on.unfair_ns += if is_unfair(interval.prio) { ns } else { 0 };
             }
             What::Runnable { since, ran } => {
-                usage.wait_ns += ns;
+                wait(usage, since, ns);
                 if ran {
                     usage.wait_max_ns = usage.wait_max_ns.max(ns);
                     usage.waits.record(ns);
@@ -306,8 +308,8 @@ impl Books {
                         open.insert(cpu, life);
                         TaskState::Running
                     }
-                    Doing::Runnable(_) => {
-                        usage.wait_ns += ns;
+                    Doing::Runnable(since) => {
+                        wait(&mut usage, since, ns);
                         usage.wait_max_ns = usage.wait_max_ns.max(ns);
                         TaskState::Waiting
                     }
@@ -388,13 +390,19 @@ impl Books {
     }
 }
 
+/// Adds to what a task waited, and where it had given its CPU away, to that.
+fn wait(usage: &mut Usage, since: Ready, ns: u64) {
+    usage.wait_ns += ns;
+    usage.yielded_ns += if since == Ready::Yielded { ns } else { 0 };
+}
+
 /// Adds what of a stretch that is not known was shown as running or waiting before; gives its length.
 fn usage_shown(usage: &mut Usage, shown: Shown, from_ns: u64, to_ns: u64) -> u64 {
     let ns = shown.at_ns.min(to_ns).saturating_sub(from_ns);
     match shown.what {
         What::Running { .. } => usage.runtime_ns += ns,
-        What::Runnable { .. } => {
-            usage.wait_ns += ns;
+        What::Runnable { since, .. } => {
+            wait(usage, since, ns);
             usage.wait_max_ns = usage.wait_max_ns.max(ns);
         }
         What::Blocked { .. } | What::Unknown(_) => return 0,

@@ -78,6 +78,8 @@ pub struct Capabilities {
     pub affinity: bool,
     /// Whether a task that left its CPU runnable was preempted is *not* told.
     pub hides_preemption: bool,
+    /// Whether a task that left its CPU runnable gave it away (`sched_yield`) is told.
+    pub yields: bool,
     /// How losses are told.
     pub loss: LossTold,
     /// Finest difference of two time stamps, ns; 1,000 for text with microseconds.

@@ -124,6 +124,8 @@ impl Culprits {
                     let stretch = Stretch { from_ns: *from_ns, to_ns: *to_ns, who: Some(*task) };
                     self.ran(*cpu, stretch, normaliser);
                 }
+                // Who gave its CPU away waits behind nobody.
+                Fact::Task(Interval { what: What::Runnable { since: Ready::Yielded, .. }, .. }) => {}
                 Fact::Task(interval @ Interval { what: What::Runnable { .. }, .. }) => {
                     self.waited(interval, normaliser);
                 }
@@ -235,7 +237,8 @@ impl Culprits {
 
     /// Whether a task waits, and where, may have changed.
     fn look_at(&mut self, pid: u32, event: &Event, normaliser: &Normaliser) {
-        let life = normaliser.life(pid).filter(|life| matches!(life.doing, Doing::Runnable(_)));
+        let waits = |doing| matches!(doing, Doing::Runnable(ready) if ready != Ready::Yielded);
+        let life = normaliser.life(pid).filter(|life| waits(life.doing));
         let is_same = |wait: &Wait, life: &Life| wait.task == life.id && wait.since_ns == life.since_ns;
         let before = self.waits.remove(&pid);
         let now_ns = normaliser.now_ns();
@@ -282,7 +285,7 @@ impl Culprits {
         let is_told = match ready {
             Ready::Woken(_) => self.has_moves || is_placed,
             Ready::Displaced(_) | Ready::New => self.has_moves || self.has_wakeup,
-            Ready::Unknown => false,
+            Ready::Yielded | Ready::Unknown => false,
         };
         life.cpu.filter(|_| is_told).map_or(Place::Unknown, Place::Queue)
     }

@@ -258,7 +258,8 @@ impl Gatherer {
                 let builder = &mut self.tasks[index];
                 builder.begins_at(since);
                 builder.ran(until - since);
-                builder.wants = matches!(left, None | Some(Left::Runnable { .. } | Left::Unknown));
+                let wants = |left| matches!(left, Left::Runnable { .. } | Left::Yielded | Left::Unknown);
+                builder.wants = left.is_none_or(wants);
             }
             What::Runnable { .. } => {
                 let builder = &mut self.tasks[index];

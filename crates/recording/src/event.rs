@@ -140,6 +140,9 @@ pub enum Left {
         /// The kernel's preemption flag ("R+").
         preempted: Option<bool>,
     },
+    /// It could have gone on, and gave its CPU away by `sched_yield(2)`. Only recordings of tombola tell it
+    /// ([`Capabilities::yields`](crate::capabilities::Capabilities)); elsewhere such a task is runnable.
+    Yielded,
     /// Interruptible sleep (S).
     Sleep,
     /// Uninterruptible sleep (D).

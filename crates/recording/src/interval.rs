@@ -60,8 +60,11 @@ pub enum Ready {
     New,
     /// It was woken.
     Woken(Cause),
-    /// It left its CPU and could have gone on: preempted or yielded; whether it was preempted, where told.
+    /// It left its CPU and could have gone on; whether it was preempted, where told. Where yields are not
+    /// told, they are among these.
     Displaced(Option<bool>),
+    /// It gave its CPU away: what it waits, nobody owes it.
+    Yielded,
     /// Not known: the recording began, or something is missing, when it already was.
     Unknown,
 }

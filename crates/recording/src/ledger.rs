@@ -14,7 +14,7 @@
 
 use crate::capabilities::Header;
 use crate::event::{Event, Kind};
-use crate::interval::Doubt;
+use crate::interval::{Doubt, Ready};
 use crate::life::{Doing, Life};
 use crate::normaliser::{Normaliser, OnCpu};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -224,8 +224,13 @@ impl Ledger {
     /// Whether a task is runnable may have changed, and who it is.
     fn look_at(&mut self, pid: u32, normaliser: &Normaliser) {
         let life = normaliser.life(pid).filter(|life| is_fair(life));
-        let is_runnable =
-            life.is_some_and(|life| matches!(life.doing, Doing::Running(_) | Doing::Runnable(_)));
+        // Who gave its CPU away asks for none until it has one again.
+        let wants = |doing| match doing {
+            Doing::Running(_) => true,
+            Doing::Runnable(ready) => ready != Ready::Yielded,
+            Doing::Unborn | Doing::Blocked(_) | Doing::Unknown { .. } => false,
+        };
+        let is_runnable = life.is_some_and(|life| wants(life.doing));
         let id = life.filter(|_| is_runnable).map(|life| life.id);
         let before = self.runnable.get(&pid).copied();
         if before != id {

@@ -18,6 +18,9 @@ pub struct Life {
     pub doing: Doing,
     /// Since when, ns on the clock of the events.
     pub since_ns: u64,
+    /// When it was born, as attributes tell it: some microseconds before the event of its birth, by which it
+    /// goes.
+    pub(crate) born_ns: Option<u64>,
     /// A wake that came while it was still on its CPU.
     pub(crate) carried: Option<Ready>,
     /// Whether it is runnable only by such a wake.
@@ -54,6 +57,7 @@ impl Life {
             cpu: None,
             doing,
             since_ns,
+            born_ns: None,
             carried: None,
             by_carried: None,
             exiting: false,

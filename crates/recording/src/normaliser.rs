@@ -229,13 +229,17 @@ impl Normaliser {
         {
             return life.attributes.note(task);
         }
-        if let (Some(start), Some(life)) = (start_ns, self.lives.get(&task.pid))
-            && life.id.start_ns != 0
-            && life.id.start_ns != start
-            && matches!(life.doing, Doing::Unknown { .. } | Doing::Blocked(_))
-        {
-            self.repairs.reused_pids += 1;
-            self.end(task.pid);
+        if let (Some(start), Some(life)) = (start_ns, self.lives.get_mut(&task.pid)) {
+            let is_other = match life.born_ns {
+                Some(born) => born != start,
+                None => life.id.start_ns != 0 && life.id.start_ns < start,
+            };
+            if !is_other {
+                life.born_ns = Some(start);
+            } else if matches!(life.doing, Doing::Unknown { .. } | Doing::Blocked(_)) {
+                self.repairs.reused_pids += 1;
+                self.end(task.pid);
+            }
         }
         let (begin, exact, now) = (self.begin_ns(), self.exact_begin_ns, self.now_ns);
         let repairs = &mut self.repairs;
@@ -244,7 +248,8 @@ impl Normaliser {
             if let Some(ended_ns) = ended {
                 repairs.reused_pids += 1;
                 let id = TaskId { pid: task.pid, start_ns: start_ns.unwrap_or(now).max(1) };
-                return Life::new(id, Doing::Unknown { why: Doubt::Start, clear_ns: u64::MAX }, ended_ns);
+                let doing = Doing::Unknown { why: Doubt::Start, clear_ns: u64::MAX };
+                return Life { born_ns: start_ns, ..Life::new(id, doing, ended_ns) };
             }
             repairs.cut_begin += u64::from(exact.is_none());
             let born = start_ns.filter(|start| *start >= begin && *start <= now && exact.is_some());
@@ -254,7 +259,7 @@ impl Normaliser {
                 (None, None) => Doing::Unknown { why: Doubt::Start, clear_ns: u64::MAX },
             };
             let id = TaskId { pid: task.pid, start_ns: start_ns.unwrap_or(0) };
-            Life::new(id, doing, born.unwrap_or(begin))
+            Life { born_ns: start_ns, ..Life::new(id, doing, born.unwrap_or(begin)) }
         });
         life.attributes.note(task);
     }

@@ -89,6 +89,7 @@ fn bits(can: &Capabilities) -> u64 {
         can.groups,
         can.affinity,
         can.hides_preemption,
+        can.yields,
     ]
     .iter()
     .enumerate()
@@ -109,6 +110,7 @@ fn from_bits(bits: u64) -> Capabilities {
         groups: bit(8),
         affinity: bit(9),
         hides_preemption: bit(10),
+        yields: bit(11),
         ..Capabilities::default()
     }
 }

@@ -54,6 +54,12 @@ pub(crate) struct Bundle {
     pub(crate) waking_order: Vec<i64>,
     #[prost(sint64, repeated, tag = "1873")]
     pub(crate) event_order: Vec<i64>,
+    /// Own: the places of switches by which tasks gave their CPU away, among the compact ones and among the
+    /// full events, each as the difference to the one before.
+    #[prost(uint64, repeated, tag = "1874")]
+    pub(crate) switch_yields: Vec<u64>,
+    #[prost(uint64, repeated, tag = "1875")]
+    pub(crate) event_yields: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -57,6 +57,7 @@ pub fn header(cpus: u32, policy: &str) -> Header {
             groups: true,
             affinity: true,
             hides_preemption: false,
+            yields: false,
             loss: LossTold::Exact,
             resolution_ns: 1,
         },

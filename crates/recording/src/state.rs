@@ -99,7 +99,7 @@ impl StateLaw {
         let is_raw = self.kind == LawKind::Raw;
         match left {
             Left::Runnable { preempted: Some(true) } => self.preempted,
-            Left::Runnable { .. } => 0,
+            Left::Runnable { .. } | Left::Yielded => 0,
             Left::Sleep => 1,
             Left::Disk => 2,
             Left::Stopped => 4,

@@ -90,6 +90,8 @@ pub fn judge(header: &Header, doubts: &Doubts) -> Vec<Judged> {
             (Worth::Bounded, None, "what happened in gaps and behind hidden switches is not counted")
         }
     };
+    let switches = count(unseen_ns, sees_all, a_part);
+    let no_yields = (Worth::Unknown, None, "who gave its CPU away is not told from who was preempted");
     let judged = |what, columns, (worth, too_low_ns, why)| Judged { what, columns, worth, too_low_ns, why };
     vec![
         judged("run time", &["runtime_ns", "received_ns", "run_ns"], times(unseen_ns, sees_all, a_part)),
@@ -98,7 +100,9 @@ pub fn judge(header: &Header, doubts: &Doubts) -> Vec<Judged> {
             &["wait_ns", "wait_max_ns", "wait_p50_ns", "wait_p99_ns", "wait_histogram", "contention_ns"],
             wait,
         ),
-        judged("switches", &["switches", "preempted", "migrations"], count(unseen_ns, sees_all, a_part)),
+        judged("switches", &["switches", "migrations"], switches),
+        judged("preemptions", &["preempted"], preemptions(can, switches)),
+        judged("yields", &["yields", "yielded_ns"], if can.yields { switches } else { no_yields }),
         judged(
             "wakes",
             &["wakeups", "sleep_ns", "period_ns", "jitter_ns"],
@@ -118,6 +122,13 @@ fn culprits(header: &Header, wait: Verdict) -> Verdict {
         (true, false) if wait.0 < Worth::Unknown => (Worth::Bounded, None, moves),
         _ => wait,
     }
+}
+
+fn preemptions(can: &Capabilities, switches: Verdict) -> Verdict {
+    if !can.yields && switches.0 == Worth::Exact {
+        return (Worth::Bounded, None, "too high by the yields, which are not told from them");
+    }
+    switches
 }
 
 fn entitlement(can: &Capabilities, wait: Verdict) -> Verdict {
@@ -146,34 +157,39 @@ mod tests {
             waking: true,
             migrations: true,
             groups: true,
+            yields: true,
             resolution_ns: 1,
             ..Capabilities::default()
         };
         let whole = Header { can, ..Header::default() };
         let none = Doubts::default();
-        assert_eq!(worths(&whole, &none), [Exact, Exact, Exact, Exact, Exact, Bounded]);
+        assert_eq!(worths(&whole, &none), [Exact, Exact, Exact, Exact, Exact, Exact, Exact, Bounded]);
         // Seven nanoseconds are lost of two tasks, of which one may have run.
         let lost = Doubts { tasks: Certainty { loss_ns: 14, ..none.tasks }, cpus_ns: 7, ..none };
-        assert_eq!(worths(&whole, &lost), [Bounded; 6]);
+        assert_eq!(worths(&whole, &lost), [Bounded; 8]);
         let too_low = judge(&whole, &lost).iter().map(|judged| judged.too_low_ns).collect::<Vec<_>>();
         assert_eq!(too_low[..2], [Some(7), Some(14)]);
         // All CPUs are known: who did nothing on them slept or waited.
         let quiet = Doubts { cpus_ns: 0, ..lost };
-        assert_eq!(worths(&whole, &quiet), [Exact, Bounded, Exact, Bounded, Bounded, Bounded]);
+        assert_eq!(worths(&whole, &quiet), [Exact, Bounded, Exact, Exact, Exact, Bounded, Bounded, Bounded]);
         // It slept and waited, how long each is not known: it did not run.
         let no_wake = Doubts { tasks: Certainty { no_wake_ns: 5, ..none.tasks }, ..none };
-        assert_eq!(worths(&whole, &no_wake), [Exact, Bounded, Exact, Exact, Bounded, Bounded]);
+        assert_eq!(worths(&whole, &no_wake), [Exact, Bounded, Exact, Exact, Exact, Exact, Bounded, Bounded]);
         assert_eq!(judge(&whole, &no_wake)[1].too_low_ns, Some(5));
         let with = |can| Header { can, ..Header::default() };
         let silent = with(Capabilities { waking: false, ..can });
-        assert_eq!(worths(&silent, &none), [Exact, Unknown, Exact, Unknown, Unknown, Unknown]);
-        let coarse = with(Capabilities { resolution_ns: 1000, groups: false, migrations: false, ..can });
-        assert_eq!(worths(&coarse, &none), [Bounded, Bounded, Exact, Exact, Unknown, Unknown]);
+        let told = worths(&silent, &none);
+        assert_eq!(told, [Exact, Unknown, Exact, Exact, Exact, Unknown, Unknown, Unknown]);
+        // As foreign formats are.
+        let coarse =
+            Capabilities { resolution_ns: 1000, groups: false, migrations: false, yields: false, ..can };
+        let told = worths(&with(coarse), &none);
+        assert_eq!(told, [Bounded, Bounded, Exact, Bounded, Unknown, Exact, Unknown, Unknown]);
         let placed = with(Capabilities { wakeup: true, migrations: false, ..can });
-        assert_eq!(worths(&placed, &none)[4], Bounded);
+        assert_eq!(worths(&placed, &none)[6], Bounded);
         // It breaks off before anything of one CPU was read.
-        assert_eq!(worths(&whole, &Doubts { silent_cpus: 1, ..none }), [Unknown; 6]);
+        assert_eq!(worths(&whole, &Doubts { silent_cpus: 1, ..none }), [Unknown; 8]);
         let part = Header { scope: Scope::Tasks, ..whole };
-        assert_eq!(worths(&part, &none), [Unknown; 6]);
+        assert_eq!(worths(&part, &none), [Unknown; 8]);
     }
 }

@@ -88,6 +88,7 @@ fn any_task() -> impl Strategy<Value = Task> {
 fn any_kind() -> impl Strategy<Value = Kind> {
     let left = prop_oneof![
         any::<bool>().prop_map(|p| Left::Runnable { preempted: Some(p) }),
+        Just(Left::Yielded),
         Just(Left::Sleep),
         Just(Left::Disk),
         Just(Left::Stopped),

@@ -5,14 +5,16 @@ mod common;
 
 use common::foreign;
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Cursor;
 use std::path::Path;
 use std::time::Duration;
 use tombola_core::identity::TaskId;
 use tombola_core::reservation::Reservation;
+use tombola_core::snapshot::Snapshot;
 use tombola_core::source::Source;
 use tombola_core::window::Window;
 use tombola_recording::attributes::Attributes;
-use tombola_recording::capabilities::Header;
+use tombola_recording::capabilities::{Capabilities, Header};
 use tombola_recording::comm::Comm;
 use tombola_recording::event::{Event, Kind, Left, Task};
 use tombola_recording::gaps::Early;
@@ -21,6 +23,7 @@ use tombola_recording::ledger::Ledger;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::playback::Playback;
 use tombola_recording::reader::{self, Damage, ReadError, Reader};
+use tombola_recording::writer::{Options, PerfettoWriter};
 
 const MS: u64 = 1_000_000;
 
@@ -284,4 +287,53 @@ fn a_reservation_that_is_recorded_is_in_the_frames() {
     let expected = BTreeMap::from([(TaskId { pid: 7, start_ns: 1 }, reservation)]);
     assert_eq!(frame.reservations, expected);
     assert_eq!(frame.snapshot.tasks.len(), 2);
+}
+
+/// Two tasks of one weight on one CPU, ten rounds of 10 ms: the first runs 1 ms and yields, the second runs
+/// 4 ms and loses the CPU to it, it runs 1 ms more and loses the CPU again, for 4 ms. At the end it comes
+/// once more.
+#[test]
+fn what_follows_a_yield_is_owed_by_nobody() {
+    let header = Header {
+        cpus: Some(1),
+        begin_ns: Some(0),
+        can: Capabilities { waking: true, yields: true, ..Capabilities::default() },
+        ..Header::default()
+    };
+    let preempted = Left::Runnable { preempted: Some(true) };
+    let mut writer = PerfettoWriter::new(Vec::new(), &header, Options::default()).unwrap();
+    for round in 0..=10 {
+        let task = |pid| Some(Task { pid, prio: Some(120), ..Task::default() });
+        let turns =
+            [(0, 2, preempted, 1), (1, 1, Left::Yielded, 2), (5, 2, preempted, 1), (6, 1, preempted, 2)];
+        for (ms, prev, state, next) in turns.into_iter().take(if round < 10 { 4 } else { 1 }) {
+            let kind = Kind::Switch { prev: task(prev), state, next: task(next).unwrap() };
+            writer.event(&Event { ts_ns: (10 * round + ms) * MS, cpu: 0, seq: 0, kind }).unwrap();
+        }
+    }
+    let file = writer.finish(Some(100 * MS)).unwrap();
+    let mut playback = Playback::new(reader::open_input(Box::new(Cursor::new(file))).unwrap());
+    assert!(playback.header().can.yields);
+    playback.keep_ledger();
+    playback.keep_culprits();
+    // In the middle of a wait that a yield began.
+    playback.advance_to(3 * MS).unwrap();
+    let open = playback.snapshot_at(3 * MS);
+    let (one, two) = (TaskId { pid: 1, start_ns: 0 }, TaskId { pid: 2, start_ns: 0 });
+    let usage = |snapshot: &Snapshot, id| snapshot.tasks.iter().find(|t| t.id == id).unwrap().usage.clone();
+    assert_eq!((usage(&open, one).wait_ns, usage(&open, one).yielded_ns), (2 * MS, 2 * MS));
+    playback.advance_to_end().unwrap();
+    let end = playback.snapshot_at_end();
+    let (of_one, of_two) = (usage(&end, one), usage(&end, two));
+    assert_eq!((of_one.runtime_ns, of_one.wait_ns, of_one.yielded_ns), (20 * MS, 80 * MS, 40 * MS));
+    assert_eq!((of_one.involuntary, of_one.yields, of_one.preempted(), of_one.wakeups), (20, 10, 10, 0));
+    assert_eq!((of_two.yields, of_two.yielded_ns, of_two.wait_ns), (0, 0, 20 * MS));
+    // Of each round it wants the CPU for 6 ms, and half of it is its own; the other has the rest.
+    playback.settle_ledger(100 * MS);
+    let lag_ms = |id| (playback.ledger().unwrap().account(id).unwrap().lag_ns() / MS as f64).round();
+    assert_eq!((lag_ms(one), lag_ms(two)), (30.0 - 20.0, 70.0 - 80.0));
+    let told = end.interference.unwrap();
+    let held = |id| told.culprits_of(id).iter().map(|(_, s)| (s.held_ns, s.preemptions)).collect::<Vec<_>>();
+    assert_eq!((held(one), held(two)), (vec![(40 * MS, 10)], vec![(20 * MS, 21)]));
+    assert_eq!(told.unknown_ns.get(&one), None);
 }

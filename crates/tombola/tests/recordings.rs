@@ -189,7 +189,8 @@ fn what_is_in_a_recording_is_told_also_from_a_pipe() {
         figures.map(|of| (of["what"].as_str().unwrap(), of["worth"].as_str().unwrap())).collect();
     // Until 13 ms nothing is known of the wakes of one, and whole microseconds are all there is.
     assert_eq!(worth[..2], [("run time", "bounded"), ("wait", "bounded")], "{info}");
-    assert_eq!(worth[4..], [("who stood in whose way", "unknown"), ("entitlement", "unknown")], "{info}");
+    assert_eq!(worth[3..5], [("preemptions", "bounded"), ("yields", "unknown")], "{info}");
+    assert_eq!(worth[6..], [("who stood in whose way", "unknown"), ("entitlement", "unknown")], "{info}");
 }
 
 #[test]

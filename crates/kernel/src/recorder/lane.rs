@@ -19,6 +19,7 @@ const PREEMPTED: u8 = 1;
 const MONOTONIC: u8 = 2;
 const CONTEXT: u8 = 4;
 const INTERRUPT: u8 = 8;
+const YIELDED: u8 = 16;
 const NO_CPU: u16 = 0xffff;
 const FORK: u32 = 1;
 const EXEC: u32 = 2;
@@ -103,6 +104,7 @@ impl Lane {
                 prev_prio: prio(rec.prio_a),
                 state: rec.x,
                 preempted: rec.flags & PREEMPTED != 0,
+                yielded: rec.flags & YIELDED != 0,
                 next: rec.b,
                 next_prio: prio(rec.prio_b),
             },

@@ -34,6 +34,9 @@ pub enum What {
         state: u16,
         /// The kernel's preemption flag: it was runnable, whatever its state.
         preempted: bool,
+        /// It was runnable and gave its CPU away by `sched_yield(2)`, where
+        /// [`Recorder::tells_yields`](crate::Recorder::tells_yields).
+        yielded: bool,
         /// Who came.
         next: u32,
         /// Its priority.

@@ -13,6 +13,12 @@ impl Normaliser {
         if child.pid == 0 {
             return;
         }
+        if let Some(life) = self.lives.get_mut(&child.pid)
+            && life.doing == Doing::Unborn
+        {
+            // Another CPU told of its attributes at the same instant.
+            return life.attributes.note(child);
+        }
         if self.lives.contains_key(&child.pid) {
             self.repairs.reused_pids += 1;
             self.end(child.pid);
@@ -56,12 +62,14 @@ impl Normaliser {
             let from = life.id;
             let leader = self.lives.remove(&task.pid);
             life.id = leader.as_ref().map_or(TaskId { pid: task.pid, start_ns: from.start_ns }, |l| l.id);
+            let born_ns = leader.as_ref().and_then(|leader| leader.born_ns);
+            let born_before_ns = std::mem::replace(&mut life.born_ns, born_ns);
             let tgid = leader.as_ref().and_then(|leader| leader.attributes.tgid);
             life.attributes.tgid = tgid.or(life.attributes.tgid);
             self.facts.push(Fact::Became { from, to: life.id });
             self.lives.insert(task.pid, life);
             if let Some(mut leader) = leader {
-                leader.id = from;
+                (leader.id, leader.born_ns) = (from, born_before_ns);
                 self.lives.insert(old_pid, leader);
             }
             for of in self.cpus.values_mut() {

@@ -111,6 +111,10 @@ impl Normaliser {
                 life.doing = Doing::Runnable(Ready::Displaced(preempted));
                 repairs.idle_wakes += u64::from(carried.is_some());
             }
+            (Left::Yielded, carried) => {
+                life.doing = Doing::Runnable(Ready::Yielded);
+                repairs.idle_wakes += u64::from(carried.is_some());
+            }
             (Left::Dead, _) => self.end(pid),
             (state, Some(ready)) => {
                 life.doing = Doing::Runnable(ready);

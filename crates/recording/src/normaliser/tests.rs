@@ -72,6 +72,60 @@ fn a_plain_life() {
 }
 
 #[test]
+fn who_gives_its_cpu_away_stays_awake() {
+    let events = [
+        (10, 0, switch(0, RUNNABLE, 7)),
+        (30, 0, switch(7, Left::Yielded, 8)),
+        (40, 0, wake(7, 8, Stage::Waking)),
+        (50, 0, switch(8, RUNNABLE, 7)),
+        (60, 0, switch(7, Left::Yielded, 8)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 100);
+    assert_eq!(
+        of(&facts, 7)[1..],
+        [
+            (10, 30, What::Running { cpu: 0, left: Some(Left::Yielded) }),
+            (30, 50, What::Runnable { since: Ready::Yielded, ran: true }),
+            (50, 60, What::Running { cpu: 0, left: Some(Left::Yielded) }),
+            (60, 100, What::Runnable { since: Ready::Yielded, ran: false }),
+        ]
+    );
+    assert_eq!(repairs.missing_wakes, 0);
+}
+
+/// The kernel stamps a task before it tells of its birth, and attributes hold that stamp.
+#[test]
+fn attributes_of_a_sleeper_that_was_born_here_are_its_own() {
+    let attributes = |pid, start_ns| Kind::Attributes {
+        pid,
+        start_ns: Some(start_ns),
+        attributes: Box::new(crate::attributes::Attributes::default()),
+    };
+    let events = |again_ns| {
+        [
+            (10, 0, Kind::Fork { parent: task(1), child: task(7) }),
+            (10, 0, attributes(7, 9)),
+            (20, 0, wake(7, 1, Stage::New)),
+            (30, 0, switch(0, RUNNABLE, 7)),
+            (40, 0, switch(7, Left::Sleep, 0)),
+            (50, 0, attributes(7, again_ns)),
+            (60, 0, wake(7, 1, Stage::Waking)),
+        ]
+    };
+    let ends = |facts: &[Fact]| facts.iter().filter(|fact| matches!(fact, Fact::Ended { .. })).count();
+    let (facts, repairs) = run(&complete(), &events(9), 70);
+    assert_eq!((ends(&facts), repairs.reused_pids), (0, 0), "{facts:?}");
+    // Those of one instant on several CPUs may stand in any order.
+    let mut turned = events(9);
+    turned.swap(0, 1);
+    let (facts, repairs) = run(&complete(), &turned, 70);
+    assert_eq!((ends(&facts), repairs.reused_pids), (0, 0), "{facts:?}");
+    // Another, whose birth was lost.
+    let (facts, repairs) = run(&complete(), &events(45), 70);
+    assert_eq!((ends(&facts), repairs.reused_pids), (1, 1), "{facts:?}");
+}
+
+#[test]
 fn a_wake_before_the_switch_out_is_carried_over() {
     let cause = Cause::Task(9);
     let events = |second: u64| {

@@ -69,6 +69,9 @@ struct Row {
     runtime_ns: Option<u64>,
     #[serde(skip_serializing_if = "skip")]
     deadline_ns: Option<u64>,
+    /// Whether a task that left its CPU runnable gave it away; absent where it did not, or that is not told.
+    #[serde(skip_serializing_if = "skip")]
+    yielded: Option<bool>,
 }
 
 thread_local! {
@@ -153,7 +156,7 @@ fn harmless(comm: &[u8]) -> String {
 fn letters(left: Left) -> String {
     match left {
         Left::Runnable { preempted: Some(true) } => "R+".to_owned(),
-        Left::Runnable { .. } => "R".to_owned(),
+        Left::Runnable { .. } | Left::Yielded => "R".to_owned(),
         Left::Sleep => "S".to_owned(),
         Left::Disk => "D".to_owned(),
         Left::Stopped => "T".to_owned(),
@@ -196,7 +199,8 @@ fn row(event: &Event) -> Row {
     let base = || Row { ts_ns: event.ts_ns, cpu: event.cpu, event: event.kind.name(), ..Row::default() };
     match &event.kind {
         Kind::Switch { prev, state, next } => {
-            let row = Row { state: Some(letters(*state)), ..base() }.and(next);
+            let yielded = (*state == Left::Yielded).then_some(true);
+            let row = Row { state: Some(letters(*state)), yielded, ..base() }.and(next);
             match prev {
                 Some(prev) => row.of(prev),
                 None => row,
@@ -264,7 +268,9 @@ mod tests {
             next: task(0, b"swapper/1"),
         };
         let loss = Kind::Loss { of_cpu: Some(1), count: Some(3), from_ns: None };
-        vec![Event { ts_ns: 5, cpu: 1, seq: 0, kind: switch }, Event { ts_ns: 6, cpu: 1, seq: 1, kind: loss }]
+        let yielded = Kind::Switch { prev: Some(task(7, b"a")), state: Left::Yielded, next: task(8, b"b") };
+        let events = (0..).zip([switch, yielded, loss]);
+        events.map(|(n, kind)| Event { ts_ns: 5 + n, cpu: 1, seq: n, kind }).collect()
     }
 
     fn written(form: Form) -> String {
@@ -286,8 +292,12 @@ mod tests {
         };
         assert_eq!((cell(0, "comm"), cell(0, "state")), ("a,\"b\"\\n\\xff".into(), "R+".into()));
         assert_eq!(
-            (cell(0, "other_comm"), cell(1, "count"), cell(1, "pid")),
+            (cell(0, "other_comm"), cell(2, "count"), cell(2, "pid")),
             ("swapper/1".into(), "3".into(), String::new())
+        );
+        assert_eq!(
+            (cell(0, "yielded"), cell(1, "state"), cell(1, "yielded")),
+            (String::new(), "R".into(), "true".into())
         );
     }
 
@@ -297,7 +307,7 @@ mod tests {
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         assert_eq!(
             last,
-            serde_json::json!({"ts_ns": 6, "cpu": 1, "event": "loss", "from_cpu": 1, "count": 3})
+            serde_json::json!({"ts_ns": 7, "cpu": 1, "event": "loss", "from_cpu": 1, "count": 3})
         );
     }
 }

@@ -209,6 +209,12 @@ fn known(can: Capabilities, scope: Scope, breaks_off: bool) -> Vec<Known> {
             "recorded: the ledger divides as the kernel does",
             "not recorded: the ledger divides by nice value, on one level",
         ),
+        of(
+            "yields",
+            can.yields,
+            "who called sched_yield is told from who was preempted",
+            "not told: who gave its CPU away counts as preempted, and waits",
+        ),
         of("affinity", can.affinity, "recorded", "not recorded: every CPU counts as allowed"),
         of(
             "losses",

@@ -367,6 +367,7 @@ fn header(recorder: &Recorder) -> Header {
             tgid: true,
             groups: true,
             affinity: true,
+            yields: recorder.tells_yields(),
             loss: LossTold::Exact,
             resolution_ns: 1,
             ..Capabilities::default()

@@ -198,7 +198,7 @@ fn line(
 fn letter(left: Left) -> &'static str {
     match left {
         Left::Runnable { preempted: Some(true) } => "R+",
-        Left::Runnable { .. } => "R",
+        Left::Runnable { .. } | Left::Yielded => "R",
         Left::Sleep => "S",
         Left::Disk => "D",
         Left::Stopped => "T",

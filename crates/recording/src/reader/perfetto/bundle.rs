@@ -2,7 +2,7 @@
 
 use super::wire::{Column, Fields, Value};
 use crate::comm::Comm;
-use crate::event::{Context, Event, Kind, Stage, Task};
+use crate::event::{Context, Event, Kind, Left, Stage, Task};
 use crate::proto::{FtraceEvent, What};
 use crate::state::StateLaw;
 use prost::Message;
@@ -39,6 +39,33 @@ pub(super) struct Carry {
 /// Position of an event among those of its instant.
 type Order = (u64, u64);
 
+/// Some of the places in a sequence, each told as the difference to the one before.
+#[derive(Debug, Default)]
+struct Places {
+    steps: Column,
+    /// The next of them.
+    next: Option<u64>,
+    /// The place that comes next.
+    at: u64,
+}
+
+impl Places {
+    /// Once all steps are there.
+    fn begin(&mut self) {
+        self.next = self.steps.next();
+    }
+
+    /// Goes on by one place, and says whether that is one of them.
+    fn is_next(&mut self) -> bool {
+        let is_it = self.next == Some(self.at);
+        if is_it {
+            self.next = self.steps.next().and_then(|step| self.at.checked_add(step));
+        }
+        self.at += 1;
+        is_it
+    }
+}
+
 /// A bundle being read.
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -51,10 +78,13 @@ pub(super) struct Bundle {
     columns: [Column; 12],
     orders: [Column; 3],
     numbers: [i64; 3],
+    /// Yields among the compact switches, and among the full events.
+    yields: [Places; 2],
     switch_ts: u64,
     waking_ts: u64,
-    full: Option<(Order, FtraceEvent)>,
-    switch: Option<(Order, i64, Task)>,
+    /// With whether it is a yield, if it is a switch.
+    full: Option<(Order, FtraceEvent, bool)>,
+    switch: Option<(Order, i64, bool, Task)>,
     waking: Option<(Order, Task, Option<u32>, Context)>,
     /// Pieces that made no sense.
     pub(super) broken: u64,
@@ -84,6 +114,7 @@ impl Bundle {
             columns: Default::default(),
             orders: Default::default(),
             numbers: [0; 3],
+            yields: Default::default(),
             switch_ts: 0,
             waking_ts: 0,
             full: None,
@@ -96,10 +127,12 @@ impl Bundle {
             match (field, value) {
                 (4, Value::Bytes(compact)) => bundle.compact(compact),
                 (1871..=1873, value) => bundle.orders[field as usize - 1871].add(value),
+                (1874..=1875, value) => bundle.yields[field as usize - 1874].steps.add(value),
                 _ => {}
             }
         }
         bundle.broken += u64::from(fields.is_broken);
+        bundle.yields.iter_mut().for_each(Places::begin);
         bundle
     }
 
@@ -153,12 +186,13 @@ impl Bundle {
             };
             self.at += fields.at();
             let (2, Value::Bytes(event)) = (field, value) else { continue };
+            let is_yield = self.yields[1].is_next();
             match FtraceEvent::decode(event) {
                 Ok(event) => {
                     // Others have their numbers too.
                     let order = self.order(2);
                     if let (Some(ts), true) = (event.timestamp, event.what.is_some()) {
-                        self.full = Some(((ts, order), event));
+                        self.full = Some(((ts, order), event, is_yield));
                     }
                 }
                 Err(_) => self.broken += 1,
@@ -185,8 +219,8 @@ impl Bundle {
         };
         let next =
             Task { pid, tgid: None, comm: self.name(name), prio: prio.and_then(|p| i32::try_from(p).ok()) };
-        let order = self.order(0);
-        self.switch = Some(((self.switch_ts, order), state, next));
+        let (order, is_yield) = (self.order(0), self.yields[0].is_next());
+        self.switch = Some(((self.switch_ts, order), state, is_yield, next));
     }
 
     fn fill_waking(&mut self) {
@@ -218,7 +252,7 @@ impl Bundle {
             self.fill_switch();
             self.fill_waking();
             let orders = [
-                self.full.as_ref().map(|(order, _)| *order),
+                self.full.as_ref().map(|(order, ..)| *order),
                 self.switch.as_ref().map(|(order, ..)| *order),
                 self.waking.as_ref().map(|(order, ..)| *order),
             ];
@@ -231,14 +265,15 @@ impl Bundle {
                     Kind::Wake { wakee, waker, target, stage: Stage::Waking, context }
                 })
             } else if self.switch.as_ref().is_some_and(|(order, ..)| *order == first) {
-                self.switch.take().map(|(_, state, mut next)| {
+                self.switch.take().map(|(_, state, is_yield, mut next)| {
                     shared.fill(&mut next);
                     let prev = carry.last.replace(next);
-                    let state = shared.left(&mut carry.law, state);
+                    let state = shared.left(&mut carry.law, state, is_yield);
                     Kind::Switch { prev, state, next }
                 })
             } else {
-                let kind = self.full.take().and_then(|(_, event)| full(event, carry, shared));
+                let kind =
+                    self.full.take().and_then(|(_, event, is_yield)| full(event, is_yield, carry, shared));
                 self.broken += u64::from(kind.is_none());
                 kind.flatten()
             };
@@ -255,9 +290,9 @@ impl Shared {
         task.tgid = task.tgid.or_else(|| self.processes.get(&task.pid).copied().flatten());
     }
 
-    fn left(&self, law: &mut StateLaw, value: i64) -> crate::event::Left {
-        use crate::event::Left;
+    fn left(&self, law: &mut StateLaw, value: i64, is_yield: bool) -> Left {
         match law.left(value.cast_unsigned()) {
+            Left::Runnable { preempted: Some(false) } if is_yield => Left::Yielded,
             Left::Runnable { preempted: Some(false) } if self.hides_preemption => {
                 Left::Runnable { preempted: None }
             }
@@ -283,7 +318,7 @@ fn context(flags: Option<u32>) -> Context {
 
 /// A full event; the outer `None` where it makes no sense, the inner where it is passed over.
 #[allow(clippy::option_option)] // two different kinds of nothing, as said
-fn full(event: FtraceEvent, carry: &mut Carry, shared: &Shared) -> Option<Option<Kind>> {
+fn full(event: FtraceEvent, is_yield: bool, carry: &mut Carry, shared: &Shared) -> Option<Option<Kind>> {
     let FtraceEvent { pid, common_flags, what, .. } = event;
     let wake = |wake: crate::proto::Wake, stage| {
         let wakee = shared.task(wake.pid, wake.comm, wake.prio)?;
@@ -299,7 +334,7 @@ fn full(event: FtraceEvent, carry: &mut Carry, shared: &Shared) -> Option<Option
             };
             let next = shared.task(switch.next_pid, switch.next_comm, switch.next_prio)?;
             carry.last = Some(next);
-            let state = shared.left(&mut carry.law, switch.prev_state.unwrap_or(0));
+            let state = shared.left(&mut carry.law, switch.prev_state.unwrap_or(0), is_yield);
             Kind::Switch { prev, state, next }
         }
         What::Waking(told) => wake(told, Stage::Waking)?,

@@ -1,6 +1,6 @@
 //! A bundle that is being filled.
 
-use crate::event::{Context, Event, Kind, Stage, Task};
+use crate::event::{Context, Event, Kind, Left, Stage, Task};
 use crate::proto::{Bundle, Compact, Exec, Exit, Fork, FtraceEvent, Migrate, Rename, Switch, Wake, What};
 use crate::state::StateLaw;
 use std::collections::HashMap;
@@ -23,6 +23,8 @@ pub(super) struct OpenBundle {
     switch_ts: u64,
     waking_ts: u64,
     numbers: [u64; 3],
+    /// The places of the latest yields, compact and full.
+    yields: [u64; 2],
     /// The latest instant, and how far in the order of kinds (wakings, switches, full events) it has come.
     instant: (u64, u8),
     is_after_gap: bool,
@@ -41,6 +43,7 @@ impl OpenBundle {
             switch_ts: 0,
             waking_ts: 0,
             numbers: [0; 3],
+            yields: [0; 2],
             instant: (0, 0),
             is_after_gap: false,
         }
@@ -80,7 +83,7 @@ impl OpenBundle {
         bundle.compact = has_compact.then_some(compact);
         self.names.clear();
         (self.length, self.switch_ts, self.waking_ts, self.numbers) = (0, 0, 0, [0; 3]);
-        self.instant = (0, 0);
+        (self.instant, self.yields) = ((0, 0), [0; 2]);
         Some(bundle)
     }
 
@@ -89,6 +92,9 @@ impl OpenBundle {
         let in_order = numbers || event.ts_ns > self.instant.0 || place >= self.instant.1;
         let place = if in_order { place } else { 2 };
         self.instant = (event.ts_ns, place);
+        if let Kind::Switch { state: Left::Yielded, .. } = event.kind {
+            self.note_yield(place == 1);
+        }
         match (&event.kind, place) {
             (Kind::Wake { wakee, target, context, .. }, 0) => {
                 self.waking(event.ts_ns, wakee, *target, *context);
@@ -134,6 +140,17 @@ impl OpenBundle {
             }
             _ => 2,
         }
+    }
+
+    /// The switch that comes next is a yield.
+    fn note_yield(&mut self, is_compact: bool) {
+        let (places, at, last) = if is_compact {
+            (&mut self.bundle.switch_yields, self.compact.switch_timestamp.len(), &mut self.yields[0])
+        } else {
+            (&mut self.bundle.event_yields, self.bundle.event.len(), &mut self.yields[1])
+        };
+        places.push(at as u64 - *last);
+        *last = at as u64;
     }
 
     fn name(&mut self, comm: &[u8]) -> u32 {

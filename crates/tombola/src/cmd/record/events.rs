@@ -86,9 +86,9 @@ impl Events {
     pub fn make(&mut self, recorded: Recorded, give: &mut dyn FnMut(Event)) {
         let Recorded { ts_ns, cpu, what } = recorded;
         let kind = match what {
-            What::Switch { prev, prev_prio, state, preempted, next, next_prio } => Kind::Switch {
+            What::Switch { prev, prev_prio, state, preempted, yielded, next, next_prio } => Kind::Switch {
                 prev: Some(self.task(prev, Some(prev_prio), cpu)),
-                state: left(state, preempted),
+                state: if yielded { Left::Yielded } else { left(state, preempted) },
                 next: self.task(next, Some(next_prio), cpu),
             },
             What::Wake { wakee, prio, waker, interrupt, target, new } => Kind::Wake {

@@ -33,6 +33,8 @@ enum State {
     Runnable {
         since_ns: u64,
     },
+    /// It gave its CPU away, and waits for nobody until it has one again.
+    GaveWay,
     Blocked,
 }
 
@@ -44,7 +46,7 @@ impl Waits {
             Kind::Wake { wakee, .. } => {
                 match self.tasks.entry(wakee.pid).or_insert(State::Blocked) {
                     State::Running { woken_ns } => *woken_ns = Some(now),
-                    State::Runnable { .. } => {}
+                    State::Runnable { .. } | State::GaveWay => {}
                     asleep @ State::Blocked => *asleep = State::Runnable { since_ns: now },
                 }
                 None
@@ -82,6 +84,7 @@ impl Waits {
             _ => None,
         };
         let after = match (state, woken_ns) {
+            (Left::Yielded, _) => State::GaveWay,
             // Woken before it was asleep: it never was.
             (Left::Runnable { .. }, _) | (_, Some(_)) => State::Runnable { since_ns: now },
             _ => State::Blocked,
@@ -130,6 +133,17 @@ mod tests {
         assert_eq!(waits.event(&switch(30, 1, READY, 2)), Some(Wait { pid: 2, since_ns: 10, until_ns: 30 }));
         assert_eq!(waits.event(&switch(90, 2, Left::Sleep, 1)).map(Wait::ns), Some(60), "preempted at 30");
         assert_eq!(waits.event(&switch(95, 1, Left::Sleep, 2)), None, "it slept, and was not seen to wake");
+    }
+
+    #[test]
+    fn who_gives_its_cpu_away_does_not_wait_until_it_is_preempted() {
+        let mut waits = Waits::default();
+        waits.event(&switch(0, 0, READY, 1));
+        waits.event(&switch(10, 1, Left::Yielded, 2));
+        assert_eq!(waits.event(&wake(15, 1)), None, "it is awake");
+        assert_eq!(waits.event(&switch(20, 2, Left::Sleep, 1)), None);
+        waits.event(&switch(30, 1, READY, 2));
+        assert_eq!(waits.event(&switch(40, 2, Left::Sleep, 1)).map(Wait::ns), Some(10));
     }
 
     #[test]
