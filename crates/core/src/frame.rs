@@ -4,6 +4,7 @@ use crate::identity::TaskId;
 use crate::reservation::Reservation;
 use crate::snapshot::{Group, Snapshot};
 use crate::window::Window;
+use crate::worth::Grounds;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -29,12 +30,17 @@ pub struct Frame {
     pub reservations: BTreeMap<TaskId, Reservation>,
     /// The machine.
     pub machine: Machine,
+    /// What its figures are worth, where the source can judge that. A live world does not, so none is kept with
+    /// frames.
+    #[serde(skip)]
+    pub grounds: Option<Grounds>,
 }
 
 impl Frame {
     /// What a source has that knows no more than totals and the names of groups.
     pub fn new(snapshot: Snapshot, groups: BTreeMap<Group, String>) -> Self {
-        Self { snapshot, groups, owners: None, reservations: BTreeMap::new(), machine: Machine::default() }
+        let (reservations, machine) = (BTreeMap::new(), Machine::default());
+        Self { snapshot, groups, owners: None, reservations, machine, grounds: None }
     }
 }
 
@@ -78,10 +84,14 @@ impl Frame {
             None => Window::between(&self.snapshot.origin(), &self.snapshot),
         };
         let mode = self.machine.group_mode.as_deref();
+        let grounds = self.grounds.as_ref();
+        let then = earlier.and_then(|earlier| earlier.grounds.as_ref());
         Window {
             group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(),
             ext_runs: self.machine.scheduler.is_some(),
             reservations: self.reservations.clone(),
+            worths: grounds.map_or_else(Vec::new, |now| now.judge_since(then)),
+            worths_total: grounds.map_or_else(Vec::new, Grounds::judge),
             ..window
         }
     }

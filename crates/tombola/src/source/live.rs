@@ -166,7 +166,7 @@ impl Source for Live {
             ..self.machine.clone()
         };
         let reservations = reservations(&snapshot);
-        Ok(Some(Frame { snapshot, groups, owners, reservations, machine }))
+        Ok(Some(Frame { owners, reservations, machine, ..Frame::new(snapshot, groups) }))
     }
 }
 
