@@ -30,8 +30,8 @@ pub struct Frame {
     pub reservations: BTreeMap<TaskId, Reservation>,
     /// The machine.
     pub machine: Machine,
-    /// What its figures are worth, where the source can judge that. A live world does not, so none is kept with
-    /// frames.
+    /// What its figures are worth, where the source can judge that. A live world does not, so none is kept
+    /// with frames.
     #[serde(skip)]
     pub grounds: Option<Grounds>,
 }

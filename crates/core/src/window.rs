@@ -53,8 +53,8 @@ pub struct Window {
     pub loss: Loss,
     /// What was lost since the source began.
     pub loss_total: Loss,
-    /// What the figures of the interval are worth, by kind; none where the source cannot judge it. Snapshots do
-    /// not tell ([`crate::frame::Frame::since`]).
+    /// What the figures of the interval are worth, by kind; none where the source cannot judge it. Snapshots
+    /// do not tell ([`crate::frame::Frame::since`]).
     pub worths: Vec<Judged>,
     /// What totals since the source began are worth.
     pub worths_total: Vec<Judged>,

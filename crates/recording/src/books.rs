@@ -129,8 +129,8 @@ pub struct Books {
 }
 
 impl Books {
-    /// Books of what comes after `begin_ns`, when so much had been mended: of a stretch that is open then, only
-    /// the rest.
+    /// Books of what comes after `begin_ns`, when so much had been mended: of a stretch that is open then,
+    /// only the rest.
     pub fn beginning(begin_ns: u64, mended: Repairs) -> Self {
         Self { begin_ns: Some(begin_ns), mended, ..Self::default() }
     }

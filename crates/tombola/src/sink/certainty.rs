@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tombola_core::worth::{Judged, Kind, Worth};
 
-/// What the kinds of figures that are shown are worth, and why they are no more; `None` where the source cannot
-/// judge them.
+/// What the kinds of figures that are shown are worth, and why they are no more; `None` where the source
+/// cannot judge them.
 pub(crate) fn certainty_text(worths: &[Judged], is_shown: impl Fn(Kind) -> bool) -> Option<String> {
     let shown: Vec<&Judged> = worths.iter().filter(|judged| is_shown(judged.kind)).collect();
     if shown.iter().all(|judged| judged.worth == Worth::Exact) {

@@ -141,7 +141,8 @@ struct IntervalRecord {
     findings_left_out: usize,
     /// What could not be measured in the interval.
     loss: LossRecord,
-    /// What each kind of figure is worth; null where the source cannot judge it, as of a live machine or a log.
+    /// What each kind of figure is worth; null where the source cannot judge it, as of a live machine or a
+    /// log.
     certainty: Option<Vec<CertaintyRecord>>,
     /// The command that was run, if one was.
     command: Option<CommandRecord>,

@@ -34,7 +34,8 @@ struct SideRecord {
     stretches: usize,
     /// What was not measured.
     loss: String,
-    /// What run, wait and lag are worth; null where the source cannot judge it, as of a live machine or a log.
+    /// What run, wait and lag are worth; null where the source cannot judge it, as of a live machine or a
+    /// log.
     certainty: Option<String>,
 }
 
