@@ -47,6 +47,7 @@ use crate::interference::Interference;
 use crate::ledger::{Account, Fairness, Ledger};
 use crate::snapshot::{Group, Loss};
 use crate::window::{Books, GroupWindow, TaskWindow, Window};
+use crate::worth;
 use claims::Claims;
 use std::borrow::Cow;
 
@@ -82,6 +83,8 @@ pub struct Audit {
     pub loss: Loss,
     /// What was lost since the source began.
     pub loss_total: Loss,
+    /// What the figures of the interval are worth, by kind; none where the source cannot judge it.
+    pub worths: Vec<worth::Judged>,
 }
 
 /// One task in the ledger.
@@ -173,6 +176,7 @@ impl Audit {
             interference: window.interference.clone(),
             loss: window.loss,
             loss_total: window.loss_total,
+            worths: window.worths.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::identity::TaskId;
 use crate::reservation::Reservation;
 use crate::snapshot::{Group, Snapshot};
 use crate::window::Window;
+use crate::worth::Grounds;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -32,6 +33,10 @@ pub struct Frame {
     pub reservations: BTreeMap<TaskId, Reservation>,
     /// The machine.
     pub machine: Machine,
+    /// What its figures are worth, where the source can judge that. A live world does not, so none is kept
+    /// with frames.
+    #[serde(skip)]
+    pub grounds: Option<Grounds>,
 }
 
 impl Frame {
@@ -44,6 +49,7 @@ impl Frame {
             owners: None,
             reservations: BTreeMap::new(),
             machine: Machine::default(),
+            grounds: None,
         }
     }
 }
@@ -88,10 +94,14 @@ impl Frame {
             None => Window::between(&self.snapshot.origin(), &self.snapshot),
         };
         let mode = self.machine.group_mode.as_deref();
+        let grounds = self.grounds.as_ref();
+        let then = earlier.and_then(|earlier| earlier.grounds.as_ref());
         Window {
             group_rule: mode.and_then(|mode| mode.parse().ok()).unwrap_or_default(),
             ext_runs: self.machine.scheduler.is_some(),
             reservations: self.reservations.clone(),
+            worths: grounds.map_or_else(Vec::new, |now| now.judge_since(then)),
+            worths_total: grounds.map_or_else(Vec::new, Grounds::judge),
             ..window
         }
     }

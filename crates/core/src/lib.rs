@@ -43,3 +43,4 @@ pub mod tickets;
 pub mod usage;
 pub mod window;
 pub mod workload;
+pub mod worth;

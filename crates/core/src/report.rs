@@ -14,6 +14,7 @@ use crate::snapshot::{ExitTotals, Group, Loss};
 use crate::source::Origin;
 use crate::tickets::{Nice, TicketScale};
 use crate::window::{Books, TaskWindow, Window};
+use crate::worth::Judged;
 use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
@@ -110,6 +111,9 @@ pub struct Head {
     pub loss: Loss,
     /// What was lost since the source began.
     pub loss_total: Loss,
+    /// What totals since the source began are worth, by kind, and so what is less than these at most; none
+    /// where the source cannot judge it.
+    pub worths: Vec<Judged>,
 }
 
 /// One task in a report, or several added up by [`Report::rows_by`].
@@ -183,6 +187,7 @@ impl Report {
             unlisted: window.unlisted_exits,
             loss: window.loss,
             loss_total: window.loss_total,
+            worths: window.worths_total,
         };
         let mut rows: Vec<Row> =
             window.tasks.into_iter().filter_map(|task| row(task, head.length_ns, rolling, options)).collect();

@@ -9,6 +9,7 @@ use crate::snapshot::{
     CpuBooks, ExitTotals, ExitedTask, Group, GroupTotals, Loss, Snapshot, TaskState, TaskTotals,
 };
 use crate::usage::Usage;
+use crate::worth::Judged;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,11 @@ pub struct Window {
     pub loss: Loss,
     /// What was lost since the source began.
     pub loss_total: Loss,
+    /// What the figures of the interval are worth, by kind; none where the source cannot judge it. Snapshots
+    /// do not tell ([`crate::frame::Frame::since`]).
+    pub worths: Vec<Judged>,
+    /// What totals since the source began are worth.
+    pub worths_total: Vec<Judged>,
 }
 
 /// What one CPU did in an interval.
@@ -187,6 +193,8 @@ impl Window {
             }),
             loss,
             loss_total: later.loss,
+            worths: Vec::new(),
+            worths_total: Vec::new(),
         }
     }
 

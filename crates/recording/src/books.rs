@@ -5,7 +5,7 @@ use crate::event::Left;
 use crate::fact::Fact;
 use crate::interval::{CpuInterval, Doubt, Interval, Ready, What};
 use crate::life::{Doing, Life};
-use crate::normaliser::{Normaliser, OnCpu};
+use crate::normaliser::{Normaliser, OnCpu, Repairs};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use tombola_core::identity::TaskId;
@@ -125,12 +125,15 @@ pub struct Books {
     exits: ExitTotals,
     /// What lies before this does not count; `None`: from the begin of the recording.
     begin_ns: Option<u64>,
+    /// What had been mended by then.
+    mended: Repairs,
 }
 
 impl Books {
-    /// Books of what comes after `begin_ns`: of a stretch that is open then, only the rest.
-    pub fn beginning(begin_ns: u64) -> Self {
-        Self { begin_ns: Some(begin_ns), ..Self::default() }
+    /// Books of what comes after `begin_ns`, when so much had been mended: of a stretch that is open then,
+    /// only the rest.
+    pub fn beginning(begin_ns: u64, mended: Repairs) -> Self {
+        Self { begin_ns: Some(begin_ns), mended, ..Self::default() }
     }
 
     /// The part of a stretch that counts, as its begin; `to_ns` where nothing of it does.
@@ -329,7 +332,7 @@ impl Books {
         exited.sort_by_key(|task| task.totals.id);
         exited.dedup_by_key(|task| task.totals.id);
         let cpus = self.cpu_books(normaliser, at_ns, &open);
-        let repairs = normaliser.repairs();
+        let (repairs, before) = (normaliser.repairs(), &self.mended);
         let sum = |of: fn(&CpuEntry) -> u64| self.cpus.values().map(of).sum::<u64>();
         Snapshot {
             taken_ns: at_ns,
@@ -344,10 +347,10 @@ impl Books {
             interference: None,
             loss: Loss {
                 untracked_ns: sum(|cpu| cpu.unknown_ns + cpu.hidden_ns),
-                map_other: repairs.losses,
-                clock_backwards: repairs.backwards,
-                stale_records: repairs.reused_pids,
-                unseen_switches: repairs.hidden_switches,
+                map_other: repairs.losses - before.losses,
+                clock_backwards: repairs.backwards - before.backwards,
+                stale_records: repairs.reused_pids - before.reused_pids,
+                unseen_switches: repairs.hidden_switches - before.hidden_switches,
                 unseen_ns: sum(|cpu| cpu.hidden_ns),
                 ..Loss::default()
             },

@@ -11,6 +11,7 @@ use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
+use crate::worth::Judge;
 use std::error::Error;
 use std::time::Duration;
 use tombola_core::frame::{Frame, Machine};
@@ -28,6 +29,7 @@ pub struct Playback {
     ledger: Option<Ledger>,
     lanes: Option<Lanes>,
     culprits: Option<Culprits>,
+    judge: Judge,
     early: Early,
     /// The first event behind the present instant.
     next: Option<Event>,
@@ -68,6 +70,7 @@ impl Playback {
     pub fn new(reader: Box<dyn Reader>) -> Self {
         Self {
             normaliser: Normaliser::new(reader.header()),
+            judge: Judge::new(reader.header()),
             reader,
             books: Books::default(),
             ledger: None,
@@ -214,6 +217,7 @@ impl Playback {
                 lanes.fact(fact, &self.normaliser);
             }
         }
+        self.judge.event(event, &self.normaliser);
         for fact in self.normaliser.facts() {
             self.books.fact(fact);
         }
@@ -281,8 +285,7 @@ impl Playback {
 
     /// CPUs of the machine, where the recording tells their number, of which nothing was read so far.
     pub fn silent_cpus(&self) -> usize {
-        let cpus = self.header().cpus.map_or(0, |cpus| cpus as usize);
-        cpus.saturating_sub(self.normaliser.cpus().len())
+        self.judge.silent_cpus()
     }
 
     /// Events played.
@@ -320,7 +323,8 @@ impl Playback {
         let from_ns = from_ns.unwrap_or(begin_ns).max(begin_ns);
         if from_ns > begin_ns {
             self.advance_to(from_ns)?;
-            self.books = Books::beginning(from_ns);
+            self.books = Books::beginning(from_ns, *self.normaliser.repairs());
+            self.judge.begin(from_ns);
             if let Some(culprits) = &mut self.culprits {
                 culprits.begin(&self.normaliser, from_ns);
             }
@@ -375,6 +379,7 @@ impl Source for Playback {
         };
         let reserved = |life: &Life| Some((life.id, life.attributes.reservation?));
         let reservations = self.normaliser.lives().filter_map(reserved).collect();
-        Ok(Some(Frame { reservations, machine, ..Frame::new(snapshot, groups) }))
+        let grounds = Some(self.judge.grounds(&self.normaliser, snapshot.taken_ns, self.is_cut));
+        Ok(Some(Frame { reservations, machine, grounds, ..Frame::new(snapshot, groups) }))
     }
 }

@@ -1,195 +1,197 @@
-//! What the figures of a recording are worth: exact, bounded, or unknown. One judgement for each kind of
-//! figure, for all tasks together.
+//! What the figures of a recording are worth: what it can tell at best, and what of it is in doubt.
 
-use crate::books::Certainty;
-use crate::capabilities::{Capabilities, Header, Scope};
+use crate::capabilities::{Header, Scope};
 use crate::culprits::Culprits;
+use crate::event::Event;
 use crate::fact::Fact;
-use crate::interval::{CpuInterval, Interval, What};
+use crate::interval::{CpuInterval, Doubt, Interval, Ready, What};
+use crate::life::{Doing, Life};
+use crate::normaliser::{Normaliser, OnCpu};
+use std::collections::BTreeSet;
+use tombola_core::worth::{Best, Doubts, Grounds, Verdict, Worth};
 
-/// What is not known, of all tasks and all CPUs together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doubts {
-    /// Time in which it is not known what a task did.
-    pub tasks: Certainty,
-    /// Time in which it is not known what a CPU did, ns: no task ran longer than that unseen.
-    pub cpus_ns: u64,
-    /// CPUs of the machine of which nothing was read before the file broke off.
-    pub silent_cpus: usize,
-}
-
-impl Doubts {
-    /// Adds what was found out not to be known.
-    pub fn note(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Task(interval @ Interval { what: What::Unknown(why), .. }) => {
-                self.tasks.add(*why, interval.ns());
-            }
-            Fact::Cpu(CpuInterval { from_ns, to_ns, doubt: Some(_), .. }) => self.cpus_ns += to_ns - from_ns,
-            Fact::Task(_) | Fact::Cpu(_) | Fact::Ended { .. } | Fact::Became { .. } => {}
-        }
-    }
-}
-
-/// What a figure is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Worth {
-    /// To the nanosecond.
-    Exact,
-    /// Off by something that is known or limited.
-    Bounded,
-    /// Not known, or known by another rule than the machine's.
-    Unknown,
-}
-
-/// A kind of figure, with what it is worth.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// What it is.
-    pub what: &'static str,
-    /// Keys under which tables and files have such figures.
-    pub columns: &'static [&'static str],
-    /// What they are worth.
-    pub worth: Worth,
-    /// By how much they may be too low, of all tasks together, ns, where that is what bounds them.
-    pub too_low_ns: Option<u64>,
-    /// Why they are no more than that; empty where they are exact.
-    pub why: &'static str,
-}
-
-/// Judges the figures of a recording with this header, where so much is in doubt.
-pub fn judge(header: &Header, doubts: &Doubts) -> Vec<Judged> {
+/// What each kind of figure is worth at best that is made of a recording with this header; `breaks_off` where
+/// it ended before anything was read of some CPU.
+pub fn best(header: &Header, breaks_off: bool) -> Best {
     let can = &header.can;
-    let is_silent = doubts.silent_cpus > 0;
-    let sees_all = matches!(header.scope, Scope::Whole | Scope::Cpus) && !is_silent;
-    let times = |unknown_ns: u64, sees_what: bool, why| {
-        if !sees_what {
-            (Worth::Unknown, None, why)
-        } else if unknown_ns > 0 {
-            (Worth::Bounded, Some(unknown_ns), "it is not known at every instant what each task did")
-        } else if can.resolution_ns > 1 {
-            (Worth::Bounded, None, "both ends of each stretch are cut to the resolution of the time stamps")
-        } else {
-            (Worth::Exact, None, "")
-        }
-    };
-    let a_part = if is_silent {
+    let sees_all = matches!(header.scope, Scope::Whole | Scope::Cpus) && !breaks_off;
+    let a_part = if breaks_off {
         "the file breaks off, and of some CPUs nothing was read"
     } else {
         "only a part of the events is recorded"
     };
+    let if_all = |then| if sees_all { then } else { Verdict::unknown(a_part) };
+    let time = if_all(match can.resolution_ns {
+        ..=1 => Verdict::EXACT,
+        _ => Verdict::bounded("time stamps are coarse"),
+    });
     let has_wakes = can.waking || can.wakeup;
-    let no_wakes = if sees_all { "no wakes are recorded" } else { a_part };
-    let unknown_ns = doubts.tasks.unknown_ns();
-    let unseen_ns = unknown_ns.min(doubts.cpus_ns);
-    let wait = times(unknown_ns + doubts.tasks.no_wake_ns, sees_all && has_wakes, no_wakes);
-    let count = |doubt_ns: u64, sees_what: bool, why| match (sees_what, doubt_ns) {
-        (false, _) => (Worth::Unknown, None, why),
-        (true, 0) => (Worth::Exact, None, ""),
-        (true, _) => {
-            (Worth::Bounded, None, "what happened in gaps and behind hidden switches is not counted")
+    let if_wakes = |then| if has_wakes { then } else { if_all(Verdict::unknown("no wakes are recorded")) };
+    let wait = if_wakes(time);
+    Best {
+        run: time,
+        wait,
+        switches: if_all(Verdict::EXACT),
+        preemptions: if_all(if can.yields {
+            Verdict::EXACT
+        } else {
+            Verdict::bounded("too high by the yields, which are not told from them")
+        }),
+        yields: if_all(if can.yields {
+            Verdict::EXACT
+        } else {
+            Verdict::unknown("who gave its CPU away is not told from who was preempted")
+        }),
+        wakes: if_wakes(if_all(Verdict::EXACT)),
+        culprits: match (Culprits::can_tell(header), can.migrations || header.cpus == Some(1)) {
+            (false, _) => Verdict::unknown("neither moves nor where wakes lead is recorded"),
+            (true, false) if wait.worth < Worth::Unknown => {
+                Verdict::bounded("moves between queues are not recorded")
+            }
+            // As the waits, with what is in doubt of them.
+            (true, _) if wait.worth < Worth::Unknown => Verdict::EXACT,
+            (true, _) => wait,
+        },
+        entitlement: if can.groups {
+            Verdict::bounded("changes of weight, group or affinity are known up to a second late")
+        } else {
+            Verdict::unknown("by nice value on one level, for weights and groups are not recorded")
+        },
+    }
+}
+
+/// Looks for what is not known while a recording is played. It is told of each event once the normaliser has
+/// taken it.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    header: Header,
+    /// CPUs that told something.
+    cpus: BTreeSet<u32>,
+    /// What lies before this does not count; 0: from the begin of the recording.
+    begin_ns: u64,
+    /// What is over, since then.
+    over: Doubts,
+    /// When the latest grounds were given.
+    shown_ns: u64,
+    /// What is over since then.
+    lately: Doubts,
+    /// The sum of what was not known when grounds were given, of the time since those before.
+    when_seen: Doubts,
+}
+
+impl Judge {
+    /// For a recording with this header.
+    pub fn new(header: &Header) -> Self {
+        Self {
+            header: header.clone(),
+            cpus: BTreeSet::new(),
+            begin_ns: 0,
+            over: Doubts::default(),
+            shown_ns: 0,
+            lately: Doubts::default(),
+            when_seen: Doubts::default(),
         }
-    };
-    let switches = count(unseen_ns, sees_all, a_part);
-    let no_yields = (Worth::Unknown, None, "who gave its CPU away is not told from who was preempted");
-    let judged = |what, columns, (worth, too_low_ns, why)| Judged { what, columns, worth, too_low_ns, why };
-    vec![
-        judged("run time", &["runtime_ns", "received_ns", "run_ns"], times(unseen_ns, sees_all, a_part)),
-        judged(
-            "wait",
-            &["wait_ns", "wait_max_ns", "wait_p50_ns", "wait_p99_ns", "wait_histogram", "contention_ns"],
-            wait,
-        ),
-        judged("switches", &["switches", "migrations"], switches),
-        judged("preemptions", &["preempted"], preemptions(can, switches)),
-        judged("yields", &["yields", "yielded_ns"], if can.yields { switches } else { no_yields }),
-        judged(
-            "wakes",
-            &["wakeups", "sleep_ns", "period_ns", "jitter_ns"],
-            count(unknown_ns, sees_all && has_wakes, no_wakes),
-        ),
-        judged("who stood in whose way", &["hindered"], culprits(header, wait)),
-        judged("entitlement", &["weight", "entitled_ns", "lag_ns", "fair_share"], entitlement(can, wait)),
-    ]
-}
+    }
 
-type Verdict = (Worth, Option<u64>, &'static str);
+    /// Forgets what lies before `at_ns`.
+    pub fn begin(&mut self, at_ns: u64) {
+        let none = Doubts::default();
+        (self.begin_ns, self.shown_ns) = (at_ns, at_ns);
+        (self.over, self.lately, self.when_seen) = (none, none, none);
+    }
 
-fn culprits(header: &Header, wait: Verdict) -> Verdict {
-    let moves = "moves between queues are not recorded: one that is over when a wait ends is not seen";
-    match (Culprits::can_tell(header), header.can.migrations || header.cpus == Some(1)) {
-        (false, _) => (Worth::Unknown, None, "neither moves nor where wakes lead is recorded"),
-        (true, false) if wait.0 < Worth::Unknown => (Worth::Bounded, None, moves),
-        _ => wait,
+    /// After the normaliser has taken an event, and before what it has found out by it is taken from it.
+    pub fn event(&mut self, event: &Event, normaliser: &Normaliser) {
+        if normaliser.cpus().contains_key(&event.cpu) && self.cpus.insert(event.cpu) && !self.has_begin() {
+            // Who ran there before its first event is told by nothing.
+            let was_open = self.header.cpus.is_some();
+            self.add((normaliser.begin_ns(), normaliser.now_ns()), was_open, |ns| Doubts {
+                cpus_ns: ns,
+                ..Doubts::default()
+            });
+        }
+        normaliser.found().iter().for_each(|fact| self.fact(fact));
+    }
+
+    /// What the normaliser has found out.
+    pub fn fact(&mut self, fact: &Fact) {
+        let none = Doubts::default();
+        match fact {
+            Fact::Task(Interval { from_ns, to_ns, what: What::Unknown(why), .. }) => {
+                self.add((*from_ns, *to_ns), was_open(*why), |ns| match why {
+                    Doubt::NoWake => Doubts { no_wake_ns: ns, ..none },
+                    Doubt::Loss | Doubt::Start | Doubt::Hidden => Doubts { tasks_ns: ns, ..none },
+                });
+            }
+            Fact::Task(Interval { from_ns, to_ns, what: What::Runnable { since, ran: true }, .. }) => {
+                if *to_ns >= self.begin_ns && (*since == Ready::Unknown || *from_ns < self.begin_ns) {
+                    let cut = Doubts { cut_waits: 1, ..none };
+                    (self.over, self.lately) = (self.over.plus(cut), self.lately.plus(cut));
+                }
+            }
+            Fact::Cpu(CpuInterval { from_ns, to_ns, doubt: Some(why), .. }) => {
+                self.add((*from_ns, *to_ns), was_open(*why), |ns| Doubts { cpus_ns: ns, ..none });
+            }
+            Fact::Task(_) | Fact::Cpu(_) | Fact::Ended { .. } | Fact::Became { .. } => {}
+        }
+    }
+
+    /// A stretch of doubt is over. Where it was open when grounds were given last, these had it up to then.
+    fn add(&mut self, (from_ns, to_ns): (u64, u64), was_open: bool, of: impl Fn(u64) -> Doubts) {
+        let since = |begin_ns: u64| of(to_ns.saturating_sub(from_ns.max(begin_ns)));
+        self.over = self.over.plus(since(self.begin_ns));
+        self.lately = self.lately.plus(since(if was_open { self.shown_ns } else { self.begin_ns }));
+    }
+
+    /// What figures up to `at_ns`, not before the latest event, are worth; `is_cut` where an error ended the
+    /// reading there.
+    pub fn grounds(&mut self, normaliser: &Normaliser, at_ns: u64, is_cut: bool) -> Grounds {
+        let since = |over: Doubts, from_ns| {
+            let doubts = over.plus(self.open(normaliser, from_ns, at_ns));
+            // Where the begin is not told, tasks of which nothing was told yet may have been there.
+            let least_ns = if self.has_begin() { 0 } else { doubts.cpus_ns };
+            Doubts { tasks_ns: doubts.tasks_ns.max(least_ns), ..doubts }
+        };
+        let (since_begin, lately) = (since(self.over, self.begin_ns), since(self.lately, self.shown_ns));
+        self.when_seen = self.when_seen.plus(lately);
+        (self.shown_ns, self.lately) = (at_ns, Doubts::default());
+        let breaks_off = is_cut && self.silent_cpus() > 0;
+        Grounds { best: best(&self.header, breaks_off), since_begin, when_seen: self.when_seen }
+    }
+
+    /// CPUs of the machine, where the recording tells their number, that have told nothing.
+    pub fn silent_cpus(&self) -> usize {
+        let cpus = self.header.cpus.map_or(0, |cpus| cpus as usize);
+        cpus.saturating_sub(self.cpus.len())
+    }
+
+    fn has_begin(&self) -> bool {
+        self.header.begin_ns.is_some()
+    }
+
+    /// What is open at `at_ns`, from `from_ns` on.
+    fn open(&self, normaliser: &Normaliser, from_ns: u64, at_ns: u64) -> Doubts {
+        let since = |since_ns: u64| at_ns.saturating_sub(since_ns.max(from_ns));
+        let is_unknown = |life: &&Life| matches!(life.doing, Doing::Unknown { .. });
+        let is_cut = |life: &&Life| match life.doing {
+            Doing::Runnable(ready) => ready == Ready::Unknown || life.since_ns < self.begin_ns,
+            _ => false,
+        };
+        let unseen = normaliser.cpus().values().filter(|of| matches!(of.doing, OnCpu::Unknown { .. }));
+        let silent_ns = since(normaliser.begin_ns()).saturating_mul(self.silent_cpus() as u64);
+        Doubts {
+            tasks_ns: normaliser.lives().filter(is_unknown).map(|life| since(life.since_ns)).sum(),
+            cpus_ns: silent_ns.saturating_add(unseen.map(|of| since(of.since_ns)).sum()),
+            no_wake_ns: 0,
+            cut_waits: normaliser.lives().filter(is_cut).count() as u64,
+        }
     }
 }
 
-fn preemptions(can: &Capabilities, switches: Verdict) -> Verdict {
-    if !can.yields && switches.0 == Worth::Exact {
-        return (Worth::Bounded, None, "too high by the yields, which are not told from them");
-    }
-    switches
-}
-
-fn entitlement(can: &Capabilities, wait: Verdict) -> Verdict {
-    let by_nice =
-        "weights and groups are not recorded: by nice value, on one level, with all CPUs for everybody";
-    let late = "a change of weight, group or affinity is known up to a second late";
-    match (can.groups, wait.0) {
-        (false, _) => (Worth::Unknown, None, by_nice),
-        (true, Worth::Exact) => (Worth::Bounded, None, late),
-        _ => (wait.0, None, wait.2),
-    }
+/// Whether a doubt is there from its begin on; others are found out when they are over.
+fn was_open(why: Doubt) -> bool {
+    matches!(why, Doubt::Loss | Doubt::Start)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn worths(header: &Header, doubts: &Doubts) -> Vec<Worth> {
-        judge(header, doubts).iter().map(|judged| judged.worth).collect()
-    }
-
-    #[test]
-    fn what_is_missing_lowers_what_depends_on_it() {
-        use Worth::{Bounded, Exact, Unknown};
-        let can = Capabilities {
-            waking: true,
-            migrations: true,
-            groups: true,
-            yields: true,
-            resolution_ns: 1,
-            ..Capabilities::default()
-        };
-        let whole = Header { can, ..Header::default() };
-        let none = Doubts::default();
-        assert_eq!(worths(&whole, &none), [Exact, Exact, Exact, Exact, Exact, Exact, Exact, Bounded]);
-        // Seven nanoseconds are lost of two tasks, of which one may have run.
-        let lost = Doubts { tasks: Certainty { loss_ns: 14, ..none.tasks }, cpus_ns: 7, ..none };
-        assert_eq!(worths(&whole, &lost), [Bounded; 8]);
-        let too_low = judge(&whole, &lost).iter().map(|judged| judged.too_low_ns).collect::<Vec<_>>();
-        assert_eq!(too_low[..2], [Some(7), Some(14)]);
-        // All CPUs are known: who did nothing on them slept or waited.
-        let quiet = Doubts { cpus_ns: 0, ..lost };
-        assert_eq!(worths(&whole, &quiet), [Exact, Bounded, Exact, Exact, Exact, Bounded, Bounded, Bounded]);
-        // It slept and waited, how long each is not known: it did not run.
-        let no_wake = Doubts { tasks: Certainty { no_wake_ns: 5, ..none.tasks }, ..none };
-        assert_eq!(worths(&whole, &no_wake), [Exact, Bounded, Exact, Exact, Exact, Exact, Bounded, Bounded]);
-        assert_eq!(judge(&whole, &no_wake)[1].too_low_ns, Some(5));
-        let with = |can| Header { can, ..Header::default() };
-        let silent = with(Capabilities { waking: false, ..can });
-        let told = worths(&silent, &none);
-        assert_eq!(told, [Exact, Unknown, Exact, Exact, Exact, Unknown, Unknown, Unknown]);
-        // As foreign formats are.
-        let coarse =
-            Capabilities { resolution_ns: 1000, groups: false, migrations: false, yields: false, ..can };
-        let told = worths(&with(coarse), &none);
-        assert_eq!(told, [Bounded, Bounded, Exact, Bounded, Unknown, Exact, Unknown, Unknown]);
-        let placed = with(Capabilities { wakeup: true, migrations: false, ..can });
-        assert_eq!(worths(&placed, &none)[6], Bounded);
-        // It breaks off before anything of one CPU was read.
-        assert_eq!(worths(&whole, &Doubts { silent_cpus: 1, ..none }), [Unknown; 8]);
-        let part = Header { scope: Scope::Tasks, ..whole };
-        assert_eq!(worths(&part, &none), [Unknown; 8]);
-    }
-}
+mod tests;

@@ -270,6 +270,30 @@ impl Reader for Few {
     }
 }
 
+/// What was hidden before a stretch is no loss of it.
+#[test]
+fn a_stretch_has_the_losses_of_its_own_time() {
+    let task = |pid| Task { pid, ..Task::default() };
+    let switch = |(ms, prev, next): (u64, u32, u32)| Event {
+        ts_ns: ms * MS,
+        cpu: 0,
+        seq: 0,
+        kind: Kind::Switch { prev: Some(task(prev)), state: Left::Sleep, next: task(next) },
+    };
+    // At 2 ms and at 7 ms somebody leaves who had not come.
+    let switches = [(0, 0, 7), (2, 8, 7), (4, 7, 0), (6, 0, 7), (7, 9, 0), (8, 0, 7)];
+    let hidden = |from_ms: Option<u64>| {
+        let events = switches.map(switch).into();
+        let header = Header { cpus: Some(1), ..Header::default() };
+        let mut playback = Playback::new(Box::new(Few { header, events, damage: Damage::default() }));
+        playback.span(from_ms.map(|ms| ms * MS), None).unwrap();
+        let loss = playback.next(None).unwrap().unwrap().snapshot.loss;
+        (loss.unseen_switches, loss.unseen_ns)
+    };
+    assert_eq!(hidden(None), (2, 3 * MS));
+    assert_eq!(hidden(Some(5)), (1, MS));
+}
+
 /// What a recording knows of a task's reservation is in its frames, as live: a finding names it.
 #[test]
 fn a_reservation_that_is_recorded_is_in_the_frames() {

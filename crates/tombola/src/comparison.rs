@@ -71,6 +71,8 @@ pub(crate) struct Side {
     pub(crate) length_ns: u64,
     /// What was lost in the last pieces and before.
     pub(crate) loss: String,
+    /// What run, wait and lag are worth, in words; `None` where the source cannot judge it.
+    pub(crate) certainty: Option<String>,
     /// Who had what, piece by piece. Who had nothing is not there.
     pub(crate) pieces: Vec<BTreeMap<Subject, Had>>,
 }
@@ -327,7 +329,14 @@ mod tests {
             std::iter::once((Subject::Run, run)).chain(others).collect()
         };
         let pieces = (0..8).map(piece).collect();
-        Side { name: String::new(), machine: String::new(), length_ns: 1, loss: String::new(), pieces }
+        Side {
+            name: String::new(),
+            machine: String::new(),
+            length_ns: 1,
+            loss: String::new(),
+            certainty: None,
+            pieces,
+        }
     }
 
     #[test]

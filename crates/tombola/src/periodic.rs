@@ -2,6 +2,7 @@
 
 use tombola_core::identity::TaskId;
 use tombola_core::reservation::Reservation;
+use tombola_core::worth::Judged;
 use tombola_lab::realtime::{Analysis, RtTask, analyse};
 use tombola_recording::periods::{Rhythm, Service};
 
@@ -48,6 +49,8 @@ pub(crate) struct Found {
     /// Tasks that woke often enough, and are not periodic.
     pub(crate) irregular: usize,
     pub(crate) tasks: Vec<Periodic>,
+    /// What the figures of the recording are worth.
+    pub(crate) worths: Vec<Judged>,
     /// `None` without periodic tasks.
     pub(crate) feasible: Option<Feasible>,
 }

@@ -8,6 +8,7 @@ pub(crate) mod toml;
 pub(crate) mod world;
 
 use score::{Honesty, Replayed};
+use tombola_core::worth::Judged;
 use tombola_recording::capabilities::Header;
 use tombola_recording::demand::Demand;
 use world::World;
@@ -23,6 +24,8 @@ pub(crate) struct Verdict {
     /// Under the recorded policy first.
     pub(crate) replayed: Vec<Replayed>,
     pub(crate) honesty: Honesty,
+    /// What the figures of the recording are worth.
+    pub(crate) worths: Vec<Judged>,
     /// Most tasks that a table shows.
     pub(crate) top: usize,
 }

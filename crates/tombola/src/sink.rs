@@ -6,6 +6,7 @@
 pub(crate) mod audit_csv;
 pub(crate) mod audit_table;
 pub(crate) mod cell;
+pub(crate) mod certainty;
 pub(crate) mod checks;
 pub(crate) mod comparison;
 pub(crate) mod contrast_table;

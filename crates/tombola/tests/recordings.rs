@@ -189,8 +189,81 @@ fn what_is_in_a_recording_is_told_also_from_a_pipe() {
         figures.map(|of| (of["what"].as_str().unwrap(), of["worth"].as_str().unwrap())).collect();
     // Until 13 ms nothing is known of the wakes of one, and whole microseconds are all there is.
     assert_eq!(worth[..2], [("run time", "bounded"), ("wait", "bounded")], "{info}");
-    assert_eq!(worth[3..5], [("preemptions", "bounded"), ("yields", "unknown")], "{info}");
-    assert_eq!(worth[6..], [("who stood in whose way", "unknown"), ("entitlement", "unknown")], "{info}");
+    assert_eq!(worth[4..6], [("preemptions", "bounded"), ("yields", "unknown")], "{info}");
+    assert_eq!(worth[7..], [("who stood in whose way", "unknown"), ("entitlement", "unknown")], "{info}");
+}
+
+/// Each verb says of the figures that it shows whether they are exact, bounded or unknown.
+#[test]
+fn every_verb_says_what_its_figures_are_worth() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = recording(dir.path());
+    let blind = dir.path().join("switches.txt");
+    let switches: Vec<&str> = TEXT.lines().filter(|line| !line.contains("sched_waking")).collect();
+    std::fs::write(&blind, switches.join("\n") + "\n").unwrap();
+    // Complete from its begin on, of tasks that are born in it: nothing is in doubt.
+    let scenario = dir.path().join("turns.toml");
+    let tasks =
+        ["a", "b"].map(|name| format!("[[task]]\nname = \"{name}\"\nrun = \"3ms\"\nsleep = \"5ms\"\n"));
+    std::fs::write(&scenario, format!("name = \"turns\"\nduration = \"1s\"\n{}", tasks.concat())).unwrap();
+    let known = dir.path().join("known.pftrace");
+    ok(&["simulate", scenario.to_str().unwrap(), "--runs", "1", "--record", known.to_str().unwrap()]);
+    let [text, blind, known] = [&text, &blind, &known].map(|path| path.to_str().unwrap());
+    let line = |arguments: &[&str]| {
+        let table = ok(arguments);
+        let lines: Vec<&str> =
+            table.lines().filter_map(|line| line.split_once("certainty")).map(|of| of.1).collect();
+        assert_eq!(lines.len(), 1, "{arguments:?}: {table}");
+        lines[0].split_once(": ").unwrap().1.to_owned()
+    };
+    for arguments in [&["hist", "-i", known], &["timehist", "-i", known], &["periods", "-i", known]] {
+        assert_eq!(line(arguments), "exact", "{arguments:?}");
+    }
+    assert_eq!(line(&["replay", known]), "exact");
+    let late = "changes of weight, group or affinity are known up to a second late";
+    assert!(line(&["audit", "-i", known]).starts_with("run time, wait, lengths of waits"));
+    assert!(line(&["audit", "-i", known]).ends_with(&format!("entitlement bounded: {late}")));
+    // Neither wakes nor weights, and whole microseconds.
+    for verb in ["audit", "hist", "timehist", "periods"] {
+        let said = line(&[verb, "-i", blind]);
+        assert!(said.contains("wait") && said.contains("unknown: no wakes are recorded"), "{verb}: {said}");
+        assert_eq!(
+            said.contains("run time bounded: time stamps are coarse"),
+            verb != "hist",
+            "{verb}: {said}"
+        );
+    }
+    assert!(line(&["dump", "-i", blind, "--interval", "1s"]).contains("entitlement unknown: by nice value"));
+    // What `second` did before its wake at 1 ms, and whether `first` ran or waited before it came.
+    let of = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&ok(&[arguments, &["--format", "json"]].concat())).unwrap()
+    };
+    let wait = |certainty: &Value| {
+        let figures = certainty.as_array().unwrap().iter();
+        let wait = figures
+            .filter(|of| of["what"] == "wait")
+            .map(|of| (of["worth"].clone(), of["too_low_ns"].clone()));
+        wait.collect::<Vec<_>>()
+    };
+    let bounded = [(Value::from("bounded"), Value::from(1_000_000))];
+    assert_eq!(wait(&of(&["info", text])["figures"]), bounded);
+    assert_eq!(wait(&of(&["periods", "-i", text])["certainty"]), bounded);
+    assert_eq!(wait(&of(&["replay", text])["certainty"]), bounded);
+    for verb in ["audit", "dump", "hist"] {
+        let all = of(&[verb, "-i", text, "--interval", "4ms", "--iterations", "0"]);
+        let intervals = all["intervals"].as_array().unwrap();
+        assert_eq!(wait(&intervals[0]["certainty"]), bounded, "{verb}");
+        // An interval by itself, and since the begin.
+        let second = &intervals[1]["certainty"];
+        assert_eq!(wait(second) == bounded, verb == "dump", "{verb}: {second}");
+    }
+    let csv =
+        ok(&["timehist", "-i", text, "--format", "csv"]) + &ok(&["audit", "-i", text, "--format", "csv"]);
+    assert!(!csv.contains("certainty"), "{csv}");
+    let page = ok(&["report", "-i", blind, "-o", "-"]);
+    assert!(page.contains("<li>Certainty: run time bounded: time stamps are coarse; wait"), "{page}");
+    let sides = ok(&["report", &format!("{known}@..500ms"), &format!("{known}@500ms..")]);
+    assert_eq!(sides.matches("certainty: run time, wait exact; entitlement bounded").count(), 2, "{sides}");
 }
 
 #[test]

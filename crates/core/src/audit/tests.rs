@@ -39,6 +39,8 @@ impl Case {
             interference: None,
             loss: Loss::default(),
             loss_total: Loss::default(),
+            worths: Vec::new(),
+            worths_total: Vec::new(),
         });
         case.group(1, None, 1024);
         case

@@ -79,5 +79,7 @@ pub(crate) fn window(tasks: &[Task]) -> Window {
         interference: None,
         loss: Loss::default(),
         loss_total: Loss::default(),
+        worths: Vec::new(),
+        worths_total: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::pace::{First, Pace, Step, wait_for};
 use crate::past;
+use crate::sink::certainty::certainty_text;
 use crate::sink::hist_table::{self, Waits};
 use crate::sink::result::{self, outlet::Outlet};
 use crate::source::{self, Wanted};
@@ -18,6 +19,7 @@ use tombola_core::audit::Who;
 use tombola_core::frame::Frame;
 use tombola_core::usage::Usage;
 use tombola_core::window::{TaskWindow, Window};
+use tombola_core::worth::Kind;
 
 /// Prints histograms interval by interval.
 pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
@@ -54,10 +56,12 @@ pub fn run(args: &HistArgs, out: &mut dyn Write) -> Result<Exit> {
             let texts: Vec<String> =
                 all.iter().map(|waits| hist_table::render(waits, &frame.groups)).collect();
             let gap = if iteration > 1 && !texts.is_empty() { "\n" } else { "" };
-            format!("{gap}{}", texts.join("\n"))
+            let is_shown = |kind| matches!(kind, Kind::Wait | Kind::Lengths);
+            let certainty = certainty_text(&window.worths, is_shown).filter(|_| !texts.is_empty());
+            let certainty = certainty.map_or_else(String::new, |text| format!("certainty: {text}\n"));
+            format!("{gap}{certainty}{}", texts.join("\n"))
         };
-        let (end_us, length_ns) = (window.unix_us, window.length_ns());
-        let record = || result::hist::interval(iteration, end_us, length_ns, &all, &frame.groups);
+        let record = || result::hist::interval(iteration, &window, &all, &frame.groups);
         outlet.write(out, table, record)?;
     }
     outlet.finish(out)?;

@@ -3,6 +3,7 @@
 use crate::cli::{InfoArgs, OutputArgs};
 use crate::exit::Exit;
 use crate::pace::notify;
+use crate::sink::certainty::CertaintyRecord;
 use crate::sink::ms3;
 use crate::sink::result;
 use crate::sink::result::info::{Figure, Info, Known};
@@ -14,11 +15,13 @@ use crate::wall_time::utc;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
-use tombola_recording::capabilities::{Capabilities, Header, LossTold, Scope};
+use tombola_core::worth::Judged;
+use tombola_recording::capabilities::{Capabilities, LossTold, Scope};
+use tombola_recording::event::Event;
 use tombola_recording::gaps::Early;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::summary::Summary;
-use tombola_recording::worth::{Doubts, Judged, Worth, judge};
+use tombola_recording::worth::Judge;
 
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
@@ -42,7 +45,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     let mut normaliser = Normaliser::new(reader.header());
     let mut info = Info::default();
     let (mut summary, mut early) = (Summary::default(), Early::default());
-    let mut doubts = Doubts::default();
+    let mut judge = Judge::new(reader.header());
     loop {
         let event = match reader.next_event() {
             Ok(Some(event)) => event,
@@ -55,8 +58,7 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
         info.events += 1;
         summary.add(&event);
         if let Some(event) = early.add(event) {
-            normaliser.event(&event);
-            normaliser.facts().for_each(|fact| doubts.note(&fact));
+            play(&event, &mut normaliser, &mut judge);
         }
         let (done, all) = reader.progress();
         if info.events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
@@ -65,12 +67,11 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
         }
     }
     while let Some(event) = early.rest() {
-        normaliser.event(&event);
-        normaliser.facts().for_each(|fact| doubts.note(&fact));
+        play(&event, &mut normaliser, &mut judge);
     }
     let header = reader.header();
     normaliser.finish(header.end_ns);
-    normaliser.facts().for_each(|fact| doubts.note(&fact));
+    normaliser.facts().for_each(|fact| judge.fact(&fact));
     let text = |text: &Option<String>| text.as_ref().map(|text| harmless(text.as_bytes()));
     info.format.clone_from(&header.format);
     (info.host, info.release, info.arch) = (text(&header.host), text(&header.release), text(&header.arch));
@@ -87,12 +88,12 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
     let damage = reader.damage();
     info.pieces_left_out = damage.skipped;
     info.first_left_out = damage.first.as_ref().map(|(place, what)| format!("{place}: {what}"));
-    if info.stopped_by.is_some() {
-        let cpus = header.cpus.map_or(0, |cpus| cpus as usize);
-        doubts.silent_cpus = cpus.saturating_sub(summary.cpus.len());
-    }
-    info.known = known(header.can, header.scope, doubts.silent_cpus > 0);
-    info.figures = figures(header, &doubts);
+    let is_cut = info.stopped_by.is_some();
+    info.known = known(header.can, header.scope, is_cut && judge.silent_cpus() > 0);
+    let judged = judge.grounds(&normaliser, info.end_ns, is_cut).judge();
+    let figure =
+        |judged: &Judged| Figure { certainty: CertaintyRecord::of(judged), columns: judged.kind.columns() };
+    info.figures = judged.iter().map(figure).collect();
     match format {
         ResultFormat::Table => print(&info, out)?,
         ResultFormat::Json | ResultFormat::Ndjson => out.write_all(&result::info::line(&info)?)?,
@@ -103,6 +104,12 @@ fn look(file: &Path, format: ResultFormat, out: &mut dyn Write) -> Result<Exit> 
         return Ok(Exit::Failure);
     }
     Ok(Exit::Ok)
+}
+
+fn play(event: &Event, normaliser: &mut Normaliser, judge: &mut Judge) {
+    normaliser.event(event);
+    judge.event(event, normaliser);
+    normaliser.facts().for_each(drop);
 }
 
 fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
@@ -140,29 +147,13 @@ fn print(info: &Info, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "  {:<7}  {what}: {how}", if *is_told { "known" } else { "unknown" })?;
     }
     writeln!(out, "figures")?;
-    for Figure { what, columns, worth, too_low_ns, why } in &info.figures {
+    for Figure { certainty: CertaintyRecord { what, worth, too_low_ns, why }, columns } in &info.figures {
         let by =
             too_low_ns.map(|ns| format!("; together too low by {} ms at most", ms3(ns))).unwrap_or_default();
         let why = if why.is_empty() { String::new() } else { format!(": {why}{by}") };
         writeln!(out, "  {worth:<7}  {what} ({}){why}", columns.join(", "))?;
     }
     Ok(())
-}
-
-/// What is worth how much.
-fn figures(header: &Header, doubts: &Doubts) -> Vec<Figure> {
-    let figure = |judged: Judged| Figure {
-        what: judged.what,
-        columns: judged.columns,
-        worth: match judged.worth {
-            Worth::Exact => "exact",
-            Worth::Bounded => "bounded",
-            Worth::Unknown => "unknown",
-        },
-        too_low_ns: judged.too_low_ns,
-        why: judged.why,
-    };
-    judge(header, doubts).into_iter().map(figure).collect()
 }
 
 /// What the events can tell, in the words of the figures that depend on it.

@@ -86,6 +86,7 @@ pub fn run(args: &PeriodsArgs, out: &mut dyn Write) -> Result<Exit> {
         irregular,
         feasible: feasible(&tasks, cpus),
         tasks,
+        worths: span.worths,
     };
     let bytes = match format {
         ResultFormat::Table => periods_table::render(&found, target.columns()).into_bytes(),

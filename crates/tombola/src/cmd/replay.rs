@@ -83,6 +83,7 @@ pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit> {
         why,
         replayed,
         honesty,
+        worths: span.worths,
         top: args.top,
     };
     let bytes = match args.output.format {

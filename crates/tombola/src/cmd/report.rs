@@ -13,6 +13,7 @@ use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited, notify, wait_for};
 use crate::past;
 use crate::series::{INTERVALS, Series};
+use crate::sink::certainty::certainty_text;
 use crate::sink::html;
 use crate::sink::html::report::{Report, render};
 use crate::sink::loss::loss_text;
@@ -263,6 +264,9 @@ pub(super) fn measured(whole: &Moment, intervals: usize) -> Vec<String> {
         "The parts of a wait are estimates; who ran meanwhile is counted slice by slice.".to_owned(),
         format!("Not measured: {}.", loss_text(&whole.audit.loss)),
     ];
+    if let Some(certainty) = certainty_text(&whole.audit.worths, |_| true) {
+        sentences.push(format!("Certainty: {certainty}."));
+    }
     if whole.audit.interference.is_none() {
         let why = match whole.origin {
             Origin::Loaded | Origin::Private => "Who stood in whose way was not watched.",

@@ -3,24 +3,77 @@
 use crate::cli::{TimehistArgs, TimehistFormat};
 use crate::exit::Exit;
 use crate::pace::notify;
+use crate::sink::certainty::certainty_text;
 use crate::source::{check_span, nothing_in, nothing_there, open_recording};
 use crate::target::Target;
 use crate::text::{harmless, harmless_in_csv};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::io::Write;
+use std::time::Duration;
 use tombola_core::identity::TaskId;
+use tombola_core::worth::Kind;
 use tombola_recording::event::Left;
 use tombola_recording::fact::Fact;
 use tombola_recording::gaps::Early;
 use tombola_recording::interval::{Interval, Ready, What};
 use tombola_recording::normaliser::Normaliser;
+use tombola_recording::worth::Judge;
 
 /// What a task did before the slice it is in; `None`: not known.
 #[derive(Clone, Copy, Default)]
 struct Before {
     slept_ns: Option<u64>,
     waited_ns: Option<u64>,
+}
+
+/// A slice that is over.
+struct Slice {
+    interval: Interval,
+    cpu: u32,
+    left: Option<Left>,
+    before: Before,
+}
+
+/// What living tasks did before the slices they are in.
+#[derive(Default)]
+struct Past {
+    of: HashMap<TaskId, Before>,
+}
+
+impl Past {
+    /// Takes what was found out, and gives the slice that ends with it, if one does.
+    fn take(&mut self, fact: Fact) -> Option<Slice> {
+        let interval = match fact {
+            Fact::Task(interval) => interval,
+            Fact::Ended { life, .. } => {
+                self.of.remove(&life.id);
+                return None;
+            }
+            Fact::Became { from, to } => {
+                if let Some(of) = self.of.remove(&from) {
+                    self.of.insert(to, of);
+                }
+                return None;
+            }
+            Fact::Cpu(_) => return None,
+        };
+        let of = self.of.entry(interval.task).or_default();
+        match interval.what {
+            What::Blocked { .. } => of.slept_ns = of.slept_ns.map(|ns| ns + interval.ns()),
+            What::Runnable { since: Ready::Unknown, .. } => of.waited_ns = None,
+            What::Runnable { .. } => {
+                // It begins with a wake or a switch that was seen, whatever was before.
+                of.waited_ns = Some(of.waited_ns.unwrap_or(0) + interval.ns());
+            }
+            What::Unknown(_) => *of = Before::default(),
+            What::Running { cpu, left } => {
+                let before = std::mem::replace(of, Before { slept_ns: Some(0), waited_ns: Some(0) });
+                return Some(Slice { interval, cpu, left, before });
+            }
+        }
+        None
+    }
 }
 
 /// Events between two looks at the terminal and at signals.
@@ -40,10 +93,18 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
     check_span(from, to)?;
     let (mut reader, mut watch) = open_recording(&args.input)?;
     let mut normaliser = Normaliser::new(reader.header());
+    let mut judge = Judge::new(reader.header());
     let mut early = Early::default();
-    let mut before: HashMap<TaskId, Before> = HashMap::new();
+    let mut past = Past::default();
     let mut begin_ns = reader.header().begin_ns;
     let (mut events, mut is_cut, mut latest_since_ns) = (0u64, false, 0);
+    let ns = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+    let from_ns = from.map_or(0, ns);
+    if let Some(begin_ns) = begin_ns {
+        judge.begin(begin_ns.saturating_add(from_ns));
+    }
+    // Up to when it is known what happened, where that is behind the latest event.
+    let mut until_ns = 0;
     head(args.format, out)?;
     loop {
         let event = match reader.next_event() {
@@ -65,57 +126,37 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
         };
         let is_over = event.is_none() && !has_more;
         if let Some(event) = event {
-            let begin_ns = *begin_ns.get_or_insert(event.ts_ns);
+            let begin_ns = *begin_ns.get_or_insert_with(|| {
+                judge.begin(event.ts_ns.saturating_add(from_ns));
+                event.ts_ns
+            });
             let since_ns = u128::from(event.ts_ns.saturating_sub(begin_ns));
             latest_since_ns = latest_since_ns.max(since_ns);
-            if to.is_some_and(|to| since_ns > to.as_nanos()) {
+            if let Some(to) = to.filter(|to| since_ns > to.as_nanos()) {
+                until_ns = begin_ns.saturating_add(ns(to));
                 break;
             }
             normaliser.event(&event);
+            judge.event(&event, &normaliser);
         } else {
             normaliser.finish(reader.header().end_ns.filter(|_| !is_cut));
+            normaliser.found().iter().for_each(|fact| judge.fact(fact));
         }
         let facts: Vec<Fact> = normaliser.facts().collect();
         for fact in facts {
-            let interval = match fact {
-                Fact::Task(interval) => interval,
-                Fact::Ended { life, .. } => {
-                    before.remove(&life.id);
-                    continue;
-                }
-                Fact::Became { from, to } => {
-                    if let Some(of) = before.remove(&from) {
-                        before.insert(to, of);
-                    }
-                    continue;
-                }
-                Fact::Cpu(_) => continue,
-            };
-            let of = before.entry(interval.task).or_default();
-            match interval.what {
-                What::Blocked { .. } => of.slept_ns = of.slept_ns.map(|ns| ns + interval.ns()),
-                What::Runnable { since: Ready::Unknown, .. } => of.waited_ns = None,
-                What::Runnable { .. } => {
-                    // It begins with a wake or a switch that was seen, whatever was before.
-                    of.waited_ns = Some(of.waited_ns.unwrap_or(0) + interval.ns());
-                }
-                What::Unknown(_) => *of = Before::default(),
-                What::Running { cpu, left } => {
-                    let of = std::mem::replace(of, Before { slept_ns: Some(0), waited_ns: Some(0) });
-                    let begin_ns = begin_ns.unwrap_or(0);
-                    let since_ns = u128::from(interval.to_ns.saturating_sub(begin_ns));
-                    let is_within = from.is_none_or(|from| since_ns >= from.as_nanos());
-                    let life = normaliser.life(interval.task.pid);
-                    let comm = life.map(|life| &*life.attributes.comm).unwrap_or_default();
-                    let tgid = life.and_then(|life| life.attributes.tgid);
-                    let pid = interval.task.pid;
-                    let is_wanted = (args.tids.is_empty() || args.tids.contains(&pid))
-                        && (args.pids.is_empty() || args.pids.contains(&tgid.unwrap_or(pid)))
-                        && args.comm.as_ref().is_none_or(|wanted| wanted.is_match(comm));
-                    if is_within && is_wanted {
-                        line(args.format, out, &interval, (cpu, left), comm, of, begin_ns)?;
-                    }
-                }
+            let Some(slice) = past.take(fact) else { continue };
+            let begin_ns = begin_ns.unwrap_or(0);
+            let since_ns = u128::from(slice.interval.to_ns.saturating_sub(begin_ns));
+            let is_within = from.is_none_or(|from| since_ns >= from.as_nanos());
+            let pid = slice.interval.task.pid;
+            let life = normaliser.life(pid);
+            let comm = life.map(|life| &*life.attributes.comm).unwrap_or_default();
+            let tgid = life.and_then(|life| life.attributes.tgid);
+            let is_wanted = (args.tids.is_empty() || args.tids.contains(&pid))
+                && (args.pids.is_empty() || args.pids.contains(&tgid.unwrap_or(pid)))
+                && args.comm.as_ref().is_none_or(|wanted| wanted.is_match(comm));
+            if is_within && is_wanted {
+                line(args.format, out, &slice, comm, begin_ns)?;
             }
         }
         if is_over {
@@ -132,6 +173,11 @@ fn print(args: &TimehistArgs, out: &mut dyn Write) -> Result<Exit> {
         if events.is_multiple_of(WATCHED_EVENTS) && !watch(done, all) {
             break;
         }
+    }
+    let worths = judge.grounds(&normaliser, until_ns.max(normaliser.now_ns()), is_cut).judge();
+    let is_shown = |kind| matches!(kind, Kind::Run | Kind::Wait | Kind::Wakes);
+    if let (TimehistFormat::Table, Some(text)) = (args.format, certainty_text(&worths, is_shown)) {
+        writeln!(out, "certainty: {text}")?;
     }
     out.flush()?;
     Ok(Exit::Ok)
@@ -152,10 +198,8 @@ fn head(format: TimehistFormat, out: &mut dyn Write) -> Result<()> {
 fn line(
     format: TimehistFormat,
     out: &mut dyn Write,
-    interval: &Interval,
-    (cpu, left): (u32, Option<Left>),
+    Slice { interval, cpu, left, before: Before { slept_ns, waited_ns } }: &Slice,
     comm: &[u8],
-    Before { slept_ns, waited_ns }: Before,
     begin_ns: u64,
 ) -> Result<()> {
     let since_ns = interval.to_ns.saturating_sub(begin_ns);
@@ -170,8 +214,8 @@ fn line(
                 format!("{:.6}", since_ns as f64 / 1e9),
                 interval.task.pid,
                 harmless(comm),
-                ms(slept_ns),
-                ms(waited_ns),
+                ms(*slept_ns),
+                ms(*waited_ns),
                 ns as f64 / 1e6
             )?;
         }
@@ -183,8 +227,8 @@ fn line(
                 cpu.to_string(),
                 interval.task.pid.to_string(),
                 harmless_in_csv(comm),
-                number(slept_ns),
-                number(waited_ns),
+                number(*slept_ns),
+                number(*waited_ns),
                 ns.to_string(),
                 left.to_owned(),
             ])?;

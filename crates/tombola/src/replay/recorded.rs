@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use std::path::Path;
 use std::time::Duration;
 use tombola_core::identity::TaskId;
+use tombola_core::worth::Judged;
 use tombola_lab::policy::PolicyKind;
 use tombola_recording::activity::Activities;
 use tombola_recording::capabilities::Header;
@@ -17,6 +18,7 @@ use tombola_recording::periods::{Gathered, Jobs};
 use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
 use tombola_recording::simulated::UNDER;
+use tombola_recording::worth::Judge;
 
 /// Events between two looks at the terminal and at signals.
 const WATCHED_EVENTS: u64 = 1 << 14;
@@ -27,6 +29,8 @@ pub(crate) struct Span {
     pub(crate) demand: Demand,
     pub(crate) activities: Activities,
     pub(crate) jobs: Vec<(TaskId, Jobs)>,
+    /// What its figures are worth.
+    pub(crate) worths: Vec<Judged>,
 }
 
 /// Reads the span from `from` to `to`, lengths of time since the begin.
@@ -54,6 +58,7 @@ pub(crate) fn read_from(
     let ns = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
     let mut normaliser = Normaliser::new(reader.header());
     let (mut early, mut events) = (Early::default(), 0u64);
+    let mut judge = Judge::new(reader.header());
     let mut state: Option<(Gatherer, Activities, Gathered, (u64, u64))> = None;
     // Whether all was read that is to be read, and whether that is less than the recording.
     let (mut is_read, mut is_cut) = (false, false);
@@ -67,7 +72,15 @@ pub(crate) fn read_from(
                     is_read = is_cut;
                     // A loss goes where its gap begins, so events come out later than they go in.
                     let Some(event) = early.add(event) else { continue };
-                    if !step(reader.header(), &mut normaliser, &mut state, event, (from, to), ns, is_kept) {
+                    if !step(
+                        reader.header(),
+                        (&mut normaliser, &mut judge),
+                        &mut state,
+                        event,
+                        (from, to),
+                        ns,
+                        is_kept,
+                    ) {
                         break;
                     }
                     continue;
@@ -80,7 +93,7 @@ pub(crate) fn read_from(
             }
         }
         let Some(event) = early.rest() else { break };
-        if !step(reader.header(), &mut normaliser, &mut state, event, (from, to), ns, is_kept) {
+        if !step(reader.header(), (&mut normaliser, &mut judge), &mut state, event, (from, to), ns, is_kept) {
             break;
         }
     }
@@ -96,15 +109,17 @@ pub(crate) fn read_from(
     for fact in &facts {
         gatherer.fact(fact, &normaliser);
         activities.fact(fact);
+        judge.fact(fact);
     }
     let jobs = jobs.finish(end_ns);
-    Ok(Span { header, demand: gatherer.finish(&normaliser, end_ns.max(from_ns)), activities, jobs })
+    let worths = judge.grounds(&normaliser, end_ns, is_cut).judge();
+    Ok(Span { header, demand: gatherer.finish(&normaliser, end_ns.max(from_ns)), activities, jobs, worths })
 }
 
 /// Takes one event; false where the span is over.
 fn step(
     header: &Header,
-    normaliser: &mut Normaliser,
+    (normaliser, judge): (&mut Normaliser, &mut Judge),
     state: &mut Option<(Gatherer, Activities, Gathered, (u64, u64))>,
     mut event: Event,
     (from, to): (Option<Duration>, Option<Duration>),
@@ -115,6 +130,7 @@ fn step(
         let begin_ns = header.begin_ns.unwrap_or(event.ts_ns);
         let at = |since: Option<Duration>| since.map(|since| begin_ns.saturating_add(ns(since)));
         let from_ns = at(from).unwrap_or(begin_ns);
+        judge.begin(from_ns);
         (
             Gatherer::new(from_ns, header.can.interrupt),
             Activities::since(from_ns),
@@ -130,6 +146,7 @@ fn step(
     }
     gatherer.before(&event);
     normaliser.event(&event);
+    judge.event(&event, normaliser);
     gatherer.after(&event, normaliser);
     let facts: Vec<_> = normaliser.facts().collect();
     for fact in &facts {

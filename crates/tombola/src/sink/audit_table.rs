@@ -1,16 +1,18 @@
 //! The tables `audit` prints: plain text for people, one block an interval. docs/ledger.md says what the
 //! columns mean.
 
+use super::certainty::{certainty_text, is_among};
 use super::loss::{corrected_text, loss_text};
 use super::print::seconds;
 use super::print::{line, percent, signed};
 use super::{cell, finding, hindrance, ms3};
 use crate::audit_view::AuditView;
 use crate::text::{count, harmless};
-use tombola_core::audit::{Limit, Waiting, Who};
+use tombola_core::audit::{Limit, Row, Waiting, Who};
 use tombola_core::entitlement::GroupRule;
 use tombola_core::ledger::Extreme;
-use tombola_core::metric::audit;
+use tombola_core::metric::{Metric, audit};
+use tombola_core::worth::Kind;
 
 /// Findings that are printed; the files have more.
 const FINDINGS: usize = 8;
@@ -109,6 +111,16 @@ fn write_head(out: &mut String, view: &AuditView<'_>) {
             extreme(view, fairness.most_ahead)
         ),
     );
+    let columns = if view.nice_check { Vec::new() } else { columns(view) };
+    let is_shown = |kind| match kind {
+        // Of the books, the findings and the head.
+        Kind::Run | Kind::Wait | Kind::Entitlement => true,
+        Kind::Culprits => audit.interference.is_some() && !view.nice_check,
+        _ => is_among(kind, columns.iter().map(|metric| metric.key)),
+    };
+    if let Some(text) = certainty_text(&audit.worths, is_shown) {
+        line(out, format_args!("certainty: {text}"));
+    }
 }
 
 fn extreme(view: &AuditView<'_>, extreme: Option<Extreme>) -> String {
@@ -133,10 +145,13 @@ fn write_findings(out: &mut String, view: &AuditView<'_>) {
     }
 }
 
+/// What of the rows is shown, where there is room.
+fn columns(view: &AuditView<'_>) -> Vec<&'static Metric<Row>> {
+    if view.columns.is_empty() { audit::columns_for(view.by, view.rows) } else { view.columns.to_vec() }
+}
+
 fn write_rows(out: &mut String, view: &AuditView<'_>) {
-    let usual = || audit::columns_for(view.by, view.rows);
-    let columns = if view.columns.is_empty() { usual() } else { view.columns.to_vec() };
-    let fitted = cell::fitted(columns, audit::DISPENSABLE, view.rows, view.groups, view.width);
+    let fitted = cell::fitted(columns(view), audit::DISPENSABLE, view.rows, view.groups, view.width);
     cell::write_fitted(out, &fitted);
     if view.rows.iter().any(|row| row.tickets_set) {
         line(out, format_args!("* tickets that were set count in place of the weight by nice value"));

@@ -16,6 +16,9 @@ pub(crate) fn render(comparison: &Comparison) -> String {
         let what = comparison.pieces.name();
         put(&mut text, format_args!("{which}  {}: {length} s in {pieces} {what}\n", side.name));
         put(&mut text, format_args!("        {}; loss: {}\n", side.machine, side.loss));
+        if let Some(certainty) = &side.certainty {
+            put(&mut text, format_args!("        certainty: {certainty}\n"));
+        }
     }
     put(&mut text, format_args!("\n{}\n", comparison.verdict()));
     // Of what was run the answer is listed even where it is that there is no difference.

@@ -1,6 +1,7 @@
 //! Samples of `dump` as JSON: the rows of the catalogue, and the books. `json` is one document, with a sample
 //! a line; `ndjson` is one object a line: the sample, then each row.
 
+use super::certainty::CertaintyRecord;
 use super::json::intervals::Intervals;
 use super::json::row::{DumpRows, RowRecord};
 use super::json::{LossRecord, SCHEMA, is_wanted, loss};
@@ -86,6 +87,9 @@ struct SampleRecord {
     rows_left_out: usize,
     /// What could not be measured in the interval.
     loss: LossRecord,
+    /// What each kind of figure since the begin is worth, and those of the interval at least; null where the
+    /// source cannot judge it, as of a live machine or a log.
+    certainty: Option<Vec<CertaintyRecord>>,
 }
 
 /// `--format json`: one sample of the document, without a line break.
@@ -163,6 +167,7 @@ fn sample(view: &View<'_>) -> SampleRecord {
         ended: head.ended as u64 + head.unlisted.count,
         rows_left_out: view.rows_left_out,
         loss: loss(&head.loss),
+        certainty: CertaintyRecord::all(&head.worths),
     }
 }
 

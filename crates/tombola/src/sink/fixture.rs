@@ -12,6 +12,7 @@ use tombola_core::tally::Tally;
 use tombola_core::tickets::Nice;
 use tombola_core::usage::Usage;
 use tombola_core::window::{CpuWindow, TaskWindow, Window};
+use tombola_core::worth::{Judged, Kind, Worth};
 use tombola_kernel::scheduler::ScheduledTask;
 
 pub(crate) fn task(pid: u32, comm: &[u8], nice: i64, policy: Policy, delta_ns: u64) -> TaskWindow {
@@ -79,7 +80,24 @@ pub(crate) fn window(mut tasks: Vec<TaskWindow>) -> Window {
         interference: None,
         loss: Loss::default(),
         loss_total: Loss::default(),
+        worths: Vec::new(),
+        worths_total: Vec::new(),
     }
+}
+
+/// The same of a source that judges its figures: what tasks did was not known for a while.
+pub(crate) fn judged(window: Window) -> Window {
+    let judged = |kind| {
+        let why = "weights and groups are not recorded";
+        let (worth, too_low_ns, why) = match kind {
+            Kind::Run | Kind::Wait => (Worth::Bounded, Some(2_500_000), "something is not known"),
+            Kind::Entitlement => (Worth::Unknown, None, why),
+            _ => (Worth::Exact, None, ""),
+        };
+        Judged { kind, worth, too_low_ns, why }
+    };
+    let worths = Kind::ALL.map(judged).to_vec();
+    Window { worths_total: worths.clone(), worths, ..window }
 }
 
 /// A frame of which only the names of groups are known.

@@ -9,6 +9,7 @@
 pub(crate) mod intervals;
 pub(super) mod row;
 
+use super::certainty::CertaintyRecord;
 use super::finding;
 use super::hindrance::{self, GroupHindranceRecord, HindranceRecord};
 use crate::audit_view::AuditView;
@@ -140,6 +141,9 @@ struct IntervalRecord {
     findings_left_out: usize,
     /// What could not be measured in the interval.
     loss: LossRecord,
+    /// What each kind of figure is worth; null where the source cannot judge it, as of a live machine or a
+    /// log.
+    certainty: Option<Vec<CertaintyRecord>>,
     /// The command that was run, if one was.
     command: Option<CommandRecord>,
 }
@@ -323,6 +327,7 @@ fn interval(view: &AuditView<'_>) -> IntervalRecord {
         rows_left_out: view.rows_left_out,
         findings_left_out: audit.findings_left_out,
         loss: loss(&audit.loss),
+        certainty: CertaintyRecord::all(&audit.worths),
         command: view
             .command
             .map(|command| CommandRecord { pid: command.pid, exit_status: command.exit_status }),

@@ -1,10 +1,12 @@
 //! Periodic tasks for people.
 
+use super::certainty::certainty_text;
 use super::layout::Layout;
 use super::layout::Side::{Left, Right};
 use crate::periodic::{Found, Periodic, utilisation};
 use crate::text::{clip, count};
 use std::fmt::Write;
+use tombola_core::worth::Kind;
 
 /// Columns a name may fill.
 const NAME_COLUMNS: usize = 20;
@@ -33,6 +35,10 @@ pub(crate) fn render(found: &Found, width: Option<usize>) -> String {
         count(found.tasks.len(), "periodic task"),
         found.irregular
     );
+    let is_shown = |kind| matches!(kind, Kind::Run | Kind::Wait | Kind::Wakes);
+    if let Some(certainty) = certainty_text(&found.worths, is_shown) {
+        let _ = writeln!(text, "certainty: {certainty}");
+    }
     let Some(feasible) = &found.feasible else { return text };
     let titles = [
         ("TID", Right),

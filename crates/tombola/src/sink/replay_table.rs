@@ -1,11 +1,13 @@
 //! A replay for people: what is known, the honesty score, and what each policy would change.
 
+use super::certainty::certainty_text;
 use super::layout::Layout;
 use super::layout::Side::{Left, Right};
 use crate::replay::Verdict;
 use crate::replay::score::{Change, Figures, change};
 use crate::text::{clip, count};
 use std::fmt::Write;
+use tombola_core::worth::Kind;
 use tombola_recording::demand::End;
 
 /// Columns a name may fill.
@@ -83,6 +85,10 @@ fn head(verdict: &Verdict) -> String {
         unknown as f64 / 1e9,
         count(wants, "task")
     );
+    let is_shown = |kind| matches!(kind, Kind::Run | Kind::Wait | Kind::Wakes);
+    if let Some(certainty) = certainty_text(&verdict.worths, is_shown) {
+        let _ = writeln!(text, "certainty of what was recorded: {certainty}");
+    }
     if verdict.world.above_fair > 0 {
         let _ = writeln!(
             text,

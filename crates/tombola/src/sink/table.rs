@@ -7,6 +7,7 @@
 mod head;
 
 use super::cell;
+use super::certainty::{certainty_text, is_among};
 use super::layout::Layout;
 use super::layout::Side::{Left, Right};
 use super::print::{line, name, percent, probability, signed};
@@ -16,6 +17,7 @@ use tombola_core::audit::{By, Order};
 use tombola_core::draw::DrawError;
 use tombola_core::metric::{Metric, dump};
 use tombola_core::report::{Draws, Report, Row};
+use tombola_core::worth::Kind;
 
 /// A sample as it is to be shown.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,15 @@ pub(crate) fn render(view: &View<'_>) -> String {
     head::write(&mut out, view.iteration, &view.report.head);
     let usual = || dump::default_columns(view.wide, view.by);
     let columns = if view.columns.is_empty() { usual() } else { view.columns.to_vec() };
+    let is_shown = |kind| match kind {
+        // Of the books, and of the order by what is owed.
+        Kind::Run => true,
+        Kind::Entitlement if view.top > 0 => true,
+        _ => is_among(kind, columns.iter().map(|metric| metric.key)),
+    };
+    if let Some(text) = certainty_text(&view.report.head.worths, is_shown) {
+        line(&mut out, format_args!("certainty: {text}"));
+    }
     let fitted = cell::fitted(columns, dump::DISPENSABLE, view.rows, view.groups, view.width);
     cell::write_fitted(&mut out, &fitted);
     if view.rows_left_out > 0 {

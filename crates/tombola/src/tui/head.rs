@@ -6,12 +6,14 @@ use super::canvas::{Canvas, Target};
 use super::screen::Screen;
 use super::theme::Theme;
 use crate::moment::Moment;
+use crate::sink::certainty::certainty_brief;
 use crate::sink::{loss::loss_text, seconds, signed};
 use crate::text::harmless;
 use crate::verdict;
 use crate::wall_time::utc;
 use ratatui::style::{Modifier, Style};
 use tombola_core::source::Origin;
+use tombola_core::worth::Kind;
 use unicode_width::UnicodeWidthStr;
 
 /// Lines above a view.
@@ -59,7 +61,10 @@ pub(super) fn top(canvas: &mut Canvas<'_>, screen: &Screen) {
         100.0 * books.idle_share(),
         signed(books.residual_share() * 100.0),
     );
-    let loss = format!("loss: {}", loss_text(&moment.audit.loss));
+    let is_shown = |kind| matches!(kind, Kind::Run | Kind::Wait | Kind::Entitlement);
+    let certainty = certainty_brief(&moment.audit.worths, is_shown);
+    let certainty = certainty.map_or_else(String::new, |text| format!("; {text}"));
+    let loss = format!("loss: {}{certainty}", loss_text(&moment.audit.loss));
     canvas
         .line(1, &[(&totals, Style::new()), (&loss, if is_complete { Style::new() } else { theme.owed() })]);
     canvas.text(2, &verdict::machine(moment), bold);

@@ -8,6 +8,7 @@ use crate::groups::group_text;
 use crate::moment::Moment;
 use crate::pace::{First, Pace, Waited};
 use crate::past;
+use crate::sink::certainty::certainty_text;
 use crate::sink::loss::loss_text;
 use crate::source::Simulated;
 use crate::text::harmless;
@@ -17,7 +18,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tombola_core::audit::{By, Row, Who};
 use tombola_core::source::Source;
+use tombola_core::worth::Kind;
 use tombola_lab::policy::PolicyKind;
+
+/// Whether figures of this kind are compared.
+const COMPARED: fn(Kind) -> bool = |kind| matches!(kind, Kind::Run | Kind::Wait | Kind::Entitlement);
 
 /// Where a side is.
 struct Place<'a> {
@@ -82,13 +87,21 @@ pub(crate) fn read(text: &str, policy: PolicyKind, parts: u32, host: Option<&str
     // Rounded up, so that no stretch of some nanoseconds is left at the end.
     let stretch = Duration::from_nanos(length_ns.div_ceil(u64::from(parts)));
     let mut steps = Pace::new(source, Some(stretch), 0, First::FromNow)?;
-    let mut side = Side { name, machine: String::new(), length_ns, loss: String::new(), pieces: Vec::new() };
+    let mut side = Side {
+        name,
+        machine: String::new(),
+        length_ns,
+        loss: String::new(),
+        certainty: None,
+        pieces: Vec::new(),
+    };
     while let Some(step) = steps.next(|_| Ok(Waited::Full))? {
         // A log has intervals of its own: what is left of one at the end says little, and as much as a whole
         // stretch.
         if u128::from(step.window.length_ns()) * 2 < stretch.as_nanos() {
             continue;
         }
+        side.certainty = certainty_text(&step.window.worths_total, COMPARED);
         let moment = Moment::of(step, 1, origin)?;
         let machine = &moment.machine;
         side.machine = harmless(format!("{} {}", machine.host, machine.release).trim().as_bytes());

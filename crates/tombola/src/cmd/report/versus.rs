@@ -40,6 +40,7 @@ pub(super) fn read(args: &ReportArgs, lines: [&String; 2]) -> Result<Option<[Sid
         machine: String::new(),
         length_ns: 0,
         loss: String::new(),
+        certainty: None,
         pieces: Vec::new(),
     });
     let began = Instant::now();

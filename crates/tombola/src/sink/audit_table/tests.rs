@@ -1,4 +1,4 @@
-use super::super::fixture::{burners, hostile, task, window};
+use super::super::fixture::{burners, hostile, judged, task, window};
 use super::*;
 use crate::audit_view::{CommandView, longest};
 use crate::groups::Groups;
@@ -194,6 +194,27 @@ fn tickets_that_were_set_have_a_mark() {
         text.contains("\n* tickets that were set count in place of the weight by nice value\n"),
         "{text}"
     );
+}
+
+#[test]
+fn what_is_shown_says_what_it_is_worth() {
+    let audit = Audit::new(&judged(window(burners()))).unwrap();
+    let (rows, groups) = (audit.rows(By::Task, |_| true), Groups::new());
+    let certainty = |view: &AuditView<'_>| {
+        let text = render(view);
+        text.lines().find_map(|line| line.strip_prefix("certainty: ")).unwrap().to_owned()
+    };
+    let both = "run time (+2.500 ms at most), wait (+2.500 ms at most) bounded: something is not known";
+    let blind = "entitlement unknown: weights and groups are not recorded";
+    let view = view(&audit, &rows, &groups);
+    assert_eq!(certainty(&view), format!("{both}; lengths of waits, preemptions exact; {blind}"));
+    let columns = [metric::audit::find("wakeups").unwrap()];
+    let wakes = AuditView { columns: &columns, ..view };
+    assert_eq!(certainty(&wakes), format!("{both}; wakes exact; {blind}"));
+    let findings = AuditView { nice_check: true, ..wakes };
+    assert_eq!(certainty(&findings), format!("{both}; {blind}"));
+    let (live, groups) = example();
+    assert!(!render(&super::tests::view(&live, &[], &groups)).contains("certainty"));
 }
 
 #[test]

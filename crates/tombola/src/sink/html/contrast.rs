@@ -17,7 +17,7 @@ pub(crate) fn render(comparison: &Comparison, json: &str) -> String {
         &mut body,
         format_args!(
             "<h1>{} and {}</h1>\n<p class=\"verdict\" id=\"verdict\">{}</p>\n<h2>Sides</h2>\n<table id=\"sides\"><thead><tr>\
-             <th class=\"t\">Side</th><th class=\"t\">Machine</th><th>Length s</th><th>{}</th><th class=\"t\">Not measured</th></tr>\
+             <th class=\"t\">Side</th><th class=\"t\">Machine</th><th>Length s</th><th>{}</th><th class=\"t\">Not measured</th><th class=\"t\">Certainty</th></tr>\
              </thead><tbody>\n",
             escape(&a.name),
             escape(&b.name),
@@ -31,6 +31,7 @@ pub(crate) fn render(comparison: &Comparison, json: &str) -> String {
         text(&mut body, &side.machine);
         put(&mut body, format_args!("<td>{}</td><td>{}</td>", seconds(side.length_ns), side.pieces.len()));
         text(&mut body, &side.loss);
+        text(&mut body, side.certainty.as_deref().unwrap_or("-"));
         body.push_str("</tr>\n");
     }
     body.push_str(

@@ -1,5 +1,5 @@
 use super::super::audit_table::tests::{example, view};
-use super::super::fixture::{hostile, window};
+use super::super::fixture::{hostile, judged, window};
 use super::*;
 use crate::audit_view::CommandView;
 use crate::groups::Groups;
@@ -118,6 +118,7 @@ fn the_schema_names_every_field() {
     let (audit, groups) = example();
     let rows = audit.rows(By::Task, |_| true);
     let command = Some(CommandView { pid: 104, exit_status: Some(0) });
+    let audit = Audit { worths: judged(window(Vec::new())).worths, ..audit };
     let view = AuditView { command, ..view(&audit, &rows, &groups) };
     keys(&serde_json::from_slice(&document(&view)).unwrap(), &mut written);
     for value in parsed(&lines(&view, &[]).unwrap()) {

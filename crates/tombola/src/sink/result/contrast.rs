@@ -34,6 +34,9 @@ struct SideRecord {
     stretches: usize,
     /// What was not measured.
     loss: String,
+    /// What run, wait and lag are worth; null where the source cannot judge it, as of a live machine or a
+    /// log.
+    certainty: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -74,6 +77,7 @@ pub(crate) fn line(comparison: &Comparison) -> Result<Vec<u8>> {
         length_ns: side.length_ns,
         stretches: side.pieces.len(),
         loss: side.loss.clone(),
+        certainty: side.certainty.clone(),
     });
     let differences = comparison.differences.iter().map(|difference| {
         let (level, subject) = difference.subject.words();

@@ -1,6 +1,7 @@
 //! Waits of an interval, as histograms.
 
 use crate::groups::{Groups, group_text};
+use crate::sink::certainty::CertaintyRecord;
 use crate::sink::hist_table::Waits;
 use crate::text::harmless;
 use anyhow::Result;
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tombola_core::audit::Who;
 use tombola_core::histogram::Histogram;
+use tombola_core::window::Window;
 
 /// One interval.
 #[derive(Serialize, JsonSchema)]
@@ -18,6 +20,8 @@ struct Record {
     timestamp_us: u64,
     /// Its length.
     interval_ns: u64,
+    /// What each kind of figure is worth; null where the source cannot judge it, as of a live machine.
+    certainty: Option<Vec<CertaintyRecord>>,
     /// Those of the longest waits first.
     histograms: Vec<HistogramRecord>,
 }
@@ -57,13 +61,17 @@ struct BucketRecord {
 /// An interval.
 pub(crate) fn interval(
     iteration: u64,
-    timestamp_us: u64,
-    interval_ns: u64,
+    window: &Window,
     all: &[Waits],
     groups: &Groups,
 ) -> impl Serialize + use<> {
-    let histograms = all.iter().map(|waits| record(waits, groups)).collect();
-    Record { iteration, timestamp_us, interval_ns, histograms }
+    Record {
+        iteration,
+        timestamp_us: window.unix_us,
+        interval_ns: window.length_ns(),
+        certainty: CertaintyRecord::all(&window.worths),
+        histograms: all.iter().map(|waits| record(waits, groups)).collect(),
+    }
 }
 
 fn record(waits: &Waits, groups: &Groups) -> HistogramRecord {
@@ -110,6 +118,7 @@ pub(crate) fn schema() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::fixture::{judged, window};
     use tombola_core::usage::Usage;
 
     #[test]
@@ -121,7 +130,8 @@ mod tests {
             usage.wait_max_ns = usage.wait_max_ns.max(us * 1000);
         }
         let waits = Waits { who: Some(Who::Comm(b"a\x1bb".to_vec())), comm: Vec::new(), usage };
-        let bytes = super::super::line(interval(1, 2, 3, &[waits], &Groups::new())).unwrap();
+        let bytes =
+            super::super::line(interval(1, &judged(window(Vec::new())), &[waits], &Groups::new())).unwrap();
         let value = super::super::checked(&bytes, &schema().unwrap());
         let histogram = &value["histograms"][0];
         assert_eq!((&histogram["comm"], &histogram["waits"]), (&"a\\x1bb".into(), &5.into()));

@@ -1,5 +1,6 @@
 //! What is in a recording.
 
+use crate::sink::certainty::CertaintyRecord;
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,18 +53,13 @@ pub(crate) struct Known {
     pub(crate) how: &'static str,
 }
 
-/// A kind of figure, of all tasks together.
+/// A kind of figure.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Figure {
-    pub(crate) what: &'static str,
+    #[serde(flatten)]
+    pub(crate) certainty: CertaintyRecord,
     /// Keys under which tables and files have such figures.
     pub(crate) columns: &'static [&'static str],
-    /// exact, bounded or unknown.
-    pub(crate) worth: &'static str,
-    /// By how much they may be too low, of all tasks together, where that is what bounds them.
-    pub(crate) too_low_ns: Option<u64>,
-    /// Why they are no more than that; empty where they are exact.
-    pub(crate) why: &'static str,
 }
 
 /// It as a line.

@@ -1,6 +1,7 @@
 //! Periodic tasks of a recording.
 
 use crate::periodic::{Found, utilisation};
+use crate::sink::certainty::CertaintyRecord;
 use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +15,8 @@ struct Record {
     cpus: u32,
     /// Tasks that woke often, and are not periodic.
     irregular: u64,
+    /// What each kind of figure is worth; a response is run time and wait.
+    certainty: Option<Vec<CertaintyRecord>>,
     tasks: Vec<PeriodicRecord>,
     /// Null without periodic tasks.
     feasible: Option<FeasibleRecord>,
@@ -120,6 +123,7 @@ pub(crate) fn line(found: &Found) -> Result<Vec<u8>> {
         span_ns: found.span_ns,
         cpus: found.cpus,
         irregular: found.irregular as u64,
+        certainty: CertaintyRecord::all(&found.worths),
         tasks: tasks.collect(),
         feasible: found.feasible.as_ref().map(|feasible| FeasibleRecord {
             total_utilisation: feasible.analysis.utilisation,

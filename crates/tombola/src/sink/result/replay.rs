@@ -2,6 +2,7 @@
 
 use crate::replay::Verdict;
 use crate::replay::score::{self, Figures};
+use crate::sink::certainty::CertaintyRecord;
 use crate::text::harmless;
 use anyhow::Result;
 use schemars::JsonSchema;
@@ -22,6 +23,8 @@ struct Record {
     sleeps: SleepRecord,
     /// Time of which it is not known what tasks did, all of them together.
     unknown_ns: u64,
+    /// What each kind of figure of the recording is worth.
+    certainty: Option<Vec<CertaintyRecord>>,
     /// Tasks of which it is not known what they wanted after the end.
     wanting_at_end: u64,
     /// Whether weights, groups and affinity are those recorded; else weights by nice on one level.
@@ -137,6 +140,7 @@ pub(crate) fn line(verdict: &Verdict) -> Result<Vec<u8>> {
             unknown: sleeps.unknown,
         },
         unknown_ns: demand.tasks.iter().map(|task| task.unknown_ns).sum(),
+        certainty: CertaintyRecord::all(&verdict.worths),
         wanting_at_end: demand.tasks.iter().filter(|task| matches!(task.end, End::Wants { .. })).count()
             as u64,
         weights_told: verdict.header.can.groups,
@@ -185,7 +189,7 @@ mod tests {
             .map(|policy| replay(&world, policy, (1, 2), &cancel, &|_, _| {}).unwrap())
             .into();
         let honesty = honesty(&span, &world, &replayed[0]);
-        let (header, demand) = (span.header, span.demand);
+        let (header, demand, worths) = (span.header, span.demand, span.worths);
         let verdict = Verdict {
             name: "x".to_owned(),
             header,
@@ -194,10 +198,15 @@ mod tests {
             why: "said".to_owned(),
             replayed,
             honesty,
+            worths,
             top: 1,
         };
         let value = super::super::checked(&line(&verdict).unwrap(), &schema().unwrap());
         assert_eq!(value["policies"][2]["runs"], 2);
+        assert_eq!(
+            (&value["certainty"][0]["what"], &value["certainty"][0]["worth"]),
+            (&"run time".into(), &"exact".into())
+        );
         // Under fifo the burner never gives the CPU back: B, which comes second, gets nothing.
         assert_eq!(value["policies"][1]["figures"][1]["share"], 0.0);
         assert!(value["policies"][1]["changes"][1]["share"].as_f64().unwrap() < -0.1, "{value}");

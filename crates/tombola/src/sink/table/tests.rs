@@ -1,4 +1,4 @@
-use super::super::fixture::{burners, hostile, report, window};
+use super::super::fixture::{burners, hostile, judged, report, window};
 use super::*;
 use tombola_core::report::Lottery;
 use tombola_core::snapshot::Group;
@@ -84,6 +84,15 @@ fn columns_stay_aligned_beside_wide_characters() {
     let text = plain(window(hostile()), Options { top: 0, ..Options::default() });
     let table: Vec<&str> = text.lines().skip(3).collect();
     assert!(table.iter().all(|line| line.width() == table[0].width()), "{text}");
+}
+
+#[test]
+fn totals_say_what_they_are_worth() {
+    let text = plain(judged(window(burners())), Options::default());
+    let both = "run time (+2.500 ms at most) bounded: something is not known; switches exact";
+    let blind = "entitlement unknown: weights and groups are not recorded";
+    assert_eq!(text.lines().nth(3).unwrap(), format!("certainty: {both}; {blind}"));
+    assert!(!plain(window(burners()), Options::default()).contains("certainty"));
 }
 
 #[test]
