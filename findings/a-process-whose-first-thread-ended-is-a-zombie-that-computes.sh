@@ -39,7 +39,7 @@ done
 [[ $state == Z ]] || cannot "the first thread does not end here"
 ps() { LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu) "$work/root/bin/ps" "$@"; }
 schedstat() { read -r run _ <"/proc/$process/schedstat" && echo "$run"; }
-said=$(ps -o stat=,args= -p "$process")
+said=$(ps -o state=,args= -p "$process")
 before=$(schedstat)
 of_psutil=$("$python" - "$process" <<'P'
 import sys
@@ -47,7 +47,7 @@ import sys
 import psutil
 
 process = psutil.Process(int(sys.argv[1]))
-print(process.status(), "computes" if process.cpu_percent(1) > 5 else "idle")
+print(process.status(), "computes" if process.cpu_percent(2) > 0 else "idle")
 for ask in process.cmdline, process.exe:
     try:
         print(ask.__name__, ask())
@@ -63,7 +63,7 @@ $of_psutil
 $moved
 process: $(resident "/proc/$process/status")
 thread: $(resident "${threads[-1]}/status")
-threads: ${#threads[@]}" "Zl   [python3] <defunct>
+threads: ${#threads[@]}" "Z [python3] <defunct>
 zombie computes
 cmdline ZombieProcess
 exe ZombieProcess

@@ -21,6 +21,7 @@ ready, written = os.pipe()
 process = os.fork()
 if process == 0:
     os.setpgid(0, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
     os.setuid(user)
     for _ in range(2):
         threading.Thread(target=threading.Event().wait, args=(60,), daemon=True).start()
