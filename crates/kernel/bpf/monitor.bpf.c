@@ -128,6 +128,19 @@ static __always_inline bool is_fair(__u32 policy)
 	return policy != SCHED_FIFO && policy != SCHED_RR && policy != SCHED_DEADLINE;
 }
 
+/* Notes the group that a task is in; whether it was another one. */
+static __always_inline bool note_group(struct task_record *rec, struct task_group *of)
+{
+	struct group_key group = {};
+	bool is_new;
+
+	identify_group(of, &group);
+	is_new = rec->group_id != group.id || rec->group_kind != group.kind;
+	rec->group_kind = group.kind;
+	rec->group_id = group.id;
+	return is_new;
+}
+
 static __always_inline void refresh_comm(struct task_record *rec, struct task_struct *p)
 {
 	((__u64 *)rec->comm)[0] = ((__u64 *)p->comm)[0];
@@ -140,7 +153,6 @@ static __always_inline void refresh_comm(struct task_record *rec, struct task_st
  */
 static __always_inline void refresh(struct task_record *rec, struct task_struct *p)
 {
-	struct group_key group = {};
 	struct task_group *of = group_of(p);
 
 	rec->tgid = p->tgid;
@@ -148,9 +160,7 @@ static __always_inline void refresh(struct task_record *rec, struct task_struct 
 	rec->cpus_low = p->cpus_mask.bits[0];
 	refresh_comm(rec, p);
 	if (of)
-		identify_group(of, &group);
-	rec->group_kind = group.kind;
-	rec->group_id = group.id;
+		note_group(rec, of);
 }
 
 /* Makes `rec`, all zero, the record of p, of whom no slice before this one is known. */
@@ -242,7 +252,6 @@ static __always_inline void settle(struct task_record *rec, struct task_struct *
 	rec->involuntary += slice->runnable;
 	rec->yields += slice->yielded;
 	rec->state = slice->yielded ? TASK_YIELDED : slice->runnable ? TASK_WAITING : TASK_SLEEPING;
-	/* A dying task has left its autogroup: what is known of it stays. */
 	if (rec->slice_end_ns && (rec->slice_end_ns ^ slice->end_ns) >> REFRESH_SHIFT && !slice->dead) {
 		refresh(rec, p);
 		slice->renew = true;
@@ -288,11 +297,16 @@ static __always_inline void book_exit(struct task_record *rec, struct task_struc
 				      struct cpu_slot *slot, const struct control *control, struct slice *slice)
 {
 	struct exited_record *end = next_exit(slot, control, slice->cpu, slice->end_ns);
+	struct task_group *of;
 
 	if (!end)
 		return;
 	if (rec) {
 		end->task = *rec;
+		/* Where it was last. The root may be where it went to die. */
+		of = group_of(p);
+		if (of && of->parent && note_group(&end->task, of))
+			slice->renew = true;
 	} else {
 		__u32 owner = p->tgid;
 

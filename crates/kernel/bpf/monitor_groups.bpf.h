@@ -26,34 +26,66 @@ struct {
 
 static const struct group_record empty_group;
 
-/* Whether the latest task that was new here competes in its session's group: sched_autogroup_enabled, as it acts. */
+/* Whether the latest task that showed it competes in its session's group: sched_autogroup_enabled, as it acts. */
 __u32 sessions_compete;
+
+/* The group of p's session, if that is not the root. */
+static __always_inline struct task_group *session_of(struct task_struct *p)
+{
+	struct autogroup *autogroup = p->signal->autogroup;
+	struct task_group *session = autogroup ? autogroup->tg : 0;
+
+	return session && session->parent ? session : 0;
+}
+
+enum shown { IN_ROOT = 0, IN_SESSION = 1, NOT_SHOWN };
+
+/*
+ * What p shows of that. Who exits competes in the root whatever holds; who has made a session has it before its group
+ * (sched_autogroup_create_attach()).
+ */
+static __always_inline enum shown shown_by(struct task_struct *p)
+{
+	struct task_group *session = session_of(p), *group = p->sched_task_group;
+
+	/* It may begin to exit on another CPU: that is said before it leaves. */
+	full_barrier();
+	if (!session || !group || p->flags & PF_EXITING)
+		return NOT_SHOWN;
+	if (group == session)
+		return IN_SESSION;
+	return p->signal->leader || group->parent ? NOT_SHOWN : IN_ROOT;
+}
 
 /*
  * The group p competes in, or competed in while it lived. A task that exits leaves its session's autogroup for the root before
- * its final switch (sched_autogroup_exit_task()); its process knows of it until it is reaped.
+ * its final switch (sched_autogroup_exit_task()); its process knows of it until the task is freed. Whether it competed there is
+ * what its parent shows, or else what others did.
  */
 static __always_inline struct task_group *group_of(struct task_struct *p)
 {
 	struct task_group *group, *session;
-	struct autogroup *autogroup;
+	struct task_struct *parent;
+	enum shown shown;
 
 	if (!bpf_core_field_exists(p->sched_task_group))
 		return 0;
 	group = p->sched_task_group;
 	if (!group || group->parent || !bpf_core_field_exists(p->signal->autogroup))
 		return group;
-	autogroup = p->signal->autogroup;
-	if (!autogroup)
-		return group;
-	session = autogroup->tg;
-	if (!session || !session->parent)
+	session = session_of(p);
+	if (!session)
 		return group;
 	if (!(p->flags & PF_EXITING)) {
-		sessions_compete = 0;
+		if (shown_by(p) == IN_ROOT)
+			sessions_compete = 0;
 		return group;
 	}
-	return sessions_compete ? session : group;
+	parent = p->real_parent;
+	shown = parent ? shown_by(parent) : NOT_SHOWN;
+	if (shown == NOT_SHOWN)
+		shown = sessions_compete ? IN_SESSION : IN_ROOT;
+	return shown == IN_SESSION ? session : group;
 }
 
 /* Renews what is known of a group and those above it. A group that is gone stays with its last values. */

@@ -140,6 +140,7 @@ struct task_struct;
 
 struct signal_struct {
 	struct task_struct *group_exec_task;
+	int leader;
 	struct autogroup *autogroup;
 };
 
@@ -177,6 +178,7 @@ struct task_struct {
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	char comm[16];
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct sched_entity se;

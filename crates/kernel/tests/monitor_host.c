@@ -14,14 +14,15 @@
  * A line for each identity, what is in the books of it and what is true, then sums, then each counter of loss beside how often
  * it was forced:
  *
- *	task PID START | RUN WAIT SWITCHES INVOLUNTARY YIELDS YIELDED | the same, as it is true | DOUBT
+ *	task PID START | RUN WAIT SWITCHES INVOLUNTARY YIELDS YIELDED | the same, as it is true | DOUBT | GROUP | true GROUP
  *	sums RUN_OF_TASKS UNTRACKED BUSY IDLE WALL
  *	ends RUN_AS_COUNTED RUN_IN_RING RECORDS_OF_THE_DEAD
  *	loss NAME COUNTED FORCED
  *
- * DOUBT: 1 a wait of it was put right; 2 its record is made of two, for it has taken over its leader, or another task had its
- * PID before its final switch: what it waited in a queue that it had left, before the first slice of the second one, is not
- * known.
+ * GROUP: kind and id, of the dead. DOUBT: 1 a wait of it was put right; 2 its record is made of two, for it has taken over its
+ * leader, or another task had its PID before its final switch: what it waited in a queue that it had left, before the first
+ * slice of the second one, is not known; 4 it died in the root, and neither its parent nor anybody before showed whether it
+ * competed in its session's group.
  */
 #include "monitor_host.h"
 #include "monitor.bpf.c"
@@ -107,12 +108,16 @@ struct truth {
 	__u64 pid, start_ns; /* identity */
 	__u64 run_ns, wait_ns, switches, involuntary, yields, yielded_ns;
 	bool corrected, parted;
+	struct group_key group; /* of the dead: in which they competed last */
+	bool group_unknown;	/* nobody shows it when it dies */
 };
 
 static struct task {
 	struct task_struct p;
 	struct pt_regs regs;
 	struct signal_struct signal;
+	int cgroup;
+	bool moves;    /* has made a session, and is not in its group yet */
 	bool gave_way; /* when it left its CPU */
 	enum state state;
 	int cpu;
@@ -157,6 +162,22 @@ static int record_of[ROOM];	     /* 1 + identity whose record is under a PID, or
 static struct kernfs_node nodes[DEEP];
 static struct cgroup cgroups[DEEP];
 static struct task_group task_groups[DEEP];
+
+/* The first session is that of the root, which has no group of its own. */
+#define SESSIONS 512
+static struct autogroup autogroups[SESSIONS];
+static struct task_group session_groups[SESSIONS];
+static int session_count = 1;
+static bool sessions_have_groups;
+static bool session_seen; /* somebody in a session's group got his record */
+
+/* autogroup_task_group() of kernel/sched/autogroup.c */
+static struct task_group *placed(const struct task *t)
+{
+	if (!t->cgroup && sessions_have_groups && !(t->p.flags & PF_EXITING))
+		return t->p.signal->autogroup->tg;
+	return &task_groups[t->cgroup];
+}
 
 static void pass(void)
 {
@@ -225,7 +246,7 @@ static int identity_of(__u64 pid, __u64 start_ns)
 	return count++;
 }
 
-static struct task *bear(struct task *leader, __u32 pid)
+static struct task *bear(struct task *parent, struct task *leader, __u32 pid)
 {
 	struct task *t = &tasks[task_count++];
 
@@ -235,10 +256,14 @@ static struct task *bear(struct task *leader, __u32 pid)
 	t->p.start_boottime = now + (__u64)task_count; /* no two alike */
 	t->p.group_leader = &t->leader->p;
 	t->p.signal = &t->leader->signal;
+	t->p.real_parent = leader ? leader->p.real_parent : parent ? &parent->p : NULL;
+	if (!leader)
+		t->signal.autogroup = parent ? parent->p.signal->autogroup : &autogroups[0];
 	t->p.static_prio = 120;
 	t->p.se.load.weight = 1024 << 10;
 	t->p.nr_cpus_allowed = CPUS;
-	t->p.sched_task_group = &task_groups[faults.no_group && !below(8) ? DEEP - 1 : below(3)];
+	t->cgroup = faults.no_group && !below(8) ? DEEP - 1 : parent && below(4) ? parent->cgroup : (int)below(3);
+	t->p.sched_task_group = placed(t);
 	memcpy(t->p.comm, "task", 5);
 	t->identity = identity_of(pid, t->p.start_boottime);
 	pid_users[pid] = t;
@@ -341,6 +366,13 @@ static void expect_record(struct task *t, __u32 pid)
 /* TURN_OVER: on its way back to user space, out of an interrupt or of some call. */
 enum how { PREEMPT, TURN_OVER, YIELD, SLEEP, SLEEP_QUEUED, DIE };
 
+/* Whether a task is in its session's group, to be seen by everybody. */
+static bool shows_groups(const struct task *t)
+{
+	return t && !t->zombie && !t->moves && t->p.sched_task_group == t->p.signal->autogroup->tg &&
+	       t->p.signal->autogroup != &autogroups[0];
+}
+
 /* __schedule() */
 static void schedule(int cpu, enum how how)
 {
@@ -387,8 +419,13 @@ static void schedule(int cpu, enum how how)
 		prev->gave_way = how == YIELD;
 		prev->regs.orig_ax = how == YIELD ? 24 : below(2) ? below(24) : -1UL;
 		prev->p.on_rq = runnable || how == SLEEP_QUEUED;
-		if (how == DIE)
+		if (how == DIE) {
 			prev->has_ended = true;
+			truth->group_unknown = truth->group.kind == GROUP_AUTOGROUP && !session_seen &&
+					       !shows_groups((void *)prev->p.real_parent);
+		} else if (truth->switches == 1 && prev->p.sched_task_group->autogroup) {
+			session_seen = true;
+		}
 		/* With the record that another task has replaced goes what was noted of the wakeup before the final slice. */
 		if (!truth->parted) {
 			expected.corrected += prev->false_ns > 0;
@@ -456,6 +493,24 @@ static void schedule(int cpu, enum how how)
 	}
 	cpus[cpu].current = next;
 	unlock_queue(cpu);
+}
+
+/* sched_autogroup_create_attach() of one who has no other threads; he may be stopped before he is in the group. */
+static void make_session(int cpu, struct task *t)
+{
+	struct task_group *group = &session_groups[session_count];
+
+	group->autogroup = &autogroups[session_count];
+	group->autogroup->id = 1000 + (__u64)session_count;
+	group->autogroup->tg = group;
+	group->parent = &task_groups[0];
+	group->shares = 1024 << 10;
+	session_count++;
+	t->signal.leader = 1;
+	t->signal.autogroup = group->autogroup;
+	t->moves = true;
+	if (below(2))
+		schedule(cpu, PREEMPT);
 }
 
 /* One at a time: who execs keeps its CPU while it waits for the others. */
@@ -538,11 +593,15 @@ static int alive(void)
 	return count;
 }
 
-/* exit_notify(), and what the parent may do from then on; the final switch is still to come. */
+/* do_exit(): exit_notify(), and what the parent may do from then on; the final switch is still to come. */
 static void die(int cpu, struct task *t)
 {
 	__u64 turns_left;
 
+	identify_group(placed(t), &truths[t->identity].group);
+	t->p.flags |= PF_EXITING;
+	take_turns();
+	t->p.sched_task_group = placed(t);
 	t->zombie = true;
 	take_turns();
 	pass();
@@ -565,11 +624,15 @@ static void step(int cpu)
 	bool is_idle = t == &idle[cpu];
 
 	pass();
+	if (!is_idle && t->moves) {
+		t->moves = false;
+		t->p.sched_task_group = placed(t);
+	}
 	if (!is_idle && t->killed && !t->zombie) {
 		die(cpu, t);
 		return;
 	}
-	switch (below(is_idle ? 6 : 15)) {
+	switch (below(is_idle ? 6 : 16)) {
 	case 0: /* fork */
 		if (task_count < TASKS - CPUS && alive() < ALIVE) {
 			__u32 pid = some_pid();
@@ -577,7 +640,7 @@ static void step(int cpu)
 
 			if (!pid || (leader && (leader->zombie || leader->killed)))
 				break;
-			other = bear(leader, pid);
+			other = bear(is_idle ? NULL : t, leader, pid);
 			other->busy = true;
 			lock_queue(other->cpu);
 			other->wait_from = now;
@@ -646,6 +709,10 @@ static void step(int cpu)
 		    threads_of(t->leader) == 1)
 			exec(cpu, t);
 		break;
+	case 15:
+		if (t->leader == t && !t->killed && !t->is_execing && !threads_of(t) && session_count < SESSIONS && !below(3))
+			make_session(cpu, t);
+		break;
 	}
 }
 
@@ -676,7 +743,7 @@ static void run_cpu(void)
 
 static struct truth booked[TASKS];
 
-static void add_booked(const struct task_record *rec)
+static struct truth *add_booked(const struct task_record *rec)
 {
 	int i;
 
@@ -691,6 +758,7 @@ static void add_booked(const struct task_record *rec)
 	booked[i].involuntary += rec->involuntary;
 	booked[i].yields += rec->yields;
 	booked[i].yielded_ns += rec->yielded_ns;
+	return &booked[i];
 }
 
 static void print_loss(const char *name, __u64 counted, __u64 forced)
@@ -715,6 +783,7 @@ static void tell(void)
 {
 	__u64 busy = 0, idle_ns = 0, untracked = 0, wall = 0, run = 0, ends_runtime = 0, ring_runtime = 0, kept = 0;
 	struct cpu_slot sum = {};
+	struct group_key *of;
 	int i, k;
 
 	for (i = 0; i < ROOM; i++)
@@ -728,7 +797,9 @@ static void tell(void)
 			if (the_ends[i].number != the_ends[i].begun)
 				wrong("an end that is not whole");
 			ring_runtime += the_ends[i].task.runtime_ns;
-			add_booked(&the_ends[i].task);
+			of = &add_booked(&the_ends[i].task)->group;
+			of->kind = the_ends[i].task.group_kind;
+			of->id = the_ends[i].task.group_id;
 		}
 	for (i = 0; i < CPUS; i++) {
 		struct cpu_slot *slot = &the_slots[i];
@@ -755,10 +826,11 @@ static void tell(void)
 		struct truth *is = &booked[i], *is_true = &truths[i];
 
 		run += is->run_ns;
-		printf("task %llu %llu | %llu %llu %llu %llu %llu %llu | %llu %llu %llu %llu %llu %llu | %d\n", is_true->pid,
-		       is_true->start_ns, is->run_ns, is->wait_ns, is->switches, is->involuntary, is->yields, is->yielded_ns,
+		printf("task %llu %llu | %llu %llu %llu %llu %llu %llu | %llu %llu %llu %llu %llu %llu | %d | %u %llu | %u %llu\n",
+		       is_true->pid, is_true->start_ns, is->run_ns, is->wait_ns, is->switches, is->involuntary, is->yields, is->yielded_ns,
 		       is_true->run_ns, is_true->wait_ns, is_true->switches, is_true->involuntary, is_true->yields,
-		       is_true->yielded_ns, is_true->corrected + 2 * is_true->parted);
+		       is_true->yielded_ns, is_true->corrected + 2 * is_true->parted + 4 * is_true->group_unknown,
+		       is->group.kind, is->group.id, is_true->group.kind, is_true->group.id);
 	}
 	printf("sums %llu %llu %llu %llu %llu\n", run, untracked, busy, idle_ns, wall);
 	printf("ends %llu %llu %llu\n", ends_runtime, ring_runtime, kept);
@@ -803,6 +875,8 @@ int main(int argc, char **argv)
 		task_groups[i].shares = 1024 << 10;
 		task_groups[i].parent = i ? &task_groups[i - 1] : NULL;
 	}
+	autogroups[0].tg = &task_groups[0];
+	sessions_have_groups = strtoull(argv[1], 0, 10) % 3;
 	deepest = DEEP - GROUP_DEPTH + 1;
 	for (i = 0; i < CPUS; i++) {
 		cpus[i].rq.cpu = i;
@@ -812,7 +886,7 @@ int main(int argc, char **argv)
 		cpus[i].current = &idle[i];
 	}
 	for (i = 0; i < 12; i++) {
-		struct task *t = bear(i % 3 ? &tasks[i / 3 * 3] : NULL, 100 + (__u32)i);
+		struct task *t = bear(NULL, i % 3 ? &tasks[i / 3 * 3] : NULL, 100 + (__u32)i);
 
 		t->state = ASLEEP;
 		t->is_older = true;

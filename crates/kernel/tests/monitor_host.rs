@@ -33,6 +33,10 @@ struct Task {
     corrected: bool,
     /// Its record is made of two.
     parted: bool,
+    /// Kind and id of the group that it was in when it died, as booked and as it is true; without the second
+    /// one where nobody shows it.
+    group: (u64, u64),
+    true_group: Option<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -73,6 +77,8 @@ impl Played {
                     is_true: books(8),
                     corrected: numbers[14] & 1 != 0,
                     parted: numbers[14] & 2 != 0,
+                    group: (numbers[15], numbers[16]),
+                    true_group: (numbers[14] & 4 == 0).then_some((numbers[17], numbers[18])),
                 }),
                 "sums" => played.sums = numbers.try_into().unwrap(),
                 "ends" => played.ends = numbers.try_into().unwrap(),
@@ -196,6 +202,26 @@ fn books_are_true_to_the_nanosecond() {
             yielded_ns += played.tasks.iter().map(|task| task.is_true.yielded_ns).sum::<u64>();
         }
         assert!(stale > 0 && corrected > 100 && yielded_ns > 0, "{stale} {corrected} {yielded_ns}");
+    }
+}
+
+/// Who dies has left the group of its session before anybody sees it die; it may have made that session after
+/// its record was begun, or have lived one slice only. In each third run sessions have no groups.
+#[test]
+fn who_dies_is_of_the_group_it_lived_in() {
+    for program in programs().unwrap_or_default() {
+        let mut dead: BTreeMap<(bool, u64), u64> = BTreeMap::new();
+        for seed in 1..=150 {
+            let (name, played) = (format!("seed {seed}"), play(program, seed, "exact"));
+            for task in played.tasks.iter().filter(|task| !task.parted) {
+                let Some(group) = task.true_group else { continue };
+                assert_eq!(task.group, group, "{name}: {:?}", task.id);
+                *dead.entry((seed % 3 > 0, group.0)).or_default() += 1;
+            }
+        }
+        let of = |have_groups, kind| dead.get(&(have_groups, kind)).copied().unwrap_or(0);
+        assert!(of(true, 2) > 100 && of(true, 1) > 100 && of(false, 1) > 100, "{dead:?}");
+        assert_eq!(of(false, 2), 0);
     }
 }
 

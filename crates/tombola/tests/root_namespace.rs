@@ -1,4 +1,5 @@
-//! From within a PID namespace: tasks are asked for by the PIDs they have there, and told by those of the host.
+//! From within a PID namespace: tasks are asked for by the PIDs they have there, and told by those of the
+//! host.
 #![allow(clippy::unwrap_used)] // the functions the tests share are no #[test] themselves
 
 mod common;
