@@ -56,6 +56,14 @@ struct {
 	__type(value, struct group_record);
 } record_groups SEC(".maps");
 
+/* How long queues have stood throttled in all, as it was last seen, by address: of those that ever did. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} stop_map SEC(".maps");
+
 char LICENSE[] SEC("license") = "GPL";
 
 static const struct group_record empty_group;
@@ -143,6 +151,51 @@ static __always_inline struct record *reserve(struct lane *lane, __u64 ts_ns, __
 	return rec;
 }
 
+/* A queue that stands throttled now, or did at some time: by how much its sum grows is how long it stood. */
+static __noinline __u64 stopped_since(__u64 queue, __u64 total_ns)
+{
+	__u64 *seen = bpf_map_lookup_elem(&stop_map, &queue), grown;
+
+	if (!seen) {
+		bpf_map_update_elem(&stop_map, &queue, &total_ns, BPF_NOEXIST);
+		return 0;
+	}
+	grown = total_ns > *seen ? total_ns - *seen : 0;
+	*seen = total_ns;
+	return grown;
+}
+
+/*
+ * Tells how long the queue that next waited in stood throttled, until a moment ago: the kernel adds to its sum when that is
+ * over (throttled_total()). A queue is known from its first stop on, and before that where prev leaves it throttled.
+ */
+static __always_inline void tell_stop(struct lane *lane, struct task_struct *prev, struct task_struct *next, __u64 clock)
+{
+	__u64 total, stopped = 0;
+	struct record *rec;
+
+	if (prev->pid && is_throttled(prev))
+		stopped_since((__u64)prev->se.cfs_rq, throttled_total(prev));
+	if (!next->pid)
+		return;
+	total = throttled_total(next);
+	if (total)
+		stopped = stopped_since((__u64)next->se.cfs_rq, total);
+	if (!stopped || waiting(lane) >= lane->slots)
+		return;
+	rec = slot(lane);
+	if (!rec)
+		return;
+	rec->ts_ns = clock;
+	rec->a = stopped;
+	rec->b = next->pid;
+	rec->kind = RECORD_STOP;
+	rec->flags = 0;
+	rec->x = stopped >> 32;
+	lane->marks++;
+	publish(lane);
+}
+
 static __always_inline int switched(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
 	__u64 taken, clock;
@@ -159,6 +212,8 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	}
 	lane->clock_ns = clock;
 	lane->serving = 0; /* no interrupt switches tasks: ends that were missed are made up for */
+	if (bpf_core_field_exists(prev->se.cfs_rq))
+		tell_stop(lane, prev, next, clock);
 	rec = reserve(lane, clock, 0);
 	if (!rec)
 		return 0;

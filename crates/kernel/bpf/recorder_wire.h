@@ -17,6 +17,7 @@ enum record_kind {
 	RECORD_PAIR = 5,       /* ts_ns on the clock, a and b the low and high half of the same instant on CLOCK_MONOTONIC */
 	RECORD_LOSS = 6,       /* since ts_ns, records were lost here; a and b the halves of their number */
 	RECORD_LOSS_END = 7,   /* the last of them */
+	RECORD_STOP = 8,       /* the queue of b, who comes next, stood throttled for a + (x << 32) ns until now */
 };
 
 enum record_flag {

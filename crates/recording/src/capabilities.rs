@@ -1,5 +1,7 @@
 //! What a recording can tell, before its first event is read.
 
+use tombola_core::snapshot::GroupTotals;
+
 /// What stands at the head of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Header {
@@ -22,6 +24,8 @@ pub struct Header {
     pub begin_ns: Option<u64>,
     /// Until when the events of every CPU are complete, where the recording says so.
     pub end_ns: Option<u64>,
+    /// Groups as they are first told: what they counted before that is no part of the recording.
+    pub groups: Vec<GroupTotals>,
     /// Whose events these are.
     pub scope: Scope,
     /// What the events can tell.

@@ -12,8 +12,9 @@
 //! - what a CPU did in a gap, or behind a hidden switch;
 //! - what a wait was before it was known to be one: after a gap, at the begin.
 //!
-//! How long the queue of a group stood throttled, and when, no recording tells. So nothing is said of quotas:
-//! who ran meanwhile stands in the way of those that are behind theirs, too.
+//! While the queue of its group stood throttled, nobody stood in a task's way but the quota. Recordings of
+//! tombola tell that when it is over. Up to an instant that is looked at before, and in all others, who ran
+//! meanwhile stands in the way of those that are behind their quota, too.
 
 mod booked;
 mod queue;
@@ -32,6 +33,7 @@ use queue::{Queue, Stretch};
 use std::collections::HashMap;
 use tombola_core::identity::TaskId;
 use tombola_core::interference::Interference;
+use tombola_core::snapshot::Group;
 
 /// Where a task waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ struct Wait {
     behind_ns: HashMap<TaskId, u64, RandomState>,
     /// The part of that of which it is not known.
     unknown_ns: u64,
+    /// How much of it the queue stood throttled.
+    quota_ns: u64,
 }
 
 /// The pairs. It is told of each event once the normaliser has taken it.
@@ -69,6 +73,8 @@ pub struct Culprits {
     waits: HashMap<u32, Wait, RandomState>,
     queues: HashMap<u32, Queue, RandomState>,
     booked: Booked,
+    /// When the queue of a group on a CPU last stood throttled: begin and end.
+    stops: HashMap<(u32, Group), (u64, u64), RandomState>,
     /// Whom a CPU has woken last, until it tells of a switch or a move.
     woken_by: HashMap<u32, u32, RandomState>,
     /// Whether a wake tells where it put a task.
@@ -165,6 +171,7 @@ impl Culprits {
                     self.look_at(pid, event, normaliser);
                 }
             }
+            Kind::Throttled { pid, ns } => self.stopped(*pid, event.cpu, *ns, normaliser),
             Kind::Exit { .. } | Kind::Rename { .. } | Kind::Group { .. } | Kind::Online | Kind::Offline => {}
         }
     }
@@ -212,6 +219,7 @@ impl Culprits {
             // It ended earlier, as a hidden switch tells now: what is accounted for is too much.
             let known_ns = wait.since_ns.max(self.begin_ns).max(self.shown_ns);
             wait.behind_ns.clear();
+            wait.quota_ns = 0;
             wait.unknown_ns = to_ns.saturating_sub(known_ns);
         }
         self.book(&mut wait, normaliser, to_ns);
@@ -262,6 +270,7 @@ impl Culprits {
                     place: self.first_place(life, event),
                     from_ns: now_ns,
                     behind_ns: HashMap::default(),
+                    quota_ns: 0,
                     unknown_ns: now_ns.saturating_sub(known_ns),
                 };
                 self.enter(pid, wait.place);
@@ -332,25 +341,57 @@ impl Culprits {
         queue.forget_before(first.map_or(u64::MAX, |wait| wait.from_ns));
     }
 
-    /// What a wait is made of from when it was accounted for up to `to_ns`, in `parts`.
-    fn part(&mut self, wait: &Wait, normaliser: &Normaliser, to_ns: u64) {
-        self.parts.clear();
-        let from_ns = wait.from_ns.max(self.begin_ns);
-        match wait.place {
-            Place::Way => {}
-            Place::Unknown => self.parts.push((None, to_ns.saturating_sub(from_ns))),
-            Place::Queue(cpu) => {
-                let queue = self.queues.get(&cpu);
-                self.parts.extend(queue.into_iter().flat_map(|queue| queue.between(from_ns, to_ns)));
-                let open = open_stretch(cpu, normaliser, to_ns);
-                self.parts.extend(open.and_then(|stretch| stretch.between(from_ns, to_ns)));
+    /// The queue that a task waits in stood throttled until now.
+    fn stopped(&mut self, pid: u32, cpu: u32, ns: u64, normaliser: &Normaliser) {
+        let Some(group) = group_of(pid, normaliser) else { return };
+        let end_ns = normaliser.now_ns();
+        let begin_ns = end_ns.saturating_sub(ns);
+        self.stops.insert((cpu, group), (begin_ns, end_ns));
+        let waiters = self.queues.get(&cpu).map(|queue| queue.waiters().to_vec()).unwrap_or_default();
+        for pid in waiters {
+            let Some(wait) = self.waits.get_mut(&pid) else { continue };
+            let known_ns = wait.since_ns.max(self.begin_ns).max(self.shown_ns);
+            if begin_ns <= known_ns && known_ns < wait.from_ns && group_of(pid, normaliser) == Some(group) {
+                // What is accounted for already was the quota's doing.
+                wait.behind_ns.clear();
+                wait.unknown_ns = 0;
+                wait.quota_ns = wait.from_ns - known_ns;
             }
         }
     }
 
+    /// What a wait is made of from when it was accounted for up to `to_ns`, in `parts`. Gives for how long of
+    /// it the queue stood throttled.
+    fn part(&mut self, wait: &Wait, normaliser: &Normaliser, to_ns: u64) -> u64 {
+        self.parts.clear();
+        let from_ns = wait.from_ns.max(self.begin_ns);
+        let mut quota_ns = 0;
+        match wait.place {
+            Place::Way => {}
+            Place::Unknown => self.parts.push((None, to_ns.saturating_sub(from_ns))),
+            Place::Queue(cpu) => {
+                let group = group_of(wait.task.pid, normaliser);
+                let stop = group.and_then(|group| self.stops.get(&(cpu, group)).copied()).unwrap_or_default();
+                let (begin_ns, end_ns) = (stop.0.max(from_ns), stop.1.min(to_ns));
+                quota_ns = end_ns.saturating_sub(begin_ns);
+                let spans = if quota_ns > 0 {
+                    [(from_ns, begin_ns), (end_ns, to_ns)]
+                } else {
+                    [(from_ns, to_ns), (to_ns, to_ns)]
+                };
+                let (queue, open) = (self.queues.get(&cpu), open_stretch(cpu, normaliser, to_ns));
+                for (from_ns, to_ns) in spans.into_iter().filter(|(from_ns, to_ns)| from_ns < to_ns) {
+                    self.parts.extend(queue.into_iter().flat_map(|queue| queue.between(from_ns, to_ns)));
+                    self.parts.extend(open.and_then(|stretch| stretch.between(from_ns, to_ns)));
+                }
+            }
+        }
+        quota_ns
+    }
+
     /// Keeps with a wait what it is made of up to `to_ns`.
     fn account(&mut self, wait: &mut Wait, normaliser: &Normaliser, to_ns: u64) {
-        self.part(wait, normaliser, to_ns);
+        wait.quota_ns += self.part(wait, normaliser, to_ns);
         for (who, ns) in self.parts.drain(..) {
             match who {
                 Some(task) => *wait.behind_ns.entry(task).or_default() += ns,
@@ -362,7 +403,8 @@ impl Culprits {
 
     /// What a wait is made of up to `to_ns` counts.
     fn book(&mut self, wait: &mut Wait, normaliser: &Normaliser, to_ns: u64) {
-        self.part(wait, normaliser, to_ns);
+        let quota_ns = self.part(wait, normaliser, to_ns) + std::mem::take(&mut wait.quota_ns);
+        self.booked.throttled(wait.task, quota_ns);
         for (who, ns) in self.parts.drain(..) {
             match who {
                 Some(culprit) => self.booked.held(wait.task, culprit, ns),
@@ -388,6 +430,11 @@ impl Culprits {
         }
         self.shown_ns = at_ns;
     }
+}
+
+/// The group a task competes in, where it is told.
+fn group_of(pid: u32, normaliser: &Normaliser) -> Option<Group> {
+    normaliser.life(pid)?.attributes.group
 }
 
 /// What a CPU does at present, up to `to_ns`; `None` where nobody has it.

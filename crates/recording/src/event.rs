@@ -95,6 +95,14 @@ pub enum Kind {
         /// Its full path, raw.
         name: Option<String>,
     },
+    /// The queue of a task's group on this CPU has stood throttled, and stands so no longer: it comes to the
+    /// CPU with the next switch.
+    Throttled {
+        /// Who.
+        pid: u32,
+        /// How long it stood so, up to now, ns.
+        ns: u64,
+    },
     /// The CPU came online.
     Online,
     /// The CPU went offline.
@@ -125,6 +133,7 @@ impl Kind {
             Self::Rename { .. } => "rename",
             Self::Attributes { .. } => "attributes",
             Self::Group { .. } => "group",
+            Self::Throttled { .. } => "throttled",
             Self::Online => "online",
             Self::Offline => "offline",
             Self::Loss { .. } => "loss",

@@ -194,7 +194,7 @@ impl Ledger {
                 self.touched.extend(self.runnable.keys());
                 self.is_changed = true;
             }
-            Kind::Migrate { .. } | Kind::Exit { .. } | Kind::Rename { .. } => return,
+            Kind::Migrate { .. } | Kind::Exit { .. } | Kind::Rename { .. } | Kind::Throttled { .. } => return,
         }
         for pid in std::mem::take(&mut self.touched) {
             self.look_at(pid, normaliser);

@@ -79,6 +79,7 @@ impl Normaliser {
             exact_begin_ns: header.begin_ns,
             begin_ns: header.begin_ns,
             now_ns: header.begin_ns.unwrap_or(0),
+            groups: header.groups.iter().map(|totals| (totals.id, (*totals, None))).collect(),
             ..Self::default()
         }
     }
@@ -185,6 +186,8 @@ impl Normaliser {
                     entry.1.clone_from(name);
                 }
             }
+            // It changes nothing that a task does.
+            Kind::Throttled { .. } => {}
             Kind::Online => self.reset_cpu(event.cpu, OnCpu::Idle),
             Kind::Offline => self.reset_cpu(event.cpu, OnCpu::Offline),
             Kind::Loss { of_cpu, count, from_ns } => self.lose(*of_cpu, *count, *from_ns, now),

@@ -56,6 +56,7 @@ impl OwnHead {
             wall: self.wall_event_ns.zip(self.wall_unix_us),
             begin_ns: self.begin_ns,
             end_ns: None,
+            groups: Vec::new(),
             scope: match self.scope {
                 1 => Scope::Cpus,
                 2 => Scope::Tasks,
@@ -177,17 +178,7 @@ impl OwnEvent {
                     }),
                 }),
             },
-            OwnKind::Group(told) => Kind::Group {
-                totals: Box::new(GroupTotals {
-                    id: group(told.id?),
-                    parent: told.parent.map(group),
-                    weight: told.weight,
-                    quota: told.quota_ns.map(|quota_ns| Quota { quota_ns, period_ns: told.period_ns }),
-                    throttled_ns: told.throttled_ns,
-                    throttles: told.throttles,
-                }),
-                name: told.name,
-            },
+            OwnKind::Group(told) => Kind::Group { totals: Box::new(told.totals()?), name: told.name },
             OwnKind::Loss(told) => {
                 Kind::Loss { of_cpu: told.of_cpu, count: told.count, from_ns: told.from_ns }
             }
@@ -195,6 +186,20 @@ impl OwnEvent {
             OwnKind::Online(false) => Kind::Offline,
         };
         Some(Event { ts_ns: self.ts_ns, cpu: self.cpu, seq: self.seq, kind })
+    }
+}
+
+impl OwnGroup {
+    /// What it is like; `None` where it does not say which.
+    pub(crate) fn totals(&self) -> Option<GroupTotals> {
+        Some(GroupTotals {
+            id: group(self.id?),
+            parent: self.parent.map(group),
+            weight: self.weight,
+            quota: self.quota_ns.map(|quota_ns| Quota { quota_ns, period_ns: self.period_ns }),
+            throttled_ns: self.throttled_ns,
+            throttles: self.throttles,
+        })
     }
 }
 

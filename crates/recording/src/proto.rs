@@ -60,6 +60,16 @@ pub(crate) struct Bundle {
     pub(crate) switch_yields: Vec<u64>,
     #[prost(uint64, repeated, tag = "1875")]
     pub(crate) event_yields: Vec<u64>,
+    /// Own: switches before which the queue of who comes stood throttled: the place of each in the same way,
+    /// and for how long, ns.
+    #[prost(uint64, repeated, tag = "1876")]
+    pub(crate) switch_stops: Vec<u64>,
+    #[prost(uint64, repeated, tag = "1877")]
+    pub(crate) switch_stopped_ns: Vec<u64>,
+    #[prost(uint64, repeated, tag = "1878")]
+    pub(crate) event_stops: Vec<u64>,
+    #[prost(uint64, repeated, tag = "1879")]
+    pub(crate) event_stopped_ns: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

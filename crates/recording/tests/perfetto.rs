@@ -11,9 +11,11 @@ use std::process::Command;
 use tombola_core::cpu_set::CpuSet;
 use tombola_core::reservation::Reservation;
 use tombola_core::snapshot::{Group, GroupTotals, Quota};
+use tombola_core::window::Window;
 use tombola_recording::attributes::Attributes;
 use tombola_recording::capabilities::{Capabilities, Header, LossTold};
 use tombola_recording::event::{Context, Event, Kind, Left, Stage, Task};
+use tombola_recording::playback::Playback;
 use tombola_recording::reader::{self, Events, ReadError, Reader};
 use tombola_recording::writer::{Options, PerfettoWriter};
 
@@ -284,6 +286,53 @@ fn perfettos_own_trace_processor_reads_what_is_written() {
     assert!(odd.is_empty(), "{odd:?}");
     let release = query(&file, "select str_value from metadata where name = 'system_release'").unwrap();
     assert_eq!(release, ["6.12.3"]);
+}
+
+/// A stop stands beside the switch that it comes before, in columns and among full events.
+#[test]
+fn queues_that_stood_throttled_are_told_with_the_next_switch() {
+    let mut events: Vec<Event> = Vec::new();
+    for n in 0..300 {
+        let mut switch = plain_switch(n, 0);
+        let Kind::Switch { next, .. } = &mut switch.kind else { unreachable!("it is a switch") };
+        if n % 10 == 0 {
+            next.comm = "other".into(); // who leaves next is not who came, and is told in full
+        }
+        let (pid, ns) = (next.pid, n << 30 | 7);
+        if n % 5 == 0 {
+            events.push(Event { kind: Kind::Throttled { pid, ns }, ..switch.clone() });
+        }
+        events.push(switch);
+    }
+    let options = Options { events_per_packet: 50, ..Options::default() };
+    let read = all(&mut *open(write(&events, &header(), options)));
+    let plain = |events: &[Event]| events.iter().map(|e| (e.ts_ns, e.kind.clone())).collect::<Vec<_>>();
+    assert_eq!(plain(&read), plain(&events));
+}
+
+/// Of a group that is told later than at the begin a window counts what it stood throttled since.
+#[test]
+fn groups_are_known_from_their_first_word_on() {
+    let group = |throttled_ns| Kind::Group {
+        totals: Box::new(GroupTotals {
+            id: Group::Cgroup(9),
+            parent: None,
+            weight: 1024,
+            quota: None,
+            throttled_ns,
+            throttles: 0,
+        }),
+        name: None,
+    };
+    let events: Vec<Event> = [(10, plain_switch(0, 0).kind), (20, group(500)), (30, group(800))]
+        .into_iter()
+        .map(|(ts_ns, kind)| Event { ts_ns, cpu: 0, seq: ts_ns, kind })
+        .collect();
+    let mut playback = Playback::new(open(write(&events, &header(), Options::default())));
+    let before = playback.snapshot_at(0);
+    playback.advance_to_end().unwrap();
+    let window = Window::between(&before, &playback.snapshot_at(40));
+    assert_eq!(window.groups.iter().map(|group| group.throttled_ns).collect::<Vec<_>>(), [300]);
 }
 
 #[test]

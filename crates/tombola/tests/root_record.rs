@@ -54,7 +54,7 @@ impl Read {
     fn counted(&self) -> (u64, u64) {
         self.events.iter().fold((0, 0), |(events, lost), event| match event.kind {
             Kind::Loss { count, .. } => (events, lost + count.unwrap()),
-            Kind::Attributes { .. } | Kind::Group { .. } => (events, lost),
+            Kind::Attributes { .. } | Kind::Group { .. } | Kind::Throttled { .. } => (events, lost),
             _ => (events + 1, lost),
         })
     }

@@ -15,6 +15,7 @@ const MIGRATE: u8 = 4;
 const PAIR: u8 = 5;
 const LOSS: u8 = 6;
 const LOSS_END: u8 = 7;
+const STOP: u8 = 8;
 const PREEMPTED: u8 = 1;
 const MONOTONIC: u8 = 2;
 const CONTEXT: u8 = 4;
@@ -128,6 +129,10 @@ impl Lane {
                     take(Recorded { ts_ns, cpu, what: What::Loss { count, from_ns } });
                 }
                 return;
+            }
+            STOP => {
+                let ns = u64::from(rec.x) << 32 | u64::from(rec.a);
+                return take(Recorded { ts_ns, cpu, what: What::Throttled { pid: rec.b, ns } });
             }
             // No program writes another.
             _ => return,

@@ -93,6 +93,13 @@ pub enum What {
         /// then, the name that it had before stands here.
         task: Box<Known>,
     },
+    /// The queue in which a task waited, who comes to the CPU now, stood throttled. No event of the kernel's.
+    Throttled {
+        /// Who.
+        pid: u32,
+        /// How long, until now, ns.
+        ns: u64,
+    },
     /// Events of this CPU were lost, for want of room in its lane.
     Loss {
         /// How many.

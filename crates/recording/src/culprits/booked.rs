@@ -17,6 +17,7 @@ pub(super) struct Booked {
     of: HashMap<TaskId, HashMap<TaskId, Standing, RandomState>, RandomState>,
     pairs: usize,
     unknown_ns: HashMap<TaskId, u64, RandomState>,
+    quota_ns: HashMap<TaskId, u64, RandomState>,
     unseen_ns: u64,
     refused: u64,
     /// Who ended, the latest last.
@@ -36,6 +37,13 @@ impl Booked {
     pub(super) fn preempted(&mut self, victim: TaskId, culprit: TaskId) {
         if let Some(standing) = self.pair(victim, culprit) {
             standing.preemptions += 1;
+        }
+    }
+
+    /// The queue in which `victim` waited stood throttled for so long.
+    pub(super) fn throttled(&mut self, victim: TaskId, ns: u64) {
+        if ns > 0 {
+            *self.quota_ns.entry(victim).or_default() += ns;
         }
     }
 
@@ -69,6 +77,7 @@ impl Booked {
         let gone: HashSet<TaskId, RandomState> = self.ended.drain(..ENDED).collect();
         self.of.retain(|victim, _| !gone.contains(victim));
         self.unknown_ns.retain(|victim, _| !gone.contains(victim));
+        self.quota_ns.retain(|victim, _| !gone.contains(victim));
         let mut lost: Vec<(TaskId, u64)> = Vec::new();
         for (victim, row) in &mut self.of {
             row.retain(|culprit, standing| {
@@ -91,8 +100,10 @@ impl Booked {
             return;
         }
         self.ended.retain(|task| *task != to);
-        if let Some(ns) = self.unknown_ns.remove(&from) {
-            *self.unknown_ns.entry(to).or_default() += ns;
+        for of in [&mut self.unknown_ns, &mut self.quota_ns] {
+            if let Some(ns) = of.remove(&from) {
+                *of.entry(to).or_default() += ns;
+            }
         }
         let row = self.of.remove(&from).unwrap_or_default();
         let into = self.of.entry(to).or_default();
@@ -116,7 +127,7 @@ impl Booked {
         };
         Interference {
             pairs: self.of.iter().flat_map(of).collect(),
-            quota_ns: BTreeMap::new(),
+            quota_ns: self.quota_ns.iter().map(|(victim, ns)| (*victim, *ns)).collect(),
             unknown_ns: self.unknown_ns.iter().map(|(victim, ns)| (*victim, *ns)).collect(),
             unseen_ns: self.unseen_ns,
             refused: self.refused,

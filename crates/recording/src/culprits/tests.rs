@@ -125,6 +125,55 @@ fn of_who_ended_long_ago_nobody_knows_the_name() {
     assert!(told.pairs.keys().all(|pair| pair.victim == waits || pair.victim.pid as usize >= EXITED + 2));
 }
 
+fn in_group(pid: u32, group: u64) -> Kind {
+    let group = Some(Group::Cgroup(group));
+    let attributes = Box::new(Attributes { group, ..Attributes::default() });
+    Kind::Attributes { pid, start_ns: None, attributes }
+}
+
+fn any_stop() -> impl Strategy<Value = Kind> {
+    (0u32..5, 0u64..60).prop_map(|(pid, ns)| Kind::Throttled { pid, ns })
+}
+
+/// 5 has the CPU in whose queue 7 and 8 wait from 10 and 12 on; their group stands throttled from 15 to 30.
+#[test]
+fn nobody_stands_in_the_way_of_one_that_is_behind_its_quota() {
+    let stop = Kind::Throttled { pid: 7, ns: 15 };
+    let events = |accounts: bool| {
+        let mut events = vec![(0, 0, in_group(7, 1)), (0, 0, in_group(8, 1)), (0, 0, in_group(9, 2))];
+        events.extend([(0, 0, switch(0, RUNNABLE, 7)), (10, 0, switch(7, RUNNABLE, 5))]);
+        events.extend([(12, 1, wake(8, 0, Stage::Waking)), (12, 1, migrate(8, 0))]);
+        events.extend([(14, 1, wake(9, 0, Stage::Waking)), (14, 1, migrate(9, 0))]);
+        if accounts {
+            events.extend([(20, 1, migrate(7, 2)), (20, 1, migrate(7, 0))]);
+        }
+        events.extend([(30, 0, stop.clone()), (30, 0, switch(5, RUNNABLE, 7))]);
+        events.extend([(35, 0, switch(7, RUNNABLE, 8)), (36, 0, switch(8, RUNNABLE, 9))]);
+        events
+    };
+    let quotas = |events: &[(u64, u32, Kind)]| {
+        let mut normaliser = Normaliser::new(&moves());
+        let mut culprits = Culprits::new(&moves());
+        for (seq, (ts_ns, cpu, kind)) in (0..).zip(events) {
+            let event = Event { ts_ns: *ts_ns, cpu: *cpu, seq, kind: kind.clone() };
+            normaliser.event(&event);
+            culprits.event(&event, &normaliser);
+            normaliser.facts();
+        }
+        let all = culprits.at(&normaliser, 36);
+        all.quota_ns.iter().map(|(id, ns)| [u64::from(id.pid), *ns]).collect::<Vec<_>>()
+    };
+    let (pairs, unknown) = told(&moves(), &events(false), 36);
+    // 5 before 9: all 16 of it, for its group was never throttled.
+    let behind =
+        [[5, 7, 5], [5, 8, 1], [7, 5, 5], [7, 8, 1], [8, 5, 3], [8, 7, 5], [9, 5, 16], [9, 7, 5], [9, 8, 1]];
+    // Where 5 has waited before is not told.
+    assert_eq!((pairs, unknown), (behind.to_vec(), vec![[5, 10]]));
+    assert_eq!(quotas(&events(false)), [[7, 15], [8, 15]]);
+    // What is accounted for before the stop is told, in another queue, stays as it was.
+    assert_eq!(quotas(&events(true)), [[7, 10], [8, 15]]);
+}
+
 #[test]
 fn pairs_that_find_no_room_are_counted() {
     let of = |pid: usize| TaskId { pid: u32::try_from(pid).unwrap(), start_ns: 1 };
@@ -140,8 +189,8 @@ proptest! {
     /// Whatever the events say: nobody is kept waiting for longer than it waits.
     #[test]
     fn pairs_are_within_waits_on_any_events(
-        events in prop::collection::vec((1u64..4, 0u32..3, any_kind()), 0..60),
-        exact in any::<bool>(), looked_ns in 0u64..120, wakeup in any::<bool>(), migrations in any::<bool>(),
+        events in prop::collection::vec((1u64..4, 0u32..3, prop_oneof![9 => any_kind(), 1 => any_stop()]), 0..60),
+        exact in any::<bool>(), grouped in any::<bool>(), looked_ns in 0u64..120, wakeup in any::<bool>(), migrations in any::<bool>(),
         scope in prop_oneof![Just(Scope::Whole), Just(Scope::Cpus), Just(Scope::Tasks)],
     ) {
         let mut events = events;
@@ -161,6 +210,10 @@ proptest! {
         let can = Capabilities { wakeup, migrations, ..Capabilities::default() };
         let header = Header { begin_ns, scope, ..header(can) };
         let (mut normaliser, mut culprits, mut books) = (Normaliser::new(&header), Culprits::new(&header), Books::default());
+        if grouped {
+            let told = (1..5).map(|pid| (0, 0, in_group(pid, u64::from(pid % 2))));
+            events = told.chain(events).collect();
+        }
         let mut has_looked = false;
         for (seq, (ts_ns, cpu, kind)) in (0..).zip(&events) {
             if *ts_ns > looked_ns && !std::mem::replace(&mut has_looked, true) {
@@ -177,8 +230,12 @@ proptest! {
         let ended = snapshot.exited.iter().map(|ended| &ended.totals);
         for task in snapshot.tasks.iter().chain(ended) {
             let behind_ns: u64 = all.culprits_of(task.id).iter().map(|(_, standing)| standing.held_ns).sum();
-            let unknown_ns = all.unknown_ns.get(&task.id).copied().unwrap_or(0);
-            prop_assert!(behind_ns + unknown_ns <= task.usage.wait_ns, "{:?}: {} + {} of {}", task.id, behind_ns, unknown_ns, task.usage.wait_ns);
+            let [unknown_ns, quota_ns] = [&all.unknown_ns, &all.quota_ns].map(|of| of.get(&task.id).copied().unwrap_or(0));
+            let wait_ns = task.usage.wait_ns;
+            prop_assert!(
+                behind_ns + unknown_ns + quota_ns <= wait_ns,
+                "{:?}: {} + {} + {} of {}", task.id, behind_ns, unknown_ns, quota_ns, wait_ns
+            );
         }
     }
 }

@@ -72,6 +72,8 @@ struct Row {
     /// Whether a task that left its CPU runnable gave it away; absent where it did not, or that is not told.
     #[serde(skip_serializing_if = "skip")]
     yielded: Option<bool>,
+    #[serde(skip_serializing_if = "skip")]
+    throttled_ns: Option<u64>,
 }
 
 thread_local! {
@@ -238,9 +240,11 @@ fn row(event: &Event) -> Row {
             parent_group: totals.parent.and_then(group_name),
             quota_ns: totals.quota.map(|quota| quota.quota_ns),
             period_ns: totals.quota.map(|quota| quota.period_ns),
+            throttled_ns: Some(totals.throttled_ns),
             comm: name.as_ref().map(|name| harmless(name.as_bytes())),
             ..base()
         },
+        Kind::Throttled { pid, ns } => Row { pid: Some(*pid), throttled_ns: Some(*ns), ..base() },
         Kind::Online | Kind::Offline => base(),
         Kind::Loss { of_cpu, count, from_ns } => {
             Row { from_cpu: *of_cpu, count: *count, from_ns: *from_ns, ..base() }

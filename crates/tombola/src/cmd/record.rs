@@ -263,6 +263,9 @@ impl Session {
     }
 
     fn stop(mut self) -> Result<Summary> {
+        // How long groups stood throttled, up to the end.
+        let now_ns = self.recorder.now_ns();
+        self.ask(now_ns)?;
         let batch = &mut self.batch;
         let recorder = self.recorder;
         let totals = recorder.stop(&mut |recorded| batch.push(recorded))?;
@@ -356,6 +359,7 @@ fn header(recorder: &Recorder) -> Header {
         wall: Some((begin.ts_ns, begin.unix_ns / 1000)),
         begin_ns: Some(begin.ts_ns),
         end_ns: None,
+        groups: Vec::new(),
         scope: Scope::Whole,
         can: Capabilities {
             prev: true,

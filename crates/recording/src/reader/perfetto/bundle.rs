@@ -66,6 +66,13 @@ impl Places {
     }
 }
 
+/// What stands beside a switch, told by its place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    is_yield: bool,
+    stopped_ns: Option<u64>,
+}
+
 /// A bundle being read.
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -80,11 +87,14 @@ pub(super) struct Bundle {
     numbers: [i64; 3],
     /// Yields among the compact switches, and among the full events.
     yields: [Places; 2],
+    /// Those before which a queue stood throttled, in the same way, and for how long.
+    stops: [Places; 2],
+    stopped_ns: [Column; 2],
     switch_ts: u64,
     waking_ts: u64,
-    /// With whether it is a yield, if it is a switch.
-    full: Option<(Order, FtraceEvent, bool)>,
-    switch: Option<(Order, i64, bool, Task)>,
+    /// With what its place tells, if it is a switch.
+    full: Option<(Order, FtraceEvent, Beside)>,
+    switch: Option<(Order, i64, Beside, Task)>,
     waking: Option<(Order, Task, Option<u32>, Context)>,
     /// Pieces that made no sense.
     pub(super) broken: u64,
@@ -115,6 +125,8 @@ impl Bundle {
             orders: Default::default(),
             numbers: [0; 3],
             yields: Default::default(),
+            stops: Default::default(),
+            stopped_ns: Default::default(),
             switch_ts: 0,
             waking_ts: 0,
             full: None,
@@ -128,11 +140,15 @@ impl Bundle {
                 (4, Value::Bytes(compact)) => bundle.compact(compact),
                 (1871..=1873, value) => bundle.orders[field as usize - 1871].add(value),
                 (1874..=1875, value) => bundle.yields[field as usize - 1874].steps.add(value),
+                (1876, value) => bundle.stops[0].steps.add(value),
+                (1877, value) => bundle.stopped_ns[0].add(value),
+                (1878, value) => bundle.stops[1].steps.add(value),
+                (1879, value) => bundle.stopped_ns[1].add(value),
                 _ => {}
             }
         }
         bundle.broken += u64::from(fields.is_broken);
-        bundle.yields.iter_mut().for_each(Places::begin);
+        bundle.yields.iter_mut().chain(&mut bundle.stops).for_each(Places::begin);
         bundle
     }
 
@@ -172,6 +188,26 @@ impl Bundle {
         }
     }
 
+    /// What is told of the next compact switch, or the next full event, by its place.
+    fn beside(&mut self, which: usize) -> Beside {
+        let stopped_ns = if self.stops[which].is_next() { self.stopped_ns[which].next() } else { None };
+        Beside { is_yield: self.yields[which].is_next(), stopped_ns }
+    }
+
+    /// A stop that comes before what is next in order, once.
+    fn stop_before(&mut self, first: Order) -> Option<Kind> {
+        let (pid, stopped_ns) = match (&mut self.switch, &mut self.full) {
+            (Some((order, _, beside, next)), _) if *order == first => (next.pid, &mut beside.stopped_ns),
+            (_, Some((order, FtraceEvent { what: Some(What::Switch(switch)), .. }, beside)))
+                if *order == first =>
+            {
+                (u32::try_from(switch.next_pid?).ok()?, &mut beside.stopped_ns)
+            }
+            _ => return None,
+        };
+        Some(Kind::Throttled { pid, ns: stopped_ns.take()? })
+    }
+
     fn has_order(&self) -> bool {
         self.orders.iter().any(|order| !order.is_empty())
     }
@@ -186,13 +222,13 @@ impl Bundle {
             };
             self.at += fields.at();
             let (2, Value::Bytes(event)) = (field, value) else { continue };
-            let is_yield = self.yields[1].is_next();
+            let beside = self.beside(1);
             match FtraceEvent::decode(event) {
                 Ok(event) => {
                     // Others have their numbers too.
                     let order = self.order(2);
                     if let (Some(ts), true) = (event.timestamp, event.what.is_some()) {
-                        self.full = Some(((ts, order), event, is_yield));
+                        self.full = Some(((ts, order), event, beside));
                     }
                 }
                 Err(_) => self.broken += 1,
@@ -219,8 +255,8 @@ impl Bundle {
         };
         let next =
             Task { pid, tgid: None, comm: self.name(name), prio: prio.and_then(|p| i32::try_from(p).ok()) };
-        let (order, is_yield) = (self.order(0), self.yields[0].is_next());
-        self.switch = Some(((self.switch_ts, order), state, is_yield, next));
+        let (order, beside) = (self.order(0), self.beside(0));
+        self.switch = Some(((self.switch_ts, order), state, beside, next));
     }
 
     fn fill_waking(&mut self) {
@@ -258,22 +294,24 @@ impl Bundle {
             ];
             let first = orders.iter().flatten().min().copied()?;
             let is_numbered = self.has_order();
-            let kind = if self.waking.as_ref().is_some_and(|(order, ..)| *order == first) {
+            let is_waking = self.waking.as_ref().is_some_and(|(order, ..)| *order == first);
+            let kind = if !is_waking && let Some(stop) = self.stop_before(first) {
+                Some(stop)
+            } else if is_waking {
                 self.waking.take().map(|(_, mut wakee, target, context)| {
                     shared.fill(&mut wakee);
                     let waker = carry.last.as_ref().map(|task| task.pid);
                     Kind::Wake { wakee, waker, target, stage: Stage::Waking, context }
                 })
             } else if self.switch.as_ref().is_some_and(|(order, ..)| *order == first) {
-                self.switch.take().map(|(_, state, is_yield, mut next)| {
+                self.switch.take().map(|(_, state, Beside { is_yield, .. }, mut next)| {
                     shared.fill(&mut next);
                     let prev = carry.last.replace(next);
                     let state = shared.left(&mut carry.law, state, is_yield);
                     Kind::Switch { prev, state, next }
                 })
             } else {
-                let kind =
-                    self.full.take().and_then(|(_, event, is_yield)| full(event, is_yield, carry, shared));
+                let kind = self.full.take().and_then(|(_, event, beside)| full(event, beside, carry, shared));
                 self.broken += u64::from(kind.is_none());
                 kind.flatten()
             };
@@ -318,7 +356,7 @@ fn context(flags: Option<u32>) -> Context {
 
 /// A full event; the outer `None` where it makes no sense, the inner where it is passed over.
 #[allow(clippy::option_option)] // two different kinds of nothing, as said
-fn full(event: FtraceEvent, is_yield: bool, carry: &mut Carry, shared: &Shared) -> Option<Option<Kind>> {
+fn full(event: FtraceEvent, beside: Beside, carry: &mut Carry, shared: &Shared) -> Option<Option<Kind>> {
     let FtraceEvent { pid, common_flags, what, .. } = event;
     let wake = |wake: crate::proto::Wake, stage| {
         let wakee = shared.task(wake.pid, wake.comm, wake.prio)?;
@@ -334,7 +372,7 @@ fn full(event: FtraceEvent, is_yield: bool, carry: &mut Carry, shared: &Shared) 
             };
             let next = shared.task(switch.next_pid, switch.next_comm, switch.next_prio)?;
             carry.last = Some(next);
-            let state = shared.left(&mut carry.law, switch.prev_state.unwrap_or(0), is_yield);
+            let state = shared.left(&mut carry.law, switch.prev_state.unwrap_or(0), beside.is_yield);
             Kind::Switch { prev, state, next }
         }
         What::Waking(told) => wake(told, Stage::Waking)?,

@@ -3,11 +3,14 @@
 use super::wire::{Column, Fields, Value, varint};
 use super::{FORMAT, MOST_INFLATED};
 use crate::capabilities::{Capabilities, Header, LossTold, Scope};
-use crate::proto::{BOOTTIME, ClockSnapshot, OWN_FIELD, Own, OwnHead, ProcessTree, REALTIME, SystemInfo};
+use crate::proto::{
+    BOOTTIME, ClockSnapshot, OWN_FIELD, Own, OwnHead, OwnKind, ProcessTree, REALTIME, SystemInfo,
+};
 use crate::reader::{Damage, Input, Look, Place, ReadError};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, SeekFrom};
+use tombola_core::snapshot::{Group, GroupTotals};
 
 /// Packets between two looks of whoever is told how far this is.
 const LOOKED_PACKETS: u64 = 64;
@@ -36,6 +39,7 @@ pub(super) struct Index {
     pub(super) own: Vec<Entry>,
     pub(super) own_head: Option<OwnHead>,
     pub(super) end_ns: Option<u64>,
+    groups: BTreeMap<Group, GroupTotals>,
     pub(super) processes: HashMap<u32, Option<u32>>,
     /// Field numbers of the full events that are there.
     pub(super) events: BTreeSet<u32>,
@@ -163,6 +167,13 @@ impl Index {
                 Ok(own) => {
                     self.own_head = self.own_head.take().or(own.head);
                     self.end_ns = own.end_ns.or(self.end_ns);
+                    for event in &own.events {
+                        if let Some(OwnKind::Group(told)) = &event.kind
+                            && let Some(totals) = told.totals()
+                        {
+                            self.groups.entry(totals.id).or_insert(totals);
+                        }
+                    }
                     if let Some(first) = own.events.first() {
                         self.own.push(Entry { first_ns: first.ts_ns, ..entry });
                     }
@@ -252,7 +263,8 @@ impl Index {
     /// What the recording can tell.
     pub(super) fn header(&self) -> Header {
         if let Some(own) = self.own_head.clone() {
-            return Header { end_ns: self.end_ns, ..own.header() };
+            let groups = self.groups.values().copied().collect();
+            return Header { end_ns: self.end_ns, groups, ..own.header() };
         }
         let has = |field| self.events.contains(&field);
         let name = self.system.as_ref().and_then(|system| system.utsname.clone()).unwrap_or_default();
@@ -273,6 +285,7 @@ impl Index {
             wall: self.wall,
             begin_ns: None,
             end_ns: None,
+            groups: Vec::new(),
             scope: Scope::Whole,
             can: Capabilities {
                 prev: has(4) && !self.has_compact_switch,

@@ -25,6 +25,10 @@ pub(super) struct OpenBundle {
     numbers: [u64; 3],
     /// The places of the latest yields, compact and full.
     yields: [u64; 2],
+    /// The same of the latest stops.
+    stops: [u64; 2],
+    /// A stop that is told with the next switch: whose queue it was, and how long it stood.
+    stop: Option<(u32, u64)>,
     /// The latest instant, and how far in the order of kinds (wakings, switches, full events) it has come.
     instant: (u64, u8),
     is_after_gap: bool,
@@ -44,6 +48,8 @@ impl OpenBundle {
             waking_ts: 0,
             numbers: [0; 3],
             yields: [0; 2],
+            stops: [0; 2],
+            stop: None,
             instant: (0, 0),
             is_after_gap: false,
         }
@@ -83,17 +89,27 @@ impl OpenBundle {
         bundle.compact = has_compact.then_some(compact);
         self.names.clear();
         (self.length, self.switch_ts, self.waking_ts, self.numbers) = (0, 0, 0, [0; 3]);
-        (self.instant, self.yields) = ((0, 0), [0; 2]);
+        (self.instant, self.yields, self.stops) = ((0, 0), [0; 2], [0; 2]);
         Some(bundle)
     }
 
     pub(super) fn add(&mut self, event: &Event, law: &StateLaw, numbers: bool) {
+        if let Kind::Throttled { pid, ns } = event.kind {
+            self.stop = Some((pid, ns));
+            self.added += 1;
+            return;
+        }
         let place = self.place(event);
         let in_order = numbers || event.ts_ns > self.instant.0 || place >= self.instant.1;
         let place = if in_order { place } else { 2 };
         self.instant = (event.ts_ns, place);
-        if let Kind::Switch { state: Left::Yielded, .. } = event.kind {
-            self.note_yield(place == 1);
+        if let Kind::Switch { state, next, .. } = &event.kind {
+            if *state == Left::Yielded {
+                self.note_yield(place == 1);
+            }
+            if let Some((_, ns)) = self.stop.take_if(|(pid, _)| *pid == next.pid) {
+                self.note_stop(place == 1, ns);
+            }
         }
         match (&event.kind, place) {
             (Kind::Wake { wakee, target, context, .. }, 0) => {
@@ -150,6 +166,20 @@ impl OpenBundle {
             (&mut self.bundle.event_yields, self.bundle.event.len(), &mut self.yields[1])
         };
         places.push(at as u64 - *last);
+        *last = at as u64;
+    }
+
+    /// Before the switch that comes next the queue of who comes stood throttled.
+    fn note_stop(&mut self, is_compact: bool, ns: u64) {
+        let Bundle { event, switch_stops, switch_stopped_ns, event_stops, event_stopped_ns, .. } =
+            &mut self.bundle;
+        let (places, lengths, at, last) = if is_compact {
+            (switch_stops, switch_stopped_ns, self.compact.switch_timestamp.len(), &mut self.stops[0])
+        } else {
+            (event_stops, event_stopped_ns, event.len(), &mut self.stops[1])
+        };
+        places.push(at as u64 - *last);
+        lengths.push(ns);
         *last = at as u64;
     }
 
@@ -247,6 +277,7 @@ impl OpenBundle {
             // These go into own packets.
             Kind::Attributes { .. }
             | Kind::Group { .. }
+            | Kind::Throttled { .. }
             | Kind::Online
             | Kind::Offline
             | Kind::Loss { .. } => {

@@ -124,6 +124,7 @@ impl Events {
                 kind
             }
             What::Exit { task } => Kind::Exit { task: named(&task) },
+            What::Throttled { pid, ns } => Kind::Throttled { pid, ns },
             What::Loss { count, from_ns } => {
                 Kind::Loss { of_cpu: Some(cpu), count: Some(count), from_ns: Some(from_ns) }
             }
