@@ -80,6 +80,8 @@ pub use flat::Flat;
 pub use group_rule::{GroupLoad, GroupRule, Level, MOST_WEIGHT, UnknownRule, effective_weight};
 pub use share::{Bound, Entitlement, Share};
 
+use std::sync::atomic::AtomicBool;
+
 /// Divides the CPU time of an interval.
 ///
 /// # Errors
@@ -89,9 +91,21 @@ pub use share::{Bound, Entitlement, Share};
 /// # Panics
 /// If the result would break one of the sums it must keep; see [`Entitlement`].
 pub fn entitle(demand: &Demand) -> Result<Entitlement, DemandError> {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    Ok(entitle_unless(demand, &NEVER)?.expect("nothing has ended it"))
+}
+
+/// The same, unless `ended` is set before it is done: of many groups and CPU sets it may take long.
+///
+/// # Errors
+/// As [`entitle`].
+///
+/// # Panics
+/// As [`entitle`].
+pub fn entitle_unless(demand: &Demand, ended: &AtomicBool) -> Result<Option<Entitlement>, DemandError> {
     let top_down = demand.top_down()?;
-    let filling = filling::fill(demand, &top_down);
-    Ok(Entitlement::read(demand, &top_down, &filling))
+    let filling = filling::fill(demand, &top_down, ended);
+    Ok(filling.map(|filling| Entitlement::read(demand, &top_down, &filling)))
 }
 
 /// The most by which a share can differ from the exact division: 10⁻⁹ of the whole capacity or of the

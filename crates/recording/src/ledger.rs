@@ -18,8 +18,10 @@ use crate::interval::{Doubt, Ready};
 use crate::life::{Doing, Life};
 use crate::normaliser::{Normaliser, OnCpu};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tombola_core::cpu_set::CpuSet;
-use tombola_core::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId, entitle};
+use tombola_core::entitlement::{Claim, CpuSetId, Demand, Group as DemandGroup, GroupId, entitle_unless};
 use tombola_core::identity::TaskId;
 use tombola_core::snapshot::Group;
 use tombola_core::tickets::Nice;
@@ -100,6 +102,9 @@ pub struct Ledger {
     is_changed: bool,
     known: HashMap<Question, Vec<f64>>,
     touched: Vec<u32>,
+    /// Ends it when it is set.
+    ended: Arc<AtomicBool>,
+    has_ended: bool,
 }
 
 impl Ledger {
@@ -116,7 +121,20 @@ impl Ledger {
             is_changed: true,
             known: HashMap::new(),
             touched: Vec::new(),
+            ended: Arc::default(),
+            has_ended: false,
         }
+    }
+
+    /// Has it end where it is, in the middle of a division too, when `ended` is set: accounts then hold up to
+    /// the latest event before that.
+    pub fn end_by(&mut self, ended: Arc<AtomicBool>) {
+        self.ended = ended;
+    }
+
+    /// Up to when accounts hold, where it has ended by that.
+    pub fn ended_ns(&self) -> Option<u64> {
+        self.has_ended.then_some(self.now_ns)
     }
 
     /// What the division goes by.
@@ -148,11 +166,12 @@ impl Ledger {
     /// Time goes on to `at_ns`, under the rates that hold.
     pub fn advance(&mut self, normaliser: &Normaliser, at_ns: u64) {
         let passed_ns = at_ns.saturating_sub(self.now_ns);
-        if passed_ns == 0 {
+        if passed_ns == 0 || self.has_ended {
             return;
         }
-        if std::mem::take(&mut self.is_changed) {
-            self.renew(normaliser);
+        if std::mem::take(&mut self.is_changed) && !self.renew(normaliser) {
+            self.has_ended = true;
+            return;
         }
         for id in self.runnable.values() {
             if let Some(account) = self.accounts.get_mut(id) {
@@ -250,8 +269,8 @@ impl Ledger {
         }
     }
 
-    /// New rates for all that are runnable.
-    fn renew(&mut self, normaliser: &Normaliser) {
+    /// New rates for all that are runnable; false if it is to end instead.
+    fn renew(&mut self, normaliser: &Normaliser) -> bool {
         let gone = |(cpu, of): (&u32, &crate::normaliser::Cpu)| {
             (of.doing == OnCpu::Offline || self.taken.contains(cpu)).then_some(*cpu)
         };
@@ -260,7 +279,10 @@ impl Ledger {
         let rates = match self.known.get(&question) {
             // Weights by nice may have changed without being told; then the division is another.
             Some(rates) if self.basis == Basis::Told => rates.clone(),
-            _ => self.divide(normaliser, &question),
+            _ => match self.divide(normaliser, &question) {
+                Some(rates) => rates,
+                None => return false,
+            },
         };
         for (id, rate) in self.runnable.values().zip(&rates) {
             if let Some(account) = self.accounts.get_mut(id) {
@@ -273,9 +295,11 @@ impl Ledger {
         if self.basis == Basis::Told {
             self.known.insert(question, rates);
         }
+        true
     }
 
-    fn divide(&self, normaliser: &Normaliser, (pids, gone): &Question) -> Vec<f64> {
+    /// The rates of these; `None` if it is to end instead.
+    fn divide(&self, normaliser: &Normaliser, (pids, gone): &Question) -> Option<Vec<f64>> {
         let all: CpuSet = normaliser.cpus().keys().copied().filter(|cpu| !gone.contains(cpu)).collect();
         let mut demand = Demand {
             length_ns: INTERVAL_NS,
@@ -323,11 +347,13 @@ impl Ledger {
                 cpus: CpuSetId(cpus),
             });
         }
-        match entitle(&demand) {
-            Ok(shares) => shares.claims.iter().map(|share| share.entitled_ns / INTERVAL_NS as f64).collect(),
+        match entitle_unless(&demand, &self.ended) {
+            Ok(shares) => {
+                Some(shares?.claims.iter().map(|share| share.entitled_ns / INTERVAL_NS as f64).collect())
+            }
             // A tree of groups that contradicts itself, in a file that was tampered with: nobody is entitled
             // to anything.
-            Err(_) => vec![0.0; pids.len()],
+            Err(_) => Some(vec![0.0; pids.len()]),
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::normaliser::{Normaliser, Repairs};
 use crate::reader::{Damage, ReadError, Reader};
 use crate::worth::Judge;
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tombola_core::frame::{Frame, Machine};
 use tombola_core::identity::TaskId;
@@ -92,6 +94,14 @@ impl Playback {
     /// Also keeps the exact ledger. To be called before anything is played.
     pub fn keep_ledger(&mut self) {
         self.ledger = Some(Ledger::new(self.reader.header()));
+    }
+
+    /// Has the recording end where it is when `ended` is set while the ledger divides, which may take long. A
+    /// [`Watch`] that looks at the same flag does so everywhere else. To be called once the ledger is kept.
+    pub fn end_by(&mut self, ended: Arc<AtomicBool>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.end_by(ended);
+        }
     }
 
     /// The exact ledger up to the latest event, if it is kept.
@@ -204,6 +214,9 @@ impl Playback {
         }
         if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_loss(event)) {
             ledger.before(event, &self.normaliser);
+        }
+        if self.ledger.as_ref().is_some_and(|ledger| ledger.ended_ns().is_some()) && self.tell_watch() {
+            (self.is_over, self.is_cut) = (true, true);
         }
         self.normaliser.event(event);
         if let Some(ledger) = &mut self.ledger {

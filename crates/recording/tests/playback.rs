@@ -7,6 +7,8 @@ use common::foreign;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tombola_core::identity::TaskId;
 use tombola_core::reservation::Reservation;
@@ -268,6 +270,30 @@ impl Reader for Few {
     fn damage(&self) -> &Damage {
         &self.damage
     }
+}
+
+/// A signal that comes while the ledger divides ends the recording there: what was divided before stays.
+#[test]
+fn a_ledger_ends_where_it_is_told_to() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let mut playback = Playback::new(demo());
+    playback.keep_ledger();
+    playback.end_by(Arc::clone(&ended));
+    let begin_ns = playback.begin_ns().unwrap();
+    assert!(playback.advance_to(begin_ns + 500 * MS).unwrap());
+    let divided = |playback: &Playback| -> f64 {
+        playback.ledger().unwrap().accounts().map(|(_, account)| account.entitled_ns).sum()
+    };
+    let before = divided(&playback);
+    assert!(before > 0.0 && playback.ledger().unwrap().ended_ns().is_none());
+    ended.store(true, Ordering::Relaxed);
+    playback.advance_to_end().unwrap();
+    // Up to the first change that asks for a division.
+    let end_ns = playback.ledger().unwrap().ended_ns().unwrap();
+    assert!(end_ns >= begin_ns + 499 * MS && end_ns < begin_ns + 600 * MS, "{end_ns}");
+    let (now, capacity) = (divided(&playback), 2.0 * (end_ns - begin_ns) as f64);
+    assert!(now >= before && now < capacity, "{before} {now} {capacity}");
+    assert!(playback.is_over());
 }
 
 /// What was hidden before a stretch is no loss of it.

@@ -6,6 +6,7 @@ use crate::threshold::{Judgement, Limit as Allowed, Measure, Threshold};
 use crate::visibility;
 use crate::why::{Blame, ITS_OWN};
 use tombola_core::audit::{Limit, Line};
+use tombola_core::worth::{Kind, Worth};
 
 /// The moment in one sentence.
 pub(crate) fn machine(moment: &Moment) -> String {
@@ -58,6 +59,8 @@ pub(crate) struct Verdict {
     pub(crate) behind: Vec<(String, u64)>,
     /// Groups whose quota bound them, harmless.
     pub(crate) quotas: Vec<String>,
+    /// Why nobody knows how long they waited; `None` where it is known.
+    pub(crate) no_waits: Option<&'static str>,
 }
 
 /// Culprits that a paragraph names.
@@ -90,6 +93,11 @@ impl Verdict {
             wall_ns: audit.books.wall_ns,
             behind: behind(moment, &lines, &is_its),
             quotas,
+            no_waits: audit
+                .worths
+                .iter()
+                .find(|judged| judged.kind == Kind::Wait && judged.worth == Worth::Unknown)
+                .map(|judged| judged.why),
         }
     }
 
@@ -128,7 +136,11 @@ impl Verdict {
             Measure::Lag => "was owed, of what it was entitled to",
             Measure::Lost => "was not measured for certain, of all CPU time",
         };
-        if is_exceeded {
+        let is_of_waits = matches!(threshold.measure, Measure::Waited | Measure::Throttled);
+        if let Some(why) = self.no_waits.filter(|_| is_of_waits) {
+            // What is known of them says nothing of the rest.
+            Judgement::Unknown(format!("{threshold} is not known: {why}"))
+        } else if is_exceeded {
             let percent = 100.0 * part;
             Judgement::Exceeded(format!("{percent:.1} % ({} s) {what}: {threshold} is exceeded", seconds(ns)))
         } else {

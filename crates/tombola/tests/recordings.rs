@@ -68,6 +68,24 @@ fn every_slice_is_as_it_was_made_also_after_a_conversion() {
     assert_eq!(rows.lines().filter(|row| row.contains("\"event\":\"switch\"")).count(), 7, "{rows}");
 }
 
+/// Of one instant a birth on one CPU and what is told of the newborn by another stay in their order.
+#[test]
+fn a_conversion_keeps_the_order_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/demo/mixture.pftrace");
+    let copy = dir.path().join("copy.pftrace");
+    let [demo, copy] = [&demo, &copy].map(|path| path.to_str().unwrap());
+    ok(&["convert", demo, copy]);
+    let rows = |path: &str| ok(&["convert", path, "-", "--format", "ndjson"]);
+    assert_eq!(rows(copy), rows(demo));
+    let repairs = |path: &str| -> Value {
+        let info: Value = serde_json::from_str(&ok(&["info", path, "--format", "json"])).unwrap();
+        info["repairs"].clone()
+    };
+    assert_eq!(repairs(copy), repairs(demo));
+    assert_eq!(repairs(demo)["thread ids in use again"], 4);
+}
+
 #[test]
 fn the_ledger_and_the_table_judge_a_recording() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use super::demand::Demand;
 use super::network::{Cut, Network};
 use super::tree::{State, Tree};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Steps of the search for the moment at which a cut is full. Bisection alone needs about 53.
 const SEARCH_STEPS: usize = 200;
@@ -16,8 +17,8 @@ pub(super) struct Filling {
     pub(super) cuts: Vec<Cut>,
 }
 
-/// Fills a demand whose groups come in the order `top_down`.
-pub(super) fn fill(demand: &Demand, top_down: &[usize]) -> Filling {
+/// Fills a demand whose groups come in the order `top_down`; `None` where `ended` is set before it is full.
+pub(super) fn fill(demand: &Demand, top_down: &[usize], ended: &AtomicBool) -> Option<Filling> {
     let network = Network::new(&demand.capacity_ns, &demand.cpu_sets);
     let tree = Tree::new(demand, top_down);
     let sets = demand.cpu_sets.len();
@@ -39,6 +40,9 @@ pub(super) fn fill(demand: &Demand, top_down: &[usize]) -> Filling {
             last = Some(everything.clone());
         }
         loop {
+            if ended.load(Ordering::Relaxed) {
+                return None;
+            }
             filling.state = filling.tree.at(held_ns);
             let exceeded = network.exceeded(&filling.tree.by_set(&filling.state, sets));
             // That a cut is exceeded where it is full would be rounding at the limit of f64.
@@ -56,7 +60,7 @@ pub(super) fn fill(demand: &Demand, top_down: &[usize]) -> Filling {
         filling.stop(&network, &stopped, &mut open);
         begin_ns = held_ns;
     }
-    filling
+    Some(filling)
 }
 
 impl Filling {

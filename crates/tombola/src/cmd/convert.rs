@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use std::fs::{self, Metadata};
 use std::io::Write;
 use std::path::Path;
+use tombola_recording::event::Event;
 use tombola_recording::playback::Watch;
 use tombola_recording::reader::Reader;
 use tombola_recording::writer::table::{Form, TableWriter};
@@ -93,9 +94,8 @@ fn write(
     }
     let mut writer = match format {
         ConvertFormat::Pftrace => {
-            // Coarse time stamps leave it to the order of the file what came first on different CPUs.
-            let numbers = reader.header().can.resolution_ns > 1;
-            let options = Options { numbers, ..Options::default() };
+            // What came first of events of one instant is told by their order alone.
+            let options = Options { numbers: true, ..Options::default() };
             Writer::Trace(PerfettoWriter::new(out, reader.header(), options)?)
         }
         ConvertFormat::Csv => Writer::Table(TableWriter::new(out, Form::Csv)),
@@ -106,7 +106,7 @@ fn write(
     let (mut events, mut is_whole) = (0u64, true);
     loop {
         let event = match reader.next_event() {
-            Ok(Some(event)) => event,
+            Ok(Some(event)) => Event { seq: events, ..event },
             Ok(None) => break,
             Err(error) => {
                 notify(&format!("{}: {error}", name.display()));

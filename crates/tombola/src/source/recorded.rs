@@ -229,6 +229,7 @@ impl Recorded {
         let mut playback = Playback::new(reader);
         if aside.ledger {
             playback.keep_ledger();
+            playback.end_by(interrupt::came()?);
         }
         if aside.culprits {
             if !Culprits::can_tell(playback.header()) {

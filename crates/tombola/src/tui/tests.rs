@@ -6,7 +6,7 @@ use super::screen::Screen;
 use super::timeline::Timeline;
 use crate::groups::Groups;
 use crate::moment::Moment;
-use crate::sink::fixture::{burners, hostile, window};
+use crate::sink::fixture::{burners, hostile, judged, window};
 use crate::source::Recorded;
 use crate::why::{Blame, ITS_OWN};
 use ratatui::Terminal;
@@ -379,6 +379,17 @@ fn the_wheel_goes_through_rows_and_lists_and_not_beyond() {
     assert_eq!(app.mode, Mode::Sort(1));
     assert_eq!(press(&mut app, &timeline, &[KeyCode::Esc, KeyCode::Char('M')]), Action::Mouse);
     assert!(!app.set.mouse);
+}
+
+#[test]
+fn the_head_says_what_the_figures_of_a_recording_are_worth() {
+    let mut past = moment(1, burners());
+    past.audit.worths = judged(window(Vec::new())).worths;
+    let mut timeline = Timeline::default();
+    timeline.push(past);
+    let text = picture(&app(View::Tasks), &timeline, 160, 24).backend().to_string();
+    let head = text.lines().find(|line| line.contains("loss: ")).unwrap();
+    assert!(head.contains("loss: none; run time, wait bounded; entitlement unknown"), "{text}");
 }
 
 #[test]

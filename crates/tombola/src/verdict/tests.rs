@@ -4,6 +4,7 @@ use crate::sink::fixture::{burners, frame, window};
 use tombola_core::identity::TaskId;
 use tombola_core::interference::{Interference, Pair, Standing};
 use tombola_core::source::Origin;
+use tombola_core::worth::Judged;
 
 /// Burners 101 and 102 are the command's; 103 is not.
 fn moment() -> Moment {
@@ -40,6 +41,22 @@ fn waits_are_told_by_whom_they_were_behind() {
     let text = verdict.paragraph("make", Some(("/a", 0.41)));
     assert!(text.starts_with("make ran 0.925 s and waited 25 % of the time it wanted to run; 13 % behind burner-10, 4 % behind its own tasks"), "{text}");
     assert!(text.contains("PSI) of /a: in 41 % of the time"), "{text}");
+}
+
+#[test]
+fn of_waits_that_are_not_known_no_limit_is_kept() {
+    let mut moment = moment();
+    let blind = |kind| Judged { kind, worth: Worth::Unknown, too_low_ns: None, why: "no wakes are recorded" };
+    moment.audit.worths = vec![blind(Kind::Wait)];
+    let verdict = Verdict::of(&moment, is_its);
+    for limit in ["waited>99%", "throttled>1%"] {
+        let said = format!("{limit} is not known: no wakes are recorded");
+        assert_eq!(verdict.judge(&limit.parse().unwrap()), Judgement::Unknown(said));
+    }
+    assert_eq!(verdict.judge(&"lost>1%".parse().unwrap()), Judgement::Kept);
+    moment.audit.worths = Kind::ALL.map(|kind| Judged { worth: Worth::Bounded, ..blind(kind) }).to_vec();
+    let verdict = Verdict::of(&moment, is_its);
+    assert_eq!(verdict.judge(&"waited>99%".parse().unwrap()), Judgement::Kept);
 }
 
 #[test]

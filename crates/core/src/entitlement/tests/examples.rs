@@ -1,6 +1,7 @@
 //! Examples that can be done on paper.
 
 use crate::entitlement::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One second: entitlements in it read as CPUs × 10⁹.
 const SECOND: u64 = 1_000_000_000;
@@ -286,4 +287,20 @@ impl Bounds for Vec<Share> {
     fn map_bounds(&self) -> Vec<Bound> {
         self.iter().map(|s| s.bound).collect()
     }
+}
+
+#[test]
+fn a_division_ends_where_it_is_told_to() {
+    let demand = Demand {
+        length_ns: 10,
+        capacity_ns: [(0, 10)].into(),
+        cpu_sets: vec![[0].into_iter().collect()],
+        groups: Vec::new(),
+        claims: vec![Claim { weight: 1, demand_ns: 10, group: None, cpus: CpuSetId(0) }; 2],
+    };
+    let ended = AtomicBool::new(false);
+    let divided = entitle_unless(&demand, &ended).unwrap().unwrap();
+    assert_eq!(divided.claims.iter().map(|share| share.entitled_ns).collect::<Vec<_>>(), [5.0, 5.0]);
+    ended.store(true, Ordering::Relaxed);
+    assert!(entitle_unless(&demand, &ended).unwrap().is_none());
 }

@@ -49,6 +49,10 @@ pub(super) fn table(beside: &Beside, is_shown: impl Fn(TaskId) -> bool) -> Strin
             account.lag_max_at_ns.saturating_sub(*begin_ns) as f64 / 1e9,
         );
     }
+    if let Some(ended_ns) = ledger.ended_ns() {
+        let at_s = ended_ns.saturating_sub(*begin_ns) as f64 / 1e9;
+        let _ = writeln!(text, "ended by a signal: up to {at_s:.6} s");
+    }
     let doubtful_ns = ledger.doubtful_ns();
     if doubtful_ns > 0 {
         let _ = writeln!(text, "in {:.6} s of it something was not known", doubtful_ns as f64 / 1e9);
