@@ -140,6 +140,15 @@ impl Feedback {
         self.quantum_ns * 2u64.pow(self.level[task])
     }
 
+    /// It is so late; everybody goes to the top when a second begins.
+    fn pass_to(&mut self, now_ns: u64) {
+        if now_ns / (1000 * MS) != self.seconds {
+            self.seconds = now_ns / (1000 * MS);
+            self.level.fill(0);
+            self.used_ns.fill(0);
+        }
+    }
+
     fn settle(&mut self, task: usize) {
         if self.used_ns[task] >= self.allotment(task) {
             self.level[task] = 3.min(self.level[task] + 1);
@@ -162,30 +171,25 @@ impl Law for Feedback {
     }
 
     fn ran(&mut self, _: &[Task], task: usize, from_ns: u64, ns: u64) {
-        let second = (from_ns + ns) / (1000 * MS);
-        self.used_ns[task] += ns;
-        if second != self.seconds {
-            self.seconds = second;
-            self.level.fill(0);
-            self.used_ns.fill(0);
-            self.used_ns[task] = (from_ns + ns) % (1000 * MS);
-        }
+        self.pass_to(from_ns + ns);
+        // Only what came after the begin of a second counts in it.
+        self.used_ns[task] += ns.min((from_ns + ns) % (1000 * MS));
     }
 
     fn next(&mut self, tasks: &[Task], now_ns: u64) -> Choice {
-        if now_ns / (1000 * MS) != self.seconds {
-            // The CPU was idle when the second began.
-            self.seconds = now_ns / (1000 * MS);
-            self.level.fill(0);
-            self.used_ns.fill(0);
-        }
+        // All CPUs may have idled when a second began.
+        self.pass_to(now_ns);
         let ready = (0..tasks.len()).filter(|i| tasks[*i].waits());
         let first = ready.min_by_key(|i| (self.level[*i], self.came[*i])).unwrap();
         Choice::Run(first, self.allotment(first) - self.used_ns[first])
     }
 
     fn beats(&self, tasks: &[Task], running: usize) -> Option<bool> {
-        let above = |i: usize| tasks[i].ready && i != running && self.level[i] < self.level[running];
+        let above = |i: usize| tasks[i].waits() && i != running && self.level[i] < self.level[running];
         Some((0..tasks.len()).any(above))
+    }
+
+    fn rank(&self, _: &[Task], task: usize) -> (u64, u64) {
+        (self.level[task].into(), 0)
     }
 }

@@ -6,7 +6,7 @@
 //! the last of them first.
 
 use super::proportional::{Eevdf, Stride};
-use super::queues::{Deadlines, InTurn, Shortest};
+use super::queues::{Deadlines, Feedback, InTurn, Shortest};
 use super::{
     Choice, Job, Law, MS, QUANTUM, Task, UNTIL, Why, asking, burners, periodic, ranked, scenario, sleepers,
 };
@@ -211,6 +211,7 @@ proptest! {
         agree(&jobs, cpus, PolicyKind::RoundRobin, &mut InTurn::new(&jobs, QUANTUM))?;
         agree(&jobs, cpus, PolicyKind::Sjf, &mut Shortest { preemptive: false })?;
         agree(&jobs, cpus, PolicyKind::Srtf, &mut Shortest { preemptive: true })?;
+        agree(&jobs, cpus, PolicyKind::Mlfq, &mut Feedback::new(jobs.len(), QUANTUM))?;
     }
 
     #[test]
