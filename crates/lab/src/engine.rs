@@ -313,6 +313,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    #[inline]
     fn schedule(&mut self, slot: usize, at_ns: u64) {
         self.sequence += 1;
         self.events.set(slot, (at_ns, self.sequence));
@@ -342,6 +343,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
+    #[inline]
     fn enqueue(&mut self, task: TaskIx, why: Arrival) {
         self.machine.tasks[task].place = TaskPlace::Queued;
         if let Some(fluid) = &mut self.fluid {
@@ -422,7 +424,7 @@ impl<'a> Simulation<'a> {
         for cpu in 0..self.lanes.len() {
             let view = self.machine.cpus[cpu];
             if let (Some(task), Some(observer)) = (view.task, &mut self.observer) {
-                let ran_ns = self.lanes[cpu].charged_ns;
+                let ran_ns = view.booked_ns - view.since_ns;
                 if ran_ns > 0 {
                     observer(&Slice { from_ns: view.since_ns, cpu, task, ran_ns, why: Departure::Horizon });
                 }

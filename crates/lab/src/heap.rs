@@ -216,10 +216,16 @@ impl<E: Entry> Heap<E> {
     }
 
     /// Takes an item out; its key, if it was there.
+    #[inline]
     pub fn remove(&mut self, item: usize) -> Option<E::Key> {
-        if self.place.get(item).is_none_or(|at| *at == ABSENT) {
-            return None;
+        match self.place.get(item) {
+            None | Some(&ABSENT) => None,
+            Some(_) => self.take(item),
         }
+    }
+
+    #[inline(never)] // so that what asks for an item that is not there is small enough to be inlined itself
+    fn take(&mut self, item: usize) -> Option<E::Key> {
         self.fill_hole();
         let at = self.place[item] as usize;
         let key = self.entries[at].key();

@@ -69,6 +69,19 @@ pub struct TaskView {
     pub reserve: Option<Quota>,
 }
 
+impl TaskView {
+    /// Takes from what it needs what it has worked.
+    #[inline]
+    pub(super) fn worked(&mut self, work_ns: u64) {
+        if self.left_ns != u64::MAX {
+            self.left_ns = self.left_ns.saturating_sub(work_ns);
+        }
+        if self.total_left_ns != u64::MAX {
+            self.total_left_ns = self.total_left_ns.saturating_sub(work_ns);
+        }
+    }
+}
+
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskPlace {
@@ -89,6 +102,8 @@ pub struct CpuView {
     pub since_ns: u64,
     /// When the present slice begins to do work: after the switch.
     pub(super) work_ns: u64,
+    /// Until when its task is charged for the present slice.
+    pub(super) booked_ns: u64,
     /// When its slice ends; `u64::MAX` = never.
     pub slice_end_ns: u64,
 }

@@ -21,6 +21,7 @@ pub struct Sketch {
 }
 
 impl Sketch {
+    #[inline]
     fn bucket(ns: u64) -> usize {
         if ns < u64::from(PARTS) {
             return usize::try_from(ns).unwrap_or(0);
@@ -43,16 +44,24 @@ impl Sketch {
     }
 
     /// Adds one duration.
+    #[inline]
     pub fn record(&mut self, ns: u64) {
         let bucket = Self::bucket(ns);
-        if bucket >= self.counts.len() {
-            self.counts.resize(bucket + 1, 0);
+        match self.counts.get_mut(bucket) {
+            Some(count) => *count += 1,
+            None => self.widen(bucket),
         }
-        self.counts[bucket] += 1;
         self.min_ns = if self.count == 0 { ns } else { self.min_ns.min(ns) };
         self.count += 1;
         self.sum_ns += u128::from(ns);
         self.max_ns = self.max_ns.max(ns);
+    }
+
+    /// Adds the first duration of a bucket that is longer than any before.
+    #[cold]
+    fn widen(&mut self, bucket: usize) {
+        self.counts.resize(bucket, 0);
+        self.counts.push(1);
     }
 
     /// Adds something that is under way and has lasted this long; nothing if that is no time yet.

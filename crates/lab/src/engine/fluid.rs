@@ -47,14 +47,7 @@ impl Simulation<'_> {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most `passed`, cut below
             let ran = (service as u64).min(passed);
             fluid.carry[task] = service - ran as f64;
-            let left = &mut self.machine.tasks[task].left_ns;
-            if *left != u64::MAX {
-                *left -= ran.min(*left);
-            }
-            let total = &mut self.bodies[task].total_left_ns;
-            if *total != u64::MAX {
-                *total -= ran.min(*total);
-            }
+            self.machine.tasks[task].worked(ran);
             let mut rest = ran;
             while rest > 0 && cpu < self.lanes.len() {
                 let part = rest.min(room);
@@ -73,7 +66,8 @@ impl Simulation<'_> {
 
     /// A task's run may be over.
     pub(super) fn fluid_timer(&mut self, task: TaskIx) -> Result<(), SimError> {
-        if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
+        let body = &self.machine.tasks[task];
+        if body.left_ns == 0 || body.total_left_ns == 0 {
             if let Some(fluid) = &mut self.fluid {
                 fluid.carry[task] = 0.0;
             }
@@ -106,7 +100,8 @@ impl Simulation<'_> {
         lag.renew(&self.machine);
         let ends: Vec<(TaskIx, f64)> = lag.runnable().iter().map(|task| (*task, lag.rate(*task))).collect();
         for (task, rate) in ends {
-            let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
+            let body = &self.machine.tasks[task];
+            let needs = body.left_ns.min(body.total_left_ns);
             let slot = self.lanes.len() + task;
             if needs == u64::MAX || rate <= 0.0 {
                 self.events.remove(slot);

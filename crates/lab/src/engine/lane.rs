@@ -7,8 +7,6 @@ use super::{Arrival, CpuIx, Departure, Outcome, Pick, SimError, Simulation, Slic
 pub(super) struct Lane {
     /// Who ran here last, to know whether a switch is one.
     last: Option<TaskIx>,
-    /// Charged part of the present slice.
-    pub(super) charged_ns: u64,
     due: bool,
 }
 
@@ -17,15 +15,15 @@ impl Simulation<'_> {
     pub(super) fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
         self.book(cpu);
         let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
-        let now = self.machine.now_ns;
-        if self.machine.tasks[task].left_ns == 0 || self.bodies[task].total_left_ns == 0 {
+        let view = &self.machine.tasks[task];
+        if view.left_ns == 0 || view.total_left_ns == 0 {
             match self.finish_run(task)? {
                 Outcome::Runs => {}
                 Outcome::Blocked => return self.vacate(cpu, Departure::Blocked),
                 Outcome::Ended => return self.vacate(cpu, Departure::Ended),
             }
         }
-        if now >= self.machine.cpus[cpu].slice_end_ns {
+        if self.machine.now_ns >= self.machine.cpus[cpu].slice_end_ns {
             self.mark_due(cpu);
         } else {
             self.arm(cpu, task);
@@ -51,38 +49,30 @@ impl Simulation<'_> {
     #[inline]
     pub(super) fn book(&mut self, cpu: CpuIx) {
         let view = &self.machine.cpus[cpu];
-        if let Some(task) = view.task {
-            let ran = self.machine.now_ns - view.since_ns - self.lanes[cpu].charged_ns;
-            if ran > 0 {
-                self.book_time(cpu, task, ran);
-            }
+        if let Some(task) = view.task
+            && view.booked_ns < self.machine.now_ns
+        {
+            self.book_time(cpu, task);
         }
     }
 
-    #[inline(never)] // so that what calls it is small enough to be inlined itself
-    fn book_time(&mut self, cpu: CpuIx, task: TaskIx, ran: u64) {
-        let (now, view, lane) = (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.lanes[cpu]);
-        lane.charged_ns += ran;
+    fn book_time(&mut self, cpu: CpuIx, task: TaskIx) {
+        let (now, view, body) =
+            (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.machine.tasks[task]);
+        let ran = now - std::mem::replace(&mut view.booked_ns, now);
         let work = now.saturating_sub(view.work_ns);
         view.work_ns = view.work_ns.max(now);
-        let left = &mut self.machine.tasks[task].left_ns;
-        if *left != u64::MAX {
-            *left -= work.min(*left);
-        }
-        let total = &mut self.bodies[task].total_left_ns;
-        if *total != u64::MAX {
-            *total -= work.min(*total);
-            self.machine.tasks[task].total_left_ns = *total;
-        }
+        body.worked(work);
         self.meter.ran(task, cpu, ran, ran - work.min(ran));
     }
 
     /// A task stops being on its CPU.
+    #[inline]
     fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
         self.book(cpu);
         let view = &mut self.machine.cpus[cpu];
         let task = view.task.take()?;
-        let slice = Slice { from_ns: view.since_ns, cpu, task, ran_ns: self.lanes[cpu].charged_ns, why };
+        let (from_ns, ran_ns) = (view.since_ns, view.booked_ns - view.since_ns);
         self.idle_cpus += 1;
         self.events.remove(cpu);
         self.count_running(task, false);
@@ -90,12 +80,12 @@ impl Simulation<'_> {
             lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
         }
         if let Some(observer) = &mut self.observer
-            && slice.ran_ns > 0
+            && ran_ns > 0
         {
-            observer(&slice);
+            observer(&Slice { from_ns, cpu, task, ran_ns, why });
         }
         self.machine.tasks[task].place = TaskPlace::Away;
-        self.policy.stopped(&mut self.machine, cpu, task, slice.ran_ns, why);
+        self.policy.stopped(&mut self.machine, cpu, task, ran_ns, why);
         Some(task)
     }
 
@@ -167,6 +157,7 @@ impl Simulation<'_> {
     }
 
     /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
+    #[inline]
     fn fill(&mut self, cpu: CpuIx, before: Option<(TaskIx, Departure)>) -> Result<(), SimError> {
         let mut before = before;
         loop {
@@ -203,13 +194,23 @@ impl Simulation<'_> {
         Ok(())
     }
 
+    #[inline]
     fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, SimError> {
         let now = self.machine.now_ns;
         let Pick { task, slice_ns } = pick;
         debug_assert!(self.machine.allows(task, cpu), "a policy put a task on a CPU it may not use");
-        let is_switch = self.lanes[cpu].last != Some(task);
+        let lane = &mut self.lanes[cpu];
+        let is_switch = lane.last.replace(task) != Some(task);
         let cost = if is_switch { self.scenario.switch_cost_ns } else { 0 };
-        let moved = self.machine.tasks[task].last_cpu.is_some_and(|last| last != cpu);
+        let body = &mut self.machine.tasks[task];
+        let moved = body.last_cpu.replace(cpu).is_some_and(|last| last != cpu);
+        body.place = TaskPlace::On(cpu);
+        let view = &mut self.machine.cpus[cpu];
+        view.task = Some(task);
+        view.since_ns = now;
+        view.booked_ns = now;
+        view.work_ns = now + cost;
+        view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
         if !continues {
             self.meter.starts(task, now, moved);
             self.tell(|at_ns| Turn::Came { at_ns, cpu, task });
@@ -217,15 +218,6 @@ impl Simulation<'_> {
                 lag.bend(task, now, self.meter.tallies[task].runtime_ns);
             }
         }
-        self.lanes[cpu] = Lane { last: Some(task), charged_ns: 0, due: self.lanes[cpu].due };
-        let view = &mut self.machine.cpus[cpu];
-        view.task = Some(task);
-        view.since_ns = now;
-        view.work_ns = now + cost;
-        view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
-        let body = &mut self.machine.tasks[task];
-        body.last_cpu = Some(cpu);
-        body.place = TaskPlace::On(cpu);
         self.idle_cpus -= 1;
         self.count_running(task, true);
         self.count_step(task)?;
@@ -237,9 +229,10 @@ impl Simulation<'_> {
     }
 
     /// Sets the timer of a CPU to the next thing that happens to its task by itself.
+    #[inline]
     fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
-        let view = self.machine.cpus[cpu];
-        let needs = self.machine.tasks[task].left_ns.min(self.bodies[task].total_left_ns);
+        let (view, body) = (&self.machine.cpus[cpu], &self.machine.tasks[task]);
+        let needs = body.left_ns.min(body.total_left_ns);
         let at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
         if at == u64::MAX {
             self.events.remove(cpu);

@@ -15,8 +15,6 @@ pub(super) struct Body {
     at: usize,
     /// Passes through the steps that it has finished.
     rounds: u64,
-    /// CPU time after which it ends; `u64::MAX` = never.
-    pub(super) total_left_ns: u64,
     /// Whether the step it is at is a run whose length stands in the machine's view of it.
     pub(super) at_run: bool,
     /// The length of the run it comes to next is drawn already.
@@ -69,7 +67,6 @@ impl Body {
         Self {
             at,
             rounds: 0,
-            total_left_ns: if task.total_ns == 0 { u64::MAX } else { task.total_ns },
             at_run: false,
             drawn: false,
             born: false,
@@ -219,7 +216,7 @@ impl Simulation<'_> {
 
     /// The run a task was in is over, or all CPU time it may ever have.
     pub(super) fn finish_run(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
-        if self.bodies[task].total_left_ns == 0 {
+        if self.machine.tasks[task].total_left_ns == 0 {
             return Ok(self.end(task));
         }
         let body = &mut self.bodies[task];
