@@ -235,7 +235,8 @@ impl Normaliser {
         if let (Some(start), Some(life)) = (start_ns, self.lives.get_mut(&task.pid)) {
             let is_other = match life.born_ns {
                 Some(born) => born != start,
-                None => life.id.start_ns != 0 && life.id.start_ns < start,
+                // Those of a birth stand beside it, whatever the two clocks are apart.
+                None => life.doing != Doing::Unborn && life.id.start_ns != 0 && life.id.start_ns < start,
             };
             if !is_other {
                 life.born_ns = Some(start);
@@ -255,14 +256,15 @@ impl Normaliser {
                 return Life { born_ns: start_ns, ..Life::new(id, doing, ended_ns) };
             }
             repairs.cut_begin += u64::from(exact.is_none());
-            let born = start_ns.filter(|start| *start >= begin && *start <= now && exact.is_some());
+            // Who was listed after the instant that is told may have been born after it.
+            let born = start_ns.filter(|start| *start >= begin && exact.is_some());
             let doing = match (born, exact) {
                 (Some(_), _) => Doing::Unborn,
                 (None, Some(clear_ns)) => Doing::Unknown { why: Doubt::Start, clear_ns },
                 (None, None) => Doing::Unknown { why: Doubt::Start, clear_ns: u64::MAX },
             };
             let id = TaskId { pid: task.pid, start_ns: start_ns.unwrap_or(0) };
-            Life { born_ns: start_ns, ..Life::new(id, doing, born.unwrap_or(begin)) }
+            Life { born_ns: start_ns, ..Life::new(id, doing, born.unwrap_or(begin).min(now)) }
         });
         life.attributes.note(task);
     }

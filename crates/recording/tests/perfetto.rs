@@ -155,7 +155,12 @@ proptest! {
     fn what_is_written_is_read_again(events in any_events(), per_packet in 1usize..30, deflate in any::<bool>()) {
         let options = Options { events_per_packet: per_packet, deflate, numbers: true };
         let mut reader = open(write(&events, &header(), options));
-        let told = Header { format: "Perfetto of a test".into(), end_ns: Some(1 << 40), ..header() };
+        let first = events.iter().find_map(|event| match &event.kind {
+            Kind::Group { totals, .. } => Some(**totals),
+            _ => None,
+        });
+        let groups = first.into_iter().collect();
+        let told = Header { format: "Perfetto of a test".into(), end_ns: Some(1 << 40), groups, ..header() };
         prop_assert_eq!(reader.header(), &told);
         prop_assert_eq!(all(&mut *reader), events);
         prop_assert_eq!(reader.damage().skipped, 0);

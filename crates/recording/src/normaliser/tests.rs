@@ -120,6 +120,14 @@ fn attributes_of_a_sleeper_that_was_born_here_are_its_own() {
     turned.swap(0, 1);
     let (facts, repairs) = run(&complete(), &turned, 70);
     assert_eq!((ends(&facts), repairs.reused_pids), (0, 0), "{facts:?}");
+    // It was listed while it was being born, and the clock of its stamp is ahead.
+    for (told, stamp) in [(8, 9), (10, 12)] {
+        let mut events = events(stamp).to_vec();
+        events[1] = (told, 0, attributes(7, stamp));
+        events.sort_by_key(|(ts, ..)| *ts);
+        let (facts, repairs) = run(&complete(), &events, 70);
+        assert_eq!((ends(&facts), repairs.reused_pids), (0, 0), "{facts:?}");
+    }
     // Another, whose birth was lost.
     let (facts, repairs) = run(&complete(), &events(45), 70);
     assert_eq!((ends(&facts), repairs.reused_pids), (1, 1), "{facts:?}");
