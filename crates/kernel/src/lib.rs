@@ -16,6 +16,7 @@ pub mod error;
 mod group_mode;
 mod group_name;
 mod group_totals;
+mod initial_pids;
 #[cfg(test)]
 mod instructions;
 mod interference;
@@ -45,6 +46,7 @@ mod wire;
 pub use error::{Error, Result};
 pub use group_mode::GroupMode;
 pub use group_name::GroupNames;
+pub use initial_pids::pids_are_initial;
 pub use interference::InterferenceMonitor;
 pub use monitor::{Loaded, PinnedMonitor, PrivateMonitor};
 pub use pid_namespace::PidNamespace;

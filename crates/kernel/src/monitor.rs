@@ -3,9 +3,9 @@
 use crate::clock;
 use crate::cpu_books::cpu_times;
 use crate::error::{Error, Result, os_error};
+use crate::initial_pids::pids_are_initial;
 use crate::monitor_object::{MonitorObject, built_in_layout};
 use crate::object::LoadedObject;
-use crate::pid_namespace::PidNamespace;
 use crate::pinned_map::{open_pin, open_pin_error};
 use crate::pins::{LIGHT_ITERATOR, OTHERS, Pins, WAKEUP, companion};
 use crate::reader::{FullReader, LightReader, Reader};
@@ -183,7 +183,7 @@ impl PinnedMonitor {
     /// not what they should be.
     pub fn reader(&self) -> Result<Reader> {
         let schema = read_schema(&self.pins)?;
-        if schema.light != 0 && !PidNamespace::is_initial() {
+        if schema.light != 0 && !pids_are_initial() {
             Err(Error::LightInNamespace)
         } else if schema.light != 0 {
             LightReader::of_pins(&self.pins, &schema).map(Reader::from)

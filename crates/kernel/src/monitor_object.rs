@@ -2,10 +2,10 @@
 //! machine.
 
 use crate::error::{Error, Result};
+use crate::initial_pids::pids_are_initial;
 use crate::layout;
 use crate::libbpf_log;
 use crate::object::{LoadedObject, Parts, grows_safely, kernel_has_member, possible_cpus};
-use crate::pid_namespace::PidNamespace;
 use crate::pins::{ITERATOR, LIGHT_END, LIGHT_ITERATOR, OTHERS, WAKEUP};
 use crate::settings::Settings;
 use crate::wire::{LIGHT, MONITOR};
@@ -45,7 +45,7 @@ impl MonitorObject {
     pub(crate) fn load(settings: &Settings) -> Result<Self> {
         libbpf_log::start();
         if settings.light {
-            if !PidNamespace::is_initial() {
+            if !pids_are_initial() {
                 return Err(Error::LightInNamespace);
             }
             return Self::load_light(settings);

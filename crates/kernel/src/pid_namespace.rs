@@ -8,12 +8,7 @@ use crate::wire::{NAMESPACE, pid_line};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::process;
-use std::sync::OnceLock;
-
-/// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the namespace that every machine starts with.
-const INITIAL: &str = "pid:[4026531836]";
 
 /// The program that tells the PIDs.
 const PIDS: &str = "pids_here";
@@ -24,15 +19,6 @@ pub struct PidNamespace {
 }
 
 impl PidNamespace {
-    /// Whether this process counts as the kernel does: it is in the initial namespace, or, without a `/proc`
-    /// that shows this process, nothing says otherwise.
-    pub fn is_initial() -> bool {
-        static IS_INITIAL: OnceLock<bool> = OnceLock::new();
-        *IS_INITIAL.get_or_init(|| {
-            fs::read_link("/proc/self/ns/pid").map_or(true, |link| link == Path::new(INITIAL))
-        })
-    }
-
     /// The namespace of this process, whichever it is, ready to be asked.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What procfs says of a task that has a CPU for the first time since the monitor began: it has no record
 //! yet.
 
-use crate::pid_namespace::PidNamespace;
+use crate::initial_pids::pids_are_initial;
 use procfs::process::Process;
 use tombola_core::policy::Policy;
 use tombola_core::tickets::Nice;
@@ -16,7 +16,7 @@ pub(crate) struct Attributes {
 /// Attributes of the task, as far as they can be had: it may be gone, or procfs may count otherwise than the
 /// kernel.
 pub(crate) fn attributes(pid: u32) -> Attributes {
-    let pid = i32::try_from(pid).ok().filter(|_| PidNamespace::is_initial());
+    let pid = i32::try_from(pid).ok().filter(|_| pids_are_initial());
     let stat = pid.and_then(|pid| Process::new(pid).ok()?.stat().ok());
     match stat {
         Some(stat) => Attributes {

@@ -7,6 +7,7 @@
 //! less than 10⁻¹² is one that rounding may make, and the comparison ends ([`Choice::Close`]).
 
 mod fair;
+mod fair_groups;
 mod groups;
 mod proportional;
 mod queues;

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow, bail};
 use nix::unistd::Uid;
 use std::fs;
 use std::sync::OnceLock;
-use tombola_kernel::PidNamespace;
+use tombola_kernel::{PidNamespace, pids_are_initial};
 
 /// The numbers by which this process knows tasks.
 pub enum Pids {
@@ -20,7 +20,7 @@ pub enum Pids {
 pub fn pids() -> &'static Pids {
     static PIDS: OnceLock<Pids> = OnceLock::new();
     PIDS.get_or_init(|| {
-        if PidNamespace::is_initial() {
+        if pids_are_initial() {
             return Pids::Initial;
         }
         PidNamespace::of_this_process().map_or_else(

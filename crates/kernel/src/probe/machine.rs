@@ -1,7 +1,7 @@
 //! The machine around the monitor: kernel, CPUs, namespaces, cgroups.
 
 use super::{Finding, Verdict, kernel_file};
-use crate::pid_namespace::PidNamespace;
+use crate::initial_pids::pids_are_initial;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::utsname::uname;
 use std::path::Path;
@@ -54,22 +54,16 @@ pub(super) fn surroundings() -> Vec<Finding> {
 
 fn pid_namespace() -> Finding {
     let name = "PID namespace";
-    if PidNamespace::is_initial() {
+    if pids_are_initial() {
         return Finding::new(name, Verdict::Ok, "the initial one: PIDs are those ps shows here");
     }
-    match PidNamespace::of_this_process() {
-        Ok(_) => Finding::new(
-            name,
-            Verdict::Info,
-            "one of its own: PIDs are shown as the host has them, asked for by those ps shows here; no light monitor",
-        ),
-        Err(error) => Finding::new(
-            name,
-            Verdict::Warn,
-            format!("one of its own, whose PIDs on the host cannot be found out: {error}"),
-        )
-        .remedy("run on the host, or start the container with --pid=host"),
-    }
+    Finding::new(
+        name,
+        Verdict::Info,
+        "one of its own: PIDs are shown as the host has them, and asked for by those ps shows here where programs can be \
+         loaded; no light monitor",
+    )
+    .remedy("for the same PIDs everywhere: run on the host, or start the container with --pid=host")
 }
 
 fn cgroups() -> Finding {

@@ -2,7 +2,7 @@
 //! taken off again.
 
 use crate::group_totals::group;
-use crate::pid_namespace::PidNamespace;
+use crate::initial_pids::pids_are_initial;
 use crate::wire::{c_bytes, cpu_slot, exited_record, queued_task, task_record};
 use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
 use nix::unistd::Pid;
@@ -244,7 +244,7 @@ pub(super) fn affinity(possible: &CpuSet, pid: u32, low: u64, allowed: u32) -> O
     if possible.len() == allowed as usize {
         return Some(possible.clone());
     }
-    if !PidNamespace::is_initial() {
+    if !pids_are_initial() {
         return None; // the number is another task's, for the call
     }
     let mask = sched_getaffinity(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, os_error};
 use crate::group_totals::group;
-use crate::pid_namespace::PidNamespace;
+use crate::initial_pids::pids_are_initial;
 use crate::recorder::recorded::Known;
 use crate::wire::{Wire as _, c_bytes, task_note};
 use libbpf_rs::{Iter, Link, MapHandle, RingBuffer, RingBufferBuilder};
@@ -76,7 +76,7 @@ pub(super) fn known(note: &task_note) -> Known {
 
 /// The name of a thread now, if it lives and is the same, and this process counts as the kernel does.
 pub(super) fn name_now(pid: u32) -> Option<Vec<u8>> {
-    if !PidNamespace::is_initial() {
+    if !pids_are_initial() {
         return None;
     }
     let mut name = fs::read(format!("/proc/{pid}/comm")).ok()?;
@@ -88,7 +88,7 @@ fn affinity(note: &task_note) -> Option<CpuSet> {
     if note.cpus_low.count_ones() == note.cpus_allowed {
         return Some(CpuSet::from_words(&[note.cpus_low]));
     }
-    if !PidNamespace::is_initial() {
+    if !pids_are_initial() {
         return None; // the number is another task's, for the call
     }
     let mask = sched_getaffinity(Pid::from_raw(i32::try_from(note.pid).ok()?)).ok()?;

@@ -1,4 +1,5 @@
-//! The Linux fair classes on one CPU, without groups; v is in nanoseconds of nice 0.
+//! The Linux fair classes on one CPU, without groups (`fair_groups` has those of CFS); v is in nanoseconds of
+//! nice 0.
 
 use super::{Choice, Job, Law, MS, Task, Why, near, ratio, whole};
 use num_rational::BigRational;
@@ -14,7 +15,7 @@ fn load(tasks: &[Task]) -> u64 {
 }
 
 /// `ns` of service in the virtual time of a weight.
-fn virtual_ns(ns: u64, weight: u64) -> BigRational {
+pub(super) fn virtual_ns(ns: u64, weight: u64) -> BigRational {
     ratio(ns, weight) * whole(NICE_0)
 }
 
@@ -39,8 +40,8 @@ impl Cfs {
     }
 }
 
-const LATENCY: u64 = 6 * MS;
-const GRANULARITY: u64 = 750_000;
+pub(super) const LATENCY: u64 = 6 * MS;
+pub(super) const GRANULARITY: u64 = 750_000;
 
 impl Law for Cfs {
     fn comes(&mut self, tasks: &[Task], task: usize, why: Why) {

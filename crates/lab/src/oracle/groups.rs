@@ -15,10 +15,10 @@ use num_rational::BigRational;
 use proptest::prelude::*;
 
 /// A group of the oracle: the one it is in, which stands before it, and its weight.
-type Tribe = (Option<usize>, u64);
+pub(super) type Tribe = (Option<usize>, u64);
 
 /// Groups, and the group of each task.
-type Tribes = (Vec<Tribe>, Vec<Option<usize>>);
+pub(super) type Tribes = (Vec<Tribe>, Vec<Option<usize>>);
 
 /// Who stands at a leaf.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -239,7 +239,7 @@ fn tribes(tasks: usize) -> impl Strategy<Value = Tribes> {
     )
 }
 
-fn grouped(jobs: &[Job], tribes: &[Tribe], group_of: &[Option<usize>], cpus: u32) -> Scenario {
+pub(super) fn grouped(jobs: &[Job], tribes: &[Tribe], group_of: &[Option<usize>], cpus: u32) -> Scenario {
     let mut scenario = scenario(jobs, QUANTUM, UNTIL);
     scenario.cpus = cpus;
     let group = |(at, (parent, weight)): (usize, &Tribe)| Group {
@@ -278,7 +278,7 @@ fn agree(
 }
 
 /// Six tasks or fewer, in groups or not.
-fn crowds(job: impl Strategy<Value = Job>) -> impl Strategy<Value = (Vec<Job>, Tribes)> {
+pub(super) fn crowds(job: impl Strategy<Value = Job>) -> impl Strategy<Value = (Vec<Job>, Tribes)> {
     let jobs = prop::collection::vec(job, 1..7);
     jobs.prop_flat_map(|jobs| (Just(jobs.clone()), tribes(jobs.len())))
 }
