@@ -1,7 +1,8 @@
 //! Decisions and nothing else, to be counted by a profiler: burners of 1 to 10 tickets on one CPU.
 //!
-//! `valgrind --tool=callgrind target/release/examples/burners lottery 100 100000`: policy, tasks, decisions. The
-//! policy `ring` is none of the lab's: it is the least that one can cost, so that what is left is the engine's.
+//! `valgrind --tool=callgrind target/release/examples/burners lottery 100 100000`: policy, tasks, decisions.
+//! The policy `ring` is none of the lab's: it is the least that one can cost, so that what is left is the
+//! engine's.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Files that a command line names: no two of its arguments may mean the same one.
 //!
-//! A page that replaces the numbers just written, or a result that replaces the recording it was made from, is
-//! in no run what was meant.
+//! A page that replaces the numbers just written, or a result that replaces the recording it was made from,
+//! is in no run what was meant.
 
 use crate::text::harmless;
 use clap::error::ErrorKind;
