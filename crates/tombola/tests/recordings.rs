@@ -83,7 +83,7 @@ fn a_conversion_keeps_the_order_of_the_file() {
         info["repairs"].clone()
     };
     assert_eq!(repairs(copy), repairs(demo));
-    assert_eq!(repairs(demo)["thread ids in use again"], 4);
+    assert_eq!(repairs(demo)["thread ids in use again"], 2);
 }
 
 #[test]
