@@ -25,6 +25,8 @@ pub struct Life {
     pub(crate) carried: Option<Ready>,
     /// Whether it is runnable only by such a wake.
     pub(crate) by_carried: Option<Left>,
+    /// Whether it came to a CPU before its first wake was told, which is still to come.
+    pub(crate) unwoken: bool,
     /// Whether its exit was seen.
     pub(crate) exiting: bool,
 }
@@ -60,6 +62,7 @@ impl Life {
             born_ns: None,
             carried: None,
             by_carried: None,
+            unwoken: false,
             exiting: false,
         }
     }

@@ -13,7 +13,8 @@ pub struct Repairs {
     pub missing_wakes: u64,
     /// Tasks found on a CPU while they still had another.
     pub two_cpus: u64,
-    /// Events before one that stands before them, taken as of the same instant.
+    /// Events before one that stands before them, taken as of the same instant; first wakes behind the task's
+    /// first slice.
     pub backwards: u64,
     /// Thread ids in use again whose end was not seen.
     pub reused_pids: u64,

@@ -164,6 +164,7 @@ impl Life {
                 self.tell(facts, now, What::Runnable { since, ran: true });
             }
             Doing::Blocked(_) | Doing::Unborn => {
+                self.unwoken = self.doing == Doing::Unborn;
                 repairs.missing_wakes += 1;
                 self.tell(facts, now, What::Unknown(Doubt::NoWake));
             }

@@ -133,6 +133,29 @@ fn attributes_of_a_sleeper_that_was_born_here_are_its_own() {
     assert_eq!((ends(&facts), repairs.reused_pids), (1, 1), "{facts:?}");
 }
 
+/// The clock of the CPU where it was born is ahead of that where it runs.
+#[test]
+fn who_comes_to_a_cpu_before_its_first_wake_is_told_is_one_task() {
+    let events = [
+        (10, 0, Kind::Fork { parent: task(1), child: task(7) }),
+        (15, 1, switch(0, RUNNABLE, 7)),
+        (20, 0, wake(7, 1, Stage::New)),
+        (40, 1, switch(7, Left::Sleep, 0)),
+    ];
+    let (facts, repairs) = run(&complete(), &events, 50);
+    let ran: Vec<_> = of(&facts, 7).into_iter().filter(|of| matches!(of.2, What::Running { .. })).collect();
+    assert_eq!(ran, [(15, 40, What::Running { cpu: 1, left: Some(Left::Sleep) })]);
+    assert!(!facts.iter().any(|fact| matches!(fact, Fact::Ended { .. })), "{facts:?}");
+    assert_eq!((repairs.reused_pids, repairs.missing_wakes, repairs.backwards), (0, 0, 1));
+    // It may have left that CPU by then, too.
+    let mut late = events.clone();
+    (late[2].0, late[3].0) = (40, 18);
+    late.swap(2, 3);
+    let (facts, repairs) = run(&complete(), &late, 50);
+    assert!(!facts.iter().any(|fact| matches!(fact, Fact::Ended { .. })), "{facts:?}");
+    assert_eq!((repairs.reused_pids, repairs.missing_wakes), (0, 0));
+}
+
 #[test]
 fn a_wake_before_the_switch_out_is_carried_over() {
     let cause = Cause::Task(9);

@@ -75,6 +75,18 @@ impl Normaliser {
 
     fn first_wake(&mut self, wakee: &Task, target: Option<u32>) {
         let now = self.now_ns;
+        if let Some(life) = self.lives.get_mut(&wakee.pid)
+            && life.unwoken
+            && !life.exiting
+        {
+            // The wake is stamped by the clock of another CPU, which is some microseconds ahead: it is this
+            // task's, and nothing of it is new.
+            life.unwoken = false;
+            life.attributes.note(wakee);
+            self.repairs.missing_wakes -= 1;
+            self.repairs.backwards += 1;
+            return;
+        }
         let is_unborn = self.lives.get(&wakee.pid).is_some_and(|life| life.doing == Doing::Unborn);
         if !is_unborn {
             if let Some(life) = self.lives.get(&wakee.pid) {
