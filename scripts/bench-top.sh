@@ -10,7 +10,7 @@ help() {
 Usage: scripts/bench-top.sh [--threads N] [--active N] [--rounds N] [--seconds N]
 
 Loads a monitor of its own, starts N threads that ran once and sleep, and as many active ones as asked that run a moment twice a second,
-and shows `tombola top` of all of them in a terminal of 120 by 40 (tmux), a refresh a second, a view after the other. Told are the CPU time
+and shows tombola top of all of them in a terminal of 120 by 40 (tmux), a refresh a second, a view after the other. Told are the CPU time
 of top a second, reading the kernel's maps included, in each view, and its memory over time. As root; needs tmux.
 
   --threads N    threads that sleep              [default 10000]
@@ -19,7 +19,7 @@ of top a second, reading the kernel's maps included, in each view, and its memor
   --seconds N    length of a look, from 1        [default 20]
 
 An hour in which the memory is watched:
-  scripts/run.sh bench --top --rounds 45
+  scripts/run.sh bench --top --rounds 30
 HELP
 }
 

@@ -41,6 +41,7 @@ Usage: scripts/run.sh VERB [ARGUMENTS]
              --scheduler: what a decision of the scheduler costs, under QEMU (no root, no KVM needed)
              --record: what recording costs, beside perf record and ftrace
              --import: what reading a perf.data costs, beside perf sched timehist (no root with --file)
+             --top: what the live view takes for itself, with 10,000 tasks
              --reading [--rounds N] [TASKS...]: from snapshots of many tasks to rows, without a kernel (no root)
              --against COMMIT: this build and that commit's in turns: start, simulator, reading (root for the last)
   bpf        the monitor's object alone, for load --obj: bpf [FILE]; CLANG is the compiler, BPF_CFLAGS come after our flags

@@ -8,7 +8,7 @@ use tombola_core::audit::Who;
 /// Moments that are kept at most: an hour of seconds.
 const MOMENTS: usize = 3600;
 
-/// Lines of the ledger in them at most, of about 500 bytes each: 60 MB.
+/// Lines of the ledger in them at most, of about 800 bytes each: 90 MB.
 const LINES: usize = 120_000;
 
 /// Moments that are kept in any case: what is shown, and what comes.
