@@ -83,7 +83,7 @@ fn a_conversion_keeps_the_order_of_the_file() {
         info["repairs"].clone()
     };
     assert_eq!(repairs(copy), repairs(demo));
-    assert_eq!(repairs(demo)["thread ids in use again"], 2);
+    assert!(repairs(demo)["thread ids in use again"].is_null(), "nobody was born twice in two seconds");
 }
 
 #[test]

@@ -7,14 +7,14 @@ pub struct Repairs {
     pub hidden_switches: u64,
     /// Sleeps whose wake stands before the switch-out, carried over to it.
     pub carried_wakes: u64,
-    /// Wakes of a running task that had no effect: it went on, or slept later and was woken again.
+    /// Wakes of a running task that had no effect: it went on, or slept later and was woken again; or it was
+    /// its first, told late.
     pub idle_wakes: u64,
     /// Tasks that went from sleep to a CPU without a wake.
     pub missing_wakes: u64,
     /// Tasks found on a CPU while they still had another.
     pub two_cpus: u64,
-    /// Events before one that stands before them, taken as of the same instant; first wakes behind the task's
-    /// first slice.
+    /// Events before one that stands before them, taken as of the same instant.
     pub backwards: u64,
     /// Thread ids in use again whose end was not seen.
     pub reused_pids: u64,

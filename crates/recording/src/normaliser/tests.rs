@@ -146,7 +146,7 @@ fn who_comes_to_a_cpu_before_its_first_wake_is_told_is_one_task() {
     let ran: Vec<_> = of(&facts, 7).into_iter().filter(|of| matches!(of.2, What::Running { .. })).collect();
     assert_eq!(ran, [(15, 40, What::Running { cpu: 1, left: Some(Left::Sleep) })]);
     assert!(!facts.iter().any(|fact| matches!(fact, Fact::Ended { .. })), "{facts:?}");
-    assert_eq!((repairs.reused_pids, repairs.missing_wakes, repairs.backwards), (0, 0, 1));
+    assert_eq!((repairs.reused_pids, repairs.missing_wakes, repairs.idle_wakes), (0, 0, 1));
     // It may have left that CPU by then, too.
     let mut late = events.clone();
     (late[2].0, late[3].0) = (40, 18);

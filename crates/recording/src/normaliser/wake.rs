@@ -84,7 +84,7 @@ impl Normaliser {
             life.unwoken = false;
             life.attributes.note(wakee);
             self.repairs.missing_wakes -= 1;
-            self.repairs.backwards += 1;
+            self.repairs.idle_wakes += 1;
             return;
         }
         let is_unborn = self.lives.get(&wakee.pid).is_some_and(|life| life.doing == Doing::Unborn);
