@@ -14,6 +14,7 @@ use tombola_core::identity::TaskId;
 use tombola_core::interference::{GroupPair, Imposed, Interference, Pair};
 use tombola_core::snapshot::{Group, Snapshot};
 use tombola_core::source::Source as _;
+use tombola_core::usage::Usage;
 use tombola_core::window::Window;
 use tombola_history::file::About;
 use tombola_history::name::ByPath;
@@ -125,7 +126,9 @@ fn what_is_read_is_what_was_measured() {
                 let figures = |audit: &Audit| {
                     let rows = audit.rows(by, |row| row.task.delta.runtime_ns > 0).into_iter();
                     rows.map(|r| {
-                        (r.who, r.usage.runtime_ns, r.usage.wait_ns, r.usage.waits, r.account, r.waiting)
+                        let usage = r.usage;
+                        let counts = [usage.switches, usage.involuntary, usage.wakeups, usage.migrations];
+                        (r.who, usage.runtime_ns, usage.wait_ns, counts, usage.waits, r.account, r.waiting)
                     })
                     .collect::<Vec<_>>()
                 };
@@ -139,6 +142,52 @@ fn what_is_read_is_what_was_measured() {
         }
     }
     drop(log);
+}
+
+/// Each counter in its own column: they are all different here, and added up by hand.
+#[test]
+fn every_counter_is_in_its_own_column() {
+    let all = snapshots();
+    let mut window = Window::between(&all[0], &all[1]);
+    for (n, task) in (1u64..).zip(&mut window.tasks) {
+        let usage = &mut task.delta;
+        usage.yields = 3 * n;
+        usage.wakeups = 50 * n;
+        usage.migrations = 700 * n;
+        usage.involuntary = 9_000 * n;
+        usage.switches = 20_000 * n;
+    }
+    let audit = Audit::new(&window).unwrap();
+    let rows =
+        Maker::new("sim", "b00t", Most::default(), ByPath).rows(&window, &audit, &frame(all[1].clone()), 0);
+    let tasks = window.tasks.len() as u64;
+    let times = tasks * (tasks + 1) / 2;
+    let sum = |of: fn(&Usage) -> u64| window.tasks.iter().map(|task| of(&task.delta)).sum::<u64>();
+    let expected = [
+        (Int::Tasks, tasks),
+        (Int::Run, sum(|usage| usage.runtime_ns)),
+        (Int::Wait, sum(|usage| usage.wait_ns)),
+        (Int::Yields, 3 * times),
+        (Int::Wakeups, 50 * times),
+        (Int::Migrations, 700 * times),
+        (Int::Involuntary, 9_000 * times),
+        (Int::Switches, 20_000 * times),
+    ];
+    for (levels, what) in
+        [(&["machine"][..], "machine"), (&["thread", "thread_rest"], "threads"), (&["group"], "groups")]
+    {
+        for (column, value) in expected {
+            let of_level = rows.iter().filter(|row| levels.contains(&row.level()));
+            assert_eq!(
+                of_level.map(|row| row.count(column)).sum::<u64>(),
+                value,
+                "{what}, {}",
+                column.name()
+            );
+        }
+    }
+    let longest = window.tasks.iter().filter_map(|task| task.delta.longest_wait_ns()).max();
+    assert_eq!(rows[0].int(Int::WaitMax).map(i64::unsigned_abs), longest);
 }
 
 #[test]
