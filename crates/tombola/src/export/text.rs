@@ -233,3 +233,56 @@ fn machine(account: &Account, out: &mut DescriptorEncoder) -> fmt::Result {
         out.encode_descriptor("wait", "Ended waits for a CPU, by length", unit, MetricType::Histogram)?;
     waits.encode_histogram::<NoLabelSet>(seconds(machine.wait_ns), machine.waits.count(), &buckets, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::fixture;
+    use std::collections::BTreeMap;
+    use tombola_core::audit::Audit;
+    use tombola_core::policy::Policy;
+    use tombola_core::snapshot::Group;
+    use tombola_history::name::ByPath;
+
+    /// Each figure in its own series: all of them are different, and taken from the lines of the ledger by
+    /// hand.
+    #[test]
+    fn every_figure_of_a_group_is_in_its_own_series() {
+        let mut one = fixture::task(1, b"a", 0, Policy::Other, 600_000_000);
+        let mut two = fixture::task(2, b"b", 0, Policy::Other, 1_000_000_000);
+        one.delta.yielded_ns = 30_000_000;
+        (two.delta.wait_ns, one.delta.wait_ns) = (0, 700_000_000);
+        let window = fixture::window(vec![one, two]);
+        let audit = Audit::new(&window).unwrap();
+        let line = audit.lines.iter().find(|line| line.task.totals.group == Group::Cgroup(1)).unwrap();
+        let account = line.entry.as_ref().unwrap().account;
+        let names =
+            BTreeMap::from([(Group::Cgroup(1), "/a".to_owned()), (Group::Cgroup(2), "/b".to_owned())]);
+        let sums = Arc::new(Mutex::new(Account::new(10)));
+        sums.lock().unwrap().add(&window, &audit, &fixture::frame(names), &mut ByPath);
+        let text = Encoder::new(sums).texts().unwrap().plain;
+        let value = |series: &str, more: &str| -> f64 {
+            let is_it = |line: &&str| {
+                line.starts_with(&format!("tombola_cgroup_{series}_seconds_total{{cgroup=\"/a\""))
+                    && line.contains(more)
+            };
+            let line = text.lines().find(is_it).unwrap_or_else(|| panic!("{series} {more}: {text}"));
+            line.rsplit_once(' ').unwrap().1.parse().unwrap()
+        };
+        let waiting = line.waiting;
+        let expected = [
+            ("entitled", "", account.entitled_ns),
+            ("received", "", account.received_ns),
+            ("run", "", 600_000_000),
+            ("wait", "cause=\"contention\"", waiting.contention_ns),
+            ("wait", "cause=\"throttled\"", waiting.throttled_ns),
+            ("wait", "cause=\"yielded\"", 30_000_000),
+            ("wait", "cause=\"other\"", waiting.other_ns),
+        ];
+        for (series, more, ns) in expected {
+            assert!((value(series, more) - seconds(ns)).abs() < 1e-9, "{series} {more}: {ns}, {text}");
+        }
+        let all: BTreeMap<u64, &str> = expected.iter().map(|(series, _, ns)| (*ns, *series)).collect();
+        assert!(all.len() >= 5, "figures that are alike tell nothing apart: {expected:?}");
+    }
+}
