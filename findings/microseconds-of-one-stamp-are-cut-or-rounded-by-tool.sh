@@ -11,13 +11,7 @@ source "$(dirname -- "$0")/common/finding.sh"
 ((EUID == 0)) || cannot "needs root, for tracefs"
 
 perf_of_debian
-rm -f -- "$work"/*.deb
-debian trace-cmd=3.1.6-1 libtraceevent1=1:1.7.1-1 libtracefs1=1.6.4-1
-for tracing in /sys/kernel/tracing /sys/kernel/debug/tracing ''; do [[ -d $tracing/instances ]] && break; done
-[[ $tracing ]] || cannot "no tracefs is mounted"
-tracecmd() { LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu) "$work/root/usr/bin/trace-cmd" "$@"; }
-instance=$(mktemp -d -p "$tracing/instances")
-trap 'rmdir "$instance" 2>/dev/null || true; rm -rf -- "$work"' EXIT
+trace_cmd_of_debian
 echo 1 >"$instance/events/sched/sched_switch/enable"
 "$perf" record -q -e sched:sched_switch -o "$work/data" -- bash -c 'for _ in {1..100}; do /bin/true; done' >"$work/said" 2>&1 || cannot "no perf record here"
 echo 0 >"$instance/events/sched/sched_switch/enable"

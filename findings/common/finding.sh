@@ -21,6 +21,20 @@ perf_of_debian() {
     "$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
 }
 
+# tracecmd WORD …: trace-cmd, once it is unpacked.
+tracecmd() { LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu) "$work/root/usr/bin/trace-cmd" "$@"; }
+
+# trace_cmd_of_debian: trace-cmd of Debian 12 as the command tracecmd, and a tracing instance $instance, which is removed at the end. As root.
+trace_cmd_of_debian() {
+    local tracing
+    rm -f -- "$work"/*.deb
+    debian trace-cmd=3.1.6-1 libtraceevent1=1:1.7.1-1 libtracefs1=1.6.4-1
+    for tracing in /sys/kernel/tracing /sys/kernel/debug/tracing ''; do [[ -d $tracing/instances ]] && break; done
+    [[ $tracing ]] || cannot "no tracefs is mounted"
+    instance=$(mktemp -d -p "$tracing/instances")
+    trap 'rmdir "$instance" 2>/dev/null || true; rm -rf -- "$work"' EXIT
+}
+
 # two_on_one_cpu: two tasks that compute share a CPU until the end; $pids has their numbers.
 two_on_one_cpu() {
     local cpu

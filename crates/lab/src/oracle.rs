@@ -421,23 +421,20 @@ proptest! {
     }
 }
 
+/// A task of these tickets that runs and sleeps in turns, ns.
+pub(super) fn sleeper(tickets: u64, arrive_ns: u64, run_ns: u64, sleep_ns: u64) -> Job {
+    let sleep_ns = Some(sleep_ns);
+    Job { tickets, arrive_ns, run_ns, sleep_ns, period_ns: None, request_ns: None, real_time: None }
+}
+
 /// The comparison does not end at once: of fixed sets, most slices are compared to the end.
 #[test]
 fn close_decisions_are_few() {
-    let job = |tickets, arrive_ns, run_ns, sleep| Job {
-        tickets,
-        arrive_ns,
-        run_ns,
-        sleep_ns: Some(sleep),
-        period_ns: None,
-        request_ns: None,
-        real_time: None,
-    };
     let jobs = [
-        job(3, 1, 17_123_457, 29_012_345),
-        job(5, 2, 7_654_321, 11_234_567),
-        job(2, 333, 23_456_789, 13_131_313),
-        job(7, 4_444, 31_415_926, 41_421_356),
+        sleeper(3, 1, 17_123_457, 29_012_345),
+        sleeper(5, 2, 7_654_321, 11_234_567),
+        sleeper(2, 333, 23_456_789, 13_131_313),
+        sleeper(7, 4_444, 31_415_926, 41_421_356),
     ];
     let eevdf = agree(&jobs, PolicyKind::Eevdf, &mut proportional::Eevdf::new(&jobs, QUANTUM)).unwrap();
     let linux = agree(&jobs, PolicyKind::EevdfLinux, &mut fair::LinuxEevdf::new(&jobs)).unwrap();

@@ -3,7 +3,7 @@
 
 use super::fair::{GRANULARITY, LATENCY, virtual_ns};
 use super::groups::{Tribe, Tribes, crowds, grouped};
-use super::{Choice, Job, Law, MS, Task, UNTIL, Why, burners, near, simulate, uneven, whole};
+use super::{Choice, Job, Law, MS, Task, UNTIL, Why, burners, near, simulate, sleeper, uneven, whole};
 use crate::laws::slices_under;
 use crate::policy::PolicyKind;
 use num_rational::BigRational;
@@ -176,20 +176,11 @@ proptest! {
 /// The comparison does not end at once.
 #[test]
 fn close_decisions_between_groups_are_few() {
-    let job = |tickets, arrive_ns, run_ns, sleep| Job {
-        tickets,
-        arrive_ns,
-        run_ns,
-        sleep_ns: Some(sleep),
-        period_ns: None,
-        request_ns: None,
-        real_time: None,
-    };
     let jobs = [
-        job(310, 1, 17_123_457, 29_012_345),
-        job(1050, 2, 77_654_321, 11_234_567),
-        job(1700, 333, 23_456_789, 13_131_313),
-        job(700, 4_444, 31_415_926, 41_421_356),
+        sleeper(310, 1, 17_123_457, 29_012_345),
+        sleeper(1050, 2, 77_654_321, 11_234_567),
+        sleeper(1700, 333, 23_456_789, 13_131_313),
+        sleeper(700, 4_444, 31_415_926, 41_421_356),
     ];
     let tribes = (vec![(None, 5), (Some(0), 2)], vec![Some(0), None, Some(1), Some(1)]);
     let compared = agree(&jobs, &tribes).unwrap();

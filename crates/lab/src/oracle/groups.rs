@@ -6,7 +6,9 @@
 //! stays ahead by what it was.
 
 use super::several::simulate;
-use super::{Choice, Job, Law, QUANTUM, Task, UNTIL, Why, burners, ratio, scenario, sleepers, uneven, whole};
+use super::{
+    Choice, Job, Law, QUANTUM, Task, UNTIL, Why, burners, ratio, scenario, sleeper, sleepers, uneven, whole,
+};
 use crate::laws::slices_under;
 use crate::machine::Machine;
 use crate::policy::PolicyKind;
@@ -340,31 +342,22 @@ proptest! {
 /// A comparison on several CPUs does not end at once where lengths and tickets differ.
 #[test]
 fn close_decisions_on_several_cpus_are_few() {
-    let job = |tickets, arrive_ns, run_ns, sleep| Job {
-        tickets,
-        arrive_ns,
-        run_ns,
-        sleep_ns: Some(sleep),
-        period_ns: None,
-        request_ns: None,
-        real_time: None,
-    };
     let jobs = [
-        job(31, 1, 17_123_457, 29_012_345),
-        job(5, 2, 77_654_321, 11_234_567),
-        job(17, 333, 23_456_789, 13_131_313),
-        job(7, 4_444, 31_415_926, 41_421_356),
-        job(11, 55_555, 81_415_926, 1_421_356),
+        sleeper(31, 1, 17_123_457, 29_012_345),
+        sleeper(5, 2, 77_654_321, 11_234_567),
+        sleeper(17, 333, 23_456_789, 13_131_313),
+        sleeper(7, 4_444, 31_415_926, 41_421_356),
+        sleeper(11, 55_555, 81_415_926, 1_421_356),
     ];
     let tribes = [(None, 13), (Some(0), 7)];
     let compared = agree(&jobs, &tribes, &[Some(0), None, Some(1), Some(1), None], 2).unwrap();
     assert!(compared > 150, "{compared}");
     // For a while only the two of the group want a CPU, and there is one for each.
     let jobs = [
-        job(24, 4_062_766, 40_070_320, 35_526_225),
-        job(21, 2_742_971, 30_778_583, 57_178_130),
-        job(27, 19_793_706, 52_935_375, 5_906_887),
-        job(28, 28_963_666, 53_328_499, 47_702_619),
+        sleeper(24, 4_062_766, 40_070_320, 35_526_225),
+        sleeper(21, 2_742_971, 30_778_583, 57_178_130),
+        sleeper(27, 19_793_706, 52_935_375, 5_906_887),
+        sleeper(28, 28_963_666, 53_328_499, 47_702_619),
     ];
     let compared = agree(&jobs, &[(None, 1)], &[Some(0), None, None, Some(0)], 3).unwrap();
     assert!(compared > 150, "{compared}");
