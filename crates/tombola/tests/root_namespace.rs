@@ -14,10 +14,10 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 use tempfile::TempDir;
 
-/// A shell that burns, and writes last of all what the kernel's own books say: its PID there, and its run
-/// time in ns.
-const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; \
-                    read run rest </proc/$$/schedstat; echo $$ $run >>$DIR/books";
+/// A shell that burns 150 ms of CPU time, and writes last of all what the kernel's own books say: its PID
+/// there, and its run time in ns.
+const BURN: &str = "run=0; while [ $run -lt 150000000 ]; do read run rest </proc/$$/schedstat; done; \
+                    echo $$ $run >>$DIR/books";
 
 /// A line of the shell in a PID namespace of its own; `None` without the program that makes one.
 fn within(flags: &[&str], line: &str, dir: &Path) -> Option<Command> {
@@ -121,8 +121,9 @@ fn pids_in(rows: &Path) -> Vec<u32> {
 fn root_filters_in_a_namespace_take_its_pids_and_owners() {
     let dir = TempDir::new().unwrap();
     let line = r#"
-        sh -c "while :; do :; done" & one=$!
-        setpriv --reuid 65534 --regid 65534 --clear-groups sh -c "while :; do :; done" & two=$!
+        # Whoever looks at them goes before them.
+        chrt --idle 0 sh -c "while :; do :; done" & one=$!
+        setpriv --reuid 65534 --regid 65534 --clear-groups chrt --idle 0 sh -c "while :; do :; done" & two=$!
         echo $one $two >"$DIR/books"
         audit() { "$TOMBOLA" audit --interval 400ms --iterations 1 --no-interference "$@"; }
         audit --pid $one --output "$DIR/pid.csv" || exit 3
