@@ -394,7 +394,7 @@ static __always_inline void describe(struct task_note *note, struct task_struct 
 		identify_group(p->sched_task_group, &group);
 	note->group_kind = group.kind;
 	note->group_id = group.id;
-	note->pad = 0;
+	note->asleep = 0;
 	((__u64 *)note->comm)[0] = ((__u64 *)p->comm)[0];
 	((__u64 *)note->comm)[1] = ((__u64 *)p->comm)[1];
 }
@@ -471,6 +471,23 @@ static __always_inline void describe_groups(struct task_struct *p)
 	}
 }
 
+/* Bits of a task's state: it is being woken; its first wake is still to come. */
+#define TASK_WAKING 0x0200
+#define TASK_NEW 0x0800
+
+/*
+ * The state in which p sleeps, in no queue, or in one that it is to leave (6.12 and later). On its way to a CPU or from one 0 is
+ * told, and its next event tells the rest.
+ */
+static __always_inline __u32 sleeps_in(struct task_struct *p)
+{
+	__u32 state = task_state(p);
+
+	if (state & (TASK_WAKING | TASK_NEW) || has_cpu(p) || (is_queued(p) && !is_delayed(p)))
+		return 0;
+	return state & 0xffff;
+}
+
 SEC("iter/task")
 int record_each(struct bpf_iter__task *it)
 {
@@ -480,9 +497,11 @@ int record_each(struct bpf_iter__task *it)
 	if (!p)
 		return 0;
 	note.kind = NOTE_STATE;
-	note.ts_ns = bpf_ktime_get_ns();
 	describe(&note, p);
 	describe_groups(p);
+	note.asleep = sleeps_in(p);
+	/* Behind what was read: who is asleep may have been on its CPU when the look at it began. */
+	note.ts_ns = bpf_ktime_get_ns();
 	bpf_seq_write(it->meta->seq, &note, sizeof(note));
 	return 0;
 }

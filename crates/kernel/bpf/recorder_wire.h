@@ -92,7 +92,7 @@ enum note_kind {
 
 /* What is known of a task, and what happened to it. */
 struct task_note {
-	__u64 ts_ns;	/* CLOCK_MONOTONIC */
+	__u64 ts_ns;	/* CLOCK_MONOTONIC; of NOTE_STATE once all was read */
 	__u64 after;	/* records in the CPU's lane before this */
 	__u64 start_ns; /* CLOCK_BOOTTIME */
 	__u64 group_id; /* see enum group_kind */
@@ -108,7 +108,7 @@ struct task_note {
 	__s32 nice;
 	__s32 prio;
 	__u32 cpus_allowed; /* how many CPUs its affinity holds */
-	__u32 pad;
+	__u32 asleep;	    /* of NOTE_STATE: the kernel's state in which it sleeps, 0: it does not, or is on its way */
 	__u64 dl_runtime_ns; /* under SCHED_DEADLINE: CPU time in each period; else these three are 0 ... */
 	__u64 dl_deadline_ns; /* ... by when in it ... */
 	__u64 dl_period_ns; /* ... and how long it is */

@@ -3,7 +3,7 @@
 //! ```text
 //! recorder.bpf.c ─► lane of each CPU (mapped) ─┬─► Recorded, CPU by CPU, in order
 //!                └► ring of notes ─────────────┘
-//! iterator over tasks ─► Known: what each is like
+//! iterator over tasks ─► Known: what each is like; Recorded: who sleeps
 //! ```
 
 mod lane;
@@ -27,7 +27,7 @@ use lane::Lane;
 use libbpf_rs::libbpf_sys::{bpf_prog_get_info_by_fd, bpf_prog_info};
 use libbpf_rs::{AsRawLibbpf as _, Link, MapHandle};
 use mapping::Lanes;
-use notes::{Notes, each_task, known};
+use notes::{Notes, asleep, each_task, known};
 use std::thread;
 use std::time::{Duration, Instant};
 use timeline::Timeline;
@@ -179,12 +179,14 @@ impl Recorder {
         Ok(drained)
     }
 
-    /// What all tasks are like now.
+    /// What all tasks are like now, and which of them sleep ([`What::Asleep`], in the order of time).
     ///
     /// # Errors
     /// [`Error::ReadMap`] if the kernel does not let them be listed.
-    pub fn tasks(&self) -> Result<Vec<Known>> {
-        Ok(each_task(&self.each)?.iter().map(known).collect())
+    pub fn tasks(&self) -> Result<(Vec<Known>, Vec<Recorded>)> {
+        let (notes, drift_ns) = (each_task(&self.each)?, self.drift_ns());
+        let asleep = notes.iter().filter_map(|note| asleep(note, drift_ns)).collect();
+        Ok((notes.iter().map(known).collect(), asleep))
     }
 
     /// The groups of all tasks that [`Recorder::tasks`] found, and those above them. One that vanished keeps
@@ -202,8 +204,13 @@ impl Recorder {
 
     /// Now, on the recording's clock.
     pub fn now_ns(&self) -> u64 {
+        clock::monotonic_ns().wrapping_sub(self.drift_ns())
+    }
+
+    /// By how much `CLOCK_MONOTONIC` is ahead of the recording's clock.
+    fn drift_ns(&self) -> u64 {
         let tied = self.cpus.iter().map(|lane| &lane.timeline).find(|timeline| timeline.is_tied());
-        clock::monotonic_ns().wrapping_sub(tied.map_or(0, Timeline::drift_ns))
+        tied.map_or(0, Timeline::drift_ns)
     }
 
     /// What it came to until now. While it records, events that are in the lanes are among `seen` only.

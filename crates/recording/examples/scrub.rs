@@ -71,7 +71,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Kind::Fork { parent, child } => [parent, child].into_iter().for_each(scrub),
             Kind::Group { name, .. } => *name = None,
-            Kind::Throttled { .. } | Kind::Online | Kind::Offline | Kind::Loss { .. } => {}
+            Kind::Throttled { .. }
+            | Kind::Asleep { .. }
+            | Kind::Online
+            | Kind::Offline
+            | Kind::Loss { .. } => {}
         }
         writer.event(&event)?;
     }

@@ -172,7 +172,12 @@ impl Culprits {
                 }
             }
             Kind::Throttled { pid, ns } => self.stopped(*pid, event.cpu, *ns, normaliser),
-            Kind::Exit { .. } | Kind::Rename { .. } | Kind::Group { .. } | Kind::Online | Kind::Offline => {}
+            Kind::Exit { .. }
+            | Kind::Rename { .. }
+            | Kind::Group { .. }
+            | Kind::Asleep { .. }
+            | Kind::Online
+            | Kind::Offline => {}
         }
     }
 

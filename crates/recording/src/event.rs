@@ -103,6 +103,14 @@ pub enum Kind {
         /// How long it stood so, up to now, ns.
         ns: u64,
     },
+    /// A task was seen asleep, on no CPU and in no queue. Nothing happened: of a task of which nothing was
+    /// told yet it tells what it does. Of no CPU: that of the event is 0.
+    Asleep {
+        /// Who.
+        pid: u32,
+        /// In which state it has left its CPU, some time ago.
+        left: Left,
+    },
     /// The CPU came online.
     Online,
     /// The CPU went offline.
@@ -134,6 +142,7 @@ impl Kind {
             Self::Attributes { .. } => "attributes",
             Self::Group { .. } => "group",
             Self::Throttled { .. } => "throttled",
+            Self::Asleep { .. } => "asleep",
             Self::Online => "online",
             Self::Offline => "offline",
             Self::Loss { .. } => "loss",

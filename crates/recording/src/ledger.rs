@@ -213,7 +213,11 @@ impl Ledger {
                 self.touched.extend(self.runnable.keys());
                 self.is_changed = true;
             }
-            Kind::Migrate { .. } | Kind::Exit { .. } | Kind::Rename { .. } | Kind::Throttled { .. } => return,
+            Kind::Migrate { .. }
+            | Kind::Exit { .. }
+            | Kind::Rename { .. }
+            | Kind::Throttled { .. }
+            | Kind::Asleep { .. } => return,
         }
         for pid in std::mem::take(&mut self.touched) {
             self.look_at(pid, normaliser);

@@ -188,6 +188,7 @@ impl Normaliser {
             }
             // It changes nothing that a task does.
             Kind::Throttled { .. } => {}
+            Kind::Asleep { pid, left } => self.seen_asleep(*pid, *left),
             Kind::Online => self.reset_cpu(event.cpu, OnCpu::Idle),
             Kind::Offline => self.reset_cpu(event.cpu, OnCpu::Offline),
             Kind::Loss { of_cpu, count, from_ns } => self.lose(*of_cpu, *count, *from_ns, now),

@@ -4,7 +4,8 @@ use crate::attributes::Attributes;
 use crate::capabilities::{Capabilities, Header, LossTold, Scope};
 use crate::event::{Event, Kind};
 use crate::proto::{
-    OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask, OwnReservation,
+    OwnAsleep, OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask,
+    OwnReservation,
 };
 use crate::state::StateLaw;
 use tombola_core::cpu_set::CpuSet;
@@ -13,6 +14,9 @@ use tombola_core::snapshot::{Group, GroupTotals, Quota};
 
 /// Most words of an affinity mask that are believed: 65,536 CPUs.
 const MASK_WORDS: usize = 1024;
+
+/// The preemption flag of kernels since 4.14, which the states of sleepers are written by.
+const PREEMPTED: u64 = 0x100;
 
 impl OwnHead {
     pub(crate) fn of(header: &Header, law: &StateLaw) -> Self {
@@ -149,6 +153,9 @@ impl OwnEvent {
             Kind::Loss { of_cpu, count, from_ns } => {
                 OwnKind::Loss(OwnLoss { of_cpu: *of_cpu, count: *count, from_ns: *from_ns })
             }
+            Kind::Asleep { pid, left } => {
+                OwnKind::Asleep(OwnAsleep { pid: *pid, state: StateLaw::written(PREEMPTED).number(*left) })
+            }
             Kind::Online => OwnKind::Online(true),
             Kind::Offline => OwnKind::Online(false),
             _ => return None,
@@ -181,6 +188,9 @@ impl OwnEvent {
             OwnKind::Group(told) => Kind::Group { totals: Box::new(told.totals()?), name: told.name },
             OwnKind::Loss(told) => {
                 Kind::Loss { of_cpu: told.of_cpu, count: told.count, from_ns: told.from_ns }
+            }
+            OwnKind::Asleep(told) => {
+                Kind::Asleep { pid: told.pid, left: StateLaw::written(PREEMPTED).left(told.state) }
             }
             OwnKind::Online(true) => Kind::Online,
             OwnKind::Online(false) => Kind::Offline,

@@ -8,7 +8,8 @@
 mod own;
 
 pub(crate) use own::{
-    Own, OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask, OwnReservation,
+    Own, OwnAsleep, OwnAttributes, OwnEvent, OwnGroup, OwnGroupId, OwnHead, OwnKind, OwnLoss, OwnMask,
+    OwnReservation,
 };
 
 use prost::Message;

@@ -133,6 +133,8 @@ fn any_kind() -> impl Strategy<Value = Kind> {
         }),
         1 => (prop::option::of(0u32..3), prop::option::of(0u64..99)).prop_map(|(of_cpu, count)| Kind::Loss { of_cpu, count, from_ns: Some(1) }),
         1 => any::<bool>().prop_map(|on| if on { Kind::Online } else { Kind::Offline }),
+        1 => (0u32..5, prop_oneof![Just(Left::Sleep), Just(Left::Disk), Just(Left::Idle), Just(Left::Dead), Just(Left::Other(0x4b))])
+            .prop_map(|(pid, left)| Kind::Asleep { pid, left }),
     ]
 }
 

@@ -10,7 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, gettid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,9 +21,10 @@ use tombola_core::interference::Interference;
 use tombola_core::shared::Shared;
 use tombola_core::snapshot::TaskTotals;
 use tombola_kernel::{InterferenceMonitor, MaxPairs, PrivateMonitor, Settings};
-use tombola_recording::event::{Event, Kind};
+use tombola_recording::event::{Event, Kind, Left};
 use tombola_recording::fact::Fact;
 use tombola_recording::interval::What;
+use tombola_recording::life::Doing;
 use tombola_recording::normaliser::Normaliser;
 use tombola_recording::playback::Playback;
 use tombola_recording::reader;
@@ -54,7 +55,9 @@ impl Read {
     fn counted(&self) -> (u64, u64) {
         self.events.iter().fold((0, 0), |(events, lost), event| match event.kind {
             Kind::Loss { count, .. } => (events, lost + count.unwrap()),
-            Kind::Attributes { .. } | Kind::Group { .. } | Kind::Throttled { .. } => (events, lost),
+            Kind::Attributes { .. } | Kind::Group { .. } | Kind::Throttled { .. } | Kind::Asleep { .. } => {
+                (events, lost)
+            }
             _ => (events + 1, lost),
         })
     }
@@ -238,7 +241,80 @@ fn root_record_in_flight_writes_when_told_to() {
         // A second, one piece of a tenth of it, and what a busy machine adds to each round.
         assert!((Duration::from_millis(500)..Duration::from_secs(4)).contains(&span), "{span:?}");
         assert!(read.events.iter().any(|event| matches!(event.kind, Kind::Attributes { .. })));
+        // Each piece says anew who sleeps.
+        assert!(read.events.iter().any(|event| matches!(event.kind, Kind::Asleep { .. })));
     }
+}
+
+/// What procfs says of every thread: its state's letter, and its books.
+fn told_by_procfs() -> BTreeMap<u32, (char, String)> {
+    let tasks = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("task"));
+    let of_thread = |entry: fs::DirEntry| {
+        let read = |file| fs::read_to_string(entry.path().join(file)).ok();
+        let letter = read("stat")?.rsplit_once(") ")?.1.chars().next()?;
+        Some((entry.file_name().to_str()?.parse().ok()?, (letter, read("schedstat")?)))
+    };
+    let threads = tasks.filter_map(|path| fs::read_dir(path).ok()).flatten();
+    threads.filter_map(|entry| of_thread(entry.ok()?)).collect()
+}
+
+/// Threads that did nothing meanwhile, by procfs.
+#[test]
+#[ignore = "root: loads BPF programs"]
+fn root_record_tells_who_sleeps_all_the_time() {
+    let dir = TempDir::new().unwrap();
+    let sleeper = Running(Command::new("sleep").arg("300").spawn().unwrap());
+    let stopped = Running(Command::new("sleep").arg("300").spawn().unwrap());
+    let ended = Running(Command::new("true").spawn().unwrap());
+    let burner = Running(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
+    stopped.signal(Signal::SIGSTOP);
+    let pids = [&sleeper, &stopped, &ended].map(|of| of.0.id());
+    let before = wait_for("all three", || {
+        let told = told_by_procfs();
+        (pids.map(|pid| told.get(&pid).map(|of| of.0)) == ['S', 'T', 'Z'].map(Some)).then_some(told)
+    });
+    let (file, said) = record(&dir, &["--duration", "300ms"], &[]);
+    let after = told_by_procfs();
+    let read = Read::file(&file);
+    let mut asleep = BTreeMap::new();
+    let mut active = BTreeSet::new();
+    for event in &read.events {
+        match &event.kind {
+            Kind::Asleep { pid, left } => {
+                assert_eq!(asleep.insert(*pid, *left), None, "told twice: {pid}, {said}");
+            }
+            Kind::Switch { prev, next, .. } => active.extend(prev.iter().chain([next]).map(|task| task.pid)),
+            Kind::Wake { wakee: task, .. } | Kind::Migrate { task, .. } | Kind::Exit { task } => {
+                active.insert(task.pid);
+            }
+            _ => {}
+        }
+    }
+    let mut compared = 0;
+    for (pid, told) in before {
+        // A kernel of a hypervisor's guests hides its first process.
+        let Some(life) = read.normaliser.life(pid) else { continue };
+        if active.contains(&pid) || after.get(&pid) != Some(&told) {
+            continue;
+        }
+        let letter = told.0;
+        let left = match letter {
+            'S' => Left::Sleep,
+            'D' => Left::Disk,
+            'T' | 't' => Left::Stopped,
+            'I' | 'P' => Left::Idle,
+            'Z' | 'X' => Left::Dead,
+            _ => continue,
+        };
+        assert_eq!(asleep.get(&pid), Some(&left), "{pid} {letter}: {said}");
+        assert_eq!(life.doing, Doing::Blocked(left), "{pid}");
+        compared += 1;
+    }
+    assert!(
+        compared > pids.len() && pids.iter().all(|pid| asleep.contains_key(pid)),
+        "{compared}: {asleep:?}"
+    );
+    assert!(!asleep.contains_key(&burner.0.id()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, os_error};
 use crate::group_totals::group;
 use crate::initial_pids::pids_are_initial;
-use crate::recorder::recorded::Known;
+use crate::recorder::recorded::{Known, Recorded, What};
 use crate::wire::{Wire as _, c_bytes, task_note};
 use libbpf_rs::{Iter, Link, MapHandle, RingBuffer, RingBufferBuilder};
 use nix::sched::{CpuSet as NixCpuSet, sched_getaffinity};
@@ -72,6 +72,13 @@ pub(super) fn known(note: &task_note) -> Known {
             period_ns: note.dl_period_ns,
         }),
     }
+}
+
+/// What the note of the iterator says of its task's sleep; `None` where it does not sleep.
+pub(super) fn asleep(note: &task_note, drift_ns: u64) -> Option<Recorded> {
+    let state = u16::try_from(note.asleep).ok().filter(|state| *state != 0)?;
+    let what = What::Asleep { pid: note.pid, state };
+    Some(Recorded { ts_ns: note.ts_ns.wrapping_sub(drift_ns), cpu: 0, what })
 }
 
 /// The name of a thread now, if it lives and is the same, and this process counts as the kernel does.

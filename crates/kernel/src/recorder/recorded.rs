@@ -100,6 +100,14 @@ pub enum What {
         /// How long, until now, ns.
         ns: u64,
     },
+    /// A task was seen asleep: it is on no CPU and in no queue. No event of the kernel's, and of no CPU: its
+    /// `cpu` is 0.
+    Asleep {
+        /// Who.
+        pid: u32,
+        /// In which state, as in [`What::Switch`].
+        state: u16,
+    },
     /// Events of this CPU were lost, for want of room in its lane.
     Loss {
         /// How many.

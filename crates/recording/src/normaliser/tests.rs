@@ -93,6 +93,46 @@ fn who_gives_its_cpu_away_stays_awake() {
     assert_eq!(repairs.missing_wakes, 0);
 }
 
+#[test]
+fn who_is_seen_asleep_has_slept_since_nothing_can_have_been_missed() {
+    let named = |pid| Kind::Attributes { pid, start_ns: None, attributes: Box::default() };
+    let asleep = |pid, left| Kind::Asleep { pid, left };
+    let (sleep, cause) = (Left::Sleep, Cause::Unknown);
+    let events = [
+        (0, 0, named(7)),
+        (0, 0, named(8)),
+        (5, 0, switch(0, RUNNABLE, 9)),
+        (10, 0, asleep(7, sleep)),
+        // Its own events tell more of it.
+        (10, 0, asleep(9, sleep)),
+        // Nobody has told of it.
+        (10, 0, asleep(6, sleep)),
+        (50, 0, Kind::Loss { of_cpu: None, count: Some(1), from_ns: Some(40) }),
+        (45, 0, asleep(7, sleep)),
+        (60, 0, asleep(7, Left::Disk)),
+        (90, 0, wake(7, 9, Stage::Waking)),
+    ];
+    let (facts, _) = run(&complete(), &events, 100);
+    assert_eq!(
+        of(&facts, 7),
+        [
+            (0, 40, What::Blocked { left: sleep, cause }),
+            (40, 50, What::Unknown(Doubt::Loss)),
+            (50, 90, What::Blocked { left: Left::Disk, cause: Cause::Task(9) }),
+            (90, 100, What::Runnable { since: Ready::Woken(Cause::Task(9)), ran: false }),
+        ]
+    );
+    assert_eq!(of(&facts, 8), [(0, 100, What::Unknown(Doubt::Start))], "nobody has looked");
+    assert!(matches!(of(&facts, 9)[1], (5, 40, What::Running { .. })), "{facts:?}");
+    assert_eq!(of(&facts, 6), []);
+    // Where the begin is not told, it may have done anything before it was seen.
+    let (facts, _) = run(&Header { begin_ns: None, ..complete() }, &events[..4], 100);
+    assert_eq!(
+        of(&facts, 7),
+        [(0, 10, What::Unknown(Doubt::Start)), (10, 100, What::Blocked { left: sleep, cause })]
+    );
+}
+
 /// The kernel stamps a task before it tells of its birth, and attributes hold that stamp.
 #[test]
 fn attributes_of_a_sleeper_that_was_born_here_are_its_own() {

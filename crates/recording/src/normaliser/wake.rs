@@ -2,11 +2,26 @@
 
 use super::Normaliser;
 use crate::event::{Context, Left, Stage, Task};
-use crate::interval::{Cause, Ready, What};
+use crate::interval::{Cause, Doubt, Ready, What};
 use crate::life::{Doing, Life};
 use tombola_core::identity::TaskId;
 
 impl Normaliser {
+    /// A task was seen asleep: so it was since nothing of it can have been missed. Where more is known of
+    /// it, its events tell it better.
+    pub(super) fn seen_asleep(&mut self, pid: u32, left: Left) {
+        let (now, is_in_gap) = (self.now_ns, self.now_ns < self.gap_until_ns);
+        let Self { lives, facts, .. } = self;
+        let Some(life) = lives.get_mut(&pid) else { return };
+        if let Doing::Unknown { why, clear_ns } = life.doing
+            // Without a begin that is told, and of a part of the machine, nothing is clear before.
+            && (clear_ns <= now || why == Doubt::Start)
+            && !is_in_gap
+        {
+            life.settle(facts, now, Doing::Blocked(left));
+        }
+    }
+
     pub(super) fn wake(
         &mut self,
         wakee: &Task,

@@ -59,7 +59,7 @@ pub(crate) struct OwnEvent {
     pub(crate) cpu: u32,
     #[prost(uint64, tag = "3")]
     pub(crate) seq: u64,
-    #[prost(oneof = "OwnKind", tags = "4, 5, 6, 7")]
+    #[prost(oneof = "OwnKind", tags = "4, 5, 6, 7, 8")]
     pub(crate) kind: Option<OwnKind>,
 }
 
@@ -74,6 +74,18 @@ pub(crate) enum OwnKind {
     /// Whether the CPU came or went.
     #[prost(bool, tag = "7")]
     Online(bool),
+    #[prost(message, tag = "8")]
+    Asleep(OwnAsleep),
+}
+
+/// Who was seen asleep.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct OwnAsleep {
+    #[prost(uint32, tag = "1")]
+    pub(crate) pid: u32,
+    /// In which state, by the law of kernels since 4.14, whatever that of the file's switches.
+    #[prost(uint64, tag = "2")]
+    pub(crate) state: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -245,6 +245,7 @@ fn row(event: &Event) -> Row {
             ..base()
         },
         Kind::Throttled { pid, ns } => Row { pid: Some(*pid), throttled_ns: Some(*ns), ..base() },
+        Kind::Asleep { pid, left } => Row { pid: Some(*pid), state: Some(letters(*left)), ..base() },
         Kind::Online | Kind::Offline => base(),
         Kind::Loss { of_cpu, count, from_ns } => {
             Row { from_cpu: *of_cpu, count: *count, from_ns: *from_ns, ..base() }

@@ -239,7 +239,11 @@ impl Session {
     /// Asks all tasks what they are like, and tells what is new.
     fn ask(&mut self, ts_ns: u64) -> Result<()> {
         let begin = Instant::now();
-        let (tasks, groups) = (self.recorder.tasks()?, self.recorder.groups()?);
+        let ((tasks, asleep), groups) = (self.recorder.tasks()?, self.recorder.groups()?);
+        if self.events.take_look() {
+            // Beside what the lanes hold of these moments.
+            self.batch.extend(asleep);
+        }
         let (target, watch, mut done) = (&mut self.target, &mut self.watch, Ok(()));
         self.events.renew(ts_ns, tasks, groups, &mut |event| {
             if let Some(watch) = watch {

@@ -278,6 +278,7 @@ impl OpenBundle {
             Kind::Attributes { .. }
             | Kind::Group { .. }
             | Kind::Throttled { .. }
+            | Kind::Asleep { .. }
             | Kind::Online
             | Kind::Offline
             | Kind::Loss { .. } => {

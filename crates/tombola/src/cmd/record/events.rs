@@ -41,6 +41,8 @@ pub struct Events {
     strangers: HashMap<u32, Comm>,
     /// The latest instant of what goes into own packets: they are kept in the order of time.
     own_ns: u64,
+    /// Of whom nothing is told it is not known what they do: at the begin of a file, and after a loss.
+    is_to_look: bool,
 }
 
 impl Events {
@@ -54,7 +56,13 @@ impl Events {
             ended: Default::default(),
             strangers: HashMap::new(),
             own_ns: 0,
+            is_to_look: true,
         }
+    }
+
+    /// Whether it is to be told who sleeps, once.
+    pub fn take_look(&mut self) -> bool {
+        std::mem::take(&mut self.is_to_look)
     }
 
     /// Learns who is in what was just handed over: CPU by CPU, a child may have run before its birth is told,
@@ -125,7 +133,10 @@ impl Events {
             }
             What::Exit { task } => Kind::Exit { task: named(&task) },
             What::Throttled { pid, ns } => Kind::Throttled { pid, ns },
+            What::Asleep { pid, state } => Kind::Asleep { pid, left: left(state, false) },
             What::Loss { count, from_ns } => {
+                // Nobody knows any more who does what, until it is seen.
+                self.is_to_look = true;
                 Kind::Loss { of_cpu: Some(cpu), count: Some(count), from_ns: Some(from_ns) }
             }
         };
@@ -152,6 +163,7 @@ impl Events {
 
     /// All that is known, for a file that begins now.
     pub fn all(&mut self, ts_ns: u64, give: &mut dyn FnMut(Event)) {
+        self.is_to_look = true;
         for group in std::mem::take(&mut self.groups).into_values() {
             self.group(ts_ns, group, give);
         }
