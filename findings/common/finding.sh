@@ -47,6 +47,26 @@ two_on_one_cpu() {
     done
 }
 
+# group_with_quota: a control group $group, whose quota the command quota sets; "${in_group[@]}" before a command runs it there. It ends with the script,
+# and the tasks $pids with it. As root.
+group_with_quota() {
+    ((EUID == 0)) || cannot "needs root, for a control group"
+    read -r version group < <(awk '$3 == "cgroup" && $4 ~ /(^|,)cpu(,|$)/ {print 1, $2; exit} $3 == "cgroup2" {last = "2 " $2} END {if (last) print last}' \
+        /proc/self/mounts) || cannot "no control groups are mounted"
+    group=$(mktemp -d -p "$group" finding.XXXXXX)
+    pids=()
+    trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null; rmdir "$group" || true; rm -rf -- "$work"' EXIT
+    [[ -w $group/cpu.max || -w $group/cpu.cfs_quota_us ]] || cannot "no quota for CPU time here"
+    # shellcheck disable=SC2016,SC2034
+    in_group=(bash -c 'echo $$ >"$1" && shift && exec "$@"' - "$group/cgroup.procs")
+    printf 'kernel %s, control groups of version %s\n' "$(uname -r)" "$version"
+}
+
+# quota US: the group may have so much CPU time in 100 ms.
+quota() {
+    if ((version == 1)); then echo "$1" >"$group/cpu.cfs_quota_us"; else echo "$1 100000" >"$group/cpu.max"; fi
+}
+
 # python PACKAGE==VERSION …: an environment with these packages of PyPI; its interpreter is $python.
 python() {
     python3 -m venv "$work/venv" || cannot "python3 has no venv"
