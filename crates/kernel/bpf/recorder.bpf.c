@@ -476,8 +476,8 @@ static __always_inline void describe_groups(struct task_struct *p)
 #define TASK_NEW 0x0800
 
 /*
- * The state in which p sleeps, in no queue, or in one that it is to leave (6.12 and later). On its way to a CPU or away from it 0
- * is told: its next event tells the rest.
+ * The state in which p sleeps, in no queue, or in one that it is to leave (6.12 and later). On its way to a CPU or from it 0 is
+ * told: its next event tells the rest.
  */
 static __always_inline __u32 sleeps_in(struct task_struct *p)
 {
