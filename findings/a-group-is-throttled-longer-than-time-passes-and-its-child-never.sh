@@ -10,30 +10,12 @@
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
-((EUID == 0)) || cannot "needs root, for control groups"
 (($(nproc) > 1)) || cannot "needs two CPUs"
-read -r version groups < <(awk '$3 == "cgroup" && $4 ~ /(^|,)cpu(,|$)/ {print 1, $2; exit} $3 == "cgroup2" {last = "2 " $2} END {if (last) print last}' \
-    /proc/self/mounts) || cannot "no control groups are mounted"
-group=$(mktemp -d -p "$groups" throttled.XXXXXX)
-pids=()
-clean() {
-    kill "${pids[@]}" 2>/dev/null || true
-    wait
-    rmdir "$group/child" "$group"
-    rm -rf -- "$work"
-}
-trap 'clean 2>/dev/null' EXIT
+group_with_quota
+quota 10000
 mkdir "$group/child"
-if ((version == 1)); then
-    [[ -w $group/cpu.cfs_quota_us ]] || cannot "no quota for CPU time here"
-    echo 100000 >"$group/cpu.cfs_period_us"
-    echo 10000 >"$group/cpu.cfs_quota_us"
-else
-    { echo +cpu >"$group/cgroup.subtree_control"; } 2>/dev/null || cannot "no CPU controller for a group here"
-    [[ -w $group/cpu.max ]] || cannot "no quota for CPU time here"
-    echo "10000 100000" >"$group/cpu.max"
-fi
-echo "kernel $(uname -r), control groups of version $version, 10 ms of CPU time in 100 ms"
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null; rmdir "$group/child" "$group" || true; rm -rf -- "$work"' EXIT
+((version == 1)) || { echo +cpu >"$group/cgroup.subtree_control"; } 2>/dev/null || cannot "no CPU controller for a group here"
 mapfile -t cpus < <(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0))[:2], sep="\n")')
 throttled() { awk '$1 == "throttled_usec" {print $2} $1 == "throttled_time" {print int($2 / 1000)}' "$1"; }
 

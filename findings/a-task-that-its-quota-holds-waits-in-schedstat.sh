@@ -10,30 +10,11 @@
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
-((EUID == 0)) || cannot "needs root, for a control group"
-read -r version groups < <(awk '$3 == "cgroup" && $4 ~ /(^|,)cpu(,|$)/ {print 1, $2; exit} $3 == "cgroup2" {last = "2 " $2} END {if (last) print last}' \
-    /proc/self/mounts) || cannot "no control groups are mounted"
-group=$(mktemp -d -p "$groups" held.XXXXXX)
-task=
-clean() {
-    [[ -z $task ]] || kill "$task" || true
-    wait
-    rmdir "$group"
-    rm -rf -- "$work"
-}
-trap 'clean 2>/dev/null' EXIT
-if ((version == 1)); then
-    [[ -w $group/cpu.cfs_quota_us ]] || cannot "no quota for CPU time here"
-    echo 100000 >"$group/cpu.cfs_period_us"
-    echo 10000 >"$group/cpu.cfs_quota_us"
-else
-    [[ -w $group/cpu.max ]] || cannot "no quota for CPU time here"
-    echo "10000 100000" >"$group/cpu.max"
-fi
-echo "kernel $(uname -r), control groups of version $version"
-# shellcheck disable=SC2016
-bash -c 'echo $$ >"$1" && exec bash -c "while ((SECONDS < 30)); do :; done"' - "$group/cgroup.procs" &
+group_with_quota
+quota 10000
+"${in_group[@]}" bash -c 'while ((SECONDS < 30)); do :; done' &
 task=$!
+pids+=("$task")
 sleep 0.5
 # now: the time, and what the task ran, waited and was throttled, in microseconds.
 now() {
