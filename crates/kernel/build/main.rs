@@ -37,7 +37,6 @@ fn main() {
         fs::write(&to, object.without(is_for_others)).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
     }
     fs::write(out.join("wire.rs"), wire).expect("OUT_DIR can be written to");
-    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=bpf");
     println!("cargo:rerun-if-env-changed=CLANG");
     println!("cargo:rerun-if-env-changed=BPF_CFLAGS");
