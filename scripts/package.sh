@@ -2,7 +2,7 @@
 # Packages of the release binary, and what they are worth.
 #   scripts/package.sh deb          target/debian/*.deb, by cargo-deb
 #   scripts/package.sh rpm          target/generate-rpm/*.rpm, by cargo-generate-rpm
-#   scripts/package.sh needs        what the binary needs of a machine: libraries, and the oldest glibc
+#   scripts/package.sh needs        what the binary needs of a machine: libraries, the oldest glibc, and room
 #   scripts/package.sh units        the systemd units, judged by systemd-analyze
 #   scripts/package.sh try FILE     installs a package in a clean root, runs it there, removes it, and looks at what is left  (root)
 # The two cargo tools are installed under target/tools where they are not in the path.
@@ -48,10 +48,15 @@ rpm_package() {
 }
 
 needs() {
+    local size
     [[ -x target/release/tombola ]] || ./scripts/run.sh build
     echo "libraries:"
     objdump -p target/release/tombola | sed -n 's/^ *NEEDED */  /p'
     echo "glibc, at least: $(oldest)"
+    size=$(stat -c %s target/release/tombola)
+    echo "bytes: $size"
+    # A little above what docs/performance.md tells: what makes it larger has to be meant.
+    ((size <= 12500000)) || die "the binary has $size bytes, more than 12.5 MB"
     # What the packages and the documents promise.
     [[ $(printf '%s\n' "$(oldest)" GLIBC_2.34 | sort -V | tail -1) == GLIBC_2.34 ]] || die "a glibc later than 2.34 is needed"
     objdump -p target/release/tombola | sed -n 's/^ *NEEDED *//p' | grep -vE '^(libelf|libz|libgcc_s|libm|libc|ld-linux-[a-z0-9-]+)\.so' &&
