@@ -13,22 +13,41 @@ mod generated {
         clippy::undocumented_unsafe_blocks,
         unsafe_op_in_unsafe_fn
     )]
-    include!(concat!(env!("OUT_DIR"), "/wire.rs"));
+    pub(crate) mod monitor {
+        include!(concat!(env!("OUT_DIR"), "/monitor.skel.rs"));
+    }
+    pub(crate) mod light {
+        include!(concat!(env!("OUT_DIR"), "/light.skel.rs"));
+    }
+    pub(crate) mod interference {
+        include!(concat!(env!("OUT_DIR"), "/interference.skel.rs"));
+    }
+    pub(crate) mod recorder {
+        include!(concat!(env!("OUT_DIR"), "/recorder.skel.rs"));
+    }
+    pub(crate) mod namespace {
+        include!(concat!(env!("OUT_DIR"), "/namespace.skel.rs"));
+    }
+    pub(crate) mod lottery {
+        include!(concat!(env!("OUT_DIR"), "/lottery.skel.rs"));
+    }
 }
 
-pub(crate) use generated::monitor::{
+pub(crate) use generated::monitor::types::{
     control, cpu_slot, exited_record, group_record, queued_task, schema, task_record,
 };
 
-pub(crate) use generated::light::{kernel_counters, light_base, light_end, light_key, light_task};
+pub(crate) use generated::light::types::{kernel_counters, light_base, light_end, light_key, light_task};
 
-pub(crate) use generated::interference::{open_wait, pair_key, pair_record, untold};
+pub(crate) use generated::interference::types::{open_wait, pair_key, pair_record, untold};
 
-pub(crate) use generated::recorder::{lane, record, task_note};
+pub(crate) use generated::recorder::types::{lane, record, task_note};
 
-pub(crate) use generated::namespace::pid_line;
+pub(crate) use generated::namespace::types::pid_line;
 
-pub(crate) use generated::lottery::{account, sched_ext_ops, settings, tally, task_line, ticket_request};
+pub(crate) use generated::lottery::types::{
+    account, sched_ext_ops, settings, tally, task_line, ticket_request,
+};
 
 /// The compiled monitor that is part of this binary.
 pub(crate) static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.bpf.o"));
