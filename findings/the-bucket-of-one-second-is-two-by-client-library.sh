@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A service level "waits up to 1 s" by Prometheus is sum(rate(wait_bucket{le="1"})) over sum(rate(wait_count)). le is a number, and two exporters
-# with the same buckets, one in Python and one for Node, are expected to have the same series, all the more as both are the clients that are meant for these languages. It is a
-# label, and a label is text: the client of Python writes le="1.0", that for Node le="1", as Go's does. So a fleet of both has the level of
-# half its hosts, 0.50 where every wait was in time, without a word, and sum by (le) has two rows for one bucket. histogram_quantile takes both for one number
-# and is right, so that the graph of p99 beside says nothing is wrong; and le="0.5" is alike in both, so that it hits only levels of whole seconds. Prometheus 2.42 stores what
-# it scrapes; later ones (3.0) make one form of it at the scrape, so that the same query changes there. What helps: le=~"1|1.0".
+# A service level "waits up to 1 s" by Prometheus is sum(rate(wait_bucket{le="1"})) over sum(rate(wait_count)). le is a number, and two exporters with
+# the same buckets, one in Python and one for Node, are expected to have the same series, all the more as both are the clients that are meant for
+# these languages. It is a label, and a label is text: the client of Python writes le="1.0", that for Node le="1", as Go's does. So a fleet of both
+# has the level of half its hosts, 0.50 where every wait was in time, without a word, and sum by (le) has two rows for one bucket. histogram_quantile
+# takes both for one number and is right, so that the graph of p99 beside says nothing is wrong; and le="0.5" is alike in both, so that it hits only
+# levels of whole seconds. Prometheus 2.42 stores what it scrapes; later ones (3.0) make one form of it at the scrape, so that the same query changes
+# there. What helps: le=~"1|1.0".
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
