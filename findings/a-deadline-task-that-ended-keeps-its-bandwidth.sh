@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# SCHED_DEADLINE is granted by an admission test: a sum of runtime over period, and where there is no room sched_setattr(2) is EBUSY (sched(7)). A task
-# that ends, or goes back to another policy, gives up what it had, and one expects room for it at once: who restarts a program that crashed asks for the same
-# again. The kernel keeps the bandwidth of a task that has gone until its "0-lag time" (inactive_task_timer() in kernel/sched/deadline.c), the instant by which
-# it would have used at its rate what it has used: runtime of 0.9 s in 3 s, used up at once and ended, is reserved for nearly 3 s more. Documentation/scheduler/
-# sched-deadline.rst knows that time for reclaiming, not for admission. So a restart is EBUSY on a machine where no task of DEADLINE is left whose sum would
-# explain it, the sooner after the task's wakeup it died the longer, and one that comes a little later succeeds; a sum over all tasks says there was room.
-# What helps: try again for a period; nothing of /proc tells when. Here tasks that sleep take all the room but one's. As root, for DEADLINE.
+# SCHED_DEADLINE is granted by an admission test: a sum of runtime over period, and where there is no room sched_setattr(2) is EBUSY (sched(7)). A
+# task that ends, or goes back to another policy, gives up what it had, and one expects room for it at once: who restarts a program that crashed asks
+# for the same again. The kernel keeps the bandwidth of a task that has gone until its "0-lag time" (inactive_task_timer() in
+# kernel/sched/deadline.c), the instant by which it would have used at its rate what it has used: runtime of 0.9 s in 3 s, used up at once and ended,
+# is reserved for nearly 3 s more. Documentation/scheduler/ sched-deadline.rst knows that time for reclaiming, not for admission. So a restart is
+# EBUSY on a machine where no task of DEADLINE is left whose sum would explain it, the sooner after the task's wakeup it died the longer, and one that
+# comes a little later succeeds; a sum over all tasks says there was room. What helps: try again for a period; nothing of /proc tells when. Here tasks
+# that sleep take all the room but one's. As root, for DEADLINE.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# An exponential average with a half-life of 1 s, of samples that do not come at even times: what pandas has as ewm(halflife="1s", times=t) and Polars as
-# ewm_mean_by("t", half_life="1s"). One parameter in one unit over the same rows: one expects one curve. Of the loads 0, 0, 8, 0 at 0, 1, 11 and 12 s the last
-# is 2.67 by pandas and 4.0 by Polars. Polars halves what was there before within a second, whatever it was made of: behind a gap the new sample is all but
-# alone, and a second later it has one half. pandas weighs each sample by its age and divides by the sum of the weights, so that of two samples 1 s apart
-# the newer has two thirds, and samples count by their number: a load of 8 in the last second is 4.0 by both when one sample says so, and 7.06 by pandas when ten
-# do. So a load or a wait "with a half-life of a second" differs by half between two libraries, and in one of them follows how often somebody sampled.
-# What helps: adjust=False, with which pandas has what Polars has.
+# An exponential average with a half-life of 1 s, of samples that do not come at even times: what pandas has as ewm(halflife="1s", times=t) and Polars
+# as ewm_mean_by("t", half_life="1s"). One parameter in one unit over the same rows: one expects one curve. Of the loads 0, 0, 8, 0 at 0, 1, 11 and 12
+# s the last is 2.67 by pandas and 4.0 by Polars. Polars halves what was there before within a second, whatever it was made of: behind a gap the new
+# sample is all but alone, and a second later it has one half. pandas weighs each sample by its age and divides by the sum of the weights, so that of
+# two samples 1 s apart the newer has two thirds, and samples count by their number: a load of 8 in the last second is 4.0 by both when one sample
+# says so, and 7.06 by pandas when ten do. So a load or a wait "with a half-life of a second" differs by half between two libraries, and in one of
+# them follows how often somebody sampled. What helps: adjust=False, with which pandas has what Polars has.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

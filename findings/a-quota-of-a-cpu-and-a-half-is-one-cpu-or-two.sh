@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How many workers a program starts follows from how many CPUs its runtime finds, and runtimes know quotas of control groups by now. Of a quota of one CPU and a half one
-# expects one answer, or at least one in a language. Rust's std::thread::available_parallelism() divides quota by period and cuts: 1. The crate num_cpus
-# rounds up: 2. So a pool that is sized by std has half the threads of one by num_cpus in the same binary. The JVM rounds up and nproc and
-# Python have no quota at all, so that they find all CPUs of the mask. With a quota of 1.9 the one that cuts leaves nearly half of what was paid for unused,
-# and those that round up are throttled a part of each period when all their workers are busy; on machines with more CPUs than two nproc's are throttled most. What helps: whole CPUs, or
-# the number of workers given by hand. As root, for a control group.
+# How many workers a program starts follows from how many CPUs its runtime finds, and runtimes know quotas of control groups by now. Of a quota of one
+# CPU and a half one expects one answer, or at least one in a language. Rust's std::thread::available_parallelism() divides quota by period and cuts:
+# 1. The crate num_cpus rounds up: 2. So a pool that is sized by std has half the threads of one by num_cpus in the same binary. The JVM rounds up and
+# nproc and Python have no quota at all, so that they find all CPUs of the mask. With a quota of 1.9 the one that cuts leaves nearly half of what was
+# paid for unused, and those that round up are throttled a part of each period when all their workers are busy; on machines with more CPUs than two
+# nproc's are throttled most. What helps: whole CPUs, or the number of workers given by hand. As root, for a control group.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Programs log CLOCK_MONOTONIC, and traces are recorded by it (trace_clock mono, perf record -k CLOCK_MONOTONIC, bpf_ktime_get_ns()) so that both can be joined. A program in a time
-# namespace, as a container that was restored has it, reads another CLOCK_MONOTONIC; time_namespaces(7) says that this "affects various APIs that measure
-# against these clocks", and one expects a trace that is recorded in the namespace, or at least an event that the program wrote itself, to have its clock. All
-# tracing has the clock of the machine: here a marker that says 100000 s more than the stamp that tracefs gives it. And the start time in /proc/PID/stat,
-# which with the number is a task's identity, goes by who reads: of one process it differs by the offset for readers within and without (proc_pid_stat's
-# timens_add_boottime_ns() in fs/proc/array.c), so that an agent in a container and one of the host do not mean the same task by the same pair, while the time of
-# day that ps makes of it (lstart) is the same for both, for /proc/stat's btime moves by as much. What helps: /proc/PID/timens_offsets of each program,
-# and a namespace's number beside an identity. As root.
+# Programs log CLOCK_MONOTONIC, and traces are recorded by it (trace_clock mono, perf record -k CLOCK_MONOTONIC, bpf_ktime_get_ns()) so that both can
+# be joined. A program in a time namespace, as a container that was restored has it, reads another CLOCK_MONOTONIC; time_namespaces(7) says that this
+# "affects various APIs that measure against these clocks", and one expects a trace that is recorded in the namespace, or at least an event that the
+# program wrote itself, to have its clock. All tracing has the clock of the machine: here a marker that says 100000 s more than the stamp that tracefs
+# gives it. And the start time in /proc/PID/stat, which with the number is a task's identity, goes by who reads: of one process it differs by the
+# offset for readers within and without (do_task_stat() in fs/proc/array.c), so that an agent in a container and one of the host do not mean the same
+# task by the same pair, while the time of day that ps makes of it (lstart) is the same for both, for /proc/stat's btime moves by as much. What helps:
+# /proc/PID/timens_offsets of each program, and a namespace's number beside an identity. As root.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# SCHED_IDLE is for "jobs at extremely low priority (lower even than a +19 nice value with the SCHED_OTHER or SCHED_BATCH policies)" (sched(7)). One expects that chrt -i 0
-# keeps a batch job out of the way of whoever computes on that CPU, wherever both live. A policy holds within a control group: the group itself competes with its own
-# weight, which knows nothing of who is in it (the page says so of nice values and of autogroups, not of this policy). So of one CPU an idle task
-# takes half from an ordinary one of another group of equal weight, and next to nothing, about 3 of 1027 parts, from one in its own. And as a session, a unit and a
-# container have each a group, the usual case is the first one; with autogroups two terminals are enough. Tools that show the policy (chrt -p, ps -o cls: IDL) say
-# nothing of it. What helps: cpu.idle or a small weight for the group. As root, for control groups.
+# SCHED_IDLE is for "jobs at extremely low priority (lower even than a +19 nice value with the SCHED_OTHER or SCHED_BATCH policies)" (sched(7)). One
+# expects that chrt -i 0 keeps a batch job out of the way of whoever computes on that CPU, wherever both live. A policy holds within a control group:
+# the group itself competes with its own weight, which knows nothing of who is in it (the page says so of nice values and of autogroups, not of this
+# policy). So of one CPU an idle task takes half from an ordinary one of another group of equal weight, and next to nothing, about 3 of 1027 parts,
+# from one in its own. And as a session, a unit and a container have each a group, the usual case is the first one; with autogroups two terminals are
+# enough. Tools that show the policy (chrt -p, ps -o cls: IDL) say nothing of it. What helps: cpu.idle or a small weight for the group. As root, for
+# control groups.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

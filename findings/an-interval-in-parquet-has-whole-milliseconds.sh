@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A wait in a Parquet file. DuckDB has INTERVAL for it, which counts microseconds, takes sums and means of it, and writes it with COPY; one expects to read
-# from the file what was written, as with every other type, or an error. Parquet's INTERVAL is three numbers of 32 bits, months, days and milliseconds
-# (LogicalTypes.md), and COPY cuts: waits of 400, 999 and 1600 us come back as 0, 0 and 1 ms, a third of their sum is left, nothing is said, and the same
-# SQL over the table and over its file differs. Negative ones (a lag) are an error, which shows that somebody looked. For others it is no duration at all: pandas and pyarrow have 12
-# bytes. The other way round it is no better: a duration of Arrow, which pyarrow, pandas and Polars write,
-# is a plain number in Parquet with its unit in a key of Arrow's own, so that DuckDB reads BIGINT, in nanoseconds or whatever the writer's unit
+# A wait in a Parquet file. DuckDB has INTERVAL for it, which counts microseconds, takes sums and means of it, and writes it with COPY; one expects to
+# read from the file what was written, as with every other type, or an error. Parquet's INTERVAL is three numbers of 32 bits, months, days and
+# milliseconds (LogicalTypes.md), and COPY cuts: waits of 400, 999 and 1600 us come back as 0, 0 and 1 ms, a third of their sum is left, nothing is
+# said, and the same SQL over the table and over its file differs. Negative ones (a lag) are an error, which shows that somebody looked. For others it
+# is no duration at all: pandas and pyarrow have 12 bytes. The other way round it is no better: a duration of Arrow, which pyarrow, pandas and Polars
+# write, is a plain number in Parquet with its unit in a key of Arrow's own, so that DuckDB reads BIGINT, in nanoseconds or whatever the writer's unit
 # was, though it takes the same column as an INTERVAL straight from Arrow. What helps: a column of plain integers with the unit in its name.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh

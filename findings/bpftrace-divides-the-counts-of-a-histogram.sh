@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# bpftrace has times in nanoseconds, and the third argument of print(@map, top, div) divides what is printed, so that print(@ns,
-# 0, 1000) of sums, averages and maxima shows microseconds. One expects of a histogram the same: waits in microseconds, as many as there were. Version 0.17 divides
-# how many there were and leaves the edges: of 1999 waits of 1.5 us and 999 of 3 ms it shows "[1K, 2K) 1" and "[2M, 4M) 0". The edges read
-# as microseconds are a thousand times too long, which looks like an overloaded machine and not like a mistake, and whatever is rarer than div is 0 behind
-# a bar that is there. The averages beside are cut, not rounded, and toward 0: of 1 and 2 it is 1, of -1 and -2 it is -1. What helps: divide what goes into hist(). As root.
+# bpftrace has times in nanoseconds, and the third argument of print(@map, top, div) divides what is printed, so that print(@ns, 0, 1000) of sums,
+# averages and maxima shows microseconds. One expects of a histogram the same: waits in microseconds, as many as there were. Version 0.17 divides how
+# many there were and leaves the edges: of 1999 waits of 1.5 us and 999 of 3 ms it shows "[1K, 2K) 1" and "[2M, 4M) 0". The edges read as microseconds
+# are a thousand times too long, which looks like an overloaded machine and not like a mistake, and whatever is rarer than div is 0 behind a bar that
+# is there. The averages beside are cut, not rounded, and toward 0: of 1 and 2 it is 1, of -1 and -2 it is -1. What helps: divide what goes into
+# hist(). As root.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

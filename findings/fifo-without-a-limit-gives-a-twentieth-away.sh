@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# sched(7) on /proc/sys/kernel/sched_rt_runtime_us: "Specifying -1 makes the run time the same as the period; that is, no CPU time is set aside for non-real-time
-# processes". Who needs a CPU for a thread of FIFO that polls sets -1, as guides for real-time systems say, and expects that nothing of a lower class
-# runs there. Since Linux 6.12 ordinary tasks have a deadline server on each CPU (fair_server_init() in kernel/sched/fair.c), 50 ms in each second, that goes before FIFO as
-# DEADLINE does, and it does not look at sched_rt_runtime_us: with -1 as with 950000 the thread loses 50 ms at a stretch, once a second, as long as any ordinary
-# task waits there, which on a CPU with kernel workers is soon. The figure in that file is then no limit of anything here. What helps:
-# fair_server/cpuN/runtime in debugfs' sched, where debugfs may be written; no ordinary task on that CPU. As root; sets the limit for the time of the
-# run, and sets it back.
+# sched(7) on /proc/sys/kernel/sched_rt_runtime_us: "Specifying -1 makes the run time the same as the period; that is, no CPU time is set aside for
+# non-real-time processes". Who needs a CPU for a thread of FIFO that polls sets -1, as guides for real-time systems say, and expects that nothing of
+# a lower class runs there. Since Linux 6.12 ordinary tasks have a deadline server on each CPU (fair_server_init() in kernel/sched/fair.c), 50 ms in
+# each second, that goes before FIFO as DEADLINE does, and it does not look at sched_rt_runtime_us: with -1 as with 950000 the thread loses 50 ms at a
+# stretch, once a second, as long as any ordinary task waits there, which on a CPU with kernel workers is soon. The figure in that file is then no
+# limit of anything here. What helps: fair_server/cpuN/runtime in debugfs' sched, where debugfs may be written; no ordinary task on that CPU. As root;
+# sets the limit for the time of the run, and sets it back.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# An event of perf with :u is of "user-space counting", with :k of "kernel counting" (perf-list(1)), and without the right to see the kernel perf adds the u by
-# itself. One expects of task-clock:u the time in user mode, and that u and k add up to the whole, as page-faults:u and :k do. The software clocks do not hear it:
-# task-clock:u, task-clock:k and task-clock are one number, of a program that is in the kernel nearly all its time as of any other, for the kernel takes the clock of
-# the task and looks at no mode (task_clock_event_update() in kernel/events/core.c). And a switch is always counted in the kernel, so that
-# context-switches:u and cpu-migrations:u are 0, however many there were: what perf stat shows to who is no root is "0 context-switches:u", and 0
-# per second, without a word. So a share task-clock:u / task-clock is 100 %, and a program that is switched all the time looks undisturbed. What helps: the
-# user and sys times below, and /proc/PID/status for switches. As root, for all three.
+# An event of perf with :u is of "user-space counting", with :k of "kernel counting" (perf-list(1)), and without the right to see the kernel perf adds
+# the u by itself. One expects of task-clock:u the time in user mode, and that u and k add up to the whole, as page-faults:u and :k do. The software
+# clocks do not hear it: task-clock:u, task-clock:k and task-clock are one number, of a program that is in the kernel nearly all its time as of any
+# other, for the kernel takes the clock of the task and looks at no mode (task_clock_event_update() in kernel/events/core.c). And a switch is always
+# counted in the kernel, so that context-switches:u and cpu-migrations:u are 0, however many there were: what perf stat shows to who is no root is "0
+# context-switches:u", and 0 per second, without a word. So a share task-clock:u / task-clock is 100 %, and a program that is switched all the time
+# looks undisturbed. What helps: the user and sys times below, and /proc/PID/status for switches. As root, for all three.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# perf stat -r N: "repeat command and print average + stddev" (perf-stat(1)). So one takes "0.2 +- 0.03 seconds time elapsed ( +- 15 % )" for the spread of the
-# runs: two thirds of them within 0.03 s of the mean. What stands behind +- is the standard deviation of the mean, that of the runs divided by the root of N
-# (stddev_stats() in tools/perf/util/stat.c, whose comment says so). A command that takes 0.1 and 0.3 s by turns, of which no run is within 0.09 s of
-# the mean, has +- 15 % after ten runs and +- 7 % after forty, where its spread is near 50 % whatever N is: the more one repeats, the steadier any program looks, and
-# results of different N cannot be compared by it. hyperfine and pyperf print the deviation of the runs behind the same sign. What helps: times the
-# root of N, or --table, which has the runs.
+# perf stat -r N: "repeat command and print average + stddev" (perf-stat(1)). So one takes "0.2 +- 0.03 seconds time elapsed ( +- 15 % )" for the
+# spread of the runs: two thirds of them within 0.03 s of the mean. What stands behind +- is the standard deviation of the mean, that of the runs
+# divided by the root of N (stddev_stats() in tools/perf/util/stat.c, whose comment says so). A command that takes 0.1 and 0.3 s by turns, of which no
+# run is within 0.09 s of the mean, has +- 15 % after ten runs and +- 7 % after forty, where its spread is near 50 % whatever N is: the more one
+# repeats, the steadier any program looks, and results of different N cannot be compared by it. hyperfine and pyperf print the deviation of the runs
+# behind the same sign. What helps: times the root of N, or --table, which has the runs.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Five runs before a change, five behind it; the Brunner-Munzel test is the one that SciPy has for samples of unlike spread (scipy.stats.brunnermunzel). The clearest
-# result there can be is that each run of the one is below each of the other. One expects of it the least p there is, which for five and five is 0.008, as
-# 2 of 252 orders are as far apart; mannwhitneyu says that. brunnermunzel has NaN, with a RuntimeWarning, for both variances of the ranks are 0: "p < 0.05" is False,
-# and a gate that asks so lets the worst regression pass. Where one run of the one ties with one of the other, p is 1e-7, far below what five and five
-# can say, and where two runs change places 4e-5: so of ever clearer differences p falls, goes below what is possible, and is gone. With distribution="normal" it is 0. statsmodels'
-# rank_compare_2indep has NaN likewise. SciPy's page recommends a permuted test for fewer than ten, and neither code does it. What helps:
-# permutation_test() over the ranks, or mannwhitneyu's exact p, and a gate that is closed to NaN.
+# Five runs before a change, five behind it; the Brunner-Munzel test is the one that SciPy has for samples of unlike spread
+# (scipy.stats.brunnermunzel). The clearest result there can be is that each run of the one is below each of the other. One expects of it the least p
+# there is, which for five and five is 0.008, as 2 of 252 orders are as far apart; mannwhitneyu says that. brunnermunzel has NaN, with a
+# RuntimeWarning, for both variances of the ranks are 0: "p < 0.05" is False, and a gate that asks so lets the worst regression pass. Where one run of
+# the one ties with one of the other, p is 1e-7, far below what five and five can say, and where two runs change places 4e-5: so of ever clearer
+# differences p falls, goes below what is possible, and is gone. With distribution="normal" it is 0. statsmodels' rank_compare_2indep has NaN
+# likewise. SciPy's page recommends a permuted test for fewer than ten, and neither code does it. What helps: permutation_test() over the ranks, or
+# mannwhitneyu's exact p, and a gate that is closed to NaN.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# sched_rr_get_interval(2) gives "the round-robin time quantum" of a task. For ordinary tasks Linux answers too, with their slice (get_rr_interval_fair() in
-# kernel/sched/fair.c); 0 is what it says of FIFO, whose slice has no end. Since Linux 6.12 a slice is an attribute of the task (sched_runtime of
-# sched_setattr(2)), and one expects to read here what was set there, or at least something above 0. The kernel counts in whole ticks and cuts: with CONFIG_HZ=250 a
-# slice of 3 ms is 0, one of 5 is 4, one of 10 is 8, and the default, 2.8 ms or less, is 0 on any number of CPUs. By its source it is 0, too, of a task that sleeps where the
-# CPU has no other. Who divides by it, or takes 0 for FIFO, is wrong either way. What helps: sched_getattr(2), whose sched_runtime has the nanoseconds.
+# sched_rr_get_interval(2) gives "the round-robin time quantum" of a task. For ordinary tasks Linux answers too, with their slice
+# (get_rr_interval_fair() in kernel/sched/fair.c); 0 is what it says of FIFO, whose slice has no end. Since Linux 6.12 a slice is an attribute of the
+# task (sched_runtime of sched_setattr(2)), and one expects to read here what was set there, or at least something above 0. The kernel counts in whole
+# ticks and cuts: with CONFIG_HZ=250 a slice of 3 ms is 0, one of 5 is 4, one of 10 is 8, and the default, 2.8 ms or less, is 0 on any number of CPUs.
+# By its source it is 0, too, of a task that sleeps where the CPU has no other. Who divides by it, or takes 0 for FIFO, is wrong either way. What
+# helps: sched_getattr(2), whose sched_runtime has the nanoseconds.
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
