@@ -6,6 +6,7 @@
 //! choose again, in CPU order; so at equal times a task that wakes stands before one whose slice ends, and
 //! arrivals at one instant come in order of declaration.
 
+mod agenda;
 mod ahead;
 mod awaited;
 mod bandwidth;
@@ -14,17 +15,16 @@ mod lane;
 mod program;
 mod tracing;
 
-use super::heap::IndexedHeap;
 use super::lag::LagBook;
 use super::machine::{CpuIx, Machine, TaskIx, TaskPlace, stream};
 use super::measure::Meter;
 use super::policy::{Arrival, Departure, Pick, Policy, PolicyKind};
 use super::scenario::{EventKind, Scenario, Step, Task, WHEN_WOKEN};
 use super::trace::{Tracer, Turn};
+use agenda::Agenda;
 use ahead::Ahead;
 use bandwidth::Bandwidth;
 use fluid::Fluid;
-use lane::Lane;
 use program::{Body, Lock, Outcome};
 use std::collections::VecDeque;
 use thiserror::Error;
@@ -49,6 +49,12 @@ pub enum SimError {
         task: String,
     },
 }
+
+/// Why it cannot go on, in one word: what succeeds has no room to be made for it.
+type Halt = Box<SimError>;
+
+/// Steps that may be taken at one instant, besides 64 for each task.
+const STEPS_MOST: u64 = 1_000_000;
 
 /// One stretch of a task on a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +90,7 @@ pub struct Simulation<'a> {
     first: Vec<TaskIx>,
     /// Latest release of each timer of a task that has several; empty where none has.
     timers: Vec<Vec<u64>>,
-    events: IndexedHeap<(u64, u64)>,
-    sequence: u64,
-    lanes: Vec<Lane>,
+    agenda: Agenda,
     groups: Vec<Bandwidth>,
     /// CPUs that must choose, descending.
     due: Vec<CpuIx>,
@@ -173,9 +177,7 @@ impl<'a> Simulation<'a> {
             waiters: vec![VecDeque::new(); scenario.events.len()],
             first,
             timers: timers(scenario),
-            events: IndexedHeap::new(m + 2 * n + 2 * scenario.groups.len()),
-            sequence: 0,
-            lanes: vec![Lane::default(); m],
+            agenda: Agenda::new(m + 2 * n + 2 * scenario.groups.len()),
             groups: vec![Bandwidth::default(); scenario.groups.len()],
             due: Vec::with_capacity(m),
             idle_cpus: m,
@@ -209,7 +211,7 @@ impl<'a> Simulation<'a> {
 
     /// Events set so far: a measure of the work done.
     pub(super) fn events_scheduled(&self) -> u64 {
-        self.sequence
+        self.agenda.count()
     }
 
     /// Tells every slice to `observer` when it ends.
@@ -243,32 +245,43 @@ impl<'a> Simulation<'a> {
             return Err(error.clone());
         }
         let outcome = self.advance_to(until_ns);
-        if let Err(error) = &outcome {
-            self.error = Some(error.clone());
-        }
-        outcome
+        outcome.map_err(|error| {
+            self.error = Some(SimError::clone(&error));
+            *error
+        })
     }
 
-    fn advance_to(&mut self, until_ns: u64) -> Result<(), SimError> {
-        while let Some(((at, _), slot)) = self.events.peek() {
-            if at > until_ns {
-                break;
-            }
-            self.events.pop();
+    /// Time goes on to an instant at which something happens.
+    #[inline]
+    fn pass_to(&mut self, at: u64) {
+        if let Some(lag) = &mut self.lag {
+            lag.renew(&self.machine);
+        }
+        if self.fluid.is_some() {
+            self.flow(at);
+        }
+        self.machine.now_ns = at;
+        self.steps_now = 0;
+    }
+
+    fn advance_to(&mut self, until_ns: u64) -> Result<(), Halt> {
+        while let Some(at) = self.agenda.next_at().filter(|at| *at <= until_ns)
+            && let Some(slot) = self.agenda.pop()
+        {
             if at > self.machine.now_ns {
-                if let Some(lag) = &mut self.lag {
-                    lag.renew(&self.machine);
-                }
-                if self.fluid.is_some() {
-                    self.flow(at);
-                }
-                self.machine.now_ns = at;
-                self.steps_now = 0;
+                self.pass_to(at);
             }
-            self.happen(slot)?;
+            let over = if slot < self.machine.cpus.len() {
+                self.cpu_timer(slot)?
+            } else {
+                self.happen(slot)?;
+                None
+            };
             // Everything of this instant first, then the choices it calls for.
-            if self.events.peek().is_none_or(|((next, _), _)| next > at) {
-                self.choose()?;
+            if self.agenda.next_at().is_none_or(|next| next > at) {
+                self.choose(over)?;
+            } else if let Some(cpu) = over {
+                self.mark_due(cpu);
             }
         }
         self.check_deadlock()?;
@@ -296,7 +309,7 @@ impl<'a> Simulation<'a> {
 
     /// Books everything up to now.
     fn settle(&mut self) {
-        for cpu in 0..self.lanes.len() {
+        for cpu in 0..self.machine.cpus.len() {
             self.book(cpu);
         }
         if let Some(lag) = &mut self.lag {
@@ -315,15 +328,13 @@ impl<'a> Simulation<'a> {
 
     #[inline]
     fn schedule(&mut self, slot: usize, at_ns: u64) {
-        self.sequence += 1;
-        self.events.set(slot, (at_ns, self.sequence));
+        self.agenda.set(slot, at_ns);
     }
 
-    fn happen(&mut self, slot: usize) -> Result<(), SimError> {
-        let (m, n, g) = (self.lanes.len(), self.bodies.len(), self.groups.len());
-        if slot < m {
-            self.cpu_timer(slot)?;
-        } else if slot < m + n {
+    /// What is not of a CPU.
+    fn happen(&mut self, slot: usize) -> Result<(), Halt> {
+        let (m, n, g) = (self.machine.cpus.len(), self.bodies.len(), self.groups.len());
+        if slot < m + n {
             let task = slot - m;
             if self.fluid.is_some() && self.machine.tasks[task].place == TaskPlace::Queued {
                 return self.fluid_timer(task);
@@ -352,34 +363,47 @@ impl<'a> Simulation<'a> {
             return;
         }
         self.policy.enqueue(&mut self.machine, task, why);
-        self.take_timers();
-        // On a single CPU the end of a slice brings nobody whom the choice that follows does not see.
-        self.arrived |= why != Arrival::Expired || self.lanes.len() > 1;
+        self.came(why);
     }
 
+    /// Somebody came to the run queue.
+    #[inline]
+    fn came(&mut self, why: Arrival) {
+        self.take_timers();
+        // On a single CPU the end of a slice brings nobody whom the choice that follows does not see.
+        self.arrived |= why != Arrival::Expired || self.machine.cpus.len() > 1;
+    }
+
+    #[inline]
     fn take_timers(&mut self) {
         while let Some((task, at)) = self.machine.timers.pop() {
-            let slot = self.lanes.len() + self.bodies.len() + self.groups.len() + task;
+            let slot = self.machine.cpus.len() + self.bodies.len() + self.groups.len() + task;
             self.schedule(slot, at);
         }
     }
 
-    fn count_step(&mut self, task: TaskIx) -> Result<(), SimError> {
+    #[inline]
+    fn count_step(&mut self, task: TaskIx) -> Result<(), Halt> {
         self.steps_now += 1;
-        if self.steps_now > 1_000_000 + 64 * self.bodies.len() as u64 {
-            return Err(SimError::NoProgress { at_ns: self.machine.now_ns, task: self.name(task) });
+        if self.steps_now > STEPS_MOST { self.check_steps(task) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn check_steps(&self, task: TaskIx) -> Result<(), Halt> {
+        if self.steps_now > STEPS_MOST + 64 * self.bodies.len() as u64 {
+            return Err(SimError::NoProgress { at_ns: self.machine.now_ns, task: self.name(task) }.into());
         }
         Ok(())
     }
 
     /// Nothing to come, nobody running, somebody blocked: it will stay so.
-    fn check_deadlock(&self) -> Result<(), SimError> {
-        let (m, n, g) = (self.lanes.len(), self.bodies.len(), self.groups.len());
+    fn check_deadlock(&self) -> Result<(), Halt> {
+        let (m, n, g) = (self.machine.cpus.len(), self.bodies.len(), self.groups.len());
         if self.living == 0 || self.idle_cpus < m {
             return Ok(());
         }
         let is_refill = |slot: usize| (m + n..m + n + g).contains(&slot);
-        if self.events.iter().any(|(_, slot)| !is_refill(slot))
+        if self.agenda.slots().any(|slot| !is_refill(slot))
             || self.groups.iter().any(|g| !g.parked.is_empty())
         {
             return Ok(());
@@ -388,7 +412,7 @@ impl<'a> Simulation<'a> {
         if blocked.is_empty() {
             return Ok(());
         }
-        Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked })
+        Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked }.into())
     }
 
     /// The entry of the scenario a task is an instance of.
@@ -421,7 +445,7 @@ impl<'a> Simulation<'a> {
     /// Ends the simulation: slices under way end here for the observer.
     pub fn finish(&mut self) {
         self.settle();
-        for cpu in 0..self.lanes.len() {
+        for cpu in 0..self.machine.cpus.len() {
             let view = self.machine.cpus[cpu];
             if let (Some(task), Some(observer)) = (view.task, &mut self.observer) {
                 let ran_ns = view.booked_ns - view.since_ns;

@@ -11,138 +11,29 @@ const ABSENT: u32 = u32::MAX;
 /// Children of an entry: four keys of 8 bytes with their items fill one cache line, and halve the levels.
 const ARITY: usize = 4;
 
-/// What stands in a heap: a key, and the item that has it.
-pub trait Entry: Copy {
-    /// What entries are ordered by.
-    type Key: Copy;
+/// A key beside its item.
+type Entry<K> = (K, u32);
 
-    /// An item with its key.
-    fn new(key: Self::Key, item: u32) -> Self;
-
-    /// The key.
-    fn key(self) -> Self::Key;
-
-    /// Whose it is.
-    fn item(self) -> u32;
-
-    /// Whether this entry comes before another: it has the smaller key, or of equal keys the smaller item.
-    fn comes_before(&self, other: &Self) -> bool;
+/// Whether an entry comes before another: it has the smaller key, or of equal keys the smaller item. Without
+/// short circuits, so that it compiles to no branch.
+#[inline]
+#[allow(clippy::needless_bitwise_bool)]
+fn comes_before<K: PartialOrd>(entry: &Entry<K>, other: &Entry<K>) -> bool {
+    (entry.0 < other.0) | ((entry.0 == other.0) & (entry.1 < other.1))
 }
-
-/// Any key, beside its item. Keys must be totally ordered in use (no NaN).
-impl<K: PartialOrd + Copy> Entry for (K, u32) {
-    type Key = K;
-
-    #[inline]
-    fn new(key: K, item: u32) -> Self {
-        (key, item)
-    }
-
-    #[inline]
-    fn key(self) -> K {
-        self.0
-    }
-
-    #[inline]
-    fn item(self) -> u32 {
-        self.1
-    }
-
-    /// Without short circuits, so that it compiles to no branch.
-    #[inline]
-    #[allow(clippy::needless_bitwise_bool)]
-    fn comes_before(&self, other: &Self) -> bool {
-        (self.0 < other.0) | ((self.0 == other.0) & (self.1 < other.1))
-    }
-}
-
-/// A key of 64 bits and its item in one integer: compared at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Short(u128);
-
-impl Entry for Short {
-    type Key = u64;
-
-    #[inline]
-    fn new(key: u64, item: u32) -> Self {
-        Self(u128::from(key) << 32 | u128::from(item))
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // 64 bits stand above the item
-    fn key(self) -> u64 {
-        (self.0 >> 32) as u64
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // the low half of the low half
-    fn item(self) -> u32 {
-        self.0 as u32
-    }
-
-    #[inline]
-    fn comes_before(&self, other: &Self) -> bool {
-        self.0 < other.0
-    }
-}
-
-/// A key of 108 bits and an item of 20 in one integer: half the room of both apart, and compared at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Long(i128);
-
-impl Long {
-    /// Bits of an item: a scenario has at most a million tasks.
-    const ITEM_BITS: u32 = 20;
-
-    /// Whether a key and an item have the room they need.
-    #[inline]
-    pub fn fits(key: i128, item: usize) -> bool {
-        let most = i128::MAX >> Self::ITEM_BITS;
-        (-most..=most).contains(&key) && item < 1 << Self::ITEM_BITS
-    }
-}
-
-/// For keys and items that [`Long::fits`].
-impl Entry for Long {
-    type Key = i128;
-
-    #[inline]
-    fn new(key: i128, item: u32) -> Self {
-        Self(key << Self::ITEM_BITS | i128::from(item))
-    }
-
-    #[inline]
-    fn key(self) -> i128 {
-        self.0 >> Self::ITEM_BITS
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the lowest 20 bits
-    fn item(self) -> u32 {
-        (self.0 as u32) & ((1 << Self::ITEM_BITS) - 1)
-    }
-
-    #[inline]
-    fn comes_before(&self, other: &Self) -> bool {
-        self.0 < other.0
-    }
-}
-
-/// A heap of keys of any kind.
-pub type IndexedHeap<K> = Heap<(K, u32)>;
 
 /// A minimum heap over items 0…n−1, each in it at most once, with a key that can be changed.
 ///
-/// Of equal keys the smaller item comes first.
+/// Of equal keys the smaller item comes first. Keys must be totally ordered in use (no NaN).
 #[derive(Clone, Debug)]
-pub struct Heap<E> {
-    entries: Vec<E>,
+pub struct IndexedHeap<K> {
+    entries: Vec<Entry<K>>,
     place: Vec<u32>,
     /// The first entry was taken out and nothing has taken its place: what stands there does not count.
     hole: bool,
 }
 
-impl<E: Entry> Heap<E> {
+impl<K: PartialOrd + Copy> IndexedHeap<K> {
     /// An empty heap for items below `items`; it grows when a larger item comes.
     pub fn new(items: usize) -> Self {
         Self { entries: Vec::new(), place: vec![ABSENT; items], hole: false }
@@ -161,34 +52,34 @@ impl<E: Entry> Heap<E> {
     }
 
     /// Key of an item, if it is in the heap.
-    pub fn key(&self, item: usize) -> Option<E::Key> {
+    pub fn key(&self, item: usize) -> Option<K> {
         match self.place.get(item) {
             None | Some(&ABSENT) => None,
-            Some(&at) => Some(self.entries[at as usize].key()),
+            Some(&at) => Some(self.entries[at as usize].0),
         }
     }
 
     /// The smallest key and its item.
     #[inline]
-    pub fn peek(&self) -> Option<(E::Key, usize)> {
+    pub fn peek(&self) -> Option<(K, usize)> {
         if self.is_empty() {
             return None; // said at once: the events of one CPU are most often just one
         }
         let first = if self.hole { first_child(&self.entries, 0)?.1 } else { *self.entries.first()? };
-        Some((first.key(), first.item() as usize))
+        Some((first.0, first.1 as usize))
     }
 
     /// Puts an item in, or gives it another key.
     ///
     /// # Panics
     /// With an item of 2³² − 1 or more.
-    pub fn set(&mut self, item: usize, key: E::Key) {
+    pub fn set(&mut self, item: usize, key: K) {
         if item >= self.place.len() {
             self.place.resize(item + 1, ABSENT);
         }
         let at = self.place[item];
         if at == ABSENT {
-            let entry = E::new(key, u32::try_from(item).expect("items are 32-bit indices"));
+            let entry = (key, u32::try_from(item).expect("items are 32-bit indices"));
             if std::mem::take(&mut self.hole) {
                 if self.entries.len() == 1 {
                     settle(&mut self.entries, &mut self.place, 0, entry);
@@ -202,22 +93,22 @@ impl<E: Entry> Heap<E> {
         } else {
             self.fill_hole();
             let at = self.place[item] as usize;
-            self.put(at, E::new(key, self.entries[at].item()));
+            self.put(at, (key, self.entries[at].1));
         }
     }
 
     /// Takes out the item with the smallest key.
-    pub fn pop(&mut self) -> Option<(E::Key, usize)> {
+    pub fn pop(&mut self) -> Option<(K, usize)> {
         self.fill_hole();
         let first = *self.entries.first()?;
-        self.place[first.item() as usize] = ABSENT;
+        self.place[first.1 as usize] = ABSENT;
         self.hole = true;
-        Some((first.key(), first.item() as usize))
+        Some((first.0, first.1 as usize))
     }
 
     /// Takes an item out; its key, if it was there.
     #[inline]
-    pub fn remove(&mut self, item: usize) -> Option<E::Key> {
+    pub fn remove(&mut self, item: usize) -> Option<K> {
         match self.place.get(item) {
             None | Some(&ABSENT) => None,
             Some(_) => self.take(item),
@@ -225,10 +116,10 @@ impl<E: Entry> Heap<E> {
     }
 
     #[inline(never)] // so that what asks for an item that is not there is small enough to be inlined itself
-    fn take(&mut self, item: usize) -> Option<E::Key> {
+    fn take(&mut self, item: usize) -> Option<K> {
         self.fill_hole();
         let at = self.place[item] as usize;
-        let key = self.entries[at].key();
+        let key = self.entries[at].0;
         self.place[item] = ABSENT;
         let last = self.entries.pop()?;
         if at < self.entries.len() {
@@ -238,8 +129,8 @@ impl<E: Entry> Heap<E> {
     }
 
     /// All entries, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (E::Key, usize)> + '_ {
-        self.entries.iter().skip(usize::from(self.hole)).map(|entry| (entry.key(), entry.item() as usize))
+    pub fn iter(&self) -> impl Iterator<Item = (K, usize)> + '_ {
+        self.entries.iter().skip(usize::from(self.hole)).map(|(key, item)| (*key, *item as usize))
     }
 
     /// The last entry takes the place of the first if that was taken out.
@@ -256,8 +147,8 @@ impl<E: Entry> Heap<E> {
     }
 
     /// Puts an entry where another was that it may come before or after.
-    fn put(&mut self, at: usize, entry: E) {
-        if at > 0 && entry.comes_before(&self.entries[(at - 1) / ARITY]) {
+    fn put(&mut self, at: usize, entry: Entry<K>) {
+        if at > 0 && comes_before(&entry, &self.entries[(at - 1) / ARITY]) {
             self.up(at, entry);
         } else {
             self.down(at, entry);
@@ -265,11 +156,11 @@ impl<E: Entry> Heap<E> {
     }
 
     /// Puts an entry at `at` or above it.
-    fn up(&mut self, mut at: usize, entry: E) {
+    fn up(&mut self, mut at: usize, entry: Entry<K>) {
         while at > 0 {
             let parent = (at - 1) / ARITY;
             let moved = self.entries[parent];
-            if !entry.comes_before(&moved) {
+            if !comes_before(&entry, &moved) {
                 break;
             }
             settle(&mut self.entries, &mut self.place, at, moved);
@@ -280,10 +171,10 @@ impl<E: Entry> Heap<E> {
 
     /// Puts an entry at `at` or below it.
     #[inline(never)] // most calls of what calls it do not come here
-    fn down(&mut self, mut at: usize, entry: E) {
+    fn down(&mut self, mut at: usize, entry: Entry<K>) {
         let (heap, place) = (self.entries.as_mut_slice(), self.place.as_mut_slice());
         while let Some((child, moved)) = first_child(heap, at) {
-            if !moved.comes_before(&entry) {
+            if !comes_before(&moved, &entry) {
                 break;
             }
             settle(heap, place, at, moved);
@@ -294,28 +185,28 @@ impl<E: Entry> Heap<E> {
 }
 
 #[inline]
-fn settle<E: Entry>(heap: &mut [E], place: &mut [u32], at: usize, entry: E) {
+fn settle<K>(heap: &mut [Entry<K>], place: &mut [u32], at: usize, entry: Entry<K>) {
     #[allow(clippy::cast_possible_truncation)] // the heap holds at most 2³² − 1 items
     let here = at as u32;
-    place[entry.item() as usize] = here;
+    place[entry.1 as usize] = here;
     heap[at] = entry;
 }
 
 /// The child that comes first, and what it is.
 #[inline]
-fn first_child<E: Entry>(heap: &[E], at: usize) -> Option<(usize, E)> {
+fn first_child<K: PartialOrd + Copy>(heap: &[Entry<K>], at: usize) -> Option<(usize, Entry<K>)> {
     let left = ARITY * at + 1;
     if let Some([a, b, c, d]) = heap.get(left..left + ARITY) {
         // Which child is least is as good as random: selections instead of branches to be mispredicted.
-        let (ab, cd) = (b.comes_before(a), d.comes_before(c));
+        let (ab, cd) = (comes_before(b, a), comes_before(d, c));
         let (first, second) = (select_unpredictable(ab, b, a), select_unpredictable(cd, d, c));
-        let right = second.comes_before(first);
+        let right = comes_before(second, first);
         let child = left + select_unpredictable(right, 2 + usize::from(cd), usize::from(ab));
         return Some((child, *select_unpredictable(right, second, first)));
     }
     let rest = heap.get(left..)?.iter().enumerate();
     let (child, least) =
-        rest.reduce(|least, child| if child.1.comes_before(least.1) { child } else { least })?;
+        rest.reduce(|least, child| if comes_before(child.1, least.1) { child } else { least })?;
     Some((left + child, *least))
 }
 
@@ -349,52 +240,31 @@ mod tests {
         /// The second method: a map scanned for its minimum.
         #[test]
         fn it_does_what_a_scanned_map_does(steps in steps()) {
-            is_a_scanned_map::<(u16, u32)>(&steps, |key| key)?;
-            is_a_scanned_map::<Short>(&steps, u64::from)?;
-            // Of both signs.
-            is_a_scanned_map::<Long>(&steps, |key| (i128::from(key) - 9) << 98)?;
-        }
-    }
-
-    fn is_a_scanned_map<E: Entry>(steps: &[Step], wide: impl Fn(u16) -> E::Key) -> Result<(), TestCaseError>
-    where
-        E::Key: Ord + std::fmt::Debug,
-    {
-        let mut heap = Heap::<E>::new(4);
-        let mut map = BTreeMap::new();
-        for step in steps {
-            match *step {
-                Step::Set(item, key) => {
-                    heap.set(item, wide(key));
-                    map.insert(item, wide(key));
+            let mut heap = IndexedHeap::new(4);
+            let mut map = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Set(item, key) => {
+                        heap.set(item, key);
+                        map.insert(item, key);
+                    }
+                    Step::Remove(item) => prop_assert_eq!(heap.remove(item), map.remove(&item)),
+                    Step::Pop => {
+                        let least = least(&map);
+                        prop_assert_eq!(heap.pop(), least);
+                        least.map(|(_, item)| map.remove(&item));
+                    }
                 }
-                Step::Remove(item) => prop_assert_eq!(heap.remove(item), map.remove(&item)),
-                Step::Pop => {
-                    let least = least(&map);
-                    prop_assert_eq!(heap.pop(), least);
-                    least.map(|(_, item)| map.remove(&item));
+                prop_assert_eq!(heap.len(), map.len());
+                prop_assert_eq!(heap.peek(), least(&map));
+                let mut all: Vec<_> = heap.iter().map(|(key, item)| (item, key)).collect();
+                all.sort_unstable();
+                prop_assert_eq!(all, map.iter().map(|(item, key)| (*item, *key)).collect::<Vec<_>>());
+                prop_assert_eq!(heap.is_empty(), map.is_empty());
+                for item in 0..40 {
+                    prop_assert_eq!(heap.key(item), map.get(&item).copied());
                 }
             }
-            prop_assert_eq!(heap.len(), map.len());
-            prop_assert_eq!(heap.peek(), least(&map));
-            let mut all: Vec<_> = heap.iter().map(|(key, item)| (item, key)).collect();
-            all.sort_unstable();
-            prop_assert_eq!(all, map.iter().map(|(item, key)| (*item, *key)).collect::<Vec<_>>());
-            prop_assert_eq!(heap.is_empty(), map.is_empty());
-            for item in 0..40 {
-                prop_assert_eq!(heap.key(item), map.get(&item).copied());
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_is_too_long_for_one_integer_is_known() {
-        let most = i128::MAX >> 20;
-        assert!(Long::fits(most, 0) && Long::fits(-most, (1 << 20) - 1));
-        assert!(!Long::fits(most + 1, 0) && !Long::fits(-most - 1, 0) && !Long::fits(0, 1 << 20));
-        for (key, item) in [(most, (1 << 20) - 1), (-most, 7), (-1, 0)] {
-            assert_eq!((Long::new(key, item).key(), Long::new(key, item).item()), (key, item));
         }
     }
 }

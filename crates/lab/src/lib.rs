@@ -30,6 +30,7 @@ pub mod scenario;
 pub mod snapshots;
 pub mod span;
 pub mod timeline;
+pub mod tournament;
 pub mod trace;
 mod unfinished;
 mod watched;

@@ -40,16 +40,18 @@ pub struct TaskView {
     pub place: TaskPlace,
     /// CPU it ran on last.
     pub last_cpu: Option<CpuIx>,
+    /// CPU time after which it ends, as of the last time it was charged; `u64::MAX` = never.
+    pub total_left_ns: u64,
     /// Affinity class: tasks of one class may use the same CPUs.
     pub class: usize,
+    /// Whether the step it is at is a run whose length stands in `left_ns`.
+    pub(super) at_run: bool,
     /// Release of its current job (or its latest wakeup).
     pub release_ns: u64,
     /// Absolute deadline of its current job; `u64::MAX` without one.
     pub deadline_ns: u64,
     /// CPU time the runs of its current phase after this one need; `u64::MAX` = for ever.
     pub rest_ns: u64,
-    /// CPU time after which it ends, as of the last time it was charged; `u64::MAX` = never.
-    pub total_left_ns: u64,
     /// Entry of the scenario it is an instance of.
     pub entry: usize,
     /// Tickets in its group's currency.
@@ -106,6 +108,10 @@ pub struct CpuView {
     pub(super) booked_ns: u64,
     /// When its slice ends; `u64::MAX` = never.
     pub slice_end_ns: u64,
+    /// Who ran here last, where a switch costs something.
+    pub(super) last: Option<TaskIx>,
+    /// It must choose, and stands among those that must.
+    pub(super) due: bool,
 }
 
 /// A group as a policy sees it.
@@ -145,6 +151,7 @@ impl Machine {
                 reserve: task.reserve,
                 release_ns: task.arrive_ns,
                 deadline_ns: u64::MAX,
+                at_run: false,
                 left_ns: 0,
                 rest_ns: 0,
                 total_left_ns: if task.total_ns == 0 { u64::MAX } else { task.total_ns },

@@ -21,14 +21,13 @@ pub struct Sketch {
 }
 
 impl Sketch {
+    /// Below 2 × [`PARTS`] a bucket is one nanosecond.
     #[inline]
     fn bucket(ns: u64) -> usize {
-        if ns < u64::from(PARTS) {
-            return usize::try_from(ns).unwrap_or(0);
-        }
-        let exponent = ns.ilog2();
-        let part = (ns >> (exponent - 4)) % u64::from(PARTS);
-        ((exponent - 3) * PARTS) as usize + usize::try_from(part).unwrap_or(0)
+        let shift = (ns | u64::from(PARTS)).ilog2() - PARTS.ilog2();
+        #[allow(clippy::cast_possible_truncation)] // below 2 × PARTS
+        let part = (ns >> shift) as usize;
+        (shift * PARTS) as usize + part
     }
 
     /// Largest duration of a bucket.
@@ -49,17 +48,20 @@ impl Sketch {
         let bucket = Self::bucket(ns);
         match self.counts.get_mut(bucket) {
             Some(count) => *count += 1,
-            None => self.widen(bucket),
+            None => self.widen(bucket, ns),
         }
-        self.min_ns = if self.count == 0 { ns } else { self.min_ns.min(ns) };
+        self.min_ns = self.min_ns.min(ns);
         self.count += 1;
         self.sum_ns += u128::from(ns);
         self.max_ns = self.max_ns.max(ns);
     }
 
-    /// Adds the first duration of a bucket that is longer than any before.
+    /// Adds the first duration of a bucket that is longer than any before, or the first of all.
     #[cold]
-    fn widen(&mut self, bucket: usize) {
+    fn widen(&mut self, bucket: usize, ns: u64) {
+        if self.count == 0 {
+            self.min_ns = ns;
+        }
         self.counts.resize(bucket, 0);
         self.counts.push(1);
     }
@@ -178,14 +180,14 @@ pub(super) struct Tally {
     pub(super) tardiness_max_ns: u64,
     /// When it ended.
     pub(super) ended_ns: Option<u64>,
+    /// Ended waits.
+    waits: [u64; BUCKETS],
 }
 
 /// Measurements of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
     pub(super) tallies: Vec<Tally>,
-    /// Ended waits of each instance.
-    histograms: Vec<[u64; BUCKETS]>,
     /// Waits and response times by entry of the scenario.
     pub(super) waits: Vec<Sketch>,
     pub(super) responses: Vec<Sketch>,
@@ -200,7 +202,6 @@ impl Meter {
             tallies.extend(std::iter::repeat_n(Tally { entry, ..Tally::default() }, task.count as usize));
         }
         Self {
-            histograms: vec![[0; BUCKETS]; tallies.len()],
             tallies,
             waits: vec![Sketch::default(); scenario.tasks.len()],
             responses: vec![Sketch::default(); scenario.tasks.len()],
@@ -214,7 +215,6 @@ impl Meter {
             let Tally { waits_from_ns, entry, woken, ended_ns, .. } = *tally;
             *tally = Tally { waits_from_ns, entry, woken, ended_ns, ..Tally::default() };
         }
-        self.histograms.fill([0; BUCKETS]);
         self.waits.fill(Sketch::default());
         self.responses.fill(Sketch::default());
         self.busy_ns.fill(0);
@@ -227,7 +227,7 @@ impl Meter {
             runtime_ns: tally.runtime_ns,
             wait_ns: tally.wait_ns,
             wait_max_ns: tally.wait_max_ns,
-            waits: self.histograms[task].into(),
+            waits: tally.waits.into(),
             switches: tally.switches,
             involuntary: tally.involuntary,
             wakeups: tally.wakeups,
@@ -236,6 +236,7 @@ impl Meter {
         }
     }
 
+    #[inline]
     pub(super) fn ran(&mut self, task: TaskIx, cpu: CpuIx, ran_ns: u64, overhead_ns: u64) {
         let tally = &mut self.tallies[task];
         tally.runtime_ns += ran_ns;
@@ -251,6 +252,7 @@ impl Meter {
         tally.woken = true;
     }
 
+    #[inline]
     pub(super) fn starts(&mut self, task: TaskIx, now_ns: u64, moved: bool) {
         let tally = &mut self.tallies[task];
         let wait = now_ns - tally.waits_from_ns;
@@ -259,8 +261,10 @@ impl Meter {
         if std::mem::take(&mut tally.woken) {
             tally.wakeups += 1;
         }
-        tally.migrations += u64::from(moved);
-        self.histograms[task][Histogram::bucket(wait)] += 1;
+        if moved {
+            tally.migrations += 1;
+        }
+        tally.waits[Histogram::bucket(wait)] += 1;
         self.waits[tally.entry as usize].record(wait);
     }
 
@@ -275,6 +279,7 @@ impl Meter {
     }
 
     /// Another task has the CPU that it still wants.
+    #[inline]
     pub(super) fn displaced(&mut self, task: TaskIx, now_ns: u64) {
         let tally = &mut self.tallies[task];
         tally.switches += 1;

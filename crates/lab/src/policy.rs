@@ -94,6 +94,20 @@ pub trait Policy: Send {
         let _ = (machine, cpu, task, ran_ns, why);
     }
 
+    /// A task left its CPU and competes on: [`stopped`](Self::stopped), then [`enqueue`](Self::enqueue). In
+    /// one call, because it is the most frequent one.
+    fn requeue(
+        &mut self,
+        machine: &mut Machine,
+        cpu: CpuIx,
+        task: TaskIx,
+        ran_ns: u64,
+        (why, back): (Departure, Arrival),
+    ) {
+        self.stopped(machine, cpu, task, ran_ns, why);
+        self.enqueue(machine, task, back);
+    }
+
     /// Names a CPU whose task should give way to a queued one, until no such CPU is left. Each answer must be
     /// an improvement, or the question would be asked for ever. Asked after every instant at which somebody
     /// came.

@@ -66,7 +66,7 @@ impl Simulation<'_> {
         let Bandwidth { left_ns, running, .. } = self.groups[group];
         let slot = self.dry_slot(group);
         if running == 0 {
-            self.events.remove(slot);
+            self.agenda.remove(slot);
             return;
         }
         let mut too_many = running.saturating_sub(left_ns);
@@ -75,7 +75,7 @@ impl Simulation<'_> {
             return;
         }
         // The last CPUs give way; what is left is for the others.
-        for cpu in (0..self.lanes.len()).rev() {
+        for cpu in (0..self.machine.cpus.len()).rev() {
             if too_many > 0 && self.machine.cpus[cpu].task.is_some_and(|task| self.is_inside(task, group)) {
                 self.mark_due(cpu);
                 too_many -= 1;
@@ -85,7 +85,7 @@ impl Simulation<'_> {
 
     /// Slot of the event at which a group has used its bandwidth.
     fn dry_slot(&self, group: usize) -> usize {
-        self.lanes.len() + 2 * self.bodies.len() + self.groups.len() + group
+        self.machine.cpus.len() + 2 * self.bodies.len() + self.groups.len() + group
     }
 
     /// The bandwidth of a group is used up, but for less than a nanosecond a CPU.
@@ -109,7 +109,7 @@ impl Simulation<'_> {
 
     pub(super) fn refill(&mut self, group: usize) {
         let Some(quota) = self.machine.groups[group].quota else { return };
-        let slot = self.lanes.len() + self.bodies.len() + group;
+        let slot = self.machine.cpus.len() + self.bodies.len() + group;
         let now = self.machine.now_ns;
         self.schedule(slot, now + quota.period_ns);
         let bandwidth = &mut self.groups[group];

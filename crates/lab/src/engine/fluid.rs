@@ -10,7 +10,7 @@
 //! There are no slices, waits or switches: the timeline is empty. Service is counted in whole nanoseconds
 //! with the fraction carried. Which CPU is busy is told by filling them in order.
 
-use super::{Outcome, SimError, Simulation, TaskIx};
+use super::{Halt, Outcome, Simulation, TaskIx};
 use std::collections::VecDeque;
 
 /// What a fluid simulation keeps besides the lag book, whose rates it follows.
@@ -49,7 +49,7 @@ impl Simulation<'_> {
             fluid.carry[task] = service - ran as f64;
             self.machine.tasks[task].worked(ran);
             let mut rest = ran;
-            while rest > 0 && cpu < self.lanes.len() {
+            while rest > 0 && cpu < self.machine.cpus.len() {
                 let part = rest.min(room);
                 self.meter.ran(task, cpu, part, 0);
                 rest -= part;
@@ -65,7 +65,7 @@ impl Simulation<'_> {
     }
 
     /// A task's run may be over.
-    pub(super) fn fluid_timer(&mut self, task: TaskIx) -> Result<(), SimError> {
+    pub(super) fn fluid_timer(&mut self, task: TaskIx) -> Result<(), Halt> {
         let body = &self.machine.tasks[task];
         if body.left_ns == 0 || body.total_left_ns == 0 {
             if let Some(fluid) = &mut self.fluid {
@@ -77,20 +77,20 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    fn fluid_settle(&mut self, task: TaskIx, outcome: Outcome) -> Result<(), SimError> {
+    fn fluid_settle(&mut self, task: TaskIx, outcome: Outcome) -> Result<(), Halt> {
         if outcome == Outcome::Runs {
             return Ok(());
         }
         self.machine.tasks[task].place = super::TaskPlace::Away;
         if outcome == Outcome::Ended || !self.wakes_at(task) {
-            self.events.remove(self.lanes.len() + task);
+            self.agenda.remove(self.machine.cpus.len() + task);
         }
         self.set_runnable(task, false);
         self.after_block(task)
     }
 
     /// New rates, and when each run will be over at them.
-    pub(super) fn fluid_choose(&mut self) -> Result<(), SimError> {
+    pub(super) fn fluid_choose(&mut self) -> Result<(), Halt> {
         while let Some(task) = self.fluid.as_mut().and_then(|fluid| fluid.fresh.pop_front()) {
             self.count_step(task)?;
             let outcome = self.step(task)?;
@@ -102,9 +102,9 @@ impl Simulation<'_> {
         for (task, rate) in ends {
             let body = &self.machine.tasks[task];
             let needs = body.left_ns.min(body.total_left_ns);
-            let slot = self.lanes.len() + task;
+            let slot = self.machine.cpus.len() + task;
             if needs == u64::MAX || rate <= 0.0 {
-                self.events.remove(slot);
+                self.agenda.remove(slot);
                 continue;
             }
             let carry = self.fluid.as_ref().map_or(0.0, |fluid| fluid.carry[task]);

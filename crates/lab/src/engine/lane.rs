@@ -1,20 +1,15 @@
 //! One CPU: the slice it is in, what is charged for it, and the choice of the next.
 
-use super::{Arrival, CpuIx, Departure, Outcome, Pick, SimError, Simulation, Slice, TaskIx, TaskPlace, Turn};
+#![allow(clippy::inline_always)] // from the end of a slice to the next is one function: calls were a fifth of it
 
-/// What the engine knows of a CPU beyond what policies see.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lane {
-    /// Who ran here last, to know whether a switch is one.
-    last: Option<TaskIx>,
-    due: bool,
-}
+use super::{Arrival, CpuIx, Departure, Halt, Outcome, Pick, Simulation, Slice, TaskIx, TaskPlace, Turn};
 
 impl Simulation<'_> {
-    /// A phase or a slice ends on a CPU.
-    pub(super) fn cpu_timer(&mut self, cpu: CpuIx) -> Result<(), SimError> {
+    /// A phase or a slice ends on a CPU; the CPU, if it must choose again.
+    #[inline]
+    pub(super) fn cpu_timer(&mut self, cpu: CpuIx) -> Result<Option<CpuIx>, Halt> {
         self.book(cpu);
-        let Some(task) = self.machine.cpus[cpu].task else { return Ok(()) };
+        let Some(task) = self.machine.cpus[cpu].task else { return Ok(None) };
         let view = &self.machine.tasks[task];
         if view.left_ns == 0 || view.total_left_ns == 0 {
             match self.finish_run(task)? {
@@ -24,29 +19,24 @@ impl Simulation<'_> {
             }
         }
         if self.machine.now_ns >= self.machine.cpus[cpu].slice_end_ns {
-            self.mark_due(cpu);
-        } else {
-            self.arm(cpu, task);
+            return Ok(Some(cpu));
         }
-        Ok(())
+        self.arm(cpu, task);
+        Ok(None)
     }
 
-    #[inline]
+    /// A CPU will choose when everything of this instant has happened.
+    #[inline(never)] // most often it chooses at once
     pub(super) fn mark_due(&mut self, cpu: CpuIx) {
-        if !self.lanes[cpu].due {
-            self.lanes[cpu].due = true;
-            // Almost always there is but one.
-            if self.due.is_empty() {
-                self.due.push(cpu);
-            } else {
-                let at = self.due.partition_point(|c| *c > cpu);
-                self.due.insert(at, cpu);
-            }
+        let view = &mut self.machine.cpus[cpu];
+        if !std::mem::replace(&mut view.due, true) {
+            let at = self.due.partition_point(|c| *c > cpu);
+            self.due.insert(at, cpu);
         }
     }
 
     /// Books what a CPU's task ran since it was last booked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn book(&mut self, cpu: CpuIx) {
         let view = &self.machine.cpus[cpu];
         if let Some(task) = view.task
@@ -56,6 +46,7 @@ impl Simulation<'_> {
         }
     }
 
+    #[inline(always)]
     fn book_time(&mut self, cpu: CpuIx, task: TaskIx) {
         let (now, view, body) =
             (self.machine.now_ns, &mut self.machine.cpus[cpu], &mut self.machine.tasks[task]);
@@ -66,44 +57,74 @@ impl Simulation<'_> {
         self.meter.ran(task, cpu, ran, ran - work.min(ran));
     }
 
-    /// A task stops being on its CPU.
-    #[inline]
-    fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<TaskIx> {
+    /// A task stops being on its CPU, of which the policy has yet to be told; who, and how long it ran.
+    #[inline(always)]
+    fn stop(&mut self, cpu: CpuIx, why: Departure) -> Option<(TaskIx, u64)> {
         self.book(cpu);
         let view = &mut self.machine.cpus[cpu];
         let task = view.task.take()?;
         let (from_ns, ran_ns) = (view.since_ns, view.booked_ns - view.since_ns);
         self.idle_cpus += 1;
-        self.events.remove(cpu);
+        self.agenda.remove(cpu);
         self.count_running(task, false);
+        if self.lag.is_some() || self.observer.is_some() {
+            self.note_slice(&Slice { from_ns, cpu, task, ran_ns, why });
+        }
+        Some((task, ran_ns))
+    }
+
+    #[inline(never)] // not everybody asks
+    fn note_slice(&mut self, slice: &Slice) {
+        if let Some(lag) = &mut self.lag {
+            lag.bend(slice.task, self.machine.now_ns, self.meter.tallies[slice.task].runtime_ns);
+        }
+        if let Some(observer) = &mut self.observer
+            && slice.ran_ns > 0
+        {
+            observer(slice);
+        }
+    }
+
+    #[inline(never)] // not everybody asks
+    fn note_start(&mut self, cpu: CpuIx, task: TaskIx) {
+        self.tell(|at_ns| Turn::Came { at_ns, cpu, task });
         if let Some(lag) = &mut self.lag {
             lag.bend(task, self.machine.now_ns, self.meter.tallies[task].runtime_ns);
         }
-        if let Some(observer) = &mut self.observer
-            && ran_ns > 0
-        {
-            observer(&Slice { from_ns, cpu, task, ran_ns, why });
-        }
-        self.machine.tasks[task].place = TaskPlace::Away;
-        self.policy.stopped(&mut self.machine, cpu, task, ran_ns, why);
-        Some(task)
     }
 
     /// The task of a CPU no longer wants it.
-    fn vacate(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
+    fn vacate(&mut self, cpu: CpuIx, why: Departure) -> Result<Option<CpuIx>, Halt> {
         self.abandon(cpu, why)?;
-        self.mark_due(cpu);
+        Ok(Some(cpu))
+    }
+
+    /// All choices that the present instant calls for: of one CPU, and of those that are due.
+    #[inline]
+    pub(super) fn choose(&mut self, over: Option<CpuIx>) -> Result<(), Halt> {
+        if let Some(cpu) = over
+            && self.due.is_empty()
+        {
+            self.turn(cpu, Departure::Expired, Arrival::Expired)?;
+        } else if let Some(cpu) = over {
+            self.mark_due(cpu);
+        }
+        if self.arrived || !self.due.is_empty() || self.fluid.is_some() {
+            return self.choose_all();
+        }
+        #[cfg(test)]
+        self.note_idle();
         Ok(())
     }
 
-    /// All choices that the present instant calls for.
-    pub(super) fn choose(&mut self) -> Result<(), SimError> {
+    #[inline(never)] // a slice that ends on the only CPU brings nobody
+    fn choose_all(&mut self) -> Result<(), Halt> {
         if self.fluid.is_some() {
             return self.fluid_choose();
         }
         loop {
             while let Some(cpu) = self.due.pop() {
-                self.lanes[cpu].due = false;
+                self.machine.cpus[cpu].due = false;
                 self.rechoose(cpu, Departure::Expired, Arrival::Expired)?;
             }
             if self.arrived {
@@ -128,15 +149,15 @@ impl Simulation<'_> {
     fn note_idle(&mut self) {
         let idle = |cpu: CpuIx| self.machine.cpus[cpu].task.is_none();
         let queued = |task: TaskIx| self.machine.tasks[task].place == TaskPlace::Queued;
-        let (m, n) = (self.lanes.len(), self.bodies.len());
+        let (m, n) = (self.machine.cpus.len(), self.bodies.len());
         let wasted = (0..m).any(|c| idle(c) && (0..n).any(|t| queued(t) && self.machine.allows(t, c)));
         self.idled += u64::from(wasted);
     }
 
     /// Idle CPUs look for work: first those that queued tasks used last, then the others in order.
-    fn fill_idle(&mut self) -> Result<(), SimError> {
-        for cpu in 0..self.lanes.len() {
-            if self.machine.cpus[cpu].task.is_none() && !self.lanes[cpu].due {
+    fn fill_idle(&mut self) -> Result<(), Halt> {
+        for cpu in 0..self.machine.cpus.len() {
+            if self.machine.cpus[cpu].task.is_none() && !self.machine.cpus[cpu].due {
                 self.fill(cpu, None)?;
                 if self.idle_cpus == 0 {
                     break;
@@ -146,20 +167,28 @@ impl Simulation<'_> {
         Ok(())
     }
 
+    #[inline(never)] // most often one CPU chooses
+    fn rechoose(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), Halt> {
+        self.turn(cpu, why, back)
+    }
+
     /// A CPU puts its task, if it has one, back into the queue and chooses again.
-    fn rechoose(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), SimError> {
-        let task = self.machine.cpus[cpu].task;
-        if let Some(task) = task {
-            self.stop(cpu, why);
-            self.enqueue(task, back);
+    #[inline(always)]
+    fn turn(&mut self, cpu: CpuIx, why: Departure, back: Arrival) -> Result<(), Halt> {
+        let Some((was, ran_ns)) = self.stop(cpu, why) else { return self.fill(cpu, None) };
+        self.machine.tasks[was].place = TaskPlace::Queued;
+        self.policy.requeue(&mut self.machine, cpu, was, ran_ns, (why, back));
+        self.came(back);
+        if !self.groups.is_empty() {
+            return self.fill(cpu, Some((was, why)));
         }
-        self.fill(cpu, task.map(|task| (task, why)))
+        let pick = self.policy.pick(&mut self.machine, cpu);
+        if self.switch(cpu, Some((was, why)), pick)? { Ok(()) } else { self.fill(cpu, None) }
     }
 
     /// Gives an idle CPU its next task. `before` was on it until now and is still runnable.
-    #[inline]
-    fn fill(&mut self, cpu: CpuIx, before: Option<(TaskIx, Departure)>) -> Result<(), SimError> {
-        let mut before = before;
+    #[inline(never)] // most often there is one task after another, and no groups
+    fn fill(&mut self, cpu: CpuIx, mut before: Option<(TaskIx, Departure)>) -> Result<(), Halt> {
         loop {
             let pick = self.policy.pick(&mut self.machine, cpu);
             if let Some(pick) = pick
@@ -169,23 +198,42 @@ impl Simulation<'_> {
                 self.park(cpu, pick.task, group);
                 continue;
             }
-            if let Some((was, why)) = before.take_if(|(was, _)| pick.is_none_or(|p| p.task != *was)) {
-                self.meter.displaced(was, self.machine.now_ns);
-                self.tell(|at_ns| Turn::Left { at_ns, cpu, task: was, why });
-            }
-            let Some(pick) = pick else { return Ok(()) };
-            let continues = before.take().is_some_and(|(was, _)| was == pick.task);
-            match self.start(cpu, pick, continues)? {
-                Outcome::Runs => return Ok(()),
-                Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
-                Outcome::Ended => self.abandon(cpu, Departure::Ended)?,
+            if self.switch(cpu, before.take(), pick)? {
+                return Ok(());
             }
         }
     }
 
+    /// A CPU gets the task that was picked for it, or idles; not so if the task blocks at once.
+    #[inline(always)]
+    fn switch(
+        &mut self,
+        cpu: CpuIx,
+        before: Option<(TaskIx, Departure)>,
+        pick: Option<Pick>,
+    ) -> Result<bool, Halt> {
+        let continues = before.is_some_and(|(was, _)| pick.is_some_and(|pick| pick.task == was));
+        if let Some((was, why)) = before
+            && !continues
+        {
+            self.meter.displaced(was, self.machine.now_ns);
+            self.tell(|at_ns| Turn::Left { at_ns, cpu, task: was, why });
+        }
+        let Some(pick) = pick else { return Ok(true) };
+        match self.start(cpu, pick, continues)? {
+            Outcome::Runs => return Ok(true),
+            Outcome::Blocked => self.abandon(cpu, Departure::Blocked)?,
+            Outcome::Ended => self.abandon(cpu, Departure::Ended)?,
+        }
+        Ok(false)
+    }
+
     /// A task gives its CPU up.
-    fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), SimError> {
-        if let Some(task) = self.stop(cpu, why) {
+    #[inline(never)]
+    fn abandon(&mut self, cpu: CpuIx, why: Departure) -> Result<(), Halt> {
+        if let Some((task, ran_ns)) = self.stop(cpu, why) {
+            self.machine.tasks[task].place = TaskPlace::Away;
+            self.policy.stopped(&mut self.machine, cpu, task, ran_ns, why);
             self.set_runnable(task, false);
             self.meter.left(task);
             self.tell(|at_ns| Turn::Left { at_ns, cpu, task, why });
@@ -194,14 +242,12 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    #[inline]
-    fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, SimError> {
+    #[inline(always)]
+    fn start(&mut self, cpu: CpuIx, pick: Pick, continues: bool) -> Result<Outcome, Halt> {
         let now = self.machine.now_ns;
         let Pick { task, slice_ns } = pick;
         debug_assert!(self.machine.allows(task, cpu), "a policy put a task on a CPU it may not use");
-        let lane = &mut self.lanes[cpu];
-        let is_switch = lane.last.replace(task) != Some(task);
-        let cost = if is_switch { self.scenario.switch_cost_ns } else { 0 };
+        let cost = self.switch_cost(cpu, task);
         let body = &mut self.machine.tasks[task];
         let moved = body.last_cpu.replace(cpu).is_some_and(|last| last != cpu);
         body.place = TaskPlace::On(cpu);
@@ -213,29 +259,35 @@ impl Simulation<'_> {
         view.slice_end_ns = slice_end(now + cost, slice_ns, self.machine.tick_ns);
         if !continues {
             self.meter.starts(task, now, moved);
-            self.tell(|at_ns| Turn::Came { at_ns, cpu, task });
-            if let Some(lag) = &mut self.lag {
-                lag.bend(task, now, self.meter.tallies[task].runtime_ns);
+            if self.lag.is_some() || self.tracer.is_some() {
+                self.note_start(cpu, task);
             }
         }
         self.idle_cpus -= 1;
         self.count_running(task, true);
         self.count_step(task)?;
-        let outcome = if self.bodies[task].at_run { Outcome::Runs } else { self.step(task)? };
+        let outcome = if self.machine.tasks[task].at_run { Outcome::Runs } else { self.step(task)? };
         if outcome == Outcome::Runs {
             self.arm(cpu, task);
         }
         Ok(outcome)
     }
 
+    /// What it costs that a task comes to a CPU: nothing if it was there last.
+    #[inline(always)]
+    fn switch_cost(&mut self, cpu: CpuIx, task: TaskIx) -> u64 {
+        let cost = self.scenario.switch_cost_ns;
+        if cost == 0 || self.machine.cpus[cpu].last.replace(task) == Some(task) { 0 } else { cost }
+    }
+
     /// Sets the timer of a CPU to the next thing that happens to its task by itself.
-    #[inline]
+    #[inline(always)]
     fn arm(&mut self, cpu: CpuIx, task: TaskIx) {
         let (view, body) = (&self.machine.cpus[cpu], &self.machine.tasks[task]);
         let needs = body.left_ns.min(body.total_left_ns);
         let at = view.slice_end_ns.min(view.work_ns.saturating_add(needs));
         if at == u64::MAX {
-            self.events.remove(cpu);
+            self.agenda.remove(cpu);
         } else {
             self.schedule(cpu, at);
         }

@@ -1,7 +1,7 @@
 //! What tasks do: their way through the steps of the scenario.
 
 use super::awaited::{self, Blocked};
-use super::{Arrival, SimError, Simulation, Task, TaskIx, TaskPlace, Turn};
+use super::{Arrival, Halt, SimError, Simulation, Task, TaskIx, TaskPlace, Turn};
 use crate::scenario::{EventKind, Step};
 use crate::span::Span;
 use rand_chacha::ChaCha8Rng;
@@ -15,8 +15,6 @@ pub(super) struct Body {
     at: usize,
     /// Passes through the steps that it has finished.
     rounds: u64,
-    /// Whether the step it is at is a run whose length stands in the machine's view of it.
-    pub(super) at_run: bool,
     /// The length of the run it comes to next is drawn already.
     drawn: bool,
     /// It has come.
@@ -67,7 +65,6 @@ impl Body {
         Self {
             at,
             rounds: 0,
-            at_run: false,
             drawn: false,
             born: false,
             born_ns: task.arrive_ns,
@@ -91,7 +88,7 @@ impl Body {
 
 impl Simulation<'_> {
     /// Takes all steps that need no time, until the task must run, wait or end.
-    pub(super) fn step(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
+    pub(super) fn step(&mut self, task: TaskIx) -> Result<Outcome, Halt> {
         let steps = &self.entry(task).steps;
         let entry = self.machine.tasks[task].entry;
         loop {
@@ -110,8 +107,8 @@ impl Simulation<'_> {
             }
             match steps[body.at] {
                 Step::Burn => {
-                    self.machine.tasks[task].left_ns = u64::MAX;
-                    body.at_run = true;
+                    let view = &mut self.machine.tasks[task];
+                    (view.left_ns, view.at_run) = (u64::MAX, true);
                     return Ok(Outcome::Runs);
                 }
                 Step::Run(span) => {
@@ -123,12 +120,12 @@ impl Simulation<'_> {
                             self.bodies[task].draw(span)
                         };
                     }
-                    let body = &mut self.bodies[task];
-                    if self.machine.tasks[task].left_ns > 0 {
-                        body.at_run = true;
+                    let view = &mut self.machine.tasks[task];
+                    if view.left_ns > 0 {
+                        view.at_run = true;
                         return Ok(Outcome::Runs);
                     }
-                    body.at += 1;
+                    self.bodies[task].at += 1;
                 }
                 Step::Until(at) if at < now && !is_last => body.at += 1,
                 Step::Sleep(_) | Step::Until(_) | Step::NextJob { .. } | Step::NextArrival(_) if is_last => {
@@ -143,7 +140,7 @@ impl Simulation<'_> {
                     body.at += 1;
                     body.blocked = Blocked::Timer;
                     self.phase_done(task);
-                    let slot = self.lanes.len() + task;
+                    let slot = self.machine.cpus.len() + task;
                     self.schedule(slot, at);
                     return Ok(Outcome::Blocked);
                 }
@@ -151,7 +148,7 @@ impl Simulation<'_> {
                     body.at += 1;
                     if let Some(at) = self.next_job(task, step) {
                         self.bodies[task].blocked = Blocked::Timer;
-                        let slot = self.lanes.len() + task;
+                        let slot = self.machine.cpus.len() + task;
                         self.schedule(slot, at);
                         return Ok(Outcome::Blocked);
                     }
@@ -215,18 +212,17 @@ impl Simulation<'_> {
     }
 
     /// The run a task was in is over, or all CPU time it may ever have.
-    pub(super) fn finish_run(&mut self, task: TaskIx) -> Result<Outcome, SimError> {
+    pub(super) fn finish_run(&mut self, task: TaskIx) -> Result<Outcome, Halt> {
         if self.machine.tasks[task].total_left_ns == 0 {
             return Ok(self.end(task));
         }
-        let body = &mut self.bodies[task];
-        body.at_run = false;
-        body.at += 1;
+        self.machine.tasks[task].at_run = false;
+        self.bodies[task].at += 1;
         self.step(task)
     }
 
     /// What blocking calls for once the task is off its CPU: whom it waits for gets its tickets.
-    pub(super) fn after_block(&mut self, task: TaskIx) -> Result<(), SimError> {
+    pub(super) fn after_block(&mut self, task: TaskIx) -> Result<(), Halt> {
         let Blocked::Lock(lock) = self.bodies[task].blocked else { return Ok(()) };
         if self.bodies[task].ended {
             return Ok(());
@@ -239,7 +235,7 @@ impl Simulation<'_> {
             let Some(next_holder) = self.locks[next].holder else { break };
             if next_holder == task {
                 let blocked = [task, at].iter().filter_map(|t| self.blocked_on(*t)).collect();
-                return Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked });
+                return Err(SimError::Deadlock { at_ns: self.machine.now_ns, blocked }.into());
             }
             at = next_holder;
         }
@@ -300,7 +296,7 @@ impl Simulation<'_> {
             break;
         }
         body.blocked = Blocked::Timer;
-        body.at_run = false;
+        view.at_run = false;
         if let Some(at) = coming {
             let length = self.next_length(task, at);
             self.machine.tasks[task].left_ns = length;

@@ -11,8 +11,15 @@ impl<'a> Simulation<'a> {
 
     #[inline]
     pub(super) fn tell(&mut self, turn: impl FnOnce(u64) -> Turn) {
+        if self.tracer.is_some() {
+            self.tell_now(&turn(self.machine.now_ns));
+        }
+    }
+
+    #[inline(never)] // most often nobody listens
+    fn tell_now(&mut self, turn: &Turn) {
         if let Some(tracer) = &mut self.tracer {
-            tracer(&turn(self.machine.now_ns));
+            tracer(turn);
         }
     }
 

@@ -98,8 +98,13 @@ impl Average {
     /// Whether somebody at `v` is eligible: v ≤ V, without a division.
     #[inline]
     fn reaches(&self, v: i128) -> bool {
-        match (v - self.base).checked_mul(self.weight) {
-            Some(part) if self.weight > 0 => part <= self.sum,
+        let far = v - self.base;
+        // Bits of the product, at most: where they have room it needs no check.
+        let high = u64::try_from(far.unsigned_abs() >> 64).unwrap_or(u64::MAX);
+        match u64::try_from(self.weight) {
+            Ok(weight @ 1..) if high.leading_zeros() + weight.leading_zeros() > 66 => {
+                far.wrapping_mul(i128::from(weight)) <= self.sum
+            }
             _ => v <= self.value(),
         }
     }
@@ -188,7 +193,9 @@ impl Eevdf {
     }
 }
 
+#[allow(clippy::inline_always)] // each slice ends with one call
 impl Policy for Eevdf {
+    #[inline(always)] // into requeue
     fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, why: Arrival) {
         if !matches!(why, Arrival::Expired | Arrival::Preempted) {
             let average = self.now(machine);
@@ -225,6 +232,7 @@ impl Policy for Eevdf {
         Some(Pick { task, slice_ns: left.max(1) })
     }
 
+    #[inline(always)] // into requeue
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
         let client = &mut self.clients[task];
         if ran_ns == client.request_ns {
@@ -279,6 +287,22 @@ mod tests {
         #[test]
         fn every_quantum_is_the_one_of_exact_fractions(weights in proptest::collection::vec(1u64..40, 2..6)) {
             check(&weights)?;
+        }
+    }
+
+    proptest::proptest! {
+        /// Without a division: of numbers of any size, and of those next to V.
+        #[test]
+        fn who_is_eligible_is_what_plain_fractions_say(
+            weight in 1u128..1 << 84, cut in 0u32..83, sum in -(1i128 << 125)..1 << 125, base in -(1i128 << 110)..1 << 110,
+            far in proptest::prelude::any::<i128>(), shift in 8u32..127, near in -1i128..=1,
+        ) {
+            let weight = (weight >> cut).max(1).cast_signed();
+            let average = Average { weight, sum, base };
+            for off in [far >> shift, (sum.div_euclid(weight) + near).clamp(-1 << 120, 1 << 120)] {
+                let eligible = BigInt::from(off) * weight <= BigInt::from(sum);
+                proptest::prop_assert_eq!(average.reaches(base + off), eligible, "{} {}", average.value(), off);
+            }
         }
     }
 

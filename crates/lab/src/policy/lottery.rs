@@ -177,7 +177,9 @@ impl<D: Draw> Lottery<D> {
     }
 }
 
+#[allow(clippy::inline_always)] // each slice ends with one call
 impl<D: Draw> Policy for Lottery<D> {
+    #[inline(always)] // into requeue
     fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, why: Arrival) {
         if matches!(why, Arrival::New | Arrival::Woken | Arrival::Unthrottled) {
             self.set_active(task, true);
@@ -197,8 +199,7 @@ impl<D: Draw> Policy for Lottery<D> {
         let held = self.held.as_mut().and_then(|held| held[cpu].take());
         let task = match owner {
             Some(owner) => {
-                self.books.take_class(owner);
-                let task = self.books.runner(owner);
+                let task = self.books.won(owner);
                 if task != owner || self.books.has_loans() {
                     self.leave(task);
                 }
@@ -213,6 +214,7 @@ impl<D: Draw> Policy for Lottery<D> {
         Some(Pick { task, slice_ns: machine.quantum_ns })
     }
 
+    #[inline(always)] // into requeue
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
         if matches!(why, Departure::Blocked | Departure::Ended | Departure::Throttled) {
             self.set_active(task, false);

@@ -168,7 +168,9 @@ impl Stride {
     }
 }
 
+#[allow(clippy::inline_always)] // each slice ends with one call
 impl Policy for Stride {
+    #[inline(always)] // into requeue
     fn enqueue(&mut self, machine: &mut Machine, task: TaskIx, why: Arrival) {
         if !matches!(why, Arrival::Expired | Arrival::Preempted) {
             self.note(machine);
@@ -188,6 +190,7 @@ impl Policy for Stride {
         Some(Pick { task, slice_ns: machine.quantum_ns })
     }
 
+    #[inline(always)] // into requeue
     fn stopped(&mut self, machine: &mut Machine, _cpu: CpuIx, task: TaskIx, ran_ns: u64, why: Departure) {
         self.note(machine);
         self.running -= 1;

@@ -204,6 +204,14 @@ impl Currencies {
         self.owners[owner].class.take().map(|class| class as usize)
     }
 
+    /// The tickets of an owner won and leave the draw; who [runs](Self::runner).
+    #[inline]
+    pub(super) fn won(&mut self, owner: TaskIx) -> TaskIx {
+        let tickets = &mut self.owners[owner];
+        tickets.class = None;
+        if tickets.lent_to.is_none() { owner } else { self.runner(owner) }
+    }
+
     pub(super) fn has_loans(&self) -> bool {
         !self.loans.is_empty()
     }
