@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use tombola_kernel::SchedExtState;
 use tombola_kernel::scheduler::{Law, Scheduler, SchedulerOptions, Slice};
 
-/// Of every scheduler.
-const SLICE: Duration = Duration::from_millis(1);
 /// For the kernel to go back to its own scheduler.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,9 +43,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The object with the schedulers that ours are compared with.
+/// The object with the schedulers that ours are compared with, and what holds for all.
 pub(crate) struct References {
     pub(crate) object: PathBuf,
+    /// Of every scheduler but the kernel's own.
+    pub(crate) slice: Duration,
 }
 
 /// A scheduler in charge; the kernel's own is back when this is dropped.
@@ -66,7 +66,8 @@ impl Charge {
             Kind::Fifo => references.take("fifo"),
             Kind::Lottery | Kind::Stride => {
                 let law = if kind == Kind::Lottery { Law::Lottery } else { Law::Stride };
-                let options = SchedulerOptions { law, slice: Slice::new(SLICE)?, ..Default::default() };
+                let options =
+                    SchedulerOptions { law, slice: Slice::new(references.slice)?, ..Default::default() };
                 Ok(Self::Ours(Scheduler::start(&options)?))
             }
         }
@@ -123,7 +124,7 @@ impl References {
         let mut open = ObjectBuilder::default()
             .open_file(&self.object)
             .with_context(|| format!("cannot open {}", self.object.display()))?;
-        let slice_ns = u64::try_from(SLICE.as_nanos())?;
+        let slice_ns = u64::try_from(self.slice.as_nanos())?;
         for mut map in open.maps_mut() {
             match map.name().to_str() {
                 Some(".rodata.slice") => map.set_initial_value(&slice_ns.to_ne_bytes())?,
