@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Direct,
     /// First in, first out.
     Fifo,
+    /// First in, first out, with what no lottery can do without.
+    Least,
     /// Ours.
     Lottery,
     /// Ours, without chance.
@@ -28,7 +30,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Fair, Self::Direct, Self::Fifo, Self::Lottery, Self::Stride];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Fair, Self::Direct, Self::Fifo, Self::Least, Self::Lottery, Self::Stride];
 }
 
 impl fmt::Display for Kind {
@@ -37,6 +40,7 @@ impl fmt::Display for Kind {
             Self::Fair => "fair class",
             Self::Direct => "global queue",
             Self::Fifo => "FIFO",
+            Self::Least => "least",
             Self::Lottery => "**lottery**",
             Self::Stride => "stride",
         })
@@ -64,6 +68,7 @@ impl Charge {
             Kind::Fair => Ok(Self::Fair),
             Kind::Direct => references.take("direct"),
             Kind::Fifo => references.take("fifo"),
+            Kind::Least => references.take("least"),
             Kind::Lottery | Kind::Stride => {
                 let law = if kind == Kind::Lottery { Law::Lottery } else { Law::Stride };
                 let options =
@@ -128,7 +133,7 @@ impl References {
         for mut map in open.maps_mut() {
             match map.name().to_str() {
                 Some(".rodata.slice") => map.set_initial_value(&slice_ns.to_ne_bytes())?,
-                Some(name @ ("fifo" | "direct")) => {
+                Some(name @ ("fifo" | "direct" | "least")) => {
                     let is_wanted = name == wanted;
                     map.set_autocreate(is_wanted)?;
                 }

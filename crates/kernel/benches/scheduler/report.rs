@@ -88,9 +88,11 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
             .into_iter()
             .chain(values.map(|v| ratio(results, kind, Kind::Fair, v).to_string())));
     }
-    row(["**lottery** against FIFO".to_owned()]
-        .into_iter()
-        .chain(values.map(|v| ratio(results, Kind::Lottery, Kind::Fifo, v).to_string())));
+    for kind in [Kind::Least, Kind::Lottery] {
+        row([format!("{kind} against FIFO")]
+            .into_iter()
+            .chain(values.map(|v| ratio(results, kind, Kind::Fifo, v).to_string())));
+    }
 
     counted("an operation of `sched pipe`", results, |run| &run.pipe_counts);
     counted("a message of `sched messaging`", results, |run| &run.messaging_counts);
@@ -98,7 +100,7 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
         return Ok(());
     }
     println!("\nTime of a yield, N threads on one CPU that do nothing else, against the fair class:");
-    head(&["N", "global queue", "FIFO", "**lottery**", "stride", "**lottery** against FIFO"]);
+    head(&["N", "global queue", "FIFO", "least", "**lottery**", "stride", "**lottery** against FIFO"]);
     for n in threads {
         let time = |run: &Run| 1.0 / run.yields[n].rounds;
         let against = |kind: Kind, base: Kind| ratio(results, kind, base, time).to_string();
@@ -117,7 +119,7 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
 /// What an operation takes, in counts and time of programs; the price of counting is not taken off.
 fn counted(what: &str, results: &Results, of: fn(&Run) -> &Counts) {
     println!("\nCounted for {what}:");
-    head(&["", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    head(&["", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
     let mut names: Vec<&str> = Vec::new();
     for counts in Kind::ALL.iter().rev().flat_map(|kind| &results[kind]).map(of) {
         for (name, _) in &counts.events {
@@ -163,7 +165,7 @@ fn counted(what: &str, results: &Results, of: fn(&Run) -> &Counts) {
 fn growth(results: &Results, threads: &[usize]) {
     let Some(fewest) = threads.first() else { return };
     println!("\nTime of a yield against that of the same scheduler with {fewest} threads; below, µs:");
-    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    head(&["N", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
     for n in threads {
         let grown = |kind: &Kind| {
             Spread::of(results[kind].iter().map(|r| r.yields[fewest].rounds / r.yields[n].rounds), 2)
@@ -184,6 +186,7 @@ fn program_time(results: &Results, threads: &[usize]) {
         "N",
         "global queue",
         "FIFO",
+        "least",
         "**lottery**",
         "stride",
         "**lottery** against FIFO",
@@ -206,7 +209,7 @@ fn program_time(results: &Results, threads: &[usize]) {
             .chain(heads.iter().map(String::as_str))
             .collect::<Vec<_>>(),
     );
-    for kind in [Kind::Fifo, Kind::Lottery] {
+    for kind in [Kind::Fifo, Kind::Least, Kind::Lottery] {
         by_program(&results[&kind], threads);
     }
 }
@@ -238,7 +241,7 @@ fn by_program(runs: &[Run], threads: &[usize]) {
 
 fn throughput(results: &Results, threads: &[usize]) {
     println!("\nWork that N burners on one CPU got done, against the fair class; below, switches a second:");
-    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    head(&["N", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
     for n in threads {
         let done = |&kind: &Kind| ratio(results, kind, Kind::Fair, |run| run.burns[n].rounds).to_string();
         row([n.to_string()].into_iter().chain(Kind::ALL.iter().map(done)));
