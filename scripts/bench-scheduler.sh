@@ -26,7 +26,9 @@ kernel has sched_ext; every task of the machine is then scheduled by each of the
   --rounds N        rounds, each with every scheduler once             [default: 5]
   --window MS       how long each load of N threads is watched         [default: 500]
   --threads A,B,…   the numbers of threads                             [default: 2,10,100,500]
-  --slice MS        slices of every scheduler but the fair class      [default: 1]
+  --pipe-ops N      operations of sched pipe                           [default: 10000]
+  --messaging-loops N  loops of sched messaging                        [default: 20]
+  --slice MS        slices of every scheduler but the fair class       [default: 1]
   --perf-only       only the first of these
   --kernel NAME     the kernel to boot, a series of vm/kernels.toml    [default: 7.3]
   --cpus N          how many CPUs the booted machine has               [default: 2]
@@ -48,14 +50,14 @@ here=
 options=()
 while (($#)); do
     case $1 in
-    --rounds | --window | --threads | --slice | --kernel | --cpus)
+    --rounds | --window | --threads | --slice | --pipe-ops | --messaging-loops | --kernel | --cpus)
         (($# >= 2)) || die "$1 needs a value; see --help"
         ;;&
     --quick) options=(--rounds 1 --window 100 --pipe-ops 1000 --messaging-loops 5 "${options[@]}") ;;
     --perf-only) options+=(--perf-only) ;;
     --instructions) accel=instructions ;;
     --here) here=yes ;;
-    --rounds | --window | --threads | --slice)
+    --rounds | --window | --threads | --slice | --pipe-ops | --messaging-loops)
         [[ $2 =~ ^[0-9]{1,6}(,[0-9]{1,6})*$ ]] || die "$1 must be a whole number, not '$2'"
         options+=("$1" "$2")
         shift

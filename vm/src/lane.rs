@@ -270,7 +270,9 @@ impl<'a> Lane<'a> {
         let initramfs = self.binaries.pack(plan)?;
         // Its seconds are no seconds of ours, and PID 1 speaks by its own.
         let patience = match accelerator {
-            Accelerator::Instructions => Patience { silence: Duration::MAX, ..Patience::default() },
+            Accelerator::Instructions => {
+                Patience { boot: Duration::from_secs(600), silence: Duration::MAX, ..Patience::default() }
+            }
             Accelerator::Tcg | Accelerator::Kvm => Patience::default(),
         };
         let machine = Machine { smp, ..self.machine(image, &initramfs, log, accelerator, patience) };
