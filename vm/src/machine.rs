@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 pub enum Accelerator {
     /// Emulation: slow, works everywhere.
     Tcg,
-    /// Emulation of one CPU after another, in a time that instructions make: 2 ns for each, none for idleness.
-    /// Whatever else the host does, the same work takes about the same time.
+    /// Emulation of one CPU after another, in a time of 2 ns for each instruction, and none for idleness.
+    /// The same work takes about the same time, whatever else the host does.
     Instructions,
     /// The host's hardware.
     Kvm,
