@@ -29,6 +29,7 @@ kernel has sched_ext; every task of the machine is then scheduled by each of the
   --pipe-ops N      operations of sched pipe                           [default: 10000]
   --messaging-loops N  loops of sched messaging                        [default: 20]
   --slice MS        slices of every scheduler but the fair class       [default: 1]
+  --no-compensation ours without compensation for what a task leaves of its slice: what that does
   --perf-only       only the first of these
   --kernel NAME     the kernel to boot, a series of vm/kernels.toml    [default: 7.3]
   --cpus N          how many CPUs the booted machine has               [default: 2]
@@ -54,7 +55,7 @@ while (($#)); do
         (($# >= 2)) || die "$1 needs a value; see --help"
         ;;&
     --quick) options=(--rounds 1 --window 100 --pipe-ops 1000 --messaging-loops 5 "${options[@]}") ;;
-    --perf-only) options+=(--perf-only) ;;
+    --perf-only | --no-compensation) options+=("$1") ;;
     --instructions) accel=instructions ;;
     --here) here=yes ;;
     --rounds | --window | --threads | --slice | --pipe-ops | --messaging-loops)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_kernel::SchedExtState;
-use tombola_kernel::scheduler::{Law, Scheduler, SchedulerOptions, Slice};
+use tombola_kernel::scheduler::{Flaw, Law, Scheduler, SchedulerOptions, Slice};
 
 /// For the kernel to go back to its own scheduler.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +52,8 @@ pub(crate) struct References {
     pub(crate) object: PathBuf,
     /// Of every scheduler but the kernel's own.
     pub(crate) slice: Duration,
+    /// Of ours.
+    pub(crate) flaw: Option<Flaw>,
 }
 
 /// A scheduler in charge; the kernel's own is back when this is dropped.
@@ -71,8 +73,8 @@ impl Charge {
             Kind::Least => references.take("least"),
             Kind::Lottery | Kind::Stride => {
                 let law = if kind == Kind::Lottery { Law::Lottery } else { Law::Stride };
-                let options =
-                    SchedulerOptions { law, slice: Slice::new(references.slice)?, ..Default::default() };
+                let slice = Slice::new(references.slice)?;
+                let options = SchedulerOptions { law, slice, flaw: references.flaw, ..Default::default() };
                 Ok(Self::Ours(Scheduler::start(&options)?))
             }
         }

@@ -24,6 +24,7 @@ use report::{Results, print};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use tombola_kernel::scheduler::Flaw;
 
 /// What a decision of the scheduler costs, beside a first-in-first-out scheduler and the kernel's fair class.
 #[derive(Parser)]
@@ -49,6 +50,10 @@ struct Arguments {
     /// Loops of perf bench sched messaging, with 80 processes
     #[arg(long, default_value_t = 20)]
     messaging_loops: u32,
+    /// Ours without compensation for what a task leaves unused of its slice: a fault, which tells what that
+    /// does
+    #[arg(long)]
+    no_compensation: bool,
     /// Only perf bench, without the threads on one CPU
     #[arg(long)]
     perf_only: bool,
@@ -81,8 +86,11 @@ fn main() -> Result<()> {
         arguments.threads.clear();
     }
     ensure!(arguments.threads.first() != Some(&0), "at least one thread must compete");
-    let references =
-        References { object: arguments.object.clone(), slice: Duration::from_millis(arguments.slice) };
+    let references = References {
+        object: arguments.object.clone(),
+        slice: Duration::from_millis(arguments.slice),
+        flaw: arguments.no_compensation.then_some(Flaw::NoCompensation),
+    };
     let places = Places::find()?;
     let mut results = Results::new();
     for round in 0..arguments.rounds {
