@@ -69,6 +69,24 @@ impl Arch {
         }
     }
 
+    /// The same, with a clock that counts instructions.
+    pub fn counted(self) -> &'static [&'static str] {
+        const CLOCK: &str = "shift=1,sleep=off,align=off";
+        match self {
+            Self::X86_64 => &["-accel", "tcg,thread=single", "-icount", CLOCK, "-cpu", "max,la57=off"],
+            Self::Arm64 => &[
+                "-accel",
+                "tcg,thread=single",
+                "-icount",
+                CLOCK,
+                "-M",
+                "virt,gic-version=3",
+                "-cpu",
+                "neoverse-n1",
+            ],
+        }
+    }
+
     /// Words for the kernel that only it needs.
     pub fn words(self) -> &'static str {
         match self {

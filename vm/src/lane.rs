@@ -268,8 +268,14 @@ impl<'a> Lane<'a> {
         }
         let accelerator = *self.accelerator.get_or_init(|| self.choose(image));
         let initramfs = self.binaries.pack(plan)?;
-        let machine =
-            Machine { smp, ..self.machine(image, &initramfs, log, accelerator, Patience::default()) };
+        // Its seconds are no seconds of ours, and PID 1 speaks by its own.
+        let patience = match accelerator {
+            Accelerator::Instructions => {
+                Patience { boot: Duration::from_secs(600), silence: Duration::MAX, ..Patience::default() }
+            }
+            Accelerator::Tcg | Accelerator::Kvm => Patience::default(),
+        };
+        let machine = Machine { smp, ..self.machine(image, &initramfs, log, accelerator, patience) };
         let mut left = BOOTS;
         loop {
             let run = machine.boot(&mut show)?;

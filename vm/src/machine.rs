@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 pub enum Accelerator {
     /// Emulation: slow, works everywhere.
     Tcg,
+    /// Emulation of one CPU after another, in a time of 2 ns for each instruction, and none for idleness.
+    /// The same work takes about the same time, whatever else the host does.
+    Instructions,
     /// The host's hardware.
     Kvm,
 }
@@ -112,7 +115,9 @@ impl Machine<'_> {
                     if let Some(clock_ms) = console.take_clock_ms() {
                         let now = Instant::now();
                         let (at, then_ms) = *clock.get_or_insert((now, clock_ms));
-                        if let Some(why) = wrong_clock(now - at, clock_ms.saturating_sub(then_ms)) {
+                        if self.accelerator != Accelerator::Instructions
+                            && let Some(why) = wrong_clock(now - at, clock_ms.saturating_sub(then_ms))
+                        {
                             break Some(why);
                         }
                     }
@@ -177,6 +182,7 @@ impl Machine<'_> {
     fn start(&self, initrd: &Path) -> Result<Child> {
         let accelerate = match self.accelerator {
             Accelerator::Tcg => self.arch.emulated(),
+            Accelerator::Instructions => self.arch.counted(),
             Accelerator::Kvm => &["-accel", "kvm", "-cpu", "host"],
         };
         let words = format!("{} panic=-1 loglevel=5 mitigations=off nowatchdog", self.arch.words());

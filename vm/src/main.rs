@@ -108,6 +108,8 @@ enum Accel {
     Auto,
     Tcg,
     Kvm,
+    /// Emulated, and its clock counts instructions
+    Instructions,
 }
 
 fn main() -> ExitCode {
@@ -231,6 +233,7 @@ impl Options {
             Accel::Auto => None,
             Accel::Tcg => Some(Accelerator::Tcg),
             Accel::Kvm => Some(Accelerator::Kvm),
+            Accel::Instructions => Some(Accelerator::Instructions),
         };
         Lane::new(arch, binaries, self.logs.clone(), self.kernel.clone(), accelerator, interrupted)
     }

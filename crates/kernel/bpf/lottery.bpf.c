@@ -121,7 +121,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 
 	if (!s)
 		return;
-	if (left_behind && scx_bpf_dsq_move_to_local(HANDED))
+	if (left_behind && take_left())
 		return;
 	if (totals.overflow && scx_bpf_dsq_move_to_local(GUARDED))
 		return;
@@ -136,7 +136,7 @@ void OPS(lottery_dispatch, __s32 cpu, struct task_struct *prev_task)
 		if (prev)
 			end_slice(prev_task, prev);
 	}
-	bpf_for(attempt, 0, DELIVERIES) {
+	for (attempt = 0; attempt < DELIVERIES; attempt++) {
 		if (!waiting)
 			break;
 		choice = decide(cpu, settings.flaw == FLAW_PREVIOUS_OUT ? 0 : prev);

@@ -334,10 +334,13 @@ static __always_inline bool join_queue(struct task_context *tc, struct queue *q,
 /* What it stood to win since it came or was settled last. */
 static __always_inline void settle(struct waiter *w, struct queue *q)
 {
-	__u64 expected = scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
-	__u64 squares = scaled_by_tickets(scaled_by_tickets(q->squares - w->squares, w->tickets, 14), w->tickets,
-					  SQUARE_SCALE - CHANCE_UNIT - 14);
+	__u64 expected, squares;
 
+	if (q->chances == w->chances)
+		return;
+	expected = scaled_by_tickets(q->chances - w->chances, w->tickets, CHANCE_SCALE - CHANCE_UNIT);
+	squares = scaled_by_tickets(scaled_by_tickets(q->squares - w->squares, w->tickets, 14), w->tickets,
+				    SQUARE_SCALE - CHANCE_UNIT - 14);
 	w->expected += expected;
 	w->variance += expected > squares ? expected - squares : 0;
 	w->chances = q->chances;

@@ -217,6 +217,12 @@ static __always_inline __u64 number_whole(struct number n, __s32 scale)
 	return e >= 0 ? (__u64)n.m << e : (__u64)n.m >> -e;
 }
 
+/* part / all in units of 2^-scale, cut; part * 2^scale is below 2^64, and all is not 0. */
+static __always_inline __u64 draw_share(__u64 part, __u64 all, __u32 scale)
+{
+	return (part << scale) / all;
+}
+
 /* --- a draw among several queues --------------------------------------------------------------------------------------- */
 
 /* What is left of the race of a task: key - clock, or nothing if the clock has passed it. Keys may wrap. */

@@ -43,6 +43,26 @@ static __always_inline struct candidate *candidate_at(struct scratch *s, __u32 i
 	return &s->candidates[i & (QUEUES - 1)];
 }
 
+/* Of a queue in which somebody waits. */
+static __always_inline void consider(struct scratch *s, __u32 slot, __s32 cpu)
+{
+	struct queue *q = queue_at(slot);
+	struct candidate *c;
+
+	if (!q || !serves(q, cpu))
+		return;
+	if (q->urgent && (s->slot == NONE || goes_before(waiter_at(q->urgent), waiter_at(s->urgent)))) {
+		s->slot = slot;
+		s->urgent = q->urgent;
+	}
+	c = candidate_at(s, s->n);
+	if (c && q->first) {
+		c->queue = slot;
+		c->key = waiter_at(q->first)->key;
+		s->n++;
+	}
+}
+
 /*
  * The queues that a CPU may serve and in which somebody competes; and in s->slot the one whose task has been urgent longest, or
  * NONE. The lock is held. What goes from one turn of a loop to the next is in memory, of which the verifier knows nothing: in
@@ -50,28 +70,39 @@ static __always_inline struct candidate *candidate_at(struct scratch *s, __u32 i
  */
 static __always_inline void gather(struct scratch *s, __s32 cpu)
 {
-	struct candidate *c;
-	struct queue *q;
-	__u32 i, slot;
+	__u32 i;
 
 	s->n = 0;
 	s->slot = NONE;
-	bpf_for(i, 0, busy_count) {
-		slot = busy[i & (QUEUES - 1)];
-		q = queue_at(slot);
-		if (!q || !serves(q, cpu))
-			continue;
-		if (q->urgent && (s->slot == NONE || goes_before(waiter_at(q->urgent), waiter_at(s->urgent)))) {
-			s->slot = slot;
-			s->urgent = q->urgent;
-		}
-		c = candidate_at(s, s->n);
-		if (c && q->first) {
-			c->queue = slot;
-			c->key = waiter_at(q->first)->key;
-			s->n++;
-		}
+	/* As most often, and a loop is four calls at least. */
+	if (busy_count == 1) {
+		consider(s, busy[0], cpu);
+		return;
 	}
+	bpf_for(i, 0, busy_count)
+		consider(s, busy[i & (QUEUES - 1)], cpu);
+}
+
+/*
+ * Draws among those who wait in the only queue and the previous task, if that belongs there too. Among them there is one
+ * currency, in which a ticket's chance is one part of all tickets. Who wins is in s->winner: 0, or 1 for the previous task. The
+ * lock is held.
+ */
+static __always_inline void draw_in_one(struct scratch *s, struct queue *q, __u64 first, struct task_context *prev)
+{
+	__u64 own = prev ? compensated(prev) : 0, all = q->tickets + own;
+	__u64 clock = start_of(q);
+
+	s->winner = 0;
+	if (prev) {
+		s->prev.key = key_of(prev, q, s->exponential);
+		s->winner = draw_left(s->prev.key, clock) <= draw_left(first, clock);
+		s->chance = draw_share(own, all, CHANCE_UNIT);
+	}
+	q->chances += draw_share(1, all, CHANCE_SCALE);
+	q->squares += draw_share(draw_share(1, all, SQUARE_SCALE), all, 0);
+	if (settings.flaw != FLAW_NO_OFFSET)
+		q->clock = s->winner ? s->prev.key : first;
 }
 
 /*
@@ -171,12 +202,17 @@ static __always_inline enum choice choose(struct scratch *s, __s32 cpu, struct t
 	if (!c)
 		return NO_CHOICE;
 	q = queue_at(c->queue);
-	alone = waiter_at(q ? q->first : NOBODY);
+	if (!q)
+		return NO_CHOICE;
+	alone = waiter_at(q->first);
 	if (s->n == 1 && !prev && !alone->below[0] && !alone->below[1]) {
-		if (q && settings.flaw != FLAW_NO_OFFSET)
+		if (settings.flaw != FLAW_NO_OFFSET)
 			q->clock = c->key;
 	} else {
-		draw(s, s->n, prev);
+		if (s->n == 1 && (!prev || prev->queue == c->queue))
+			draw_in_one(s, q, c->key, prev);
+		else
+			draw(s, s->n, prev);
 		totals.draws++;
 		s->taken.drawn = 1;
 		if (prev)
@@ -245,7 +281,7 @@ static __always_inline bool take_handed(__s32 from, __s32 cpu)
 	bool taken = false;
 	__u32 look;
 
-	bpf_for(look, 0, HANDOVERS) {
+	for (look = 0; look < HANDOVERS; look++) {
 		taken = scx_bpf_dsq_move_to_local(HANDED);
 		if (taken || scx_bpf_dsq_nr_queued(HANDED) <= 0)
 			break;
@@ -256,6 +292,18 @@ static __always_inline bool take_handed(__s32 from, __s32 cpu)
 		if (!taken)
 			scx_bpf_kick_cpu(cpu, 0);
 	}
+	return taken;
+}
+
+/* Takes a task that was left in HANDED. Who leaves another there afterwards says so afterwards. */
+static __always_inline bool take_left(void)
+{
+	bool taken;
+
+	__sync_lock_test_and_set(&left_behind, 0);
+	taken = scx_bpf_dsq_move_to_local(HANDED);
+	if (scx_bpf_dsq_nr_queued(HANDED) > 0)
+		left_behind = 1;
 	return taken;
 }
 

@@ -7,10 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 use tombola_kernel::SchedExtState;
-use tombola_kernel::scheduler::{Law, Scheduler, SchedulerOptions, Slice};
+use tombola_kernel::scheduler::{Flaw, Law, Scheduler, SchedulerOptions, Slice};
 
-/// Of every scheduler.
-const SLICE: Duration = Duration::from_millis(1);
 /// For the kernel to go back to its own scheduler.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -23,6 +21,8 @@ pub(crate) enum Kind {
     Direct,
     /// First in, first out.
     Fifo,
+    /// First in, first out, with what no lottery can do without.
+    Least,
     /// Ours.
     Lottery,
     /// Ours, without chance.
@@ -30,7 +30,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Fair, Self::Direct, Self::Fifo, Self::Lottery, Self::Stride];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Fair, Self::Direct, Self::Fifo, Self::Least, Self::Lottery, Self::Stride];
 }
 
 impl fmt::Display for Kind {
@@ -39,15 +40,20 @@ impl fmt::Display for Kind {
             Self::Fair => "fair class",
             Self::Direct => "global queue",
             Self::Fifo => "FIFO",
+            Self::Least => "least",
             Self::Lottery => "**lottery**",
             Self::Stride => "stride",
         })
     }
 }
 
-/// The object with the schedulers that ours are compared with.
+/// The object with the schedulers that ours are compared with, and what holds for all.
 pub(crate) struct References {
     pub(crate) object: PathBuf,
+    /// Of every scheduler but the kernel's own.
+    pub(crate) slice: Duration,
+    /// Of ours.
+    pub(crate) flaw: Option<Flaw>,
 }
 
 /// A scheduler in charge; the kernel's own is back when this is dropped.
@@ -64,9 +70,11 @@ impl Charge {
             Kind::Fair => Ok(Self::Fair),
             Kind::Direct => references.take("direct"),
             Kind::Fifo => references.take("fifo"),
+            Kind::Least => references.take("least"),
             Kind::Lottery | Kind::Stride => {
                 let law = if kind == Kind::Lottery { Law::Lottery } else { Law::Stride };
-                let options = SchedulerOptions { law, slice: Slice::new(SLICE)?, ..Default::default() };
+                let slice = Slice::new(references.slice)?;
+                let options = SchedulerOptions { law, slice, flaw: references.flaw, ..Default::default() };
                 Ok(Self::Ours(Scheduler::start(&options)?))
             }
         }
@@ -123,11 +131,11 @@ impl References {
         let mut open = ObjectBuilder::default()
             .open_file(&self.object)
             .with_context(|| format!("cannot open {}", self.object.display()))?;
-        let slice_ns = u64::try_from(SLICE.as_nanos())?;
+        let slice_ns = u64::try_from(self.slice.as_nanos())?;
         for mut map in open.maps_mut() {
             match map.name().to_str() {
                 Some(".rodata.slice") => map.set_initial_value(&slice_ns.to_ne_bytes())?,
-                Some(name @ ("fifo" | "direct")) => {
+                Some(name @ ("fifo" | "direct" | "least")) => {
                     let is_wanted = name == wanted;
                     map.set_autocreate(is_wanted)?;
                 }

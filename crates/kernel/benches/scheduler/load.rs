@@ -68,6 +68,16 @@ impl Places {
     pub(crate) fn perf_on_all(&self, words: &[&str]) -> Result<Measured> {
         perf_bench(&self.all, words)
     }
+
+    /// Migrations while `perf bench` runs with these words on the loaded CPU.
+    pub(crate) fn migrations_on_one(&self, words: &[&str]) -> Result<f64> {
+        migrations(&[self.loaded], words)
+    }
+
+    /// The same, on all of them.
+    pub(crate) fn migrations_on_all(&self, words: &[&str]) -> Result<f64> {
+        migrations(&self.all, words)
+    }
 }
 
 /// An outside program, which is the better yardstick.
@@ -85,6 +95,22 @@ fn perf_bench(cpus: &[usize], words: &[&str]) -> Result<Measured> {
     ensure!(output.status.success(), "perf bench {} failed: {text}", words.join(" "));
     let seconds = text.lines().find_map(|line| line.trim().parse().ok());
     Ok(Measured { wall: seconds.with_context(|| format!("what does perf say? {text}"))?, cpu })
+}
+
+/// The kernel counts them for the machine: no task's count has to be switched.
+fn migrations(cpus: &[usize], words: &[&str]) -> Result<f64> {
+    pin_to(cpus)?;
+    let output = Command::new("perf")
+        .args(["stat", "--all-cpus", "--field-separator", ",", "--event", "migrations"])
+        .args(["perf", "bench", "--format", "simple"])
+        .args(words)
+        .output()
+        .context("cannot start perf")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "perf stat failed: {text}");
+    let count =
+        text.lines().find(|line| line.contains(",migrations,")).and_then(|line| line.split(',').next());
+    count.and_then(|count| count.parse().ok()).with_context(|| format!("what does perf stat say? {text}"))
 }
 
 fn cpu_of(usage: &Usage) -> f64 {

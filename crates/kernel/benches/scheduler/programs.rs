@@ -40,14 +40,24 @@ impl Programs {
         ProgInfoIter::default().filter(|info| !self.others.contains(&info.id)).collect()
     }
 
-    /// What each does within so long. Callbacks of timers are no programs of their own: the kernel does not
-    /// count them.
+    /// What each does within so long.
     pub(crate) fn watch(&self, crowd: &Crowd, window: Duration) -> Result<Works> {
+        let (decisions, programs) = self.while_counting(|| {
+            let done = crowd.rounds();
+            thread::sleep(window);
+            Ok(crowd.rounds() - done)
+        })?;
+        ensure!(!programs.is_empty() && decisions > 0, "no program ran, or no thread");
+        Ok(Works { programs, decisions: decisions as f64 })
+    }
+
+    /// What each does while something else happens. Callbacks of timers are no programs of their own: the
+    /// kernel does not count them.
+    pub(crate) fn while_counting<T>(&self, what: impl FnOnce() -> Result<T>) -> Result<(T, Vec<Work>)> {
         let _counting = counting()?;
-        let (before, done) = (self.now(), crowd.rounds());
-        thread::sleep(window);
-        let decisions = crowd.rounds() - done;
-        let programs: Vec<Work> = self
+        let before = self.now();
+        let done = what()?;
+        let programs = self
             .now()
             .iter()
             .filter_map(|after| {
@@ -57,8 +67,7 @@ impl Programs {
                 (runs > 0).then(|| Work { name: after.name.to_string_lossy().into_owned(), runs, ns })
             })
             .collect();
-        ensure!(!programs.is_empty() && decisions > 0, "no program ran, or no thread");
-        Ok(Works { programs, decisions: decisions as f64 })
+        Ok((done, programs))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Run;
 use crate::charge::Kind;
+use crate::counts::Counts;
 use crate::programs::{Work, Works};
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,12 +88,19 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
             .into_iter()
             .chain(values.map(|v| ratio(results, kind, Kind::Fair, v).to_string())));
     }
-    row(["**lottery** against FIFO".to_owned()]
-        .into_iter()
-        .chain(values.map(|v| ratio(results, Kind::Lottery, Kind::Fifo, v).to_string())));
+    for kind in [Kind::Least, Kind::Lottery] {
+        row([format!("{kind} against FIFO")]
+            .into_iter()
+            .chain(values.map(|v| ratio(results, kind, Kind::Fifo, v).to_string())));
+    }
 
+    counted("an operation of `sched pipe`", results, |run| &run.pipe_counts);
+    counted("a message of `sched messaging`", results, |run| &run.messaging_counts);
+    if threads.is_empty() {
+        return Ok(());
+    }
     println!("\nTime of a yield, N threads on one CPU that do nothing else, against the fair class:");
-    head(&["N", "global queue", "FIFO", "**lottery**", "stride", "**lottery** against FIFO"]);
+    head(&["N", "global queue", "FIFO", "least", "**lottery**", "stride", "**lottery** against FIFO"]);
     for n in threads {
         let time = |run: &Run| 1.0 / run.yields[n].rounds;
         let against = |kind: Kind, base: Kind| ratio(results, kind, base, time).to_string();
@@ -108,11 +116,56 @@ pub(crate) fn print(results: &Results, threads: &[usize]) -> Result<()> {
     Ok(())
 }
 
+/// What an operation takes, in counts and time of programs; the price of counting is not taken off.
+fn counted(what: &str, results: &Results, of: fn(&Run) -> &Counts) {
+    println!("\nCounted for {what}:");
+    head(&["", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
+    let mut names: Vec<&str> = Vec::new();
+    for counts in Kind::ALL.iter().rev().flat_map(|kind| &results[kind]).map(of) {
+        for (name, _) in &counts.events {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+    }
+    let cells = |value: &dyn Fn(&Counts) -> Option<f64>, digits: usize| {
+        Kind::ALL.map(|kind| {
+            let runs = results[&kind].iter().map(of);
+            let each =
+                runs.map(|counts| Some(value(counts)? / counts.operations)).collect::<Option<Vec<_>>>();
+            each.map_or(String::new(), |each| Spread::of(each.into_iter(), digits).to_string())
+        })
+    };
+    for name in names {
+        let value = |counts: &Counts| counts.events.iter().find(|(each, _)| *each == name).map(|(_, n)| *n);
+        row([name.to_owned()].into_iter().chain(cells(&value, 3)));
+    }
+    let sum = |counts: &Counts, of: fn(&Work) -> u64| {
+        let sum = counts.programs.iter().map(of).sum::<u64>() as f64;
+        (sum > 0.0).then_some(sum)
+    };
+    row(["runs of BPF programs".to_owned()]
+        .into_iter()
+        .chain(cells(&|counts| sum(counts, |work| work.runs), 2)));
+    row(["ns in BPF programs".to_owned()].into_iter().chain(cells(&|counts| sum(counts, |work| work.ns), 0)));
+    let works = |kind: &Kind| results[kind].iter().map(of).flat_map(|counts| &counts.programs);
+    let programs: BTreeSet<&str> = Kind::ALL.iter().flat_map(works).map(|work| work.name.as_str()).collect();
+    for name in programs {
+        let of = |counts: &Counts, value: fn(&Work) -> u64| {
+            counts.programs.iter().find(|work| work.name == name).map(|work| value(work) as f64)
+        };
+        row([format!("runs of `{name}`")]
+            .into_iter()
+            .chain(cells(&|counts| of(counts, |work| work.runs), 3)));
+        row([format!("ns in `{name}`")].into_iter().chain(cells(&|counts| of(counts, |work| work.ns), 0)));
+    }
+}
+
 /// The same time against the same scheduler with the fewest threads.
 fn growth(results: &Results, threads: &[usize]) {
     let Some(fewest) = threads.first() else { return };
     println!("\nTime of a yield against that of the same scheduler with {fewest} threads; below, µs:");
-    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    head(&["N", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
     for n in threads {
         let grown = |kind: &Kind| {
             Spread::of(results[kind].iter().map(|r| r.yields[fewest].rounds / r.yields[n].rounds), 2)
@@ -133,6 +186,7 @@ fn program_time(results: &Results, threads: &[usize]) {
         "N",
         "global queue",
         "FIFO",
+        "least",
         "**lottery**",
         "stride",
         "**lottery** against FIFO",
@@ -155,7 +209,7 @@ fn program_time(results: &Results, threads: &[usize]) {
             .chain(heads.iter().map(String::as_str))
             .collect::<Vec<_>>(),
     );
-    for kind in [Kind::Fifo, Kind::Lottery] {
+    for kind in [Kind::Fifo, Kind::Least, Kind::Lottery] {
         by_program(&results[&kind], threads);
     }
 }
@@ -187,7 +241,7 @@ fn by_program(runs: &[Run], threads: &[usize]) {
 
 fn throughput(results: &Results, threads: &[usize]) {
     println!("\nWork that N burners on one CPU got done, against the fair class; below, switches a second:");
-    head(&["N", "fair class", "global queue", "FIFO", "**lottery**", "stride"]);
+    head(&["N", "fair class", "global queue", "FIFO", "least", "**lottery**", "stride"]);
     for n in threads {
         let done = |&kind: &Kind| ratio(results, kind, Kind::Fair, |run| run.burns[n].rounds).to_string();
         row([n.to_string()].into_iter().chain(Kind::ALL.iter().map(done)));
