@@ -3,6 +3,7 @@
 mod full;
 mod groups;
 mod light;
+mod living;
 mod moment;
 mod whole;
 

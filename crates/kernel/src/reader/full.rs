@@ -11,6 +11,7 @@
 //! part by the rate at which NTP steers the monotonic one: microseconds in a second.
 
 use super::groups::groups_of;
+use super::living::{Gathering, Living, LivingTask};
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
 use super::whole::whole;
@@ -25,6 +26,7 @@ use crate::running;
 use crate::task_iterator::TaskIterator;
 use crate::wire::{Wire, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -55,6 +57,8 @@ pub(crate) struct FullReader {
     begin_ns: u64,
     begin_boot_ns: u64,
     ring_bits: u32,
+    /// Who lived at the latest snapshot.
+    past: RefCell<Living>,
 }
 
 impl FullReader {
@@ -69,6 +73,7 @@ impl FullReader {
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
+            past: RefCell::default(),
         })
     }
 
@@ -86,6 +91,7 @@ impl FullReader {
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
+            past: RefCell::default(),
         })
     }
 
@@ -129,16 +135,10 @@ impl FullReader {
         }
         .with_open_slots();
 
-        let mut living = self.living(&moment)?;
+        let (mut living, room) = self.living(&moment, self.past.take())?;
         let (exited, exits) = self.exited(&moment, &mut living)?;
-        let is_full = living.far >= self.max_tasks() as usize;
-        let near_taken = std::mem::take(&mut living.near_taken);
-        let no_room = |pid: u32| {
-            // The length of the map is a power of two.
-            let place = pid as usize & near_taken.len().saturating_sub(1);
-            is_full && near_taken.get(place).is_none_or(|taken| *taken)
-        };
-        let mut tasks = living.into_tasks();
+        let mut tasks = living.totals();
+        self.past.replace(living);
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let known = tasks.len();
         let lives = |tasks: &[Shared<TaskTotals>], id: TaskId| {
@@ -151,7 +151,7 @@ impl FullReader {
             if lives(&tasks, id) || has_ended(id) {
                 continue;
             }
-            if no_room(id.pid) {
+            if !room.has(id.pid) {
                 // Its slice will find no room when it is closed: open or closed, it is in the same account.
                 loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
             } else if first_slices.insert(id) {
@@ -166,7 +166,9 @@ impl FullReader {
                 tasks.push(moment.first_wait(*id, task).into());
             }
         }
-        tasks.sort_by_cached_key(|task| task.id);
+        if tasks.len() > known {
+            tasks.sort_by_cached_key(|task| task.id);
+        }
         let of_ended = exited.iter().map(|end| end.totals.group);
         let groups = groups_of(&self.group_map, tasks.iter().map(|task| task.group).chain(of_ended))?;
         let holds_no_tickets = |id: TaskId| {
@@ -199,9 +201,10 @@ impl FullReader {
         Ok(slots)
     }
 
-    /// The tasks of both maps at the instant.
-    fn living(&self, moment: &Moment<'_>) -> Result<Living> {
-        let (mut tasks, mut doubtful, mut far) = (Vec::new(), Vec::new(), 0);
+    /// The tasks of both maps at the instant, and what room they take.
+    fn living(&self, moment: &Moment<'_>, past: Living) -> Result<(Living, Room)> {
+        let mut tasks = Gathering::new(moment, past);
+        let (mut doubtful, mut far) = (Vec::new(), 0);
         let mut near_taken = Vec::with_capacity(self.near_map.max_entries() as usize);
         let mut take = |record: &task_record, is_near: bool| {
             // A record has no pid between its insertion and its first slice's end. One whose place changed
@@ -210,7 +213,7 @@ impl FullReader {
             } else if moment.is_in_doubt(record) {
                 doubtful.push((*record, is_near));
             } else {
-                tasks.push(LivingTask::of(moment, record));
+                tasks.take(record);
             }
         };
         each_value(&self.near_map, |record: &task_record| {
@@ -227,13 +230,9 @@ impl FullReader {
                 (now.pid, now.start_ns) == (record.pid, record.start_ns) && now.turn == now.turn_behind
             };
             let look = || Ok(self.record_of(record.pid, is_near)?.filter(same));
-            tasks.push(LivingTask::of(moment, &whole(record, look)?));
+            tasks.take_anew(&whole(record, look)?);
         }
-        // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
-        tasks.reverse();
-        tasks.sort_by_cached_key(|task| task.totals.id);
-        tasks.dedup_by_key(|task| task.totals.id);
-        Ok(Living { tasks, near_taken, far })
+        Ok((tasks.finish(), Room { near_taken, is_full: far >= self.max_tasks() as usize }))
     }
 
     /// The record of a task, which never moves from one map to the other.
@@ -382,56 +381,18 @@ impl FullReader {
     }
 }
 
-/// The tasks that live, ordered by identity, no identity twice.
-struct Living {
-    tasks: Vec<LivingTask>,
-    /// Of each place in the near map, whether somebody has it.
+/// Where there is room for a further record.
+struct Room {
+    /// Of each place in the near map, whether somebody has it; as many as a power of two says.
     near_taken: Vec<bool>,
-    /// Records in the task map: those that take its room.
-    far: usize,
+    /// Whether the task map is full.
+    is_full: bool,
 }
 
-/// A task that lives, and what tells whether an end is its own.
-struct LivingTask {
-    totals: Shared<TaskTotals>,
-    exec_tid: u32,
-    /// When its latest closed slice ended, on the monotonic clock.
-    slice_end_ns: u64,
-}
-
-impl LivingTask {
-    fn of(moment: &Moment<'_>, record: &task_record) -> Self {
-        Self {
-            totals: moment.living(record).into(),
-            exec_tid: record.exec_tid,
-            slice_end_ns: moment.latest_slice(record).1,
-        }
-    }
-}
-
-impl Living {
-    fn place(&self, id: TaskId) -> std::result::Result<usize, usize> {
-        self.tasks.binary_search_by_key(&id, |task| task.totals.id)
-    }
-
-    /// Adds a task, or takes it for the one of this identity.
-    fn insert(&mut self, task: LivingTask) {
-        match self.place(task.totals.id) {
-            Ok(at) => self.tasks[at] = task,
-            Err(at) => self.tasks.insert(at, task),
-        }
-    }
-
-    fn remove_if(&mut self, id: TaskId, is_gone: impl Fn(&LivingTask) -> bool) {
-        if let Ok(at) = self.place(id)
-            && is_gone(&self.tasks[at])
-        {
-            self.tasks.remove(at);
-        }
-    }
-
-    fn into_tasks(self) -> Vec<Shared<TaskTotals>> {
-        self.tasks.into_iter().map(|task| task.totals).collect()
+impl Room {
+    fn has(&self, pid: u32) -> bool {
+        let place = pid as usize & self.near_taken.len().saturating_sub(1);
+        !self.is_full || self.near_taken.get(place).is_some_and(|taken| !taken)
     }
 }
 
