@@ -124,9 +124,7 @@ fn root_a_later_reading_finds_what_a_first_one_does() {
         for (id, task) in now.iter().filter(|(id, task)| id.pid == task.tgid) {
             assert!(then.contains_key(id) || later.contains_key(id) || ends.contains_key(id), "{task:?}");
         }
-        let is_kept = |task: &&Shared<TaskTotals>| {
-            past.tasks.iter().any(|then| std::ptr::eq(&raw const **then, &raw const ***task))
-        };
+        let is_kept = |task: &&Shared<TaskTotals>| past.tasks.iter().any(|then| then.is_one(task));
         kept += between.tasks.iter().filter(is_kept).count();
         past = between;
     }

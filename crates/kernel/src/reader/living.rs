@@ -174,7 +174,7 @@ mod tests {
             1 => record.weight = random.random_range(1..2000),
             2 => record.policy = random.random_range(0..8),
             3 => {
-                (record.group_kind, record.group_id) = (random.random_range(0..3), random.random_range(0..3))
+                (record.group_kind, record.group_id) = (random.random_range(0..3), random.random_range(0..3));
             }
             4 => record.comm[random.random_range(1..16)] = random.random_range(0..2),
             5 => {
@@ -259,8 +259,7 @@ mod tests {
                 }
                 assert_eq!(beside.0.len(), first.0.len());
                 for task in &beside.0 {
-                    let is_same =
-                        |then: &LivingTask| std::ptr::eq(&raw const *then.totals, &raw const *task.totals);
+                    let is_same = |then: &LivingTask| then.totals.is_one(&task.totals);
                     if past.0.iter().any(is_same) { kept += 1 } else { made += 1 }
                 }
                 past = beside;
