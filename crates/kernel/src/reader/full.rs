@@ -59,6 +59,7 @@ pub(crate) struct FullReader {
     ring_bits: u32,
     /// Who lived at the latest snapshot.
     past: RefCell<Living>,
+    past_ends: RefCell<PastEnds>,
 }
 
 impl FullReader {
@@ -74,6 +75,7 @@ impl FullReader {
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
             past: RefCell::default(),
+            past_ends: RefCell::default(),
         })
     }
 
@@ -92,6 +94,7 @@ impl FullReader {
             begin_boot_ns: schema.begin_boot_ns,
             ring_bits: schema.ring_bits,
             past: RefCell::default(),
+            past_ends: RefCell::default(),
         })
     }
 
@@ -258,69 +261,121 @@ impl FullReader {
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
-        if totals.count > 0 {
-            for (index, end) in self.whole_ends(moment)? {
-                let slot = moment.slots.get(index >> self.ring_bits);
-                let mut task = moment.ended(&end);
-                let is_an_end = end.task.state != LEFT;
-                if slot.is_some_and(|slot| end.number > slot.exits) {
-                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
-                    // instant.
-                    if task.ended_ns > moment.taken_ns {
-                        if is_an_end {
-                            living.insert(LivingTask::of(moment, &end.task));
-                        }
-                        continue;
+        let told = if totals.count > 0 { self.ends(moment)? } else { Vec::new() };
+        for End { cpu, number, exec_tid, is_an_end, mut task, record } in told {
+            if moment.slots.get(cpu).is_some_and(|slot| number > slot.exits) {
+                // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
+                // instant.
+                if task.ended_ns > moment.taken_ns {
+                    if let Some(record) = record.filter(|_| is_an_end) {
+                        living.insert(LivingTask::of(moment, &record));
                     }
-                    totals.count += u64::from(is_an_end);
-                    totals.runtime_ns += task.totals.usage.runtime_ns;
+                    continue;
                 }
-                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in
-                // the slot.
-                task.ended_ns = task.ended_ns.min(moment.taken_ns);
-                let is_its_end = |living: &LivingTask| {
-                    living.exec_tid == end.task.exec_tid && living.slice_end_ns <= task.ended_ns
-                };
-                if is_an_end {
-                    living.remove_if(task.totals.id, is_its_end);
+                totals.count += u64::from(is_an_end);
+                totals.runtime_ns += task.totals.usage.runtime_ns;
+            }
+            // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the
+            // slot.
+            task.ended_ns = task.ended_ns.min(moment.taken_ns);
+            let is_its_end =
+                |living: &LivingTask| living.exec_tid == exec_tid && living.slice_end_ns <= task.ended_ns;
+            if is_an_end {
+                living.remove_if(task.totals.id, is_its_end);
+            }
+            match ends.get_mut(&task.totals.id) {
+                None => {
+                    ends.insert(task.totals.id, task);
                 }
-                match ends.get_mut(&task.totals.id) {
-                    None => {
-                        ends.insert(task.totals.id, task);
-                    }
-                    Some(part) => {
-                        let (mut later, earlier) = if part.ended_ns < task.ended_ns {
-                            (task, part.clone())
-                        } else {
-                            (part.clone(), task)
-                        };
-                        later.totals.usage.merge(&earlier.totals.usage);
-                        *part = later;
-                    }
+                Some(part) => {
+                    let (mut later, earlier) = if part.ended_ns < task.ended_ns {
+                        (task, part.clone())
+                    } else {
+                        (part.clone(), task)
+                    };
+                    later.totals.usage.merge(&earlier.totals.usage);
+                    *part = later;
                 }
             }
         }
         Ok((ends.into_values().collect(), totals))
     }
 
-    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is
-    /// still among the living.
-    fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
+    /// Ends that are remembered: those that the reading before has found, and those since. What was read
+    /// whole, and lay before the instant, never changes.
+    fn ends(&self, moment: &Moment<'_>) -> Result<Vec<End>> {
+        let length = 1u64 << self.ring_bits;
+        let mut past = self.past_ends.borrow_mut();
+        let known = past.known.clone();
+        let is_remembered = |end: &End| {
+            moment.slots.get(end.cpu).is_some_and(|slot| end.number.saturating_add(length) > slot.exits)
+        };
+        past.ends.retain(is_remembered);
+        let mut ends = past.ends.clone();
+        for (index, record) in self.whole_ends(moment, &known)? {
+            let end = End {
+                cpu: index >> self.ring_bits,
+                number: record.number,
+                exec_tid: record.task.exec_tid,
+                is_an_end: record.task.state != LEFT,
+                task: moment.ended(&record),
+                record: Some(record.task.into()),
+            };
+            ends.push(end);
+        }
+        let fresh = ends.split_off(past.ends.len());
+        past.known = (0..moment.slots.len())
+            .map(|cpu| {
+                let slot = &moment.slots[cpu];
+                let is_settled = |end: &&End| {
+                    end.cpu == cpu && end.number <= slot.exits && end.task.ended_ns <= moment.taken_ns
+                };
+                let settled: BTreeSet<u64> = fresh.iter().filter(is_settled).map(|end| end.number).collect();
+                let mut known = known.get(cpu).copied().unwrap_or(0).max(slot.exits.saturating_sub(length));
+                while settled.contains(&(known + 1)) {
+                    known += 1;
+                }
+                known
+            })
+            .collect();
+        let is_known = |end: &&End| past.known.get(end.cpu).is_some_and(|known| end.number <= *known);
+        let kept: Vec<End> =
+            fresh.iter().filter(is_known).map(|end| End { record: None, ..end.clone() }).collect();
+        past.ends.extend(kept);
+        ends.extend(fresh);
+        Ok(ends)
+    }
+
+    /// Records of tasks that ended after those of each CPU that are `known`, each with its place in the map.
+    /// Who is just being written is left out: it is still among the living.
+    fn whole_ends(&self, moment: &Moment<'_>, known: &[u64]) -> Result<Vec<(usize, exited_record)>> {
         let mut ends = Vec::new();
         let length = 1usize << self.ring_bits;
         for (cpu, slot) in self.slots()?.iter().enumerate() {
+            let known = known.get(cpu).copied().unwrap_or(0);
             // What this CPU has written since its slot was read, a moment ago, may be a few more.
-            let written =
-                usize::try_from(slot.exits).unwrap_or(usize::MAX).saturating_add(MORE_ENDS).min(length);
+            let more = usize::try_from(slot.exits.saturating_sub(known)).unwrap_or(usize::MAX);
+            let count = more.saturating_add(MORE_ENDS).min(length);
             let first = cpu << self.ring_bits;
-            let mut index = first;
-            let take = |end: &exited_record| {
-                if end.number != 0 && end.number == end.begun {
-                    ends.push((index, *end));
-                }
-                index += 1;
-            };
-            each_value_of(&self.exited_map, u32::try_from(first).unwrap_or(u32::MAX), written, take)?;
+            let begin = usize::try_from(known).unwrap_or(0) & (length - 1);
+            // Round the end of the ring, and on from its begin.
+            for (from, count) in
+                [(begin, count.min(length - begin)), (0, count.saturating_sub(length - begin))]
+            {
+                let mut index = first + from;
+                let take = |end: &exited_record| {
+                    if end.number > known && end.number == end.begun {
+                        ends.push((index, *end));
+                    }
+                    index += 1;
+                };
+                each_value_of(
+                    &self.exited_map,
+                    u32::try_from(first + from).unwrap_or(u32::MAX),
+                    count,
+                    take,
+                )?;
+            }
         }
         ended::look_again();
         let now = self.slots()?;
@@ -379,6 +434,29 @@ impl FullReader {
             usage,
         }
     }
+}
+
+/// An end that is remembered.
+#[derive(Clone)]
+struct End {
+    /// On whose ring it is.
+    cpu: usize,
+    /// Its number there.
+    number: u64,
+    exec_tid: u32,
+    /// Whether it is a task's end: not the last slice of a leader whose PID goes on with another thread.
+    is_an_end: bool,
+    task: ExitedTask,
+    /// Of an end that may lie after the instant.
+    record: Option<Box<task_record>>,
+}
+
+/// Ends that need not be read again.
+#[derive(Default)]
+struct PastEnds {
+    /// Of each CPU, up to which number all that are remembered are known.
+    known: Vec<u64>,
+    ends: Vec<End>,
 }
 
 /// Where there is room for a further record.
