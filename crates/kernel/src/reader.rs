@@ -1,5 +1,6 @@
 //! From the maps of a monitor to a snapshot of one instant.
 
+mod ends;
 mod full;
 mod groups;
 mod light;

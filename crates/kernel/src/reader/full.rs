@@ -10,14 +10,14 @@
 //! first, by the pair of readings that each CPU renews about once a second. Between two renewals the clocks
 //! part by the rate at which NTP steers the monotonic one: microseconds in a second.
 
+use super::ends::{End, Ends};
 use super::groups::groups_of;
 use super::living::{Gathering, Living, LivingTask};
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
 use super::whole::whole;
-use crate::batch::{each_value, each_value_of};
+use crate::batch::each_value;
 use crate::clock;
-use crate::ended;
 use crate::error::{Error, Result};
 use crate::object::LoadedObject;
 use crate::pins::{ITERATOR, Pins, companion};
@@ -39,27 +39,18 @@ use tombola_core::usage::Usage;
 /// so short that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
-/// Ends that are looked for beyond those that a CPU had counted just before: so many do not come in the time
-/// of a system call.
-const MORE_ENDS: usize = 64;
-
-/// `TASK_LEFT` in `bpf/wire.h`.
-const LEFT: u8 = 2;
-
 /// Reads one monitor that books at the switches.
 pub(crate) struct FullReader {
     task_map: MapHandle,
     near_map: MapHandle,
     cpu_map: MapHandle,
-    exited_map: MapHandle,
+    ends: Ends,
     group_map: MapHandle,
     queued: TaskIterator,
     begin_ns: u64,
     begin_boot_ns: u64,
-    ring_bits: u32,
     /// Who lived at the latest snapshot.
     past: RefCell<Living>,
-    past_ends: RefCell<PastEnds>,
 }
 
 impl FullReader {
@@ -68,23 +59,22 @@ impl FullReader {
             task_map: loaded.map("task_map")?,
             near_map: loaded.map(companion::NEAR_MAP)?,
             cpu_map: loaded.map("cpu_map")?,
-            exited_map: loaded.map("exited_map")?,
+            ends: Ends::of(loaded.map("exited_map")?, schema.ring_bits),
             group_map: loaded.map("group_map")?,
             queued: TaskIterator::of_link(ITERATOR, iterator),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
-            ring_bits: schema.ring_bits,
             past: RefCell::default(),
-            past_ends: RefCell::default(),
         })
     }
 
     pub(crate) fn of_pins(pins: &Pins, schema: &schema) -> Result<Self> {
+        let exited = pins.companion(companion::EXITED_MAP);
         Ok(Self {
             task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
             near_map: open::<u32, task_record>(&pins.companion(companion::NEAR_MAP), MapType::Array)?,
             cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
-            exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
+            ends: Ends::of(open::<u32, exited_record>(&exited, MapType::Array)?, schema.ring_bits),
             group_map: open::<[u64; 2], group_record>(
                 &pins.companion(companion::GROUP_MAP),
                 MapType::LruHash,
@@ -92,9 +82,7 @@ impl FullReader {
             queued: TaskIterator::of_pin(ITERATOR, pins.companion_link(ITERATOR)),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
-            ring_bits: schema.ring_bits,
             past: RefCell::default(),
-            past_ends: RefCell::default(),
         })
     }
 
@@ -261,7 +249,7 @@ impl FullReader {
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
-        let told = if totals.count > 0 { self.ends(moment)? } else { Vec::new() };
+        let told = if totals.count > 0 { self.ends.read(moment, || self.slots())? } else { Vec::new() };
         for End { cpu, number, exec_tid, is_an_end, mut task, record } in told {
             if moment.slots.get(cpu).is_some_and(|slot| number > slot.exits) {
                 // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
@@ -301,106 +289,6 @@ impl FullReader {
         Ok((ends.into_values().collect(), totals))
     }
 
-    /// Ends that are remembered: those that the reading before has found, and those since. What was read
-    /// whole, and lay before the instant, never changes.
-    fn ends(&self, moment: &Moment<'_>) -> Result<Vec<End>> {
-        let length = 1u64 << self.ring_bits;
-        let mut past = self.past_ends.borrow_mut();
-        let known = past.known.clone();
-        let is_remembered = |end: &End| {
-            moment.slots.get(end.cpu).is_some_and(|slot| end.number.saturating_add(length) > slot.exits)
-        };
-        past.ends.retain(is_remembered);
-        let mut ends = past.ends.clone();
-        for (index, record) in self.whole_ends(moment, &known)? {
-            let end = End {
-                cpu: index >> self.ring_bits,
-                number: record.number,
-                exec_tid: record.task.exec_tid,
-                is_an_end: record.task.state != LEFT,
-                task: moment.ended(&record),
-                record: Some(record.task.into()),
-            };
-            ends.push(end);
-        }
-        let fresh = ends.split_off(past.ends.len());
-        past.known = (0..moment.slots.len())
-            .map(|cpu| {
-                let slot = &moment.slots[cpu];
-                let is_settled = |end: &&End| {
-                    end.cpu == cpu && end.number <= slot.exits && end.task.ended_ns <= moment.taken_ns
-                };
-                let settled: BTreeSet<u64> = fresh.iter().filter(is_settled).map(|end| end.number).collect();
-                let mut known = known.get(cpu).copied().unwrap_or(0).max(slot.exits.saturating_sub(length));
-                while settled.contains(&(known + 1)) {
-                    known += 1;
-                }
-                known
-            })
-            .collect();
-        let is_known = |end: &&End| past.known.get(end.cpu).is_some_and(|known| end.number <= *known);
-        let kept: Vec<End> =
-            fresh.iter().filter(is_known).map(|end| End { record: None, ..end.clone() }).collect();
-        past.ends.extend(kept);
-        ends.extend(fresh);
-        Ok(ends)
-    }
-
-    /// Records of tasks that ended after those of each CPU that are `known`, each with its place in the map.
-    /// Who is just being written is left out: it is still among the living.
-    fn whole_ends(&self, moment: &Moment<'_>, known: &[u64]) -> Result<Vec<(usize, exited_record)>> {
-        let mut ends = Vec::new();
-        let length = 1usize << self.ring_bits;
-        for (cpu, slot) in self.slots()?.iter().enumerate() {
-            let known = known.get(cpu).copied().unwrap_or(0);
-            // What this CPU has written since its slot was read, a moment ago, may be a few more.
-            let more = usize::try_from(slot.exits.saturating_sub(known)).unwrap_or(usize::MAX);
-            let count = more.saturating_add(MORE_ENDS).min(length);
-            let first = cpu << self.ring_bits;
-            let begin = usize::try_from(known).unwrap_or(0) & (length - 1);
-            // Round the end of the ring, and on from its begin.
-            for (from, count) in
-                [(begin, count.min(length - begin)), (0, count.saturating_sub(length - begin))]
-            {
-                let mut index = first + from;
-                let take = |end: &exited_record| {
-                    if end.number > known && end.number == end.begun {
-                        ends.push((index, *end));
-                    }
-                    index += 1;
-                };
-                each_value_of(
-                    &self.exited_map,
-                    u32::try_from(first + from).unwrap_or(u32::MAX),
-                    count,
-                    take,
-                )?;
-            }
-        }
-        ended::look_again();
-        let now = self.slots()?;
-        let mut whole = Vec::with_capacity(ends.len());
-        for (index, end) in ends {
-            let cpu = index >> self.ring_bits;
-            let exits = |slots: &[cpu_slot]| slots.get(cpu).map_or(u64::MAX, |slot| slot.exits);
-            if !ended::is_in_doubt(end.number, 1 << self.ring_bits, exits(moment.slots), exits(&now)) {
-                whole.push((index, end));
-            } else if let Some(end) = ended::whole(end, || self.end_at(index))? {
-                whole.push((index, end));
-            }
-        }
-        Ok(whole)
-    }
-
-    fn end_at(&self, index: usize) -> Result<Option<exited_record>> {
-        let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
-        let value = self.exited_map.lookup(&key, MapFlags::ANY).map_err(|error| Error::ReadMap {
-            map: companion::EXITED_MAP.into(),
-            reason: io::Error::other(error),
-        })?;
-        Ok(value.and_then(|bytes| exited_record::read(&bytes)))
-    }
-
     /// A task in its first slice since the monitor began: all that is known is its slot, and what the
     /// iterator or, if it was too late, procfs says.
     fn first_slice(&self, moment: &Moment<'_>, id: TaskId, cpu: u32, slot: &cpu_slot) -> TaskTotals {
@@ -434,29 +322,6 @@ impl FullReader {
             usage,
         }
     }
-}
-
-/// An end that is remembered.
-#[derive(Clone)]
-struct End {
-    /// On whose ring it is.
-    cpu: usize,
-    /// Its number there.
-    number: u64,
-    exec_tid: u32,
-    /// Whether it is a task's end: not the last slice of a leader whose PID goes on with another thread.
-    is_an_end: bool,
-    task: ExitedTask,
-    /// Of an end that may lie after the instant.
-    record: Option<Box<task_record>>,
-}
-
-/// Ends that need not be read again.
-#[derive(Default)]
-struct PastEnds {
-    /// Of each CPU, up to which number all that are remembered are known.
-    known: Vec<u64>,
-    ends: Vec<End>,
 }
 
 /// Where there is room for a further record.
