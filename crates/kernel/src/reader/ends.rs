@@ -37,7 +37,7 @@ pub(super) struct End {
     pub(super) number: u64,
     pub(super) exec_tid: u32,
     /// Whether it is a task's end: not the last slice of a leader whose PID goes on with another thread.
-    pub(super) is_an_end: bool,
+    pub(super) is_final: bool,
     pub(super) task: ExitedTask,
     /// Of an end that may lie after the instant.
     pub(super) record: Option<Box<task_record>>,
@@ -76,7 +76,7 @@ impl Ends {
                 cpu: index >> self.ring_bits,
                 number: record.number,
                 exec_tid: record.task.exec_tid,
-                is_an_end: record.task.state != LEFT,
+                is_final: record.task.state != LEFT,
                 task: moment.ended(&record),
                 record: Some(record.task.into()),
             };

@@ -250,17 +250,17 @@ impl FullReader {
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
         let told = if totals.count > 0 { self.ends.read(moment, || self.slots())? } else { Vec::new() };
-        for End { cpu, number, exec_tid, is_an_end, mut task, record } in told {
+        for End { cpu, number, exec_tid, is_final, mut task, record } in told {
             if moment.slots.get(cpu).is_some_and(|slot| number > slot.exits) {
                 // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
                 // instant.
                 if task.ended_ns > moment.taken_ns {
-                    if let Some(record) = record.filter(|_| is_an_end) {
+                    if let Some(record) = record.filter(|_| is_final) {
                         living.insert(LivingTask::of(moment, &record));
                     }
                     continue;
                 }
-                totals.count += u64::from(is_an_end);
+                totals.count += u64::from(is_final);
                 totals.runtime_ns += task.totals.usage.runtime_ns;
             }
             // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the
@@ -268,7 +268,7 @@ impl FullReader {
             task.ended_ns = task.ended_ns.min(moment.taken_ns);
             let is_its_end =
                 |living: &LivingTask| living.exec_tid == exec_tid && living.slice_end_ns <= task.ended_ns;
-            if is_an_end {
+            if is_final {
                 living.remove_if(task.totals.id, is_its_end);
             }
             match ends.get_mut(&task.totals.id) {
