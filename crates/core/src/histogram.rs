@@ -56,6 +56,14 @@ impl Histogram {
         counts
     }
 
+    /// Whether it holds these counts: of most tasks that is known without making one of them.
+    pub fn is_of(&self, counts: &[u64; BUCKETS]) -> bool {
+        let (first, kept) = (usize::from(self.first), self.kept.len());
+        let (before, rest) = counts.split_at(first);
+        let (same, behind) = rest.split_at(kept);
+        *same == *self.kept && before.iter().chain(behind).all(|n| *n == 0)
+    }
+
     /// Numbers of the buckets that are kept, and what they hold.
     fn kept(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         (usize::from(self.first)..).zip(self.kept.iter().copied())
@@ -152,6 +160,8 @@ mod tests {
         fn it_counts_as_an_array_does(a in any_counts(), b in any_counts(), durations in prop::collection::vec(any::<u64>(), 0..9)) {
             let (mut histogram, mut array) = (Histogram::from(a), a);
             prop_assert_eq!(histogram.counts(), a);
+            prop_assert!(histogram.is_of(&a));
+            prop_assert_eq!(histogram.is_of(&b), a == b);
             prop_assert_eq!(histogram.since(&b.into()).counts(), std::array::from_fn(|at| a[at].saturating_sub(b[at])));
             histogram.merge(&b.into());
             for duration in durations {

@@ -11,6 +11,13 @@ use std::sync::Arc;
 #[serde(transparent)]
 pub struct Shared<T>(Arc<T>);
 
+impl<T> Shared<T> {
+    /// Whether both are holders of one value. Where they are not, the values may be equal all the same.
+    pub fn is_one(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T> From<T> for Shared<T> {
     fn from(value: T) -> Self {
         Self(Arc::new(value))
@@ -39,9 +46,10 @@ mod tests {
     fn a_change_is_the_changers_own() {
         let before = Shared::from(vec![1, 2]);
         let mut after = before.clone();
-        assert!(std::ptr::eq(before.as_ptr(), after.as_ptr()), "one place for both");
+        assert!(std::ptr::eq(before.as_ptr(), after.as_ptr()) && before.is_one(&after), "one place for both");
         after.push(3);
         assert_eq!((&*before, &*after), (&vec![1, 2], &vec![1, 2, 3]));
+        assert!(!before.is_one(&after) && !before.is_one(&Shared::from(vec![1, 2])));
         let mut alone = Shared::from([1, 2]);
         let place = alone.as_ptr();
         alone[0] = 3;

@@ -161,9 +161,14 @@ impl Window {
             if now.ended_ns.is_some() && base.as_ref().is_some_and(|b| b.ended_ns.is_some()) {
                 continue; // an earlier window has reported this end
             }
-            let mut delta = base
-                .as_ref()
-                .map_or_else(|| now.totals.usage.clone(), |b| now.totals.usage.since(&b.totals.usage));
+            let mut delta = match &base {
+                None => now.totals.usage.clone(),
+                // Most tasks sleep, and both snapshots hold the same totals of them.
+                Some(then) if then.totals.is_one(&now.totals) => {
+                    Usage { light: now.totals.usage.light, ..Usage::default() }
+                }
+                Some(then) => now.totals.usage.since(&then.totals.usage),
+            };
             fit(&mut delta, length_ns, floor_ns, &mut loss);
             tasks.push(TaskWindow { ended: now.ended_ns.is_some(), totals: now.totals.into_owned(), delta });
         }

@@ -12,8 +12,9 @@ use libbpf_rs::{MapCore, MapHandle};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Entries per call: a few hundred kilobytes of buffer, few enough calls for a large map.
-const BATCH: usize = 1024;
+/// What one call brings, bytes: it stays in the cache until it is looked at, its memory need not be asked of
+/// the kernel anew at each reading, and of the time that the copying takes a call is a hundredth.
+const BATCH_BYTES: usize = 64 << 10;
 /// A hash bucket may hold more than a batch only with hostile collisions; then the batch grows, up to this.
 const LARGEST_BATCH: usize = 1 << 20;
 
@@ -42,9 +43,10 @@ pub(crate) fn each_value_of<T: Wire>(
 
 fn batches<T: Wire>(map: &MapHandle, first: u32, most: usize, mut take: impl FnMut(&[u8], &T)) -> Result<()> {
     let options = bpf_map_batch_opts { sz: size_of::<bpf_map_batch_opts>() as u64, ..Default::default() };
-    let mut batch = BATCH.min(most);
-    let mut left = most;
     let key_size = map.key_size() as usize;
+    let fitting = (BATCH_BYTES / (key_size + size_of::<T>())).max(1);
+    let mut batch = fitting.min(most).min(map.max_entries() as usize);
+    let mut left = most;
     let (mut keys, mut values) = (vec![0u8; batch * key_size], vec![T::default(); batch]);
     // The kernel's position: a bucket number in a hash map, in an array the index behind which it goes on.
     let (mut position, mut next_position) = (first.wrapping_sub(1), 0u32);

@@ -1,8 +1,10 @@
 //! From the maps of a monitor to a snapshot of one instant.
 
+mod ends;
 mod full;
 mod groups;
 mod light;
+mod living;
 mod moment;
 mod whole;
 

@@ -81,3 +81,20 @@ fn what_was_corrected_is_not_lost() {
     assert!(loss.is_none());
     assert!(!Loss { overlong_waits: 1, ..loss }.is_none());
 }
+
+/// Who did nothing is held by both snapshots, or told by each: the window is the same.
+#[test]
+fn totals_that_two_snapshots_hold_together_are_an_interval_without_anything() {
+    let mut busy = task(2, 30 * MS, 9 * MS);
+    (busy.usage.wait_max_ns, busy.usage.switches, busy.usage.yields) = (9 * MS, 7, 2);
+    busy.usage.waits.record(9 * MS);
+    let light = TaskTotals { usage: Usage { light: true, ..busy.usage.clone() }, ..task(3, 0, 0) };
+    let earlier = snapshot(100 * MS, vec![task(1, 1, 1), busy, light], vec![]);
+    let together = Snapshot { tasks: earlier.tasks.clone(), ..snapshot(200 * MS, vec![], vec![]) };
+    assert!(together.tasks.iter().zip(&earlier.tasks).all(|(now, then)| now.is_one(then)));
+    let copies = together.tasks.iter().map(|totals| (**totals).clone()).collect();
+    let apart = snapshot(200 * MS, copies, vec![]);
+    let window = Window::between(&earlier, &together);
+    assert_eq!(window, Window::between(&earlier, &apart));
+    assert_eq!(window.tasks[1].delta, Usage::default());
+}

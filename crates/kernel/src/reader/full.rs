@@ -10,13 +10,14 @@
 //! first, by the pair of readings that each CPU renews about once a second. Between two renewals the clocks
 //! part by the rate at which NTP steers the monotonic one: microseconds in a second.
 
+use super::ends::{End, Ends};
 use super::groups::groups_of;
+use super::living::{Gathering, Living, LivingTask};
 use super::moment::{Moment, add_open_wait, monotonic_ns, queued_identity};
 use super::open;
 use super::whole::whole;
-use crate::batch::{each_value, each_value_of};
+use crate::batch::each_value;
 use crate::clock;
-use crate::ended;
 use crate::error::{Error, Result};
 use crate::object::LoadedObject;
 use crate::pins::{ITERATOR, Pins, companion};
@@ -25,6 +26,7 @@ use crate::running;
 use crate::task_iterator::TaskIterator;
 use crate::wire::{Wire, cpu_slot, exited_record, group_record, queued_task, schema, task_record};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,24 +39,18 @@ use tombola_core::usage::Usage;
 /// so short that mixing two of them does not matter.
 const SLOT_READINGS: usize = 8;
 
-/// Ends that are looked for beyond those that a CPU had counted just before: so many do not come in the time
-/// of a system call.
-const MORE_ENDS: usize = 64;
-
-/// `TASK_LEFT` in `bpf/wire.h`.
-const LEFT: u8 = 2;
-
 /// Reads one monitor that books at the switches.
 pub(crate) struct FullReader {
     task_map: MapHandle,
     near_map: MapHandle,
     cpu_map: MapHandle,
-    exited_map: MapHandle,
+    ends: Ends,
     group_map: MapHandle,
     queued: TaskIterator,
     begin_ns: u64,
     begin_boot_ns: u64,
-    ring_bits: u32,
+    /// Who lived at the latest snapshot.
+    past: RefCell<Living>,
 }
 
 impl FullReader {
@@ -63,21 +59,22 @@ impl FullReader {
             task_map: loaded.map("task_map")?,
             near_map: loaded.map(companion::NEAR_MAP)?,
             cpu_map: loaded.map("cpu_map")?,
-            exited_map: loaded.map("exited_map")?,
+            ends: Ends::of(loaded.map("exited_map")?, schema.ring_bits),
             group_map: loaded.map("group_map")?,
             queued: TaskIterator::of_link(ITERATOR, iterator),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
-            ring_bits: schema.ring_bits,
+            past: RefCell::default(),
         })
     }
 
     pub(crate) fn of_pins(pins: &Pins, schema: &schema) -> Result<Self> {
+        let exited = pins.companion(companion::EXITED_MAP);
         Ok(Self {
             task_map: open::<u32, task_record>(&pins.map, MapType::Hash)?,
             near_map: open::<u32, task_record>(&pins.companion(companion::NEAR_MAP), MapType::Array)?,
             cpu_map: open::<u32, cpu_slot>(&pins.companion(companion::CPU_MAP), MapType::Array)?,
-            exited_map: open::<u32, exited_record>(&pins.companion(companion::EXITED_MAP), MapType::Array)?,
+            ends: Ends::of(open::<u32, exited_record>(&exited, MapType::Array)?, schema.ring_bits),
             group_map: open::<[u64; 2], group_record>(
                 &pins.companion(companion::GROUP_MAP),
                 MapType::LruHash,
@@ -85,7 +82,7 @@ impl FullReader {
             queued: TaskIterator::of_pin(ITERATOR, pins.companion_link(ITERATOR)),
             begin_ns: schema.begin_ns,
             begin_boot_ns: schema.begin_boot_ns,
-            ring_bits: schema.ring_bits,
+            past: RefCell::default(),
         })
     }
 
@@ -129,16 +126,10 @@ impl FullReader {
         }
         .with_open_slots();
 
-        let mut living = self.living(&moment)?;
+        let (mut living, room) = self.living(&moment, self.past.take())?;
         let (exited, exits) = self.exited(&moment, &mut living)?;
-        let is_full = living.far >= self.max_tasks() as usize;
-        let near_taken = std::mem::take(&mut living.near_taken);
-        let no_room = |pid: u32| {
-            // The length of the map is a power of two.
-            let place = pid as usize & near_taken.len().saturating_sub(1);
-            is_full && near_taken.get(place).is_none_or(|taken| *taken)
-        };
-        let mut tasks = living.into_tasks();
+        let mut tasks = living.totals();
+        self.past.replace(living);
         let mut loss = slots.iter().fold(Loss::default(), add_loss);
         let known = tasks.len();
         let lives = |tasks: &[Shared<TaskTotals>], id: TaskId| {
@@ -151,7 +142,7 @@ impl FullReader {
             if lives(&tasks, id) || has_ended(id) {
                 continue;
             }
-            if no_room(id.pid) {
+            if !room.has(id.pid) {
                 // Its slice will find no room when it is closed: open or closed, it is in the same account.
                 loss.untracked_ns += taken_ns.saturating_sub(monotonic_ns(slot, slot.since_ns));
             } else if first_slices.insert(id) {
@@ -166,7 +157,9 @@ impl FullReader {
                 tasks.push(moment.first_wait(*id, task).into());
             }
         }
-        tasks.sort_by_cached_key(|task| task.id);
+        if tasks.len() > known {
+            tasks.sort_by_cached_key(|task| task.id);
+        }
         let of_ended = exited.iter().map(|end| end.totals.group);
         let groups = groups_of(&self.group_map, tasks.iter().map(|task| task.group).chain(of_ended))?;
         let holds_no_tickets = |id: TaskId| {
@@ -199,9 +192,10 @@ impl FullReader {
         Ok(slots)
     }
 
-    /// The tasks of both maps at the instant.
-    fn living(&self, moment: &Moment<'_>) -> Result<Living> {
-        let (mut tasks, mut doubtful, mut far) = (Vec::new(), Vec::new(), 0);
+    /// The tasks of both maps at the instant, and what room they take.
+    fn living(&self, moment: &Moment<'_>, past: Living) -> Result<(Living, Room)> {
+        let mut tasks = Gathering::new(moment, past);
+        let (mut doubtful, mut far) = (Vec::new(), 0);
         let mut near_taken = Vec::with_capacity(self.near_map.max_entries() as usize);
         let mut take = |record: &task_record, is_near: bool| {
             // A record has no pid between its insertion and its first slice's end. One whose place changed
@@ -210,7 +204,7 @@ impl FullReader {
             } else if moment.is_in_doubt(record) {
                 doubtful.push((*record, is_near));
             } else {
-                tasks.push(LivingTask::of(moment, record));
+                tasks.take(record);
             }
         };
         each_value(&self.near_map, |record: &task_record| {
@@ -227,13 +221,9 @@ impl FullReader {
                 (now.pid, now.start_ns) == (record.pid, record.start_ns) && now.turn == now.turn_behind
             };
             let look = || Ok(self.record_of(record.pid, is_near)?.filter(same));
-            tasks.push(LivingTask::of(moment, &whole(record, look)?));
+            tasks.take_anew(&whole(record, look)?);
         }
-        // Who is moved in the map by an insert of the same key may be seen twice: the later one counts.
-        tasks.reverse();
-        tasks.sort_by_cached_key(|task| task.totals.id);
-        tasks.dedup_by_key(|task| task.totals.id);
-        Ok(Living { tasks, near_taken, far })
+        Ok((tasks.finish(), Room { near_taken, is_full: far >= self.max_tasks() as usize }))
     }
 
     /// The record of a task, which never moves from one map to the other.
@@ -259,92 +249,44 @@ impl FullReader {
             runtime_ns: moment.slots.iter().map(|s| s.exits_runtime_ns).sum(),
         };
         let mut ends: BTreeMap<TaskId, ExitedTask> = BTreeMap::new();
-        if totals.count > 0 {
-            for (index, end) in self.whole_ends(moment)? {
-                let slot = moment.slots.get(index >> self.ring_bits);
-                let mut task = moment.ended(&end);
-                let is_an_end = end.task.state != LEFT;
-                if slot.is_some_and(|slot| end.number > slot.exits) {
-                    // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
-                    // instant.
-                    if task.ended_ns > moment.taken_ns {
-                        if is_an_end {
-                            living.insert(LivingTask::of(moment, &end.task));
-                        }
-                        continue;
+        let told = if totals.count > 0 { self.ends.read(moment, || self.slots())? } else { Vec::new() };
+        for End { cpu, number, exec_tid, is_final, mut task, record } in told {
+            if moment.slots.get(cpu).is_some_and(|slot| number > slot.exits) {
+                // Ended after its CPU's slot was read. If it was after the instant too, it lives at the
+                // instant.
+                if task.ended_ns > moment.taken_ns {
+                    if let Some(record) = record.filter(|_| is_final) {
+                        living.insert(LivingTask::of(moment, &record));
                     }
-                    totals.count += u64::from(is_an_end);
-                    totals.runtime_ns += task.totals.usage.runtime_ns;
+                    continue;
                 }
-                // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in
-                // the slot.
-                task.ended_ns = task.ended_ns.min(moment.taken_ns);
-                let is_its_end = |living: &LivingTask| {
-                    living.exec_tid == end.task.exec_tid && living.slice_end_ns <= task.ended_ns
-                };
-                if is_an_end {
-                    living.remove_if(task.totals.id, is_its_end);
+                totals.count += u64::from(is_final);
+                totals.runtime_ns += task.totals.usage.runtime_ns;
+            }
+            // The clocks of two CPUs are not compared more exactly than this: it is counted as an end in the
+            // slot.
+            task.ended_ns = task.ended_ns.min(moment.taken_ns);
+            let is_its_end =
+                |living: &LivingTask| living.exec_tid == exec_tid && living.slice_end_ns <= task.ended_ns;
+            if is_final {
+                living.remove_if(task.totals.id, is_its_end);
+            }
+            match ends.get_mut(&task.totals.id) {
+                None => {
+                    ends.insert(task.totals.id, task);
                 }
-                match ends.get_mut(&task.totals.id) {
-                    None => {
-                        ends.insert(task.totals.id, task);
-                    }
-                    Some(part) => {
-                        let (mut later, earlier) = if part.ended_ns < task.ended_ns {
-                            (task, part.clone())
-                        } else {
-                            (part.clone(), task)
-                        };
-                        later.totals.usage.merge(&earlier.totals.usage);
-                        *part = later;
-                    }
+                Some(part) => {
+                    let (mut later, earlier) = if part.ended_ns < task.ended_ns {
+                        (task, part.clone())
+                    } else {
+                        (part.clone(), task)
+                    };
+                    later.totals.usage.merge(&earlier.totals.usage);
+                    *part = later;
                 }
             }
         }
         Ok((ends.into_values().collect(), totals))
-    }
-
-    /// Records of ended tasks, each with its place in the map. Who is just being written is left out: it is
-    /// still among the living.
-    fn whole_ends(&self, moment: &Moment<'_>) -> Result<Vec<(usize, exited_record)>> {
-        let mut ends = Vec::new();
-        let length = 1usize << self.ring_bits;
-        for (cpu, slot) in self.slots()?.iter().enumerate() {
-            // What this CPU has written since its slot was read, a moment ago, may be a few more.
-            let written =
-                usize::try_from(slot.exits).unwrap_or(usize::MAX).saturating_add(MORE_ENDS).min(length);
-            let first = cpu << self.ring_bits;
-            let mut index = first;
-            let take = |end: &exited_record| {
-                if end.number != 0 && end.number == end.begun {
-                    ends.push((index, *end));
-                }
-                index += 1;
-            };
-            each_value_of(&self.exited_map, u32::try_from(first).unwrap_or(u32::MAX), written, take)?;
-        }
-        ended::look_again();
-        let now = self.slots()?;
-        let mut whole = Vec::with_capacity(ends.len());
-        for (index, end) in ends {
-            let cpu = index >> self.ring_bits;
-            let exits = |slots: &[cpu_slot]| slots.get(cpu).map_or(u64::MAX, |slot| slot.exits);
-            if !ended::is_in_doubt(end.number, 1 << self.ring_bits, exits(moment.slots), exits(&now)) {
-                whole.push((index, end));
-            } else if let Some(end) = ended::whole(end, || self.end_at(index))? {
-                whole.push((index, end));
-            }
-        }
-        Ok(whole)
-    }
-
-    fn end_at(&self, index: usize) -> Result<Option<exited_record>> {
-        let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
-        let value = self.exited_map.lookup(&key, MapFlags::ANY).map_err(|error| Error::ReadMap {
-            map: companion::EXITED_MAP.into(),
-            reason: io::Error::other(error),
-        })?;
-        Ok(value.and_then(|bytes| exited_record::read(&bytes)))
     }
 
     /// A task in its first slice since the monitor began: all that is known is its slot, and what the
@@ -382,56 +324,18 @@ impl FullReader {
     }
 }
 
-/// The tasks that live, ordered by identity, no identity twice.
-struct Living {
-    tasks: Vec<LivingTask>,
-    /// Of each place in the near map, whether somebody has it.
+/// Where there is room for a further record.
+struct Room {
+    /// Of each place in the near map, whether somebody has it; as many as a power of two says.
     near_taken: Vec<bool>,
-    /// Records in the task map: those that take its room.
-    far: usize,
+    /// Whether the task map is full.
+    is_full: bool,
 }
 
-/// A task that lives, and what tells whether an end is its own.
-struct LivingTask {
-    totals: Shared<TaskTotals>,
-    exec_tid: u32,
-    /// When its latest closed slice ended, on the monotonic clock.
-    slice_end_ns: u64,
-}
-
-impl LivingTask {
-    fn of(moment: &Moment<'_>, record: &task_record) -> Self {
-        Self {
-            totals: moment.living(record).into(),
-            exec_tid: record.exec_tid,
-            slice_end_ns: moment.latest_slice(record).1,
-        }
-    }
-}
-
-impl Living {
-    fn place(&self, id: TaskId) -> std::result::Result<usize, usize> {
-        self.tasks.binary_search_by_key(&id, |task| task.totals.id)
-    }
-
-    /// Adds a task, or takes it for the one of this identity.
-    fn insert(&mut self, task: LivingTask) {
-        match self.place(task.totals.id) {
-            Ok(at) => self.tasks[at] = task,
-            Err(at) => self.tasks.insert(at, task),
-        }
-    }
-
-    fn remove_if(&mut self, id: TaskId, is_gone: impl Fn(&LivingTask) -> bool) {
-        if let Ok(at) = self.place(id)
-            && is_gone(&self.tasks[at])
-        {
-            self.tasks.remove(at);
-        }
-    }
-
-    fn into_tasks(self) -> Vec<Shared<TaskTotals>> {
-        self.tasks.into_iter().map(|task| task.totals).collect()
+impl Room {
+    fn has(&self, pid: u32) -> bool {
+        let place = pid as usize & self.near_taken.len().saturating_sub(1);
+        !self.is_full || self.near_taken.get(place).is_some_and(|taken| !taken)
     }
 }
 

@@ -109,7 +109,7 @@ impl Moment<'_> {
         let queued = self.queued.get(&totals.id);
         if let Some(task) = queued {
             // A record has them from when its latest slice was closed.
-            totals.nice = Nice::new(task.nice.into()).unwrap_or_default();
+            totals.nice = nice_of(task.nice);
             totals.policy = policy(task.policy);
             totals.weight = task.weight;
         }
@@ -182,7 +182,7 @@ impl Moment<'_> {
             id,
             tgid: task.tgid,
             comm: c_bytes(&task.comm),
-            nice: Nice::new(task.nice.into()).unwrap_or_default(),
+            nice: nice_of(task.nice),
             policy: policy(task.policy),
             weight: task.weight,
             tickets_set: None,
@@ -200,7 +200,7 @@ impl Moment<'_> {
             id: identity(record),
             tgid: record.tgid,
             comm: c_bytes(&record.comm),
-            nice: Nice::new(record.nice.into()).unwrap_or_default(),
+            nice: nice_of(record.nice.into()),
             policy: policy(record.policy.into()),
             weight: record.weight,
             tickets_set: None,
@@ -226,6 +226,53 @@ impl Moment<'_> {
                 light: false,
             },
         }
+    }
+
+    /// Whether these totals, of an earlier instant, are what a record says in which nothing is open now.
+    pub(super) fn is_still(&self, record: &task_record, then: &TaskTotals) -> bool {
+        // Named one by one, so that a further one is not forgotten here.
+        let TaskTotals {
+            id,
+            tgid,
+            comm,
+            nice,
+            policy: then_policy,
+            weight,
+            tickets_set,
+            group: then_group,
+            affinity: then_affinity,
+            cpu,
+            state,
+            usage,
+        } = then;
+        let Usage {
+            runtime_ns,
+            wait_ns,
+            wait_max_ns,
+            waits,
+            switches,
+            involuntary,
+            yields,
+            yielded_ns,
+            wakeups,
+            migrations,
+            light,
+        } = usage;
+        (*switches, *runtime_ns, *wait_ns) == (record.switches, record.runtime_ns, record.wait_ns)
+            && *id == identity(record)
+            && (*wait_max_ns, *involuntary) == (record.wait_max_ns, record.involuntary)
+            && (*yields, *yielded_ns) == (record.yields, record.yielded_ns)
+            && (*wakeups, *migrations) == (record.wakeups, record.migrations)
+            && (*tgid, *cpu, *weight) == (record.tgid, record.cpu, record.weight)
+            && *nice == nice_of(record.nice.into())
+            && *then_policy == policy(record.policy.into())
+            && *then_group == group(record.group_kind.into(), record.group_id)
+            && is_name(comm, &record.comm)
+            && waits.is_of(&record.wait_hist)
+            && *then_affinity == affinity(&self.possible, record.pid, record.cpus_low, record.cpus_allowed)
+            && *state == TaskState::Sleeping
+            && tickets_set.is_none()
+            && !light
     }
 
     /// How much of a record's latest slice lies after the instant.
@@ -256,6 +303,16 @@ pub(super) fn affinity(possible: &CpuSet, pid: u32, low: u64, allowed: u32) -> O
 pub(super) fn add_open_wait(usage: &mut Usage, open_ns: u64) {
     usage.wait_ns += open_ns;
     usage.wait_max_ns = usage.wait_max_ns.max(open_ns);
+}
+
+fn nice_of(value: i32) -> Nice {
+    Nice::new(value.into()).unwrap_or_default()
+}
+
+/// Whether a name is the one in a field of C.
+fn is_name(name: &[u8], field: &[i8]) -> bool {
+    let length = field.iter().position(|&c| c == 0).unwrap_or(field.len());
+    length == name.len() && name.iter().zip(field).all(|(a, b)| *a == b.cast_unsigned())
 }
 
 pub(super) fn policy(number: u32) -> Policy {

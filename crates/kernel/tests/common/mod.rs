@@ -3,6 +3,7 @@
 #![allow(dead_code)] // every test binary uses a part of it
 #![allow(clippy::unwrap_used)] // helpers of tests are no #[test] themselves
 
+pub(crate) mod cgroup;
 pub(crate) mod play;
 pub(crate) mod verifier;
 

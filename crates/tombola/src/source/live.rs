@@ -113,11 +113,12 @@ impl Live {
         if let Some(before) = &mut self.tickets_set {
             // Of a scheduler that began since, and that this user may not ask, they are not known.
             let now = scheduler::tickets_set().unwrap_or_default();
-            for task in &mut snapshot.tasks {
-                task.tickets_set = now.get(&task.id).copied();
-            }
-            for ExitedTask { totals, .. } in &mut snapshot.exited {
-                totals.tickets_set = before.get(&totals.id).copied();
+            let ended = snapshot.exited.iter_mut().map(|ExitedTask { totals, .. }| (totals, &*before));
+            for (totals, set) in snapshot.tasks.iter_mut().map(|totals| (totals, &now)).chain(ended) {
+                // Who changes totals changes a copy: the reader holds them too.
+                if let Some(tickets) = set.get(&totals.id) {
+                    totals.tickets_set = Some(*tickets);
+                }
             }
             *before = now;
         }
