@@ -1,5 +1,5 @@
-//! The ends that are remembered, from the rings of all CPUs. A ring is soon full, and of thousands of ends a few
-//! are new at each reading: those that the reading before has found whole are not read again.
+//! The ends that are remembered, from the rings of all CPUs. A ring is soon full, and of thousands of ends a
+//! few are new at each reading: those that the reading before has found whole are not read again.
 
 use super::moment::Moment;
 use crate::batch::each_value_of;
