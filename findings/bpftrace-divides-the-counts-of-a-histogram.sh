@@ -8,11 +8,6 @@
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
-((EUID == 0)) || cannot "needs root, for bpf(2)"
-
-debian bpftrace=0.17.0-1 libbpfcc=0.26.0+ds-1 libbpf1=1:1.1.2-0+deb12u1 libclang1-14=1:14.0.6-12 libllvm14=1:14.0.6-12
-LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu):$work/root/usr/lib/llvm-14/lib
-export LD_LIBRARY_PATH LC_ALL=C
 # shellcheck disable=SC2016
 program='BEGIN {
     $i = 0;
@@ -26,7 +21,7 @@ program='BEGIN {
     clear(@ns); clear(@sum); clear(@up); clear(@down);
     exit();
 }'
-"$work/root/usr/bin/bpftrace" -e "$program" >"$work/out" 2>"$work/said" || cannot "bpftrace does not run here: $(tail -n 1 "$work/said")"
+bpftrace_of_debian "$program"
 seen=$(sed -nE 's/^(\[[^)]*\)) +([0-9]+) \|@.*/\1 \2/p; /^@[a-z]+: .*[0-9]/p' "$work/out")
 expect "bars of the histogram by 1000; a sum of 2998000 by 1000; averages of 1 and 2, and of -1 and -2" "$seen" "[1K, 2K) 1
 [2M, 4M) 0

@@ -7,11 +7,6 @@
 set -euo pipefail
 # shellcheck source=findings/common/finding.sh
 source "$(dirname -- "$0")/common/finding.sh"
-((EUID == 0)) || cannot "needs root, for bpf(2)"
-
-debian bpftrace=0.17.0-1 libbpfcc=0.26.0+ds-1 libbpf1=1:1.1.2-0+deb12u1 libclang1-14=1:14.0.6-12 libllvm14=1:14.0.6-12
-LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu):$work/root/usr/lib/llvm-14/lib
-export LD_LIBRARY_PATH LC_ALL=C
 # shellcheck disable=SC2016
 program='BEGIN {
     @us = lhist(899, 0, 1000, 300);
@@ -23,7 +18,7 @@ program='BEGIN {
     @both = max(7);
     exit();
 }'
-"$work/root/usr/bin/bpftrace" -e "$program" >"$work/out" 2>"$work/said" || cannot "bpftrace does not run here: $(tail -n 1 "$work/said")"
+bpftrace_of_debian "$program"
 seen=$(sed -nE 's/^(\[[^)]*\)|@[a-z]+:.*[0-9]) *([0-9]*) *\|?.*/\1 \2/p' "$work/out" | sed 's/ *$//')
 expect "899, 950, 999 and 1000; the least and the most of -5; the most of 7" "$seen" "@both: 7
 @least: -5

@@ -21,6 +21,14 @@ perf_of_debian() {
     "$perf" --version >/dev/null 2>&1 || cannot "this perf lacks libraries here"
 }
 
+# bpftrace_of_debian PROGRAM: what bpftrace of Debian 12 writes on this program is in $work/out. As root.
+bpftrace_of_debian() {
+    ((EUID == 0)) || cannot "needs root, for bpf(2)"
+    debian bpftrace=0.17.0-1 libbpfcc=0.26.0+ds-1 libbpf1=1:1.1.2-0+deb12u1 libclang1-14=1:14.0.6-12 libllvm14=1:14.0.6-12
+    LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu):$work/root/usr/lib/llvm-14/lib LC_ALL=C \
+        "$work/root/usr/bin/bpftrace" -e "$1" >"$work/out" 2>"$work/said" || cannot "bpftrace does not run here: $(tail -n 1 "$work/said")"
+}
+
 # tracecmd WORD …: trace-cmd, once it is unpacked.
 tracecmd() { LD_LIBRARY_PATH=$(echo "$work"/root/usr/lib/*-linux-gnu) "$work/root/usr/bin/trace-cmd" "$@"; }
 

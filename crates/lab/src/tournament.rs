@@ -149,31 +149,12 @@ impl<const ITEM_BITS: u32> Tournament<ITEM_BITS> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::tests::{Step, least, steps};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    #[derive(Clone, Debug)]
-    enum Step {
-        Set(usize, u16),
-        Remove(usize),
-        Pop,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            3 => (0usize..70, 0u16..20).prop_map(|(i, k)| Step::Set(i, k)),
-            1 => (0usize..70).prop_map(Step::Remove),
-            2 => Just(Step::Pop),
-        ];
-        prop::collection::vec(step, 0..300)
-    }
-
-    fn least<K: Ord + Copy>(map: &BTreeMap<usize, K>) -> Option<(K, usize)> {
-        map.iter().map(|(item, key)| (*key, *item)).min()
-    }
-
     proptest! {
-        /// The second method: a map scanned for its minimum. For any number of items.
+        /// For any number of items.
         #[test]
         fn it_does_what_a_scanned_map_does(steps in steps(), items in 1usize..70) {
             is_a_scanned_map::<32>(&steps, items, u128::from)?;
