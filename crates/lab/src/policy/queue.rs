@@ -103,7 +103,7 @@ const TASK_BITS: u32 = 20;
 /// Added to a virtual time, so that none is negative. Half of what has room.
 const BIAS: i128 = 1 << (127 - TASK_BITS);
 
-/// Tasks by virtual times that [fit](Narrow::fits), one tournament for each affinity class.
+/// Tasks by virtual times that are short enough, one tournament for each affinity class.
 #[derive(Clone, Debug)]
 pub struct Narrow {
     classes: Vec<Tournament<TASK_BITS>>,
