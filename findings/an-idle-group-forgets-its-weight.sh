@@ -12,7 +12,8 @@ source "$(dirname -- "$0")/common/finding.sh"
 ((EUID == 0)) || cannot "needs root, for a control group"
 read -r groups weight set fixed < <(awk '$3 == "cgroup" && $4 ~ /(^|,)cpu(,|$)/ {print $2, "cpu.shares 204 1024"; exit}
     $3 == "cgroup2" {last = $2 " cpu.weight 20 100"} END {if (last) print last}' /proc/self/mounts) || cannot "no control groups are mounted"
-group=$(mktemp -d -p "$groups" idle.XXXXXX)
+group=$groups/finding.$$
+mkdir -- "$group"
 trap 'rmdir "$group" || true; rm -rf -- "$work"' EXIT
 [[ -w $group/cpu.idle && -w $group/$weight ]] || cannot "no CPU controller with cpu.idle (Linux 5.15) for a group here"
 echo "kernel $(uname -r), $weight"

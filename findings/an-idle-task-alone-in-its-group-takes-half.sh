@@ -18,9 +18,13 @@ of_other=("${in_group[@]}")
 of_other[4]=$other/cgroup.procs
 computes=(taskset -c "$cpu" bash -c 'while ((SECONDS < 30)); do :; done')
 
-# share: how much of the time of both the second of two tasks had, in per cent, over 3 s.
+# share WORD …: how much of the time of both an idle task had, in per cent, over 3 s, that these words put where it is, beside an ordinary one.
 share() {
     local before=() after=() pid
+    "${in_group[@]}" "${computes[@]}" &
+    pids=($!)
+    "$@" chrt -i 0 "${computes[@]}" &
+    pids+=($!)
     sleep 0.5
     for pid in "${pids[@]}"; do before+=("$(cut -d' ' -f1 "/proc/$pid/schedstat")"); done
     sleep 3
@@ -30,18 +34,8 @@ share() {
     pids=()
     echo $((100 * (after[1] - before[1]) / (after[0] - before[0] + after[1] - before[1])))
 }
-"${in_group[@]}" "${computes[@]}" &
-pids+=($!)
-"${in_group[@]}" chrt -i 0 "${computes[@]}" &
-pids+=($!)
-share >"$work/same"
-pids=()
-"${in_group[@]}" "${computes[@]}" &
-pids+=($!)
-"${of_other[@]}" chrt -i 0 "${computes[@]}" &
-pids+=($!)
-share >"$work/other"
-pids=()
+share "${in_group[@]}" >"$work/same"
+share "${of_other[@]}" >"$work/other"
 echo "an idle task beside an ordinary one: $(<"$work/same") % of their time in one group, $(<"$work/other") % in two of equal weight"
 (($(<"$work/same") <= 5)) || changed "in one group an idle task has next to nothing"
 (($(<"$work/other") >= 35)) || changed "in a group of its own it has half"

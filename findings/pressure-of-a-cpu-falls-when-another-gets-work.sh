@@ -15,7 +15,8 @@ source "$(dirname -- "$0")/common/finding.sh"
 groups=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/self/mounts)
 [[ $groups ]] || cannot "no cgroup2 is mounted"
 [[ -r /proc/pressure/cpu ]] || cannot "this kernel has no pressure stall information"
-group=$(mktemp -d -p "$groups" pressure.XXXXXX)
+group=$groups/finding.$$
+mkdir -- "$group"
 trap 'rmdir "$group" || true; rm -rf -- "$work"' EXIT
 [[ -w $group/cpu.pressure ]] || cannot "no pressure by group here"
 echo "kernel $(uname -r)"

@@ -61,7 +61,8 @@ group_with_quota() {
     ((EUID == 0)) || cannot "needs root, for a control group"
     read -r version group < <(awk '$3 == "cgroup" && $4 ~ /(^|,)cpu(,|$)/ {print 1, $2; exit} $3 == "cgroup2" {last = "2 " $2} END {if (last) print last}' \
         /proc/self/mounts) || cannot "no control groups are mounted"
-    group=$(mktemp -d -p "$group" finding.XXXXXX)
+    group=$group/finding.$$
+    mkdir -- "$group"
     pids=()
     trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null; rmdir "$group" || true; rm -rf -- "$work"' EXIT
     [[ -w $group/cpu.max || -w $group/cpu.cfs_quota_us ]] || cannot "no quota for CPU time here"

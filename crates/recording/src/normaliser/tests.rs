@@ -108,7 +108,9 @@ fn who_is_seen_asleep_has_slept_since_nothing_can_have_been_missed() {
         // Nobody has told of it.
         (10, 0, asleep(6, sleep)),
         (50, 0, Kind::Loss { of_cpu: None, count: Some(1), from_ns: Some(40) }),
+        // What was seen in the gap holds for that moment alone.
         (45, 0, asleep(7, sleep)),
+        (45, 0, asleep(8, sleep)),
         (60, 0, asleep(7, Left::Disk)),
         (90, 0, wake(7, 9, Stage::Waking)),
     ];
@@ -122,7 +124,7 @@ fn who_is_seen_asleep_has_slept_since_nothing_can_have_been_missed() {
             (90, 100, What::Runnable { since: Ready::Woken(Cause::Task(9)), ran: false }),
         ]
     );
-    assert_eq!(of(&facts, 8), [(0, 100, What::Unknown(Doubt::Start))], "nobody has looked");
+    assert_eq!(of(&facts, 8), [(0, 100, What::Unknown(Doubt::Start))], "nobody has looked since");
     assert!(matches!(of(&facts, 9)[1], (5, 40, What::Running { .. })), "{facts:?}");
     assert_eq!(of(&facts, 6), []);
     // Where the begin is not told, it may have done anything before it was seen.
