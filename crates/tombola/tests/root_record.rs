@@ -128,7 +128,8 @@ fn root_record_writes_what_it_counted() {
 #[ignore = "root: loads BPF programs"]
 fn root_record_tells_what_a_tiny_lane_lost() {
     let dir = TempDir::new().unwrap();
-    let (file, said) = record(&dir, &["--lane", "64"], &["sh", "-c", BUSY]);
+    // Tasks are asked once a second.
+    let (file, said) = record(&dir, &["--lane", "64"], &["sh", "-c", &format!("{BUSY}; sleep 1.5")]);
     let (written, lost, counted) = totals(&said);
     assert!(lost > 0, "{said}");
     assert_eq!(written + lost, counted, "{said}");
